@@ -325,8 +325,8 @@ enum {
   PANTOUM_CONTEXT_FOLLOWED = 66560,
   PANTOUM_CONTEXT_MAPS = 21824,
   PANTOUM_CONTEXT_LINKS = 20480,
-  PANTOUM_CONTEXT_WEIGHTS = 856064,
-  PANTOUM_CONTEXT_FINALS = 9504,
+  PANTOUM_CONTEXT_WEIGHTS = 749056,
+  PANTOUM_CONTEXT_FINALS = 10560,
   PANTOUM_CONTEXT_CURVES = 1622016,
   PANTOUM_CONTEXT_WHERE = 16,
   PANTOUM_CONTEXT_PENDING = 512
@@ -338,52 +338,52 @@ typedef struct {
   const int32_t* kinds;   /* [vocabulary]: 1: of a word, 2: a digit, 3: ends a line, 4: begins a word, 0: another */
   const int32_t* folds;   /* [vocabulary]: the symbol that it counts as within a word */
   const float* logits;    /* [4096]: of the middles of so many equal parts of 0 .. 1 */
-  uint64_t* slots;        /* [slot_count] */
+  uint32_t* slots;        /* [slot_count] */
   uint64_t* runs;         /* [run_count] */
   int32_t* matches;       /* [2, match_count] */
   int32_t* history;       /* [history_size] */
   uint32_t* followed;     /* [66560] */
   uint32_t* maps;         /* [21824] */
   float* links;           /* [20480, 2] */
-  float* weights;         /* [856064] */
-  float* finals;          /* [9504] */
+  float* weights;         /* [749056] */
+  float* finals;          /* [10560] */
   float* curves;          /* [1622016] */
   int64_t* where;         /* [16] */
-  double* masses;         /* [vocabulary + 1] */
+  double* masses;         /* [2, vocabulary + 1] */
   uint64_t* pending;      /* [512] */
   int64_t vocabulary, slot_count, run_count, match_count, history_size;
 } pantoum_context_mixer_args;
 
-/* Read symbols: each is scored, then learned from. With logits of a network for each these are mixed with the contexts.
+/* Read symbols: each is scored, then learned from. Logits of two networks at most are mixed with the contexts.
  * `chances`: of each decision the chance of 2^22 that was given to the way that the symbol takes, shifted by one, and
  * whether that is right; as many for each symbol as its path has decisions. */
 typedef struct {
   const pantoum_context_mixer_args* mixer;
   const int32_t* tokens; /* [count], each within 0 .. V-1 */
-  const float* given;    /* [count, vocabulary] or null */
+  const float* given;    /* [count, networks, vocabulary] or null, without networks */
   const uint8_t* resets; /* [count] or null: nothing before the symbol is a context any more */
   float* nats;           /* [count] or null; null: learn how often what came, without predicting */
   uint32_t* chances;     /* [Q] or null */
-  int64_t count, vocabulary;
+  int64_t count, networks, vocabulary;
 } pantoum_read_contexts_args;
 PANTOUM_API int pantoum_read_contexts(const pantoum_read_contexts_args*);
 
 /* The probabilities of the next symbol; nothing is learned. */
 typedef struct {
   const pantoum_context_mixer_args* mixer;
-  const float* given;   /* [vocabulary] or null */
+  const float* given;   /* [networks, vocabulary] or null */
   float* probabilities; /* [vocabulary] */
-  int64_t vocabulary;
+  int64_t networks, vocabulary;
 } pantoum_context_probabilities_args;
 PANTOUM_API int pantoum_context_probabilities(const pantoum_context_probabilities_args*);
 
 /* A symbol, decision by decision: `outcome` -1 begins it, 0 (left) and 1 are the way at the node before. */
 typedef struct {
   const pantoum_context_mixer_args* mixer;
-  const float* given; /* [vocabulary] or null; read where a symbol begins */
+  const float* given; /* [networks, vocabulary] or null; read where a symbol begins */
   int32_t* symbol;    /* [1]: the symbol that the outcome was the last decision of; -1: there are more */
   uint32_t* chance;   /* [1]: of right at the next node, of 2^22; after the last decision untouched */
-  int64_t vocabulary;
+  int64_t networks, vocabulary;
   int32_t outcome;
 } pantoum_decide_context_args;
 PANTOUM_API int pantoum_decide_context(const pantoum_decide_context_args*);

@@ -12,7 +12,7 @@ class ContextCounts {
   explicit ContextCounts(const pantoum_context_mixer_args& mixer)
       : a(mixer),
         now(*reinterpret_cast<Pending*>(mixer.pending)),
-        slot_shift(64 - bits_of(mixer.slot_count)),
+        group_shift(64 - bits_of(mixer.slot_count / kGroup)),
         run_shift(64 - bits_of(mixer.run_count)),
         match_shift(64 - bits_of(mixer.match_count)),
         history_mask(mixer.history_size - 1) {}
@@ -25,6 +25,8 @@ class ContextCounts {
     const Int middle = a.middles[now.node];
     now.node += right ? middle - now.low : 1;
     (right ? now.low : now.high) = middle;
+    now.inside = 2 * now.inside + right;
+    if (now.inside >= kGroup && !decided()) find_groups();
   }
 
   // Learn how often what came, without predicting.
@@ -59,9 +61,16 @@ class ContextCounts {
     hash_contexts();
     for (int i = kFirstRun; i < kContexts; ++i) __builtin_prefetch(a.runs + (now.hashes[i] * kStep >> run_shift));
     for (int i = kFirstRun; i < kContexts; ++i) find_run(i);
+    now.knows = 0;
+    for (int i = 0; i < kContexts; ++i) {
+      now.maps[i] = now.run_maps[i] = -1;
+      if (i < kFirstRun || now.runs[i] & 0x7fff) now.known[now.knows++] = i;
+    }
+    for (float& x : now.inputs) x = 0.0f;
     for (int m = 0; m < kMatches; ++m) now.expected[m] = a.where[kLong + m] ? at(a.where[kFound + m]) : -1;
     now.node = now.low = 0;
     now.high = static_cast<Int>(a.vocabulary);
+    find_groups();
   }
 
   // The symbol so many ago, as its number + 1; 0: none.
@@ -77,11 +86,8 @@ class ContextCounts {
   static constexpr int kOfCounts = kContexts * kEach + 2 * kMatches + kChain;
 
   Asked ask_counts(int middle) {
-    // The tables are larger than any cache: all their lines are on the way before the first is needed.
-    for (int i = 0; i < kContexts; ++i)
-      if (i < kFirstRun || now.runs[i] & 0x7fff) __builtin_prefetch(a.slots + (slot_key(i) >> slot_shift));
     Asked asked{0, 0, 0, 0};
-    for (int i = 0; i < kContexts; ++i) ask_context(i, middle, asked);
+    for (int k = 0; k < now.knows; ++k) ask_context(now.known[k], middle, asked);
     float* x = now.inputs + kContexts * kEach;
     for (int m = 0; m < kMatches; ++m, x += 2) ask_match(m, middle, x, asked);
     ask_chain(x);
@@ -89,25 +95,31 @@ class ContextCounts {
   }
 
   void learn_counts(bool right, float y) {
-    for (int i = 0; i < kContexts; ++i) {
-      if (now.maps[i] < 0) continue;
+    for (int k = 0; k < now.knows; ++k) {
+      const int i = now.known[k];
       learn_map(a.maps[now.maps[i]], right, kMapSlowest);
-      a.slots[now.slot_places[i]] = after(now.slots[i], right);
+      U32* group = a.slots + now.groups[i];
+      if (group[0] != now.names[i]) {
+        group[0] = now.names[i];
+        for (int slot = 1; slot < kGroup; ++slot) group[slot] = 0;
+      }
+      group[now.inside] = after(now.slots[i], right);
       if (now.run_maps[i] >= 0) learn_map(a.maps[now.run_maps[i] >> 1], right == (now.run_maps[i] & 1), 1023);
     }
     for (int m = 0; m < kMatches; ++m)
       if (now.match_maps[m] >= 0) learn_map(a.maps[now.match_maps[m] >> 1], right == (now.match_maps[m] & 1), 1023);
+    alignas(64) float steps[kLanes];
+    store(steps, (broadcast(y) - logistic(load(now.after))) * broadcast(kChainRate));
     for (int j = 0; j < kChain; ++j) {
       const Int map = now.maps[kChained[j]];
       if (map < 0) continue;
-      const float step = (y - logistic(now.after[j])) * kChainRate;
-      a.links[2 * map] += step * now.before[j];
-      a.links[2 * map + 1] += step * 0.5f;
+      a.links[2 * map] += steps[j] * now.before[j];
+      a.links[2 * map + 1] += steps[j] * 0.5f;
     }
   }
 
  private:
-  const int slot_shift, run_shift, match_shift;
+  const int group_shift, run_shift, match_shift;
   const Long history_mask;
 
   int at(Long place) const { return a.history[place & history_mask]; }
@@ -179,19 +191,16 @@ class ContextCounts {
     return kept | (run & 0x8000) | (count < 0x7fff ? count + 1 : count);
   }
 
-  // A slot: a check (16), the chance of right by a slow rate (16) and a fast one (16), the last outcomes after a
-  // leading 1 (8), how often (8).
-  static U64 after(U64 slot, bool right) {
+  // A slot: the chance of right (16), the last outcomes after a leading 1 (8), how often (8).
+  static U32 after(U32 slot, bool right) {
     const int count = static_cast<int>(slot & 255);
-    const U64 outcomes = (slot >> 8 & 255) << 1 | (right ? 1 : 0);
-    auto slow = static_cast<std::int64_t>(slot >> 32 & 0xffff), fast = static_cast<std::int64_t>(slot >> 16 & 0xffff);
-    const std::int64_t target = right ? 65535 : 0;
-    slow += (target - slow) * share(count < kSlowest ? count : kSlowest) >> 16;
-    fast += (target - fast) * share(count < kFastest ? count : kFastest) >> 16;
-    return slot >> 48 << 48 | static_cast<U64>(slow) << 32 | static_cast<U64>(fast) << 16 |
-           (outcomes < 256 ? outcomes : 128 | (outcomes & 127)) << 8 | static_cast<U64>(count < 255 ? count + 1 : 255);
+    const std::int64_t slow = slot >> 16;
+    const U32 outcomes = (slot >> 8 & 255) << 1 | (right ? 1 : 0);
+    const std::int64_t moved = slow + (((right ? 65535 : 0) - slow) * share(count < kSlowest ? count : kSlowest) >> 16);
+    return static_cast<U32>(moved) << 16 | (outcomes < 256 ? outcomes : 128 | (outcomes & 127)) << 8 |
+           static_cast<U32>(count < 255 ? count + 1 : 255);
   }
-  static std::int64_t share(int count) { return kShares.of[count]; }
+  static Int share(int count) { return kShares.of[count]; }
 
   // A map: a chance (22 bits) and how often (10).
   static void learn_map(U32& map, bool right, int slowest) {
@@ -204,55 +213,65 @@ class ContextCounts {
 
   void ask_context(int i, int middle, Asked& asked) {
     float* x = now.inputs + i * kEach;
-    x[0] = x[1] = x[2] = x[3] = x[4] = 0.0f;
-    now.maps[i] = now.run_maps[i] = -1;
     const U64 run = i < kFirstRun ? 0 : now.runs[i], times = run & 0x7fff;
-    if (i >= kFirstRun && !times) return;
     const int place = a.places[run >> 16 & 0xffffff];
     const bool goes_on = times && now.low <= place && place < now.high, right = place >= middle, alone = run & 0x8000;
-    const U64 slot = find_slot(i);
-    U64 value = slot;
-    if (!(slot & 255) && goes_on && alone)
-      for (U64 time = 0; time < 3 && time < times; ++time) value = after(value, right);
-    now.slots[i] = value;
-    const int count = static_cast<int>(value & 255);
+    const U32* group = a.slots + now.groups[i];
+    U32 slot = group[0] == now.names[i] ? group[now.inside] : 0;
+    const bool seen = slot != 0;
+    if (!seen) {
+      slot = 32768u << 16 | 1 << 8;
+      if (goes_on && alone)
+        for (U64 time = 0; time < 3 && time < times; ++time) slot = after(slot, right);
+    }
+    now.slots[i] = slot;
+    const int count = static_cast<int>(slot & 255);
     const int size = count < 8 ? 0 : count < 16 ? 1 : count < 48 ? 2 : 3;
-    now.maps[i] = static_cast<Int>(i * kStates + size * 256 + static_cast<int>(value >> 8 & 255));
+    now.maps[i] = static_cast<Int>(i * kStates + size * 256 + static_cast<int>(slot >> 8 & 255));
     const U32 map = a.maps[now.maps[i]];
     x[0] = logit_of(map);
     x[1] = centred(map) * 2.0f;
-    if (count) {
-      x[2] = a.logits[value >> 36 & 4095];
-      x[3] = (static_cast<float>(value >> 16 & 0xffff) * (1.0f / 65536.0f) - 0.5f) * 2.0f;
-      if (i < kOrders) asked.longest = i;
-    }
+    x[2] = count ? a.logits[slot >> 20] : 0.0f;
+    if (count && i < kOrders) asked.longest = i;
+    x[3] = 0.0f;
+    now.run_maps[i] = -1;
     if (!goes_on) return;
     const Int kept =
         static_cast<Int>(kRunMaps) + i * kRunStates + static_cast<Int>(times < 31 ? times : 31) * 2 + alone;
     const float said = logit_of(a.maps[kept]);
-    x[4] = right ? said : -said;
+    x[3] = right ? said : -said;
     now.run_maps[i] = kept << 1 | right;
     asked.sure += alone;
   }
 
-  U64 slot_key(int i) const { return (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep; }
-
-  U64 find_slot(int i) {
-    const U64 key = slot_key(i), check = key >> 8 & 0xffff;
-    const Long first = static_cast<Long>(key >> slot_shift);
-    U64 least = ~U64{0};
-    for (int way = 0; way < kWays; ++way) {
-      const U64 slot = a.slots[first ^ way], count = slot & 255;
-      if (count && slot >> 48 == check) {
-        now.slot_places[i] = first ^ way;
-        return slot;
-      }
-      if (count < least) {
-        least = count;
-        now.slot_places[i] = first ^ way;
+  // The slots of the next three levels. The tables are larger than any cache: all their lines are on the way before
+  // the first is needed.
+  void find_groups() {
+    now.inside = 1;
+    Long first[kContexts];
+    for (int k = 0; k < now.knows; ++k) {
+      const int i = now.known[k];
+      const U64 key = (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep;
+      now.names[i] = static_cast<U32>(key >> 8) | 1;
+      first[k] = static_cast<Long>(key >> group_shift);
+      __builtin_prefetch(a.slots + first[k] * kGroup);
+    }
+    for (int k = 0; k < now.knows; ++k) {
+      const int i = now.known[k];
+      U32 least = ~U32{0};
+      for (int way = 0; way < kGroupWays; ++way) {
+        const Long place = (first[k] ^ way) * kGroup;
+        const U32 count = a.slots[place + 1] & 255;
+        if (a.slots[place] == now.names[i]) {
+          now.groups[i] = place;
+          break;
+        }
+        if (count < least) {
+          least = count;
+          now.groups[i] = place;
+        }
       }
     }
-    return check << 48 | U64{32768} << 32 | U64{32768} << 16 | 1 << 8;
   }
 
   void ask_match(int m, int middle, float* x, Asked& asked) {

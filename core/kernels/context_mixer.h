@@ -11,9 +11,10 @@ class Contexts : public ContextCounts {
  public:
   using ContextCounts::ContextCounts;
 
-  // The contexts of the next symbol. The network gives logits or nothing.
-  void begin(const float* logits) {
-    add_up(logits);
+  // The contexts of the next symbol. Each network gives logits.
+  void begin(const float* logits, Long networks) {
+    now.networks = static_cast<Int>(networks);
+    for (Long n = 0; n < networks; ++n) add_up(logits + n * a.vocabulary, masses(n));
     begin_counts();
   }
 
@@ -22,16 +23,15 @@ class Contexts : public ContextCounts {
     const int middle = a.middles[now.node];
     const Asked asked = ask_counts(middle);
     float* x = now.inputs + kOfCounts;
-    x[0] = x[1] = 0.0f;
-    x[2] = 0.4f;
-    if (now.network) {
-      const double right = a.masses[now.high] - a.masses[middle], left = a.masses[middle] - a.masses[now.low];
+    for (Int n = 0; n < now.networks; ++n, x += 2) {
+      const double* mass = masses(n);
+      const double right = mass[now.high] - mass[middle], left = mass[middle] - mass[now.low];
       x[0] = within(log_of(right > 1e-30 ? static_cast<float>(right) : 1e-30f) -
                         log_of(left > 1e-30 ? static_cast<float>(left) : 1e-30f),
                     12.0f);
       x[1] = (logistic(x[0]) - 0.5f) * 2.0f;
     }
-    for (x += 3; x < now.inputs + kInputs; ++x) *x = 0.0f;
+    now.inputs[kOfCounts + 2 * kNetworks] = 0.4f;
     return mixed(asked);
   }
 
@@ -48,33 +48,42 @@ class Contexts : public ContextCounts {
       probabilities[symbol()] = share;
       return;
     }
-    const Int node = now.node, low = now.low, high = now.high;
+    const Pending here = now;
     const U32 right = chance();
     for (int way = 0; way < 2; ++way) {
-      now.node = node, now.low = low, now.high = high;
+      now = here;
       go(way);
       spread(share * (static_cast<float>(way ? right : 4194304u - right) * (1.0f / 4194304.0f)), probabilities);
     }
   }
 
  private:
+  double* masses(Long network) const { return a.masses + network * (a.vocabulary + 1); }
+
   // The probabilities of the places before each, but for a factor.
-  void add_up(const float* logits) {
-    now.network = logits != nullptr;
-    if (!logits) return;
+  void add_up(const float* logits, double* mass) {
     float top = logits[0];
     for (Long v = 1; v < a.vocabulary; ++v) top = logits[v] > top ? logits[v] : top;
     double sum = 0.0;
-    for (Long place = 0; place < a.vocabulary; ++place) {
-      a.masses[place] = sum;
-      const float below = logits[a.symbols[place]] - top;  // a NaN, too, is next to nothing
-      sum += static_cast<double>(exp_of(below > -80.0f ? below : -80.0f));
+    alignas(64) float some[kLanes] = {};
+    for (Long begin = 0; begin < a.vocabulary; begin += kLanes) {
+      const Long end = least(begin + kLanes, a.vocabulary);
+      for (Long place = begin; place < end; ++place) {
+        const float below = logits[a.symbols[place]] - top;  // a NaN, too, is next to nothing
+        some[place - begin] = below > -80.0f ? below : -80.0f;
+      }
+      store(some, exp_of(load(some)));
+      for (Long place = begin; place < end; ++place) {
+        mass[place] = sum;
+        sum += static_cast<double>(some[place - begin]);
+      }
     }
-    a.masses[a.vocabulary] = sum;
+    mass[a.vocabulary] = sum;
   }
 
   U32 mixed(const Asked& asked) {
-    const float guide = now.network ? now.inputs[kOfCounts] : now.inputs[3 * kEach];
+    float guide = now.networks ? 0.0f : now.inputs[3 * kEach];
+    for (Int n = 0; n < now.networks; ++n) guide += now.inputs[kOfCounts + 2 * n] / static_cast<float>(now.networks);
     const int sureness = static_cast<int>((within(guide, 7.9f) + 8.0f) * 2.0f);
     const int c1 = recent(1), c2 = recent(2);
     const Long shape = a.where[kShape];
@@ -94,9 +103,8 @@ class Contexts : public ContextCounts {
       F16 sum = zero();
       for (int j = 0; j < kInputs; j += kLanes) sum = sum + load(w + j) * load(now.inputs + j);
       now.results[s] = within(sum_lanes(sum), 15.0f);
-      now.chances[s] = logistic(now.results[s]);
     }
-    now.results[kSets] = now.inputs[kOfCounts];
+    for (int n = 0; n < kNetworks; ++n) now.results[kSets + n] = now.inputs[kOfCounts + 2 * n];
     float mean = 0.0f;
     const int final_contexts[kFinals] = {asked.match, kMatchStates + c1 % kFinalContexts};
     for (int f = 0; f < kFinals; ++f) {
@@ -104,7 +112,7 @@ class Contexts : public ContextCounts {
       float sum = 0.0f;
       for (int s = 0; s < kResults; ++s) sum += a.finals[now.finals[f] + s] * now.results[s];
       sum = within(sum, 15.0f);
-      now.final_chances[f] = logistic(sum);
+      now.results[kResults + f] = sum;
       mean += sum * 0.5f;
     }
     const float place = within(mean, 7.99f) * 2.0f + 16.0f;
@@ -127,13 +135,15 @@ class Contexts : public ContextCounts {
   void learn_mixture(float y) {
     const float slower = 1.0f / (1.0f + static_cast<float>(++a.where[kDecisions]) * kSlowing);
     const float rate = kRate + kFirstRate * slower, final_rate = kFinalRate + kFirstFinalRate * slower;
+    alignas(64) float wrong[kLanes];
+    store(wrong, broadcast(y) - logistic(load(now.results)));
     for (int s = 0; s < kSets; ++s) {
       float* w = a.weights + now.weights[s];
-      const F16 step = broadcast((y - now.chances[s]) * rate);
+      const F16 step = broadcast(wrong[s] * rate);
       for (int j = 0; j < kInputs; j += kLanes) store(w + j, load(w + j) + step * load(now.inputs + j));
     }
     for (int f = 0; f < kFinals; ++f) {
-      const float step = (y - now.final_chances[f]) * final_rate;
+      const float step = wrong[kResults + f] * final_rate;
       for (int s = 0; s < kResults; ++s) a.finals[now.finals[f] + s] += step * now.results[s];
     }
     for (int c = 0; c < kCurves; ++c) {

@@ -5,13 +5,13 @@ namespace pantoum {
 namespace PANTOUM_ISA {
 
 int read_contexts(const pantoum_read_contexts_args& a) {
-  if (a.vocabulary < 2) return PANTOUM_BAD_ARGUMENT;
+  if (a.vocabulary < 2 || a.networks < 0 || a.networks > kNetworks) return PANTOUM_BAD_ARGUMENT;
   Contexts contexts(*a.mixer);
   U32* next = a.chances;
   for (Long t = 0; t < a.count; ++t) {
     if (a.resets && a.resets[t]) contexts.reset();
     const int symbol = a.tokens[t];
-    contexts.begin(a.given ? a.given + t * a.vocabulary : nullptr);
+    contexts.begin(a.given + t * a.networks * a.vocabulary, a.networks);
     double nats = 0.0;
     while (!contexts.decided()) {
       const bool right = contexts.goes_right(symbol);
@@ -32,19 +32,20 @@ int read_contexts(const pantoum_read_contexts_args& a) {
 }
 
 int context_probabilities(const pantoum_context_probabilities_args& a) {
-  if (a.vocabulary < 2) return PANTOUM_BAD_ARGUMENT;
+  if (a.vocabulary < 2 || a.networks < 0 || a.networks > kNetworks) return PANTOUM_BAD_ARGUMENT;
   Contexts contexts(*a.mixer);
-  contexts.begin(a.given);
+  contexts.begin(a.given, a.networks);
   contexts.spread(1.0f, a.probabilities);
   return PANTOUM_OK;
 }
 
 int decide_context(const pantoum_decide_context_args& a) {
-  if (a.vocabulary < 2 || a.outcome < -1 || a.outcome > 1) return PANTOUM_BAD_ARGUMENT;
+  if (a.vocabulary < 2 || a.networks < 0 || a.networks > kNetworks || a.outcome < -1 || a.outcome > 1)
+    return PANTOUM_BAD_ARGUMENT;
   Contexts contexts(*a.mixer);
   *a.symbol = -1;
   if (a.outcome < 0) {
-    contexts.begin(a.given);
+    contexts.begin(a.given, a.networks);
   } else {
     contexts.learn(a.outcome == 1);
     contexts.go(a.outcome == 1);

@@ -1,12 +1,13 @@
 // Counted contexts that learn while they read, and the mixer of what they say: the arithmetic of one decision.
 //
 // A symbol is a path of decisions, left or right, through a binary tree of all symbols. A context (what was read last,
-// as a hash) has a run: the symbol that came after it last, and how often in a row. A context that has one has a slot
-// for each node that was passed after it: the chance of right, by two rates, and the last outcomes. Maps learn what a
-// history of outcomes means. A chain corrects the prediction of the shorter context by the history of the longer one.
-// All predictions, among them that of a network, are mixed by logistic mixing (Mahoney 2005, "Adaptive weighing of
-// context models for lossless data compression"): sets of weights, each chosen by a small context, follow the gradient
-// of their own loss, a second layer mixes their results, and adaptive curves correct what comes out.
+// as a hash) has a run: the symbol that came after it last, and how often in a row. A context that has one has a group
+// of slots for each three levels of the tree that were passed after it, and in each slot the chance of right and the
+// last outcomes. Maps learn what a history of outcomes means. A chain corrects the prediction of the shorter context by
+// the history of the longer one. All predictions, among them those of networks, are mixed by logistic mixing (Mahoney
+// 2005, "Adaptive weighing of context models for lossless data compression"): sets of weights, each chosen by a small
+// context, follow the gradient of their own loss, a second layer mixes their results, and adaptive curves correct what
+// comes out.
 //
 // Every number is made by sums, products and quotients in a fixed order, none of them fused: the bits are those of
 // kernels/reference/contexts.py on every path.
@@ -33,16 +34,18 @@ constexpr int kMatches = 2;
 constexpr int kChain = 11;
 constexpr int kChained[kChain] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14};
 constexpr int kWords = 7, kBeforeWords = 3;  // the link of the chain at which words begin goes on from this one
-constexpr int kEach = 5;                     // predictions by a context
-constexpr int kInputs = 128;                 // of the mixer, a multiple of 16
+constexpr int kEach = 4;                     // predictions by a context
+constexpr int kInputs = 112;                 // of the mixer, a multiple of 16
+constexpr int kGroup = 8;                    // the name of a group and its slots, those of a tree of three levels
 constexpr int kSets = 8;
 constexpr Long kSetSizes[kSets] = {32, 2048, 1024, 256, 1024, 256, 1024, 1024};
 constexpr int kStates = 1024, kRunStates = 64, kMatchStates = 32;
 constexpr Long kRunMaps = kContexts * kStates, kMatchMaps = kRunMaps + kContexts * kRunStates;
 constexpr int kFinals = 2, kFinalContexts = 1024;
-constexpr int kResults = kSets + 1;  // the mixer's results and the network
+constexpr int kNetworks = 2;                 // at most
+constexpr int kResults = kSets + kNetworks;  // the mixer's results and the networks
 constexpr int kCurves = 3, kCurveBits = 14, kKnots = 33;
-constexpr int kWays = 4;
+constexpr int kWays = 4, kGroupWays = 2;
 constexpr int kIndirect = 1024, kIndirectBits = 16;
 
 // How fast what learns.
@@ -50,7 +53,7 @@ constexpr float kRate = 0.002f, kFirstRate = 0.02f, kSlowing = 0.0005f;
 constexpr float kFinalRate = 0.002f, kFirstFinalRate = 0.01f;
 constexpr float kChainRate = 0.02f;
 constexpr float kCurveRate = 0.02f, kCurveShare = 0.5f;
-constexpr int kSlowest = 250, kFastest = 12, kMapSlowest = 1023;
+constexpr int kSlowest = 250, kMapSlowest = 1023;
 constexpr int kLeast[kMatches] = {12, 6};  // symbols that a match begins with
 
 // Places of `where`.
@@ -96,6 +99,20 @@ inline float log_of(float x) {
          y * (2.0f + z * (0.66666667f + z * (0.4f + z * (0.28571429f + z * 0.22222222f))));
 }
 
+// The same of sixteen.
+inline F16 exp_of(F16 x) {
+  const F16 one = broadcast(1.0f), round = broadcast(12582912.0f);
+  const F16 t = x * broadcast(1.44269504f) + round, n = t - round;
+  const F16 r = (x - n * broadcast(0.693359375f)) + n * broadcast(2.12194440e-4f);
+  F16 y = broadcast(1.0f / 5040.0f) * r + broadcast(1.0f / 720.0f);
+  y = y * r + broadcast(1.0f / 120.0f);
+  y = y * r + broadcast(1.0f / 24.0f);
+  y = y * r + broadcast(1.0f / 6.0f);
+  y = ((y * r + broadcast(0.5f)) * r + one) * r + one;
+  return from_bits(bits(y) + shift_left<23>(bits(t)));
+}
+inline F16 logistic(F16 x) { return broadcast(1.0f) / (broadcast(1.0f) + exp_of(zero() - x)); }
+
 inline float within(float x, float most) { return x > most ? most : x < -most ? -most : x; }
 inline float logistic(float x) { return 1.0f / (1.0f + exp_of(-x)); }
 inline U64 mix(U64 hash, U64 next) {
@@ -115,11 +132,13 @@ constexpr Shares kShares;
 
 // What is known between two symbols, and within one, where a symbol comes decision by decision.
 struct Pending {
-  U64 hashes[kContexts], runs[kContexts], slots[kContexts];
-  Long run_places[kContexts], slot_places[kContexts], weights[kSets], curves[kCurves];
+  U64 hashes[kContexts], runs[kContexts];
+  Long run_places[kContexts], groups[kContexts], weights[kSets], curves[kCurves];
+  U32 names[kContexts], slots[kContexts];
+  Int known[kContexts], knows;  // the contexts that have slots
   Int maps[kContexts], run_maps[kContexts], expected[kMatches], match_maps[kMatches], finals[kFinals];
-  Int node, low, high, network;
-  float results[kResults], chances[kSets], final_chances[kFinals], before[kChain], after[kChain], between;
+  Int node, low, high, inside, networks;
+  float before[kLanes], after[kLanes], results[kLanes], between;
   float inputs[kInputs];
 };
 

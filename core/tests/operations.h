@@ -344,18 +344,18 @@ inline void draw_middles(std::int32_t* middles, Long low, Long high, Draw& draw)
   draw_middles(middles + (middle - low), middle, high, draw);
 }
 
-// N symbols of V are counted, read beside a network, guessed, and one more is decided.
+// N symbols of V are counted, read beside networks, guessed, and one more is decided.
 inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
-  const Long slot_count = Long{1} << draw.within(4, 12);
+  const Long slot_count = Long{1} << draw.within(4, 13), networks = draw.within(0, 2);
   Buffer<std::int32_t> symbols(V), places(V), middles(V - 1), kinds(V), folds(V), matches(2 * 64), history(256),
       tokens(N), symbol(1);
-  Buffer<std::uint64_t> slots(slot_count), runs(slot_count / 4), pending(PANTOUM_CONTEXT_PENDING);
-  Buffer<std::uint32_t> followed(PANTOUM_CONTEXT_FOLLOWED), maps(PANTOUM_CONTEXT_MAPS), chance(1);
+  Buffer<std::uint64_t> runs(slot_count / 8), pending(PANTOUM_CONTEXT_PENDING);
+  Buffer<std::uint32_t> followed(PANTOUM_CONTEXT_FOLLOWED), maps(PANTOUM_CONTEXT_MAPS), chance(1), slots(slot_count);
   Buffer<std::int64_t> where(PANTOUM_CONTEXT_WHERE);
-  Buffer<double> masses(V + 1);
+  Buffer<double> masses(2 * (V + 1));
   Bytes resets(N);
   Floats logits(4096), links(2 * PANTOUM_CONTEXT_LINKS), weights(PANTOUM_CONTEXT_WEIGHTS),
-      finals(PANTOUM_CONTEXT_FINALS), curves(PANTOUM_CONTEXT_CURVES), given(N * V, draw, 9.0f), nats(N),
+      finals(PANTOUM_CONTEXT_FINALS), curves(PANTOUM_CONTEXT_CURVES), given(N * networks * V, draw, 9.0f), nats(N),
       probabilities(V);
   for (Long v = 0; v < V; ++v) symbols[v] = static_cast<std::int32_t>(v);
   for (Long v = V - 1; v > 0; --v) std::swap(symbols[v], symbols[draw.within(0, v)]);
@@ -367,8 +367,8 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
   for (auto& reset : resets) reset = draw.once_in(20);
   for (Long i = 0; i < 4096; ++i) logits[i] = static_cast<float>(i - 2048) * 0x1p-8f;
   for (Buffer<std::int32_t>* each : {&matches, &history}) std::fill(each->begin(), each->end(), 0);
-  for (Buffer<std::uint64_t>* each : {&slots, &runs}) std::fill(each->begin(), each->end(), 0);
-  std::fill(followed.begin(), followed.end(), 0);
+  std::fill(runs.begin(), runs.end(), 0);
+  for (Buffer<std::uint32_t>* each : {&slots, &followed}) std::fill(each->begin(), each->end(), 0);
   std::fill(where.begin(), where.end(), 0);
   for (auto& map : maps) map = static_cast<std::uint32_t>(draw.within(0, (1 << 22) - 1)) << 10;
   for (Floats* each : {&links, &weights, &finals})
@@ -395,23 +395,30 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
                                          pending.data(),
                                          V,
                                          slot_count,
-                                         slot_count / 4,
+                                         slot_count / 8,
                                          64,
                                          256};
   const Long counted = N / 3;
-  const pantoum_read_contexts_args count{&mixer, tokens.read(), nullptr, resets.read(), nullptr, nullptr, counted, V};
+  const pantoum_read_contexts_args count{&mixer, tokens.read(), nullptr, resets.read(), nullptr, nullptr, counted, 0,
+                                         V};
   must(pantoum_read_contexts(&count), "read_contexts");
-  const pantoum_read_contexts_args read{
-      &mixer, tokens.read() + counted, given.read() + counted * V, nullptr, nats.data() + counted, nullptr, N - counted,
-      V};
+  const pantoum_read_contexts_args read{&mixer,
+                                        tokens.read() + counted,
+                                        given.read() + counted * networks * V,
+                                        nullptr,
+                                        nats.data() + counted,
+                                        nullptr,
+                                        N - counted,
+                                        networks,
+                                        V};
   must(pantoum_read_contexts(&read), "read_contexts");
   for (Long n = counted; n < N; ++n) hash.add(nats[n]);
-  const pantoum_context_probabilities_args guess{&mixer, nullptr, probabilities.data(), V};
+  const pantoum_context_probabilities_args guess{&mixer, nullptr, probabilities.data(), 0, V};
   must(pantoum_context_probabilities(&guess), "context_probabilities");
   probabilities.add_to(hash);
   symbol[0] = -1;
   for (std::int32_t outcome = -1; symbol[0] < 0; outcome = draw.once_in(2)) {
-    const pantoum_decide_context_args decide{&mixer, nullptr, symbol.data(), chance.data(), V, outcome};
+    const pantoum_decide_context_args decide{&mixer, nullptr, symbol.data(), chance.data(), 0, V, outcome};
     must(pantoum_decide_context(&decide), "decide_context");
     hash.add(chance[0]);
   }

@@ -17,10 +17,10 @@ BYTES = [bytes([number]) for number in range(256)]
 pytestmark = pytest.mark.skipif(without_core() is not None, reason="the reference has the same bits, slowly")
 
 
-def mixer(beside: bool = False, slot_bits: int = 14) -> ContextMixer:
+def mixer(beside: int = 0, slot_bits: int = 14) -> ContextMixer:
     own = ContextMixer(BYTES, slot_bits=slot_bits)
     if beside:
-        own.join()
+        own.join(beside)
     return own
 
 
@@ -54,17 +54,17 @@ def test_however_the_text_is_cut_the_nats_are_the_same(cuts: list[int], resets: 
 
 
 @settings(max_examples=12)
-@given(text=st.binary(max_size=60), beside=st.booleans())
-def test_what_is_coded_by_chances_is_decoded_by_them(text: bytes, beside: bool) -> None:
+@given(text=st.binary(max_size=60), beside=st.integers(0, 2))
+def test_what_is_coded_by_chances_is_decoded_by_them(text: bytes, beside: int) -> None:
     draw, tokens_T = np.random.default_rng(5), tokens_of(text)
-    logits_TV = draw.standard_normal((len(text), 256)).astype(np.float32) if beside else None
-    nats = mixer(beside).read(tokens_T, logits_TV).sum()
-    chances_Q = mixer(beside).chances(tokens_T, logits_TV)
+    logits_TNV = draw.standard_normal((len(text), beside, 256)).astype(np.float32) if beside else None
+    nats = mixer(beside).read(tokens_T, logits_TNV).sum()
+    chances_Q = mixer(beside).chances(tokens_T, logits_TNV)
     assert len(chances_Q) == 8 * len(text)
     assert nats == pytest.approx(-np.log((chances_Q >> 1) / 2**22).sum(), rel=1e-4)
     decider, place, decoded = mixer(beside).decider(), 0, []
     for t in range(len(text)):
-        right, symbol = decider.begin(None if logits_TV is None else logits_TV[t]), -1
+        right, symbol = decider.begin(None if logits_TNV is None else logits_TNV[t]), -1
         while symbol < 0:
             outcome = int(chances_Q[place] & 1)
             assert chances_Q[place] >> 1 == (right if outcome else 2**22 - right)
@@ -88,7 +88,7 @@ def test_the_probabilities_are_about_those_that_reading_then_gives() -> None:
 def test_before_anything_is_read_a_network_is_believed() -> None:
     logits_TV = np.random.default_rng(2).standard_normal((1, 256)).astype(np.float32)
     expected_V = np.exp(logits_TV[0].astype(np.float64))
-    found_V = mixer(beside=True).probabilities(logits_TV[0])
+    found_V = mixer(beside=1).probabilities(logits_TV)
     np.testing.assert_allclose(found_V, expected_V / expected_V.sum(), rtol=0.1)
 
 

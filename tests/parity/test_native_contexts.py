@@ -13,11 +13,11 @@ V, T = 29, 180
 TEXTS = [bytes([97 + v]) for v in range(20)] + [b" ", b"\n", b"1", b".", b" a", b"A", b"\xc3\xa9", b"-", b""]
 
 
-def made(beside: bool) -> ContextTables:
+def made(beside: int) -> ContextTables:
     counts_V = np.random.default_rng(1).integers(0, 100, V)
     own = ContextMixer(TEXTS, counts_V, slot_bits=12)
     if beside:
-        own.join()
+        own.join(beside)
     return own._tables
 
 
@@ -28,17 +28,17 @@ def text(seed: int = 2) -> np.ndarray:
     return np.where(draw.random(T) < 0.1, draw.integers(0, V, T), tokens_T)
 
 
-def logits() -> np.ndarray:
-    return (3 * np.random.default_rng(3).standard_normal((T, V))).astype(np.float32)
+def logits(networks: int) -> np.ndarray:
+    return (3 * np.random.default_rng(3).standard_normal((T, networks, V))).astype(np.float32)
 
 
-@pytest.mark.parametrize("beside", [False, True])
-def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: bool) -> None:
+@pytest.mark.parametrize("beside", [0, 1, 2])
+def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -> None:
     ours, theirs = made(beside), made(beside)
-    given_TV = logits() if beside else None
+    given_TNV = logits(beside) if beside else None
     resets_T = np.arange(T) % 70 == 69
     for part, predict in ((slice(0, 40), False), (slice(40, 41), True), (slice(41, T), True)):
-        given = None if given_TV is None or not predict else given_TV[part]
+        given = None if given_TNV is None or not predict else given_TNV[part]
         found, wanted = (
             kernels.read_contexts(tables, text()[part], given, resets_T[part], predict)
             for kernels, tables in ((native, ours), (reference, theirs))
@@ -47,7 +47,7 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: bool) 
     for name, array in ours.named().items():
         if name != "pending":  # scratch of the core
             assert array.tobytes() == getattr(theirs, name).tobytes(), name
-    given = None if given_TV is None else given_TV[0]
+    given = None if given_TNV is None else given_TNV[0]
     before = ours.copy()
     found, wanted = (
         kernels.context_probabilities(tables, given)

@@ -99,7 +99,7 @@ class Adapter:
         contexts: ContextMixer | None = None,
     ) -> None:
         """``settings``: in place of those for this vocabulary; ``state``: where the stream stands (its
-        beginning); ``contexts``: read along, beside the copy."""
+        beginning); ``contexts``: read along, beside both."""
         source = model.network
         settings = settings_for(model.vocab_size) if settings is None else settings
         self.model, self.settings = model, settings
@@ -130,7 +130,7 @@ class Adapter:
         self._mixture = Mixture(home=0.0)
         """The model itself and the copy."""
         self._contexts, self._with_contexts = contexts, Mixture(home=0.0)
-        """Counted contexts beside the copy; what both above predict, and that."""
+        """Counted contexts beside both; what both above predict, and that."""
         self._plain_cache, self._own_cache = Mixture(home), Mixture(home)
         """The model itself without a cache and with one; the copy, likewise."""
         self._state = self._plain_state = model.program.initial_state(1) if state is None else state
@@ -156,24 +156,28 @@ class Adapter:
         text_3BT = np.stack([inputs_BT, targets_BT, reset_BT]).astype(np.int64)
         T, chunk = text_3BT.shape[2], self.settings.chunk
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
-        if T:
-            *plain, expected_BT, _, self._plain_state = self._plain.losses_beside_cache(
-                inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT
-            )
         start = 0
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._read_whole if end - start == chunk else self._begin_chunk
             *own, predicted_BT, logits_BTV = read(text_3BT[:, :, start:end])
-            plain_T = self._cached([nats_BT[part] for nats_BT in plain], self._plain_cache)
+            *plain, expected_BT, plain_BTV, self._plain_state = self._plain.losses_beside_cache(
+                inputs_BT[part],
+                targets_BT[part],
+                self._plain_state,
+                reset_BT=reset_BT[part],
+                logits=bool(self._contexts),
+            )
+            plain_T = self._cached(plain, self._plain_cache)
             own_T = self._cached(own, self._own_cache)
             nats_T, weights_T = self._mixture.nats(plain_T, own_T)
-            if self._contexts is not None and logits_BTV is not None:
-                said_T = self._contexts.read(targets_BT[part][0], logits_BTV[0], reset_BT[part][0])
+            if self._contexts is not None and logits_BTV is not None and plain_BTV is not None:
+                both_T2V = np.stack([logits_BTV[0], plain_BTV[0]], axis=1)
+                said_T = self._contexts.read(targets_BT[part][0], both_T2V, reset_BT[part][0])
                 nats_T, _ = self._with_contexts.nats(nats_T, said_T)
             nats_BT[part] = nats_T
-            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
+            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT, predicted_BT)
             # One addition after the other: the same bits however the text is cut.
             lost_T = own_T.astype(np.float64) - plain_T
             self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])

@@ -27,7 +27,7 @@ __all__ = ["adapted_to", "adapter_of", "contexts_beside", "require_out"]
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
-MIXED = 1 << 17
+MIXED = 1 << 19
 """Those of its end from which it also learns how to mix contexts, in twice the time."""
 PRIMED_SLOT_BITS = 24
 """160 MB of slots and runs: a megabyte of text fills them."""
@@ -67,7 +67,7 @@ def contexts_beside(model: LoadedModel) -> ContextMixer | None:
         resets_T = None if model.eos is None else np.roll(tokens_T == model.eos, 1)
         for part, learn in ((np.s_[:-MIXED], contexts.count), (np.s_[-MIXED:], contexts.read)):
             learn(tokens_T[part], resets_T=None if resets_T is None else resets_T[part])
-    contexts.join()
+    contexts.join(2)  # the copy and the model itself
     return contexts
 
 

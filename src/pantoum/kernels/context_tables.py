@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
 from pantoum.kernels.types import Array
 
 __all__ = ["ContextTables", "exp_of", "log_of", "logistic", "tables"]
 
-CONTEXTS, MATCHES, CHAIN, EACH, INPUTS = 20, 2, 11, 5, 128
+CONTEXTS, MATCHES, CHAIN, EACH, INPUTS = 20, 2, 11, 4, 112
 SET_SIZES = (32, 2048, 1024, 256, 1024, 256, 1024, 1024)
 STATES, RUN_STATES, MATCH_STATES = 1024, 64, 32
 RUN_MAPS = CONTEXTS * STATES
@@ -31,13 +32,16 @@ READ, BEGUN, LINE, LINE_BEFORE, WORD0, WORD1, WORD2, SHAPE, DECISIONS, FOUND = r
 the two before it, as hashes; the kinds of the last symbols; decisions learned from; then for each match where
 it goes on, and for each how long it is."""
 LONG = FOUND + MATCHES
+LINE_BYTES = 64
 SURE, UNSURE, FIRST_TIMES = 0.4, 0.8, 6
 """How a history of outcomes is taken at first: as if 0.4 of each had been seen before, one outcome making
 those of the other kind before it worth 0.8 of what they were; worth six observations."""
 START, START_LINK = 0.1, 0.6
 """The first weights of the mixer and of the chain."""
-RESULTS = len(SET_SIZES) + 1
-"""What the second layer of the mixer weighs: the results of the first, and the network."""
+NETWORKS = 2
+"""At most."""
+RESULTS = len(SET_SIZES) + NETWORKS
+"""What the second layer of the mixer weighs: the results of the first, and the networks."""
 
 
 @dataclass(eq=False)
@@ -70,11 +74,11 @@ class ContextTables:
 
     def copy(self) -> ContextTables:
         """The same in memory of their own."""
-        return ContextTables(**{name: array.copy() for name, array in self.named().items()})
+        return ContextTables(**{name: _in_lines(array) for name, array in self.named().items()})
 
 
 def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits: int) -> ContextTables:
-    """Those of a reader that has read nothing, with 2^slot_bits slots."""
+    """Those of a reader that has read nothing, with 2^slot_bits pairs of slots."""
     V = len(symbols)
     places = np.empty(V, np.int32)
     places[symbols] = np.arange(V)
@@ -87,7 +91,7 @@ def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits
     start = np.zeros(INPUTS, np.float32)
     start[: CONTEXTS * EACH : EACH] = start[CONTEXTS * EACH : CONTEXTS * EACH + 2 * MATCHES : 2] = START
     final = np.full(RESULTS, 1 / len(SET_SIZES), np.float32)
-    final[-1] = 0.0
+    final[-NETWORKS:] = 0.0
     knots = logistic((np.arange(KNOTS) - KNOTS // 2).astype(np.float32) * np.float32(0.5))
     return ContextTables(
         symbols=np.ascontiguousarray(symbols, np.int32),
@@ -96,20 +100,36 @@ def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits
         kinds=np.ascontiguousarray(kinds, np.int32),
         folds=np.ascontiguousarray(folds, np.int32),
         logits=logits,
-        slots=np.zeros(1 << max(4, slot_bits), np.uint64),
-        runs=np.zeros(1 << max(2, slot_bits - 2), np.uint64),
+        slots=_lines(2 << max(4, slot_bits), np.uint32),
+        runs=_lines(1 << max(2, slot_bits - 2), np.uint64),
         matches=np.zeros((MATCHES, 1 << MATCH_BITS), np.int32),
         history=np.zeros(1 << HISTORY_BITS, np.int32),
         followed=np.zeros(INDIRECT + (1 << INDIRECT_BITS), np.uint32),
         maps=maps,
         links=links,
-        weights=np.tile(start, sum(SET_SIZES)),
+        weights=_in_lines(np.tile(start, sum(SET_SIZES))),
         finals=np.tile(final, FINAL_CONTEXTS),
         curves=np.tile(knots, CURVES << CURVE_BITS),
         where=np.zeros(WHERE, np.int64),
-        masses=np.zeros(V + 1),
+        masses=np.zeros((NETWORKS, V + 1)),
         pending=np.zeros(PENDING, np.uint64),
     )
+
+
+def _lines(count: int, kind: npt.DTypeLike) -> Array:
+    """So many zeros; what is looked up at once lies in one line of the cache."""
+    kind = np.dtype(kind)
+    begun = np.zeros(count + LINE_BYTES // kind.itemsize, kind)
+    first = -(begun.ctypes.data // kind.itemsize) % (LINE_BYTES // kind.itemsize)
+    found: Array = begun[first : first + count]
+    return found
+
+
+def _in_lines(array: Array) -> Array:
+    """A copy that begins where a line does."""
+    found = _lines(array.size, array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
 
 
 def _first_maps() -> Array:

@@ -26,7 +26,7 @@ logits are the first ``count`` ones."""
 class Decider(Protocol):
     """Gives the chance of each decision of a symbol when those before it are known."""
 
-    def begin(self, given_V: Array | None = None, /) -> int:
+    def begin(self, given_NV: Array | None = None, /) -> int:
         """The chance, of 2^22, that the first decision of the next symbol is 1."""
         ...
 

@@ -185,7 +185,7 @@ class Engine:
 
     def _make_room(self, waiting: Job) -> bool:
         """Whether a text or a reading gives up its slot for a job that waits. Its own job waits then, too."""
-        having = [*self._texts.values(), *self._readings.jobs]
+        having: list[Job | JobText] = [*self._texts.values(), *self._readings.jobs]
         found = self._slots.who_makes_room(waiting, having, time.monotonic())
         if found is None:
             return False

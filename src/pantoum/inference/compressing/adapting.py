@@ -46,7 +46,7 @@ class MixingReader:
         counts_1V = program.head.bias_V[None].astype(np.float32)
         backend(np.float32).frequencies(counts_1V, total_of(V))
         pieces = [model.tokenizer.decode_bytes([number]) for number in range(V)]
-        self._contexts = ContextMixer(pieces, counts_1V[0].astype(np.int64), beside=True, slot_bits=slots)
+        self._contexts = ContextMixer(pieces, counts_1V[0].astype(np.int64), beside=1, slot_bits=slots)
 
     def encode(self, data: bytes) -> bytes | None:
         """The payload of the next bytes; ``None`` where the tokenizer cannot express them."""
@@ -59,7 +59,7 @@ class MixingReader:
         for begin in range(0, len(tokens_T), AT_ONCE):
             part_T = tokens_T[begin : begin + AT_ONCE]
             logits_TV = np.stack([logits_V.copy() for logits_V in self._before(part_T)])
-            learning.code(encoder, family, self._contexts.chances(part_T, logits_TV))
+            learning.code(encoder, family, self._contexts.chances(part_T, logits_TV[:, None]))
         return text_payload(len(tokens_T), min(1, len(tokens_T)), literals, code_bytes(encoder))
 
     def decode(self, frame: Frame) -> bytes:
@@ -69,7 +69,7 @@ class MixingReader:
         decoder, decider = queue.RangeDecoder(words_of(bits)), self._contexts.decider()
         tokens_T = np.empty(count, np.int32)
         for place, logits_V in enumerate(self._before(tokens_T)):
-            tokens_T[place] = learning.decided(decoder, family, decider, logits_V)
+            tokens_T[place] = learning.decided(decoder, family, decider, logits_V[None])
         return block_texts.decoded(self._tokenizer, tokens_T, literals, frame.plain)
 
     def _before(self, tokens_T: Array) -> Iterator[Array]:

@@ -4,7 +4,7 @@ A byte is a path of decisions (``network.mixers.contexts``), each with a chance 
 arithmetic is the same on every machine. To encode, a block is read at once and its decisions are coded at
 once. To decode, each decision must be known before the next one has a chance.
 
-Shapes: Q decisions.
+Shapes: N networks, V symbols, Q decisions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pantoum.network.mixers.contexts import ContextMixer
 __all__ = ["SLOTS", "Learner", "code", "decided", "memory_of"]
 
 SLOTS = 22
-"""The base-2 logarithm of the slots of the contexts: 78 MB."""
+"""The base-2 logarithm of the pairs of slots of the contexts: 78 MB."""
 AT_ONCE = 1 << 14
 """Bytes whose decisions are coded at once."""
 PARTS = 22
@@ -30,7 +30,7 @@ WHOLE, SCALE = 1 << PRECISION, 1 << PRECISION - PARTS
 
 
 def memory_of(slots: int) -> int:
-    """The bytes that contexts of 2^``slots`` slots take."""
+    """The bytes that contexts of 2^``slots`` pairs of slots take."""
     return 10 * (1 << slots) + 36_000_000
 
 
@@ -68,10 +68,10 @@ def code(encoder: Any, family: Any, chances_Q: Array) -> None:
     encoder.encode(ones_Q, family, two_Q2)
 
 
-def decided(decoder: Any, family: Any, decider: Any, given_V: Array | None = None) -> int:
-    """Decode the decisions of the next symbol; what a network gives for it is ``given_V``."""
+def decided(decoder: Any, family: Any, decider: Any, given_NV: Array | None = None) -> int:
+    """Decode the decisions of the next symbol; what networks give for it is ``given_NV``."""
     two_12 = np.empty((1, 2), np.float32)
-    chance, symbol = decider.begin(given_V), -1
+    chance, symbol = decider.begin(given_NV), -1
     while symbol < 0:
         two_12[0, 0], two_12[0, 1] = WHOLE - SCALE * chance - 1, SCALE * chance - 1
         try:

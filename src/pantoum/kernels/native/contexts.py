@@ -1,6 +1,6 @@
 """Counted contexts that learn while they read, in the core: ``reference.contexts``.
 
-Shapes: T symbols, V of the vocabulary, Q decisions.
+Shapes: T symbols, N networks, V of the vocabulary, Q decisions.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["CoreContextDecider", "context_decider", "context_probabilities", "re
 def read_contexts(
     tables: ContextTables,
     tokens_T: Array,
-    given_TV: Array | None = None,
+    given_TNV: Array | None = None,
     resets_T: Array | None = None,
     predict: bool = True,
     chances_Q: Array | None = None,
 ) -> Array:
-    """Nats [T] of symbols, each before it was learned from, mixed with what a network gave; with ``predict``
+    """Nats [T] of symbols, each before it was learned from, mixed with what N networks gave; with ``predict``
     false all are 0, and only how often what came is learned. ``chances_Q`` takes those of all decisions."""
     V = len(tables.symbols)
     tokens_T = checked_tokens(tokens_T, V, "tokens_T")
@@ -34,7 +34,8 @@ def read_contexts(
         "read_contexts",
         mixer=_struct(tables),
         tokens=tokens_T,
-        given=None if given_TV is None else np.ascontiguousarray(given_TV, np.float32),
+        given=_floats(given_TNV),
+        networks=0 if given_TNV is None else given_TNV.shape[1],
         resets=None if resets_T is None else np.ascontiguousarray(resets_T, np.bool_),
         nats=nats_T if predict else None,
         chances=chances_Q,
@@ -43,11 +44,15 @@ def read_contexts(
     return nats_T
 
 
-def context_probabilities(tables: ContextTables, given_V: Array | None = None) -> Array:
+def context_probabilities(tables: ContextTables, given_NV: Array | None = None) -> Array:
     """The probabilities [V] of the next symbol; nothing is learned."""
     probabilities_V = np.empty(len(tables.symbols), np.float32)
     core().call(
-        "context_probabilities", mixer=_struct(tables), given=_row(given_V), probabilities=probabilities_V
+        "context_probabilities",
+        mixer=_struct(tables),
+        given=_floats(given_NV),
+        networks=0 if given_NV is None else len(given_NV),
+        probabilities=probabilities_V,
     )
     return probabilities_V
 
@@ -61,9 +66,9 @@ class CoreContextDecider:
         self._operation, self._fill = core().operation("decide_context")
         self._arguments = self._filled(None)
 
-    def begin(self, given_V: Array | None = None) -> int:
+    def begin(self, given_NV: Array | None = None) -> int:
         """The chance, of 2^22, that the first decision of the next symbol is right (1)."""
-        self._arguments = self._filled(_row(given_V))
+        self._arguments = self._filled(_floats(given_NV))
         return self.decide(-1)[0]
 
     def decide(self, outcome: int) -> tuple[int, int]:
@@ -75,11 +80,12 @@ class CoreContextDecider:
             core().refuse("decide_context", status)
         return int(self._chance[0]), int(self._symbol[0])
 
-    def _filled(self, given_V: Array | None) -> ctypes.Structure:
-        self._given = given_V
+    def _filled(self, given_NV: Array | None) -> ctypes.Structure:
+        self._given = given_NV
         return self._fill(
             mixer=self._kept[1],
-            given=given_V,
+            given=given_NV,
+            networks=0 if given_NV is None else len(given_NV),
             symbol=self._symbol,
             chance=self._chance,
             vocabulary=len(self._kept[0].symbols),
@@ -92,8 +98,8 @@ def context_decider(tables: ContextTables) -> CoreContextDecider:
     return CoreContextDecider(tables)
 
 
-def _row(given_V: Array | None) -> Array | None:
-    return None if given_V is None else np.ascontiguousarray(given_V, np.float32)
+def _floats(given: Array | None) -> Array | None:
+    return None if given is None else np.ascontiguousarray(given, np.float32)
 
 
 def _struct(tables: ContextTables) -> ctypes.Structure:

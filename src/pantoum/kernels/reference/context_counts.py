@@ -32,8 +32,8 @@ BITS = (1 << 64) - 1
 MIX, STEP, WORD = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0x1234567
 WHOLE = 1 << 22
 CHAIN_RATE = F(0.02)
-SLOWEST, FASTEST, MAP_SLOWEST = 250, 12, 1023
-FIRST_RUN, ORDERS, WAYS = 2, 8, 4
+SLOWEST, MAP_SLOWEST = 250, 1023
+FIRST_RUN, ORDERS, WAYS, GROUP, GROUP_WAYS = 2, 8, 4, 8, 2
 LEAST = (12, 6)
 CHAINED, WORDS, BEFORE_WORDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14), 7, 3
 SHARES = [131072 // (2 * n + 3) for n in range(1024)]
@@ -54,12 +54,13 @@ class ContextCounts:
     def __init__(self, tables: ContextTables) -> None:
         self.a = tables
         self.where = tables.where
-        self.slot_shift, self.run_shift, self.match_shift = (
-            65 - len(bin(size)) + 2 for size in (len(tables.slots), len(tables.runs), tables.matches.shape[1])
+        self.group_shift, self.run_shift, self.match_shift = (
+            67 - len(bin(size))
+            for size in (len(tables.slots) // GROUP, len(tables.runs), tables.matches.shape[1])
         )
         self.mask = len(tables.history) - 1
-        self.node = self.low = self.high = 0
-        self.network = False
+        self.node = self.low = self.high = self.inside = 0
+        self.networks = 0
 
     @property
     def decided(self) -> bool:
@@ -78,6 +79,9 @@ class ContextCounts:
             self.node, self.low = self.node + middle - self.low, middle
         else:
             self.node, self.high = self.node + 1, middle
+        self.inside = 2 * self.inside + right
+        if self.inside >= GROUP and not self.decided:
+            self._find_groups()
 
     def count(self, right: bool) -> None:
         """Learn how often what came, without predicting."""
@@ -112,11 +116,16 @@ class ContextCounts:
         self.runs, self.run_places = [0] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
         for i in range(FIRST_RUN, sizes.CONTEXTS):
             self._find_run(i)
+        self.known = [i for i in range(sizes.CONTEXTS) if i < FIRST_RUN or self.runs[i] & 0x7FFF]
+        self.inputs = np.zeros(sizes.INPUTS, np.float32)
+        self.slots, self.groups, self.names = ([0] * sizes.CONTEXTS for _ in range(3))
+        self.maps, self.run_maps = [-1] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
         self.expected = [
             self._at(int(self.where[FOUND + m])) if self.where[LONG + m] else -1 for m in range(sizes.MATCHES)
         ]
         self.node = self.low = 0
         self.high = len(a.symbols)
+        self._find_groups()
 
     def _at(self, place: int) -> int:
         return int(self.a.history[place & self.mask])
@@ -174,25 +183,25 @@ class ContextCounts:
             if run & 0x7FFF < least:
                 least, self.run_places[i] = run & 0x7FFF, first ^ way
 
-    def _find_slot(self, i: int) -> int:
-        key = (self.hashes[i] + (self.node + 1) * MIX) * STEP & BITS
-        check, first, least = key >> 8 & 0xFFFF, key >> self.slot_shift, BITS
-        for way in range(WAYS):
-            slot = int(self.a.slots[first ^ way])
-            if slot & 255 and slot >> 48 == check:
-                self.slot_places[i] = first ^ way
-                return slot
-            if slot & 255 < least:
-                least, self.slot_places[i] = slot & 255, first ^ way
-        return check << 48 | 32768 << 32 | 32768 << 16 | 1 << 8
+    def _find_groups(self) -> None:
+        """The slots of the next three levels."""
+        slots, self.inside = self.a.slots, 1
+        for i in self.known:
+            key = (self.hashes[i] + (self.node + 1) * MIX) * STEP & BITS
+            self.names[i], first, least = key >> 8 & 0xFFFFFFFF | 1, key >> self.group_shift, BITS
+            for way in range(GROUP_WAYS):
+                place = (first ^ way) * GROUP
+                if slots[place] == self.names[i]:
+                    self.groups[i] = place
+                    break
+                count = int(slots[place + 1]) & 255
+                if count < least:
+                    least, self.groups[i] = count, place
 
     def _ask_counts(self, middle: int) -> tuple[int, int, int, int]:
         """(the longest order seen, runs of one symbol alone, the match, the symbol that it expects)."""
-        self.inputs = np.zeros(sizes.INPUTS, np.float32)
-        self.slots, self.slot_places = [0] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
-        self.maps, self.run_maps = [-1] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
         longest = sure = match = said = 0
-        for i in range(sizes.CONTEXTS):
+        for i in self.known:
             counted, alone = self._ask_context(i, middle)
             longest = i if counted and i < ORDERS else longest
             sure += alone
@@ -208,31 +217,32 @@ class ContextCounts:
         a, x = self.a, self.inputs[i * sizes.EACH : (i + 1) * sizes.EACH]
         run = self.runs[i]
         times = run & 0x7FFF
-        if i >= FIRST_RUN and not times:
-            return False, False
         place, alone = int(a.places[run >> 16 & 0xFFFFFF]), bool(run & 0x8000)
         goes_on, right = bool(times) and self.low <= place < self.high, place >= middle
-        slot = self._find_slot(i)
-        if not slot & 255 and goes_on and alone:
-            for _ in range(min(3, times)):
+        group = self.groups[i]
+        slot = int(a.slots[group + self.inside]) if a.slots[group] == self.names[i] else 0
+        if not slot:
+            slot = 32768 << 16 | 1 << 8
+            for _ in range(min(3, times) if goes_on and alone else 0):
                 slot = _slot_after(slot, right)
         self.slots[i], count = slot, slot & 255
         size = 0 if count < 8 else 1 if count < 16 else 2 if count < 48 else 3
         self.maps[i] = i * sizes.STATES + size * 256 + (slot >> 8 & 255)
         map_ = int(a.maps[self.maps[i]])
         x[0], x[1] = a.logits[map_ >> 20], _centred(map_) * F(2.0)
-        if count:
-            x[2] = a.logits[slot >> 36 & 4095]
-            x[3] = (F(slot >> 16 & 0xFFFF) * F(1 / 65536) - F(0.5)) * F(2.0)
+        x[2], x[3] = a.logits[slot >> 20] if count else 0.0, 0.0
+        self.run_maps[i] = -1
         if not goes_on:
             return bool(count), False
         kept = sizes.RUN_MAPS + i * sizes.RUN_STATES + min(times, 31) * 2 + alone
         said = a.logits[int(a.maps[kept]) >> 20]
-        x[4], self.run_maps[i] = said if right else -said, kept << 1 | right
+        x[3], self.run_maps[i] = said if right else -said, kept << 1 | right
         return bool(count), alone
 
     def _ask_match(self, m: int, middle: int) -> int:
-        a = self.a
+        a, place = self.a, sizes.CONTEXTS * sizes.EACH + 2 * m
+        x = self.inputs[place : place + 2]
+        x[:] = 0.0
         if self.expected[m] < 0:
             return 0
         place = int(a.places[self.expected[m]])
@@ -247,7 +257,6 @@ class ContextCounts:
             size = 31
         kept, right = sizes.MATCH_MAPS + m * sizes.MATCH_STATES + size, place >= middle
         map_, sign = int(a.maps[kept]), F(1.0 if right else -1.0)
-        x = self.inputs[sizes.CONTEXTS * sizes.EACH + 2 * m :]
         x[0], x[1] = sign * a.logits[map_ >> 20], sign * (_centred(map_) * F(4.0))
         self.match_maps[m] = kept << 1 | right
         return size
@@ -267,11 +276,13 @@ class ContextCounts:
 
     def _learn_counts(self, right: bool) -> None:
         a, y = self.a, F(right)
-        for i, kept in enumerate(self.maps):
-            if kept < 0:
-                continue
-            _learn_map(a.maps, kept, right, MAP_SLOWEST)
-            a.slots[self.slot_places[i]] = _slot_after(self.slots[i], right)
+        for i in self.known:
+            _learn_map(a.maps, self.maps[i], right, MAP_SLOWEST)
+            group = self.groups[i]
+            if a.slots[group] != self.names[i]:
+                a.slots[group : group + GROUP] = 0
+                a.slots[group] = self.names[i]
+            a.slots[group + self.inside] = _slot_after(self.slots[i], right)
             if self.run_maps[i] >= 0:
                 _learn_map(a.maps, self.run_maps[i] >> 1, right == (self.run_maps[i] & 1), 1023)
         for kept in self.match_maps:
@@ -324,12 +335,10 @@ def _run_after(run: int, symbol: int) -> int:
 
 
 def _slot_after(slot: int, right: bool) -> int:
-    count, outcomes = slot & 255, (slot >> 8 & 255) << 1 | right
-    slow, fast, target = slot >> 32 & 0xFFFF, slot >> 16 & 0xFFFF, 65535 * right
-    slow += (target - slow) * SHARES[min(count, SLOWEST)] >> 16
-    fast += (target - fast) * SHARES[min(count, FASTEST)] >> 16
+    count, outcomes, slow = slot & 255, (slot >> 8 & 255) << 1 | right, slot >> 16
+    slow += (65535 * right - slow) * SHARES[min(count, SLOWEST)] >> 16
     outcomes = outcomes if outcomes < 256 else 128 | outcomes & 127
-    return slot >> 48 << 48 | slow << 32 | fast << 16 | outcomes << 8 | min(count + 1, 255)
+    return slow << 16 | outcomes << 8 | min(count + 1, 255)
 
 
 def _learn_map(maps: Array, place: int, right: bool, slowest: int) -> None:

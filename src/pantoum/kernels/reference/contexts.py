@@ -1,7 +1,7 @@
 """Counted contexts that learn while they read: the specification of ``core/kernels/context_mixer.h``, in the
 same order and with the same bits, a symbol at a time.
 
-Shapes: T symbols, V of the vocabulary, Q decisions.
+Shapes: T symbols, N networks, V of the vocabulary, Q decisions.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ CURVE_RATE, CURVE_SHARE = F(0.02), F(0.5)
 def read_contexts(
     tables: ContextTables,
     tokens_T: Array,
-    given_TV: Array | None = None,
+    given_TNV: Array | None = None,
     resets_T: Array | None = None,
     predict: bool = True,
     chances_Q: Array | None = None,
 ) -> Array:
-    """Nats [T] of symbols, each before it was learned from, mixed with what a network gave; with ``predict``
+    """Nats [T] of symbols, each before it was learned from, mixed with what N networks gave; with ``predict``
     false all are 0, and only how often what came is learned. ``chances_Q`` takes those of all decisions."""
     reader, nats_T, place = MixedContexts(tables), np.zeros(len(tokens_T), np.float32), 0
     for t, symbol in enumerate(tokens_T.tolist()):
         if resets_T is not None and resets_T[t]:
             reader.reset()
-        reader.begin(None if given_TV is None else given_TV[t])
+        reader.begin(None if given_TNV is None else given_TNV[t])
         nats = 0.0
         while not reader.decided:
             right = reader.goes_right(symbol)
@@ -63,10 +63,10 @@ def read_contexts(
     return nats_T
 
 
-def context_probabilities(tables: ContextTables, given_V: Array | None = None) -> Array:
+def context_probabilities(tables: ContextTables, given_NV: Array | None = None) -> Array:
     """The probabilities [V] of the next symbol; nothing is learned."""
     reader, probabilities_V = MixedContexts(tables), np.empty(len(tables.symbols), np.float32)
-    reader.begin(given_V)
+    reader.begin(given_NV)
     for symbol, share in reader.spread(F(1.0)):
         probabilities_V[symbol] = share
     return probabilities_V
@@ -78,9 +78,9 @@ class ContextDecider:
     def __init__(self, tables: ContextTables) -> None:
         self._reader, self._chance = MixedContexts(tables), 0
 
-    def begin(self, given_V: Array | None = None) -> int:
+    def begin(self, given_NV: Array | None = None) -> int:
         """The chance, of 2^22, that the first decision of the next symbol is right (1)."""
-        self._reader.begin(given_V)
+        self._reader.begin(given_NV)
         self._chance = self._reader.chance()
         return self._chance
 
@@ -106,24 +106,25 @@ def context_decider(tables: ContextTables) -> ContextDecider:
 class MixedContexts(ContextCounts):
     """A reader of these tables."""
 
-    def begin(self, given_V: Array | None) -> None:
+    def begin(self, given_NV: Array | None) -> None:
         a = self.a
-        self.network = given_V is not None
-        if given_V is not None:
-            below_V = np.asarray(given_V, np.float32)[a.symbols] - np.max(given_V)
-            a.masses[1:] = np.add.accumulate(exp_of(np.maximum(below_V, F(-80.0))).astype(np.float64))
+        self.networks = 0 if given_NV is None else len(given_NV)
+        for n in range(self.networks):
+            below_V = np.asarray(given_NV[n], np.float32)[a.symbols] - np.max(given_NV[n])
+            summands_V = exp_of(np.maximum(below_V, F(-80.0))).astype(np.float64)
+            a.masses[n, 1:] = np.add.accumulate(summands_V)
         self._begin_counts()
 
     def chance(self) -> int:
         """The chance of 2^22 that the way goes right."""
         a, middle = self.a, int(self.a.middles[self.node])
         asked, x, place = self._ask_counts(middle), self.inputs, sizes.OF_COUNTS
-        x[place + 2] = 0.4
-        if self.network:
-            right, left = a.masses[self.high] - a.masses[middle], a.masses[middle] - a.masses[self.low]
+        x[place + 2 * sizes.NETWORKS] = 0.4
+        for n, mass in enumerate(a.masses[: self.networks]):
+            right, left = mass[self.high] - mass[middle], mass[middle] - mass[self.low]
             logit = log_of(F(max(right, 1e-30))) - log_of(F(max(left, 1e-30)))
-            x[place] = within(F(logit), 12.0)
-            x[place + 1] = (logistic(x[place]) - F(0.5)) * F(2.0)
+            x[place + 2 * n] = within(F(logit), 12.0)
+            x[place + 2 * n + 1] = (logistic(x[place + 2 * n]) - F(0.5)) * F(2.0)
         return self._mixed(*asked)
 
     def learn(self, right: bool) -> None:
@@ -136,15 +137,19 @@ class MixedContexts(ContextCounts):
         if self.decided:
             yield self.symbol, share
             return
-        here, right = (self.node, self.low, self.high), self.chance()
+        here = self.node, self.low, self.high, self.inside, list(self.groups), list(self.names)
+        right = self.chance()
         for way in (False, True):
-            self.node, self.low, self.high = here
+            self.node, self.low, self.high, self.inside = here[:4]
+            self.groups, self.names = list(here[4]), list(here[5])
             self.go(way)
             yield from self.spread(share * (F(right if way else WHOLE - right) * F(1 / WHOLE)))
 
     def _mixed(self, longest: int, sure: int, match: int, said: int) -> int:
         a, x = self.a, self.inputs
-        guide = x[sizes.OF_COUNTS] if self.network else x[3 * sizes.EACH]
+        guide = F(0.0) if self.networks else x[3 * sizes.EACH]
+        for n in range(self.networks):
+            guide = guide + x[sizes.OF_COUNTS + 2 * n] / F(self.networks)
         sureness = int((within(guide, 7.9) + F(8.0)) * F(2.0))
         c1, c2 = self._recent(1), self._recent(2)
         chosen = (
@@ -168,8 +173,9 @@ class MixedContexts(ContextCounts):
             for half in (8, 4, 2, 1):
                 sums = sums[:half] + sums[half : 2 * half]
             self.results[s] = within(sums[0], 15.0)
-        self.chances = logistic(self.results[:-1])
-        self.results[-1] = x[sizes.OF_COUNTS]
+        sets = len(sizes.SET_SIZES)
+        self.chances = logistic(self.results[:sets])
+        self.results[sets:] = x[sizes.OF_COUNTS : sizes.OF_COUNTS + 2 * sizes.NETWORKS : 2]
         mean, self.finals, self.final_chances = F(0.0), [], []
         for context in (match, sizes.MATCH_STATES + c1 % 1024):
             own = slice(context * sizes.RESULTS, (context + 1) * sizes.RESULTS)

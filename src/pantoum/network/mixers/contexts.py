@@ -9,7 +9,7 @@ is bounded: what was seen least makes room.
 Its arithmetic is the same on every machine, so what it says can be coded and decoded again. A coder asks for
 ``chances``, one for each decision on a symbol's path; a decoder for the chance of one decision at a time.
 
-Shapes: T symbols, V of the vocabulary, Q decisions.
+Shapes: T symbols, N networks, V of the vocabulary, Q decisions.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pantoum.kernels.context_tables import (
     LINE,
     LINE_BEFORE,
     MATCHES,
+    NETWORKS,
     READ,
     RESULTS,
     ContextTables,
@@ -41,15 +42,15 @@ __all__ = ["MOST_SYMBOLS", "ContextMixer"]
 MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
 SLOT_BITS = 22
-"""2^22 slots of eight bytes, and a quarter as many runs: 40 MB, and 20 MB of other arrays."""
+"""2^22 pairs of slots, and a quarter as many runs: 40 MB, and 36 MB of other arrays."""
 CHANGING = (
     *("slots", "runs", "matches", "history", "followed", "maps", "links", "weights", "finals", "curves"),
     "where",
 )
 MOST_WEIGHT = 1e6
-JOINED, JOINED_FIRST = (0.4, 0.7), (0.2, 1.0)
-"""The first weights of contexts and of a network that joins them, after they have read something, and
-before."""
+JOINED, JOINED_FIRST = (0.4, 0.6), (0.2, 1.0)
+"""The first weights of contexts and of the networks that join them, in all, after they have read something,
+and before."""
 WORD, DIGIT, ENDS_LINE, BEGINS = 1, 2, 3, 4
 """Kinds of symbols; 0: another."""
 
@@ -62,44 +63,44 @@ class ContextMixer:
         texts: Sequence[bytes],
         counts_V: npt.NDArray[np.int64] | None = None,
         *,
-        beside: bool = False,
+        beside: int = 0,
         slot_bits: int = SLOT_BITS,
     ) -> None:
         """``texts``: of each symbol; ``counts_V``: how often each occurs, about (all alike): frequent symbols
-        take fewer decisions; ``beside``: a network joins them from the beginning (``join``)."""
+        take fewer decisions; ``beside``: so many networks join them from the beginning (``join``)."""
         symbols_V, middles = _tree(texts, counts_V)
         self._kernels = backend(np.float32)
         self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
         self._depths_V = _depths(symbols_V, middles)
         self._begins = False
         if beside:
-            self.join()
+            self.join(beside)
 
     @property
     def nbytes(self) -> int:
         """Its memory."""
         return sum(array.nbytes for array in self._tables.named().values())
 
-    def read(self, tokens_T: Array, logits_TV: Array | None = None, resets_T: Array | None = None) -> Array:
-        """Nats [T] of symbols, each before it was learned from. ``logits_TV``: by a network;
+    def read(self, tokens_T: Array, logits_TNV: Array | None = None, resets_T: Array | None = None) -> Array:
+        """Nats [T] of symbols, each before it was learned from. ``logits_TNV``: by networks;
         ``resets_T``: a document begins with the symbol."""
         nats_T: Array = self._kernels.read_contexts(
-            self._tables, tokens_T, logits_TV, self._resets(resets_T, tokens_T)
+            self._tables, tokens_T, logits_TNV, self._resets(resets_T, tokens_T)
         )
         return nats_T
 
-    def chances(self, tokens_T: Array, logits_TV: Array | None = None) -> Array:
+    def chances(self, tokens_T: Array, logits_TNV: Array | None = None) -> Array:
         """Read symbols as ``read`` does; for each decision on their paths twice the chance, of 2^22, of the
         way that was taken, plus 1 where that is right [Q]."""
         chances_Q = np.empty(int(self._depths_V[tokens_T].sum()), np.uint32)
         resets_T = self._resets(None, tokens_T)
-        self._kernels.read_contexts(self._tables, tokens_T, logits_TV, resets_T, chances_Q=chances_Q)
+        self._kernels.read_contexts(self._tables, tokens_T, logits_TNV, resets_T, chances_Q=chances_Q)
         return chances_Q
 
     def decider(self) -> Decider:
-        """What decodes symbols from decisions: ``begin(logits_V)`` gives the chance of right, of 2^22, of the
-        first, ``decide(outcome)`` that of the next and -1, or with the last outcome the symbol, which is then
-        learned."""
+        """What decodes symbols from decisions: ``begin(logits_NV)`` gives the chance of right, of 2^22, of
+        the first, ``decide(outcome)`` that of the next and -1, or with the last outcome the symbol, which is
+        then learned."""
         decider: Decider = self._kernels.context_decider(self._tables)
         return decider
 
@@ -109,18 +110,18 @@ class ContextMixer:
             self._tables, tokens_T, None, self._resets(resets_T, tokens_T), predict=False
         )
 
-    def probabilities(self, logits_V: Array | None = None) -> Array:
+    def probabilities(self, logits_NV: Array | None = None) -> Array:
         """The probabilities [V] of the next symbol; nothing is learned. ``read`` gives about these: it learns
         from each decision on the path of a symbol before the next one."""
-        probabilities_V: Array = self._kernels.context_probabilities(self._tables, logits_V)
+        probabilities_V: Array = self._kernels.context_probabilities(self._tables, logits_NV)
         return probabilities_V
 
-    def join(self) -> None:
-        """From now on a network gives logits: believe mostly what it says, and learn how much."""
-        own, networks = JOINED if self._tables.where[READ] else JOINED_FIRST
+    def join(self, networks: int = 1) -> None:
+        """From now on networks give logits: believe mostly what they say, and learn how much."""
+        own, theirs = JOINED if self._tables.where[READ] else JOINED_FIRST
         finals = self._tables.finals.reshape(-1, RESULTS)
-        finals[:, :-1] *= np.float32(own)
-        finals[:, -1] = networks
+        finals[:, :-NETWORKS] *= np.float32(own)
+        finals[:, -NETWORKS:][:, :networks] = theirs / networks
 
     def begin_document(self) -> None:
         """What was read before is no context of the next symbol; what was learned stays."""
@@ -153,10 +154,10 @@ class ContextMixer:
                 raise ValueError(f"{name}: {problem}") from None
             if len(data) != like.nbytes:
                 raise ValueError(f"{name} does not fit the contexts")
-            found[name] = np.frombuffer(data, like.dtype).reshape(like.shape).copy()
+            found[name] = np.frombuffer(data, like.dtype).reshape(like.shape)
         self._require_sound(found)
         for name, array in found.items():
-            setattr(self._tables, name, array)
+            getattr(self._tables, name)[...] = array
         self._begins = bool(arrays["begins"][0])
 
     def _require_sound(self, found: Mapping[str, Array]) -> None:
