@@ -1,23 +1,28 @@
 """Texts of a given form: whether all of them have it, and what a form costs.
 
-    python benchmarks/forms.py check [--texts 200] [--seed 1]
+    python benchmarks/forms.py check [--texts 200] [--seed 1] [--log FILE]
     python benchmarks/forms.py rates [MODEL] [--seconds 3]
 
 ``check`` writes texts of 50 expressions, 50 schemas and 10 grammars with models of random weights and every
-tokenizer, at lengths from the shortest one on, and looks at each with ``re``, ``jsonschema`` and ``lark``.
-``rates`` compares tokens per second of processor time with a form and without, in turns: one text, and 256.
+tokenizer, of two lengths, and looks at each with ``re``, ``jsonschema`` and ``lark``. ``--texts``: of each
+form, with all tokenizers together. With ``--log`` a run that was ended goes on.
+``rates`` compares tokens per second of processor time with a form and without, in turns: one text, and 256
+that begin together, from the first call to the last token.
 Without a model it is two of random weights and about 98 symbols.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +44,9 @@ TEXT = (
     "".join(map(chr, range(32, 127))) * 2
     + 'The cat sat on the mat.\nAnna, Bob & Zoë: {"name": "Anna", "age": 12, "tags": [true, null]}\n' * 20
 )
+LENGTHS = (60, 15)
+BATCH = 250
+"""Texts that are written side by side."""
 KINDS = ("characters", "bytes", "bpe", "words", "words:whitespace")
 EXPRESSIONS = [
     *(
@@ -166,49 +174,64 @@ def is_json_of(schema: dict[str, Any]) -> Callable[[str], bool]:
     return lambda text: bool(validator.is_valid(json.loads(text)))
 
 
-def check(texts: int, seed: int) -> int:
-    """Texts of all forms; how many do not have theirs."""
-    forms: list[tuple[dict[str, Any], Callable[[str], object]]] = []
+def all_forms() -> list[tuple[dict[str, Any], Callable[[str], object]]]:
+    """Each form as keywords, with what says whether a text has it."""
     warnings.simplefilter("ignore")  # of what Python will read otherwise one day
-    forms += [({"matching": each}, re.compile(each).fullmatch) for each in EXPRESSIONS]
-    forms += [({"json_schema": each}, is_json_of(each)) for each in SCHEMAS]
-    forms += [({"grammar": each}, is_of_grammar(each)) for each in GRAMMARS]
-    wrong = written = 0
-    for kind in KINDS:
-        for documents in (None, "lines"):
-            model, none, begun = model_of(kind, documents), 0, time.process_time()
-            count = 0
-            for form, has in forms:
-                for length in (60, 15):
-                    try:
-                        found = model.generate(
-                            "", count=texts // 2, length=length, seed=seed, min_p=None, **form
-                        )
-                    except SettingError:
-                        none += 1
-                        continue
-                    count += len(found)
-                    for text in found:
-                        if not has(text):
-                            wrong += 1
-                            print(f"WRONG {kind} {documents} {form} {text!r}", flush=True)
-            written += count
-            seconds = time.process_time() - begun
-            print(f"{kind} {documents}: {count:,} texts, {none} forms none, {seconds:.0f} s", flush=True)
-    print(f"{written:,} texts of {len(forms)} forms, {wrong} wrong")
+    return [
+        *(({"matching": each}, re.compile(each).fullmatch) for each in EXPRESSIONS),
+        *(({"json_schema": each}, is_json_of(each)) for each in SCHEMAS),
+        *(({"grammar": each}, is_of_grammar(each)) for each in GRAMMARS),
+    ]
+
+
+def check(texts: int, seed: int, log: Path | None) -> int:
+    """Texts of all forms; how many do not have theirs. What ``log`` tells of is not written again."""
+    forms, written, wrong = all_forms(), Counter[int](), 0
+    known = log.read_text().splitlines() if log is not None and log.exists() else []
+    done = {tuple(key): (found, bad) for *key, found, bad in map(json.loads, known)}
+    each = -(-texts // (2 * len(KINDS) * len(LENGTHS)))
+    for kind, documents in itertools.product(KINDS, (None, "lines")):
+        model = model_of(kind, documents)
+        for number, length in itertools.product(range(len(forms)), LENGTHS):
+            key = (kind, documents, number, length, seed, each)
+            if key not in done:
+                found = texts_of(model, each, length, seed, forms[number][0])
+                bad = [text for text in found if not forms[number][1](text)]
+                done[key] = len(found), len(bad)
+                for text in bad:
+                    print(f"WRONG {key} {text!r}", flush=True)
+                if log is not None:
+                    with log.open("a") as file:
+                        print(json.dumps([*key, *done[key]]), file=file)
+            written[number] += done[key][0]
+            wrong += done[key][1]
+        print(f"{kind} {documents}: {written.total():,} texts so far, {wrong} wrong", flush=True)
+    least = min(written[number] for number in range(len(forms)))
+    print(f"{written.total():,} texts of {len(forms)} forms, {least:,} or more of each, {wrong} wrong")
     return wrong
+
+
+def texts_of(model: Model, count: int, length: int, seed: int, form: dict[str, Any]) -> list[str]:
+    """Texts of a form; none where the model can write none of this length."""
+    found: list[str] = []
+    with suppress(SettingError):
+        while len(found) < count:
+            more = min(BATCH, count - len(found))
+            number = seed * count + len(found)
+            found += model.generate("", count=more, length=length, seed=number, min_p=None, **form)
+    return found
 
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
     "free": {"matching": "(?s:.*)"},
-    "words": {"matching": "([a-z]{1,9} )+END"},
+    "words": {"matching": "([a-z]{1,9} ){45,}"},
     "schema": {
-        "json_schema": {"type": "array", "minItems": 40, "items": {"type": "string", "pattern": "^[a-z ]+$"}}
+        "json_schema": {"type": "array", "minItems": 12, "items": {"type": "string", "pattern": "^[a-z ]+$"}}
     },
 }
-TURN = 0.25
-"""Seconds of processor time of a turn."""
+LENGTH = 500
+"""Tokens of a text."""
 
 
 def rates(name: Path | None, seconds: float) -> None:
@@ -217,33 +240,31 @@ def rates(name: Path | None, seconds: float) -> None:
     models = {str(name): pantoum.load(name)} if name is not None else {}
     for layers, size in ((2, 128), (3, 512)) if name is None else ():
         models[f"{layers} x {size}"] = model_of("characters", None, layers, size)
-    for shape, model in models.items():
-        for count in (1, 256):
-            spent, tokens = dict.fromkeys(FORMS, 0.0), dict.fromkeys(FORMS, 0)
-            for turn in range(1 + max(1, round(seconds / TURN))):
-                for form, asked in FORMS.items():
-                    found = written(model, count, turn, asked)
-                    if turn:  # the first one makes the automaton
-                        tokens[form], spent[form] = tokens[form] + found[0], spent[form] + found[1]
-            plain = tokens["plain"] / spent["plain"]
-            for form in FORMS:
-                rate = tokens[form] / spent[form]
-                print(
-                    f"{shape} {count:4} texts  {form:8} {rate:10,.0f} tokens/s  {rate / plain:.2f}",
-                    flush=True,
-                )
+    for (shape, model), count in itertools.product(models.items(), (1, 256)):
+        spent, tokens, turn = dict.fromkeys(FORMS, 0.0), dict.fromkeys(FORMS, 0), 0
+        while turn < 2 or spent["plain"] < seconds:
+            for form, asked in FORMS.items():
+                found, took = written(model, count, turn, asked)
+                if turn:  # the first one makes the automaton
+                    tokens[form], spent[form] = tokens[form] + found, spent[form] + took
+            turn += 1
+        for form in FORMS:
+            rate, share = (
+                tokens[form] / spent[form],
+                spent["plain"] / tokens["plain"] * tokens[form] / spent[form],
+            )
+            print(f"{shape} {count:4} texts  {form:8} {rate:10,.0f} tokens/s  {share:.2f}", flush=True)
 
 
 def written(model: Model, count: int, seed: int, asked: dict[str, Any]) -> tuple[int, float]:
-    """Tokens that were written in a turn, and its seconds."""
-    tokens, begun = 0, time.process_time()
-    batch = model.batch()
-    while (seconds := time.process_time() - begun) < TURN:
-        while len(batch) < count:
-            batch.start("The ", length=2000, seed=seed, stream=len(batch), **asked)
-        tokens += len(batch)
+    """Tokens of texts that were begun together, and the seconds that these took."""
+    begun, batch = time.process_time(), model.batch()
+    streams = [
+        batch.start("The ", length=LENGTH, seed=seed, stream=number, **asked) for number in range(count)
+    ]
+    while len(batch):
         batch.round()
-    return tokens, seconds
+    return sum(stream.tokens for stream in streams), time.process_time() - begun
 
 
 def main(arguments: list[str]) -> int:
@@ -255,10 +276,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("model", nargs="?", type=Path)
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", type=Path)
     parser.add_argument("--seconds", type=float, default=3.0)
     asked = parser.parse_args(arguments)
     if asked.part == "check":
-        return check(asked.texts, asked.seed) > 0
+        return check(asked.texts, asked.seed, asked.log) > 0
     rates(asked.model, asked.seconds)
     return 0
 

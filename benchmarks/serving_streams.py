@@ -1,10 +1,11 @@
 """Streaming clients against ``Batch``: tokens per second, of the clock and of processor time.
 
-    PYTHONPATH=src python benchmarks/serving_streams.py [--clients 64,256] [--tokens 1000] [--json]
+    PYTHONPATH=src python benchmarks/serving_streams.py [--clients 64,256] [--tokens 1000] [--form] [--json]
 
 A server of a 3 x 512 int8 GRU with a slot for each client; all clients stream at once, from another process
 on the same cores. ``Batch`` writes as many texts of the same length in a process of its own. Processor time
-is that of the server's process, all threads, without the clients. Best turns.
+is that of the server's process, all threads, without the clients. Best turns. ``--form``: against the same
+server, whose texts have no form, in turns.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ HERE = Path(__file__).parent
 PROMPT = "Once upon a time, "
 WANTED = {64: (0.75, 0.6), 256: (0.6, 0.5)}
 """Clients: shares of the rate of ``Batch``, by the clock and by processor time."""
+FORM = {"guided_regex": "([a-z]{1,9} ){100,}"}
+WITH_FORM = 0.7
+"""Share of the rate without a form."""
 
 
 def load(url: str, **spec: Any) -> Any:
@@ -93,6 +97,24 @@ def measure(model: str, folder: str, clients: int, tokens: int, turns: int) -> d
     }
 
 
+def with_form(model: str, folder: str, clients: int, tokens: int, turns: int) -> tuple[float, float]:
+    """The rate of texts with a form as a share of the rate without, by the clock and by processor time."""
+    best = {False: (0.0, 0.0), True: (0.0, 0.0)}
+    with ours(model, folder, "--slots", str(clients)) as server:
+        for formed in (False, True):
+            load(server.url, clients=4, prompts=[PROMPT], body=streaming(1000, **FORM if formed else {}))
+        for _ in range(turns):
+            for formed in (False, True):
+                before = processor_seconds(server)
+                body = streaming(tokens, **FORM if formed else {})
+                turn = load(server.url, clients=clients, prompts=[PROMPT], body=body)
+                per_processor = turn["tokens"] / (processor_seconds(server) - before)
+                rate, most = best[formed]
+                best[formed] = max(rate, turn["rate"]), max(most, per_processor)
+    (rate, most), (rate_formed, most_formed) = best.values()
+    return rate_formed / rate, most_formed / most
+
+
 def main() -> None:
     from startup import write_model
 
@@ -104,6 +126,7 @@ def main() -> None:
     parser.add_argument("--clients", default=",".join(map(str, WANTED)))
     parser.add_argument("--tokens", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--form", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: dict[int, dict[str, Any]] = {}
@@ -112,6 +135,13 @@ def main() -> None:
         write_model(plain)
         export(plain, "int8", model)
         for clients in map(int, options.clients.split(",")):
+            if options.form:
+                shares = with_form(str(model), folder, clients, options.tokens, options.turns)
+                print(
+                    f"{clients:4} clients with a form: {shares[0]:.3f} of the rate by the clock, "
+                    f"{shares[1]:.3f} by processor time  >= {WITH_FORM:g}"
+                )
+                continue
             found[clients] = measure(str(model), folder, clients, options.tokens, options.turns)
     if options.json:
         print(json.dumps({"machine": machine(), "found": found}))

@@ -2,9 +2,11 @@
 
     python benchmarks/web.py                                 # a 3 x 512 GRU in int8 and in float32
     python benchmarks/web.py --model book.safetensors --json
+    npm install --prefix peers onnxruntime-web && python benchmarks/web.py --onnx-web peers
 
 Native, Node and Chromium take turns; each writes the same text, and the texts must be the same. Chromium is
-left out where it is missing. What counts are the ratios of the best turns.
+left out where it is missing; its time is by the clock, that of the others the processor's. ONNX Runtime Web
+takes turns too where it is given. What counts are the ratios of the best turns.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ os.environ.setdefault("PANTOUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import measured
+import web_peers
 
 import pantoum
 from pantoum.config import ModelConfig
@@ -48,9 +51,10 @@ const run = () => {
   return writing.text;
 };
 run();
-const began = performance.now();
+const began = process.cpuUsage();
 const text = run();
-console.log(JSON.stringify({ text, seconds: (performance.now() - began) / 1000 }));
+const { user, system } = process.cpuUsage(began);
+console.log(JSON.stringify({ text, seconds: (user + system) / 1e6 }));
 """
 PAGE = """async (settings) => {
   await pantoum.generate(settings);
@@ -75,9 +79,9 @@ def native(path: Path, settings: dict[str, Any]) -> tuple[str, float]:
     """The text, and seconds."""
     model = pantoum.load(path)
     model.generate(**settings)
-    began = time.perf_counter()
+    began = time.process_time()
     text = model.generate(**settings)
-    return text, time.perf_counter() - began
+    return text, time.process_time() - began
 
 
 def node(path: Path, wasm: Path, script: Path, settings: dict[str, Any]) -> tuple[str, float]:
@@ -108,6 +112,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, help="a model file in place of the two that are made")
+    parser.add_argument(
+        "--onnx-web", type=Path, metavar="FOLDER", help="where npm has installed onnxruntime-web"
+    )
     parser.add_argument("--length", type=int, default=1500)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", action="store_true")
@@ -124,6 +131,7 @@ def main() -> None:
             if arguments.model
             else {precision: made(folder, precision) for precision in ("int8", "float32")}
         )
+        peers = web_peers.files(folder, made(folder, "float32")) if arguments.onnx_web else {}
         for name, path in files.items():
             page = folder / f"{name}.html"
             pantoum.export(path, "html", page)
@@ -133,13 +141,16 @@ def main() -> None:
             }
             if shutil.which("chromium") or shutil.which("google-chrome"):
                 runs["chromium"] = lambda page=page: chromium(page, settings)
-            best = dict.fromkeys(runs, float("inf"))
+            best = dict.fromkeys([*runs, *(f"onnx {form}" for form in peers)], float("inf"))
             texts = set()
             for _ in range(arguments.turns):
                 for who, run in runs.items():
                     text, seconds = run()
                     texts.add(text)
                     best[who] = min(best[who], seconds)
+                for form, file in peers.items():
+                    seconds = web_peers.seconds(arguments.onnx_web, folder, file, arguments.length)
+                    best[f"onnx {form}"] = min(best[f"onnx {form}"], seconds)
             assert len(texts) == 1, "the texts differ"
             rates = {who: arguments.length / seconds for who, seconds in best.items()}
             shares = {who: rate / rates["native"] for who, rate in rates.items()}
@@ -155,7 +166,7 @@ def main() -> None:
     for name, found in report["rates"].items():
         print(f"{name}: the page has {found['page_bytes']:,} bytes")
         for who, rate in found["tokens_per_second"].items():
-            print(f"  {who:9} {rate:8.0f} tokens per second, {found['of_native'][who]:.2f} of native")
+            print(f"  {who:13} {rate:8.0f} tokens per second, {found['of_native'][who]:.2f} of native")
 
 
 if __name__ == "__main__":

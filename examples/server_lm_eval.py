@@ -7,11 +7,11 @@ In another terminal: pantoum serve runs/book
 
 A server with keys: put one into the variable OPENAI_API_KEY.
 
-The harness has a model `local-completions` for servers with OpenAI's interface, but it needs the model's
-tokenizer from Hugging Face. This adapter needs none: it asks for the log-probability of each token of context
-and continuation (`echo`, `logprobs`) and takes the tokens that begin within the continuation. The
-log-likelihood of a whole text is that of `pantoum evaluate --protocol carried`: the first token has nothing
-before it and is not scored, and the state is carried from piece to piece, so a text may have any length.
+The `local-completions` of the harness works, too, but reads windows and wants a token before the first one of
+a text. This adapter asks for the log-probability of each token of context and continuation (`echo`,
+`logprobs`) and takes the tokens that begin within the continuation. The log-likelihood of a whole text is
+that of `pantoum evaluate --protocol carried`: the first token has nothing before it and is not scored, and
+the state is carried from piece to piece, so a text may have any length.
 """
 
 from __future__ import annotations

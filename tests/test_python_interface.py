@@ -308,14 +308,16 @@ class ZMQInteractiveShell:
 
 
 def test_a_notebook_shows_progress(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.StringIO())
     quiet = {**SMALL, "progress": None}
     pantoum.train(home / "t.txt", run=tmp_path / "a", **quiet)
     assert sys.stderr.getvalue() == "" and not terminal.in_notebook()
     shell = types.SimpleNamespace(get_ipython=ZMQInteractiveShell)
     monkeypatch.setitem(sys.modules, "IPython", shell)  # type: ignore[arg-type]
     pantoum.train(home / "t.txt", run=tmp_path / "b", **quiet)
-    assert terminal.in_notebook() and "loss" in sys.stderr.getvalue()
+    assert terminal.in_notebook() and "loss" in sys.stdout.getvalue()
+    assert sys.stderr.getvalue() == ""  # which is shown in red, as an error
     assert len(metrics_file.read(tmp_path / "b" / "metrics.jsonl")) >= 2
 
 

@@ -24,9 +24,9 @@ from pantoum.model import Model
 
 __all__ = ["FIGURES", "Model", "by_folds", "settings_of"]
 
-FOLDS = 3
+FOLDS = 6
 FIGURES = ("windows", "mean")
-TRAINING = {"steps": 300, "kneser_ney": 4}
+TRAINING = {"steps": 300, "kneser_ney": 6}
 """Chosen by the loss on held-out normal sequences of ADFA-LD."""
 Nats = NDArray[np.float64]
 

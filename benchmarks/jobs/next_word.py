@@ -12,8 +12,8 @@ Milliseconds are processor time per suggestion: the median and the 99th percenti
 Beside the models stand an interpolated modified Kneser-Ney 5-gram of the words and signs of TRAIN and, with
 ``--presage`` (the file ``presage.xml`` of Debian's package of this name, and ``text2ngram`` and
 ``presage-words``, which ``presage_words.cpp`` is the source of, on the PATH), presage with its own predictors
-(n-grams, and words that were used recently). ``--adapt``: each model, and presage, once more, learning as the
-text goes on.
+(n-grams, and words that were used recently; the predictor that learns ends by an assertion, 0.9.1).
+``--adapt``: each model once more, learning as the text goes on.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def of_model(name: str, adapt: bool) -> Suggest:
 
 
 @contextmanager
-def presage(config: Path, train: Path, learn: bool) -> Iterator[Suggest]:
-    """presage with n-grams of 1 to 3 words of TRAIN; ``learn``: and with those of what is typed."""
+def presage(config: Path, train: Path) -> Iterator[Suggest]:
+    """presage with n-grams of 1 to 3 words of TRAIN."""
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/ngrams.db"
         for n in (1, 2, 3):
@@ -105,13 +105,11 @@ def presage(config: Path, train: Path, learn: bool) -> Iterator[Suggest]:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         tree = ElementTree.parse(config)
         for path, value in {
-            "PredictorRegistry/PREDICTORS": "DefaultSmoothedNgramPredictor DefaultRecencyPredictor"
-            + " UserSmoothedNgramPredictor" * learn,
+            "PredictorRegistry/PREDICTORS": "DefaultSmoothedNgramPredictor DefaultRecencyPredictor",
             "ContextTracker/LOWERCASE_MODE": "no",
             "Selector/SUGGESTIONS": str(SUGGESTED),
             "Selector/REPEAT_SUGGESTIONS": "yes",
             "Predictors/DefaultSmoothedNgramPredictor/DBFILENAME": database,
-            "Predictors/UserSmoothedNgramPredictor/DBFILENAME": f"{folder}/typed.db",
         }.items():
             found = tree.find(path)
             assert found is not None, path
@@ -178,9 +176,9 @@ def main() -> None:
         print(f"{name:44} {figures(text, asked.words, suggest)}", flush=True)
 
     row("Kneser-Ney 5-gram", Counted(asked.train.read_text(encoding="utf-8")).suggest)
-    for learn in (False, True)[: 1 + asked.adapt] if asked.presage else ():
-        with presage(asked.presage, asked.train, learn) as suggest:
-            row("presage" + ", learning" * learn, suggest)
+    if asked.presage:
+        with presage(asked.presage, asked.train) as suggest:
+            row("presage", suggest)
     for name in asked.models:
         for adapt in (False, True)[: 1 + asked.adapt]:
             row(name + " --adapt" * adapt, of_model(name, adapt))

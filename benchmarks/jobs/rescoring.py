@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import measured
 
 BEST, MOST_HEARD = 100, 12
-PER_LETTER, NOISE = 2.0, 1.6
+PER_LETTER, NOISE = 2.5, 1.2
 """What a letter of distance costs, in nats, and the deviation of the noise."""
 WEIGHTS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5]
 CHOOSE = 5

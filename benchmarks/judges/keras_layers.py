@@ -3,10 +3,10 @@
     KERAS_BACKEND=torch python benchmarks/judges/keras_layers.py [PACKAGE]
 
 The tests (`gru_test.py`, `lstm_test.py`, `simple_rnn_test.py`) lie in the package `keras`, or in that of a
-checkout (PACKAGE is its folder `keras`). They are run as they are, but for the class of the layer: ours is
-Keras's, and where Keras would compute, its variables are read as `pantoum import` reads them and our cell
-(`pantoum.network`) computes. So the golden numbers, states, masks and directions of the tests are those of
-our cells. Prints passed of run, and why a test is refused. Exits with 1 if one of the others fails.
+checkout (PACKAGE is its folder `keras`). They are run as they are, but for the class of the layer: ours
+inherits from it, and where Keras would compute, its variables are read as `pantoum import` reads them and our
+cell (`pantoum.network`) computes. So the golden numbers, states, masks and directions of the tests are those
+of our cells. Prints passed of run, and why a test is refused. Exits with 1 if one of the others fails.
 """
 
 from __future__ import annotations

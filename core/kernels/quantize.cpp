@@ -19,8 +19,7 @@ void place(const Panels<P>& to, char* panel, Long column, const std::uint8_t* ro
   std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
   std::uint32_t sum = 0;
   for (Long k = 0; k < to.depth; ++k) sum += static_cast<std::uint32_t>(static_cast<std::int8_t>(row[k]));
-  for (Long s = 0; s < to.steps(); ++s)
-    __builtin_memcpy(out + s * kPanelColumns + column, row + 4 * s, sizeof(std::uint32_t));
+  for (Long s = 0; s < to.steps(); ++s) place_codes(out + s * kPanelColumns, column, row + 4 * s);
   out[to.steps() * kPanelColumns + column] = 0u - P::kOffset * sum;
   __builtin_memcpy(out + (to.steps() + 1) * kPanelColumns + column, &scale, sizeof scale);
 }

@@ -15,6 +15,37 @@
 namespace pantoum {
 namespace PANTOUM_ISA {
 
+// Where a tile finds its operands and puts its results; strides in bytes for A and panels.
+struct TileArguments {
+  const char* a;
+  std::ptrdiff_t a_row;   // from a row to the next
+  std::ptrdiff_t a_step;  // from a step to the next
+  const char* panel;
+  std::ptrdiff_t panel_next;  // to the panel of the next kPanelColumns results
+  std::ptrdiff_t steps;
+  float* out;
+  std::ptrdiff_t out_row;   // in floats
+  std::ptrdiff_t out_next;  // from a panel's results to the next panel's, in floats
+  bool resume;              // go on from what `out` holds (K in blocks), instead of zero
+};
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum
+
+#ifdef PANTOUM_HAS_OWN_TILES
+#include "products.h"
+#endif
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+
+#ifndef PANTOUM_HAS_OWN_TILES
+// Four codes of a column go to their place in a step of a panel.
+inline void place_codes(std::uint32_t* step, std::ptrdiff_t column, const std::uint8_t* codes) {
+  __builtin_memcpy(step + column, codes, sizeof *step);
+}
+#endif
+
 constexpr int kPanelColumns = kPanelVectors * kLanes;
 constexpr std::size_t kStepBytes = kPanelColumns * sizeof(float);  // of a panel, a step
 
@@ -72,11 +103,13 @@ struct Int8 {
   static constexpr int kUnitFrom = 0;
   static constexpr bool kCodes = true;
   static constexpr std::uint32_t kOffset = 0;
+#ifndef PANTOUM_HAS_OWN_TILES
   static I16 step(const char* a, F16 b, I16 sum) {
     std::uint32_t x;
     __builtin_memcpy(&x, a, sizeof x);
     return dot_bytes(broadcast(x), bits(b), sum);
   }
+#endif
 };
 
 #ifdef PANTOUM_HAS_VNNI
@@ -91,33 +124,6 @@ struct Int8VNNI : Int8 {
 };
 #endif
 
-// How the inner loop reads a vector of a panel and adds products with it.
-template <class P>
-struct Loop {
-  using Sum = typename P::Sum;
-  using Operand = F16;
-  static Operand read(const float* p) { return load(p); }
-  static Sum step(const char* a, Operand b, Sum sum) { return P::step(a, b, sum); }
-};
-#ifdef PANTOUM_HAS_WIDE_SUMS
-template <class P>
-struct WideLoop;
-template <>
-struct WideLoop<Float32> {
-  using Sum = WideF16;
-  using Operand = Wide16;
-  static Operand read(const float* p) { return load_wide(p); }
-  static Sum step(const char* a, const Operand& b, const Sum& sum) { return add_product(a, b, sum); }
-};
-template <>
-struct WideLoop<Int8> {
-  using Sum = WideI16;
-  using Operand = Wide16;
-  static Operand read(const float* p) { return load_wide_bytes(p); }
-  static Sum step(const char* a, const Operand& b, const Sum& sum) { return add_product(a, b, sum); }
-};
-#endif
-
 // Sums as `out` holds them: floats, or the bits of whole numbers.
 inline void read_sum(const float* p, F16& sum) { sum = load(p); }
 inline void read_sum(const float* p, I16& sum) { sum = bits(load(p)); }
@@ -125,19 +131,6 @@ inline void no_sum(F16& sum) { sum = zero(); }
 inline void no_sum(I16& sum) { sum = broadcast(0u); }
 inline void write_sum(float* p, F16 sum) { store(p, sum); }
 inline void write_sum(float* p, I16 sum) { store(p, from_bits(sum)); }
-template <class Sum>
-inline bool certain(const Sum&) {
-  return true;
-}
-#ifdef PANTOUM_HAS_WIDE_SUMS
-inline void read_sum(const float* p, WideF16& sum) { widen(load(p), sum); }
-inline void read_sum(const float* p, WideI16& sum) { widen(bits(load(p)), sum); }
-inline void no_sum(WideF16& sum) { widen(zero(), sum); }
-inline void no_sum(WideI16& sum) { widen(broadcast(0u), sum); }
-inline void write_sum(float* p, const WideF16& sum) { store(p, narrow(sum)); }
-inline void write_sum(float* p, const WideI16& sum) { store(p, from_bits(narrow(sum))); }
-inline bool certain(const WideF16& sum) { return !sum.doubt.any(); }
-#endif
 
 // The precisions whose products this path has; the others are those of its base (kernels.h).
 #if defined(PANTOUM_HAS_AMX)
@@ -150,25 +143,10 @@ inline bool certain(const WideF16& sum) { return !sum.doubt.any(); }
 #define PANTOUM_OWN_PRECISIONS(X) X(Float32) X(Int8)
 #endif
 
-// Where a tile finds its operands and puts its results; strides in bytes for A and panels.
-struct TileArguments {
-  const char* a;
-  std::ptrdiff_t a_row;   // from a row to the next
-  std::ptrdiff_t a_step;  // from a step to the next
-  const char* panel;
-  std::ptrdiff_t panel_next;  // to the panel of the next kPanelColumns results
-  std::ptrdiff_t steps;
-  float* out;
-  std::ptrdiff_t out_row;   // in floats
-  std::ptrdiff_t out_next;  // from a panel's results to the next panel's, in floats
-  bool resume;              // go on from what `out` holds (K in blocks), instead of zero
-};
-
-// Whether all sums are certain; otherwise nothing is written.
-template <class By, int rows, int panels, int vectors>
-[[gnu::always_inline]] inline bool tile_of(const TileArguments& t) {
+template <class P, int rows, int panels, int vectors>
+[[gnu::always_inline]] inline void tile_by_steps(const TileArguments& t) {
   constexpr int columns = panels * vectors;
-  typename By::Sum sum[rows][columns];
+  typename P::Sum sum[rows][columns];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
@@ -183,15 +161,15 @@ template <class By, int rows, int panels, int vectors>
   const char* a = t.a;
   const char* panel = t.panel;
   for (std::ptrdiff_t k = 0; k < t.steps; ++k) {
-    typename By::Operand b[columns];
+    F16 b[columns];
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      b[c] = By::read(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
+      b[c] = load(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const char* x = a + r * row;
 #pragma GCC unroll 16
-      for (int c = 0; c < columns; ++c) sum[r][c] = By::step(x, b[c], sum[r][c]);
+      for (int c = 0; c < columns; ++c) sum[r][c] = P::step(x, b[c], sum[r][c]);
     }
     a += step;
     panel += kStepBytes;
@@ -200,22 +178,20 @@ template <class By, int rows, int panels, int vectors>
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      if (!certain(sum[r][c])) return false;
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 16
-    for (int c = 0; c < columns; ++c)
       write_sum(t.out + r * t.out_row + (c / vectors) * t.out_next + (c % vectors) * kLanes, sum[r][c]);
-  return true;
 }
 
 // `vectors`: those of each panel that hold columns at all. The results of the others are not written.
-template <class Precision, int rows, int panels, int vectors>
+template <class P, int rows, int panels, int vectors>
 [[gnu::noinline]] void tile(const TileArguments& t) {
-#ifdef PANTOUM_HAS_WIDE_SUMS
-  if (tile_of<WideLoop<Precision>, rows, panels, vectors>(t)) return;
+#ifdef PANTOUM_HAS_OWN_TILES
+  if constexpr (P::kCodes)
+    tile_of_codes<rows>(t);
+  else if (!tile_of_floats<rows>(t))
+    tile_by_steps<P, rows, panels, vectors>(t);
+#else
+  tile_by_steps<P, rows, panels, vectors>(t);
 #endif
-  tile_of<Loop<Precision>, rows, panels, vectors>(t);
 }
 
 }  // namespace PANTOUM_ISA

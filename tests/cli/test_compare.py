@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import pantoum
 from pantoum.formats import metrics_file
 
 
@@ -44,3 +45,20 @@ def test_as_json(run: Callable[..., Any], runs: list[Path]) -> None:
 def test_a_folder_that_is_no_run_is_one_line(run: Callable[..., Any], runs: list[Path]) -> None:
     done = run("compare", runs[0], runs[0] / "nothing")
     assert done.code == 1 and done.out == "" and len(done.lines) == 1 and "nothing" in done.err
+
+
+def test_the_model_that_expects_a_text_most_stands_first(run: Callable[..., Any], tmp_path: Path) -> None:
+    texts = {"cats": "The cat sat on the mat.\n", "codes": "x91=07; y24=88; z03=51;\n"}
+    models = []
+    for name, text in texts.items():
+        pantoum.train(
+            text=text * 60, run=str(tmp_path / name), steps=25, hidden_size=16, tokens="bytes", progress=False
+        )
+        models.append(str(tmp_path / name))
+    for name, text in texts.items():
+        (tmp_path / "letter").write_text(text[5:] * 3)
+        head, first, second = run("compare", *models, "--text", tmp_path / "letter").out.splitlines()
+        assert head.split() == ["bits", "per", "byte", "model"]
+        assert first.split()[1] == str(tmp_path / name) and float(first.split()[0]) < float(second.split()[0])
+    found = json.loads(run("compare", *models, "--text", tmp_path / "letter", "--json").out)
+    assert [Path(one["model"]).name for one in found["models"]] == ["codes", "cats"]

@@ -202,7 +202,10 @@ class ClientError(Exception):
         (TimeoutError(), "TimeoutError: no reason is given; check the address"),
         (FileNotFoundError("a"), "there is no such file; check the address"),
         (PermissionError("a"), "permission denied; check the credentials"),
-        (ImportError("Install s3fs to access S3"), "Install s3fs to access S3; install that package"),
+        (
+            ImportError("Install s3fs to access S3"),
+            "this kind of address needs a package that is missing (Install s3fs to access S3); install it",
+        ),
     ],
 )
 def test_a_network_that_fails_is_one_line_and_leaves_nothing(

@@ -257,14 +257,14 @@ def test_a_bomb_ends_soon(make: Make, form: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("documents", [None, "lines"])
-@pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "words"])
+@pytest.mark.parametrize("kind", ["characters", "bpe", "words"])
 @pytest.mark.parametrize("pattern", [".*at on.*", r"The .+ on (.|\n){3,9} a.*", ".*.*ran, .* ran.*"])
 def test_what_is_spelled_out_comes_among_all_that_may(
     make: Make, kind: str, documents: str | None, pattern: str
 ) -> None:
     model = Model(make(kind, documents))
     try:
-        texts = [model.generate(matching=pattern, seed=seed, length=60, min_p=None) for seed in range(12)]
+        texts = [model.generate(matching=pattern, seed=seed, length=60, min_p=None) for seed in range(5)]
     except SettingError as refusal:
         assert kind == "words" and "no text" in str(refusal)
     else:

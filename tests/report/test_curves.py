@@ -92,6 +92,16 @@ def test_labels_never_overlap_and_stay_inside(wanted: list[tuple[float, float]],
     assert all(least <= top for top in tops) and all(end <= least + 300.0 + 1e-9 for end in ends)
 
 
+def test_labels_stand_in_the_order_of_what_they_name(make_records: Make) -> None:
+    history = RunHistory.of(make_records())
+    end = by_tokens(history).lines["validation"][-1][1]
+    references = (Reference("xz", end + 0.001), Reference("bz2", end - 0.001))
+    picture = curve(by_tokens(history, references), standalone=True)
+    labels = [*parts(picture, "text", "aside"), *parts(picture, "text", "name")]
+    heights = {str(e.text).split()[0]: float(e.get("y", "nan")) for e in labels}
+    assert heights["xz"] < heights["validation"] < heights["bz2"]
+
+
 def test_references_that_lie_together_have_labels_apart(make_records: Make) -> None:
     references = (Reference("bz2", 1.6), Reference("xz", 1.601))
     picture = curve(by_tokens(RunHistory.of(make_records()), references), standalone=True)

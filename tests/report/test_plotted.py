@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,17 @@ def test_a_run_is_its_two_curves(story: Story, ax: Any, by: str, label: str) -> 
     assert {"training", "validation"} <= set(lines)
     assert len(lines["validation"].get_xdata()) == 10
     assert (ax.get_xlabel(), ax.get_ylabel()) == (label, "nats per character")
+
+
+def test_runs_on_the_same_axes_are_told_apart(story: Story, ax: Any) -> None:
+    other, third = (dataclasses.replace(story, name=name) for name in ("second", "third"))
+    for each in (story, other, third):
+        plot_run(each, "time", ax)
+    curves = {line.get_label(): line.get_color() for line in ax.get_lines() if ", " in line.get_label()}
+    runs = ("book", "second", "third")
+    assert list(curves) == [f"{name}, {run}" for run in runs for name in ("training", "validation")]
+    assert len(set(curves.values())) == 4
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(curves)
 
 
 def test_a_run_without_records_is_an_empty_picture(ax: Any) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
@@ -18,6 +20,8 @@ from pantoum.config import ServeSettings
 from pantoum.server import aside, completions, guard, prompts
 from pantoum.server.admission import Admission
 from pantoum.server.aside import AT_ONCE
+from pantoum.server.caller import CALLER, Caller
+from pantoum.server.errors import RequestError
 from pantoum.server.fields import KnownFields
 from pantoum.server.keys import Keyring
 
@@ -109,6 +113,25 @@ def test_large_answers_take_turns_and_give_them_back(
         assert small.post(WRITTEN, prompt="x" * 1000, **SCORE).status_code == 200
     turns = small.models.all()[0].turns
     until(lambda: turns._free._value == AT_ONCE)
+
+
+def test_who_finds_no_turn_is_told_how_long_turns_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(aside, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def told() -> int:
+        turns = aside.Turns()
+        for _ in range(20):
+            with ExitStack() as ends:
+                CALLER.set(Caller("", "", ends))
+                await turns.take(aside.LARGE, 1.0)
+                now[0] += 2.95 * AT_ONCE
+        turns._waiting = aside.WAITING
+        with pytest.raises(RequestError) as refused:
+            await turns.take(aside.LARGE, 1.0)
+        return int(refused.value.headers["Retry-After"])
+
+    assert ran(told()) == 3
 
 
 PROMPTS: list[Any] = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 import pantoum
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
+from pantoum.server import freed
 from pantoum.server import models as served
 from pantoum.server.model_specs import spec_of
 from pantoum.server.models import Models
@@ -212,3 +215,16 @@ def test_counters_go_on_when_a_model_is_reloaded(
     until(lambda: not server.models._retiring)
     server.text(max_tokens=5)
     assert written() == 35
+
+
+def test_free_memory_goes_back_to_the_system_now_and_then(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(served, "CHECK_EVERY", 0.01)
+    monkeypatch.setattr(served, "TRIM_EVERY", 0.02)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    serve(slots=2)
+    until(lambda: len(asked) > 1)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    freed.trim()  # another allocator has nothing to ask for

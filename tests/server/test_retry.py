@@ -14,7 +14,7 @@ from pantoum.server.slots import SLICE
 RATE = 100
 """Tokens per second of a slot."""
 LATER = 0.125
-"""Seconds after which there is a new look, and a new estimate."""
+"""Seconds after which there is a new observation, and a new estimate."""
 
 
 class Clock:
@@ -25,11 +25,11 @@ class Clock:
         return self.now
 
 
-def looked_at(clock: Clock, *left: tuple[int, int, int]) -> RetryAfter:
+def observed(clock: Clock, *left: tuple[int, int, int]) -> RetryAfter:
     """One with 4 slots, all in use, whose texts take so much more."""
     found = RetryAfter(4, 40, clock)
     for turn in range(2):
-        found.look(round(turn * 4 * RATE * LATER), True, lambda: left)
+        found.observe(round(turn * 4 * RATE * LATER), True, lambda: left)
         clock.now += LATER * (1 - turn)
     return found
 
@@ -46,13 +46,13 @@ def test_texts_that_are_shorter_than_a_turn_end_one_after_the_other() -> None:
     assert texts == pytest.approx([0.1 * (1 + n // 4) for n in range(24)])
 
 
-def test_a_server_that_was_not_looked_at_says_one_second() -> None:
+def test_a_server_that_was_not_observed_says_one_second() -> None:
     assert RetryAfter(4, 40, Clock()).seconds(9) == 1
 
 
 def test_those_turned_away_before_are_in_front() -> None:
     clock = Clock()
-    retry = looked_at(clock, *[(0, 0, 2 * RATE)] * 8)
+    retry = observed(clock, *[(0, 0, 2 * RATE)] * 8)
     told = [retry.seconds(8) for _ in range(40)]
     assert told[0] in (3, 4) and told == sorted(told) and told[-1] >= 2 * 40 / 4
     clock.now += 60.0
@@ -61,7 +61,7 @@ def test_those_turned_away_before_are_in_front() -> None:
 
 def test_no_more_come_back_together_than_there_is_room_for() -> None:
     clock = Clock()
-    retry = looked_at(clock, *[(0, 0, 1)] * 44)
+    retry = observed(clock, *[(0, 0, 1)] * 44)
     told = [retry.seconds(44) for _ in range(120)]
     assert [told.count(wait) for wait in (1, 2, 3)] == [44, 44, 32], "all of them would have ended within 2 s"
 
@@ -69,32 +69,32 @@ def test_no_more_come_back_together_than_there_is_room_for() -> None:
 def test_who_wants_more_places_waits_for_as_many_ends() -> None:
     clock = Clock()
     left = [(0, 0, 2 * RATE)] * 4
-    assert looked_at(clock, *left).seconds(4) == 2
-    assert looked_at(clock, *left).seconds(4, places=12) == 6
+    assert observed(clock, *left).seconds(4) == 2
+    assert observed(clock, *left).seconds(4, places=12) == 6
 
 
 def test_what_is_read_and_what_is_written_already_count() -> None:
     clock = Clock()
-    assert looked_at(clock, *[(5 * RATE, 0, RATE)] * 4).seconds(4) == 6
-    assert looked_at(clock, *[(0, 5 * RATE, 6 * RATE)] * 4).seconds(4) == 1
+    assert observed(clock, *[(5 * RATE, 0, RATE)] * 4).seconds(4) == 6
+    assert observed(clock, *[(0, 5 * RATE, 6 * RATE)] * 4).seconds(4) == 1
 
 
 def test_texts_that_end_before_their_limit_are_expected_to() -> None:
     clock = Clock()
-    retry = looked_at(clock)
+    retry = observed(clock)
     for _ in range(100):
         retry.ended(5, RATE, 10 * RATE)
     clock.now += LATER
-    retry.look(10**6, False, lambda: [(0, 0, 10 * RATE)] * 4)
+    retry.observe(10**6, False, lambda: [(0, 0, 10 * RATE)] * 4)
     assert retry.seconds(4) <= 2
 
 
-def test_those_that_came_after_the_last_look_count_too() -> None:
+def test_those_that_came_after_the_last_observation_count_too() -> None:
     clock = Clock()
-    retry = looked_at(clock, *[(0, 0, RATE)] * 4)
+    retry = observed(clock, *[(0, 0, RATE)] * 4)
     retry.ended(0, 3 * RATE, 3 * RATE)
     clock.now += LATER
-    retry.look(10**6, False, lambda: [(0, 0, RATE)])
+    retry.observe(10**6, False, lambda: [(0, 0, RATE)])
     assert retry.seconds(1) == 1
     clock.now += LATER
     assert 7 <= retry.seconds(9, places=8) <= 9
@@ -103,17 +103,19 @@ def test_those_that_came_after_the_last_look_count_too() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["ask", "look", "end", "wait"]), st.integers(0, 10**6)), max_size=80),
+    st.lists(
+        st.tuples(st.sampled_from(["ask", "observe", "end", "wait"]), st.integers(0, 10**6)), max_size=80
+    ),
     st.integers(1, 10_000),
 )
 def test_it_is_always_a_whole_number_within_bounds(events: list[tuple[str, int]], places: int) -> None:
     clock, done = Clock(), 0
     retry = RetryAfter(4, 40, clock)
     for what, number in events:
-        clock.now += LATER if what == "look" else 0.0
-        if what == "look":
+        clock.now += LATER if what == "observe" else 0.0
+        if what == "observe":
             done += number % 1000
-            retry.look(done, number % 3 > 0, lambda n=number: [(n, n // 7, n)] * (n % 9))  # type: ignore[misc]
+            retry.observe(done, number % 3 > 0, lambda n=number: [(n, n // 7, n)] * (n % 9))  # type: ignore[misc]
         elif what == "end":
             retry.ended(number // 3, min(number, 9), number)
         elif what == "wait":

@@ -18,7 +18,7 @@ MODULE = b"\0asm of a test"
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(html_page, "module", lambda progress: MODULE)
+    monkeypatch.setattr(html_page, "module", lambda progress=None: MODULE)
     card = {"note": "<script>alert(1)</script>", "loss": {"nats": 1.5}}
     return page(
         "a </title><b> & 'name'", card, {"cell": "gru", "num_layers": 2, "hidden_size": 8}, b"model"

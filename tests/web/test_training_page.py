@@ -1,4 +1,4 @@
-"""The page that trains, in a real browser: the file of `pantoum train`, for everybody, and nothing leaves it."""
+"""The page that trains, in a browser: the file of `pantoum train`, for everybody; nothing leaves it."""
 
 from __future__ import annotations
 

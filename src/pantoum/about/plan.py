@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pantoum.config import TrainSettings
+from pantoum.config.model_config import GONE
 from pantoum.config.plain import as_typed
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.memory import require_memory
@@ -75,6 +76,8 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
     prepared = prepare_texts(settings, texts, None, source)
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
     vocab_size = prepared.tokenizer.vocab_size
+    chosen: dict[str, Any] = recipe.spec()
+    chosen["model"] = {name: value for name, value in chosen["model"].items() if name not in GONE}
     need = require_memory(recipe, vocab_size, prepared.train.count)
     tokens = {
         "minutes": 60.0 * USABLE * tokens_per_second,
@@ -89,7 +92,7 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
         parameters=recipe.num_parameters(vocab_size),
         memory=need.all,
-        chosen=recipe.spec(),
+        chosen=chosen,
         reasons=recipe.reasons,
         expected=forecast(
             prepared,

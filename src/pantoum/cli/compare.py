@@ -1,8 +1,10 @@
-"""``pantoum compare``: a table of runs, with mean and standard deviation over seeds."""
+"""``pantoum compare``: a table of runs, with mean and standard deviation over seeds; or which of several
+models expects a text most."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 
 from pantoum.cli.output import Output
@@ -10,6 +12,7 @@ from pantoum.cli.output import Output
 EXAMPLES = """examples:
   pantoum compare runs/book runs/book-2 runs/book-3
   pantoum compare runs/* --json
+  pantoum compare runs/austen runs/bronte --text letter.txt
 """
 
 
@@ -18,6 +21,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="run folders; runs that differ only in their seed share a row"
     )
+    parser.add_argument(
+        "--text",
+        metavar="TEXT",
+        help="in place of the table: the bits per byte of this text under each model, the least first, as "
+        "when each is of one author; - is stdin",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -25,8 +34,29 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Compare the runs and print the table."""
     from pantoum import api, console
 
+    if arguments.text is not None:
+        _with_text(arguments.runs, b"".join(console.parts(arguments.text)), arguments.json, output)
+        return
     found = api.compare(arguments.runs)
     if arguments.json:
         output.json(found.to_dict())
     else:
         console.show_comparison(found, sys.stdout)
+
+
+def _with_text(names: list[str], text: bytes, as_json: bool, output: Output) -> None:
+    """Print how well each model predicts a text."""
+    from pantoum import load
+
+    found = [(load(name).evaluate(text=text), name) for name in names]
+    found.sort(key=lambda pair: math.inf if pair[0].bits_per_byte is None else pair[0].bits_per_byte)
+    if as_json:
+        models = [
+            {"model": name, "bits_per_byte": one.bits_per_byte, "note": one.note} for one, name in found
+        ]
+        output.json({"models": models})
+        return
+    output.write("bits per byte  model\n")
+    for one, name in found:
+        shown = "-" if one.bits_per_byte is None else f"{one.bits_per_byte:.4f}"
+        output.write(f"{shown:>13}  {name}{'' if one.note is None else f'  ({one.note})'}\n")

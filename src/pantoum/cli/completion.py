@@ -18,7 +18,7 @@ A new shell reads the file from that folder. Make it again after an update of pa
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the name of the shell."""
-    parser.add_argument("shell", choices=list(SHELLS), metavar="|".join(SHELLS), help="the shell")
+    parser.add_argument("shell", choices=list(SHELLS), metavar="SHELL", help="bash, zsh or fish")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ EXAMPLES = """examples:
 
 LONGEST_PROMPT = 32 << 20
 """Bytes; a prompt takes some eleven times its size while it is encoded and printed."""
+FORM_FILES = {"json_schema", "grammar"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +64,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Print the text while it is generated; then save the state."""
     how_much = GenerationConfig(**given(arguments, GenerationConfig))
-    sampling = SamplingConfig(**_forms(given(arguments, SamplingConfig)))
+    typed = given(arguments, SamplingConfig)
+    with _by_name(typed):
+        sampling = SamplingConfig(**_forms(typed))
     if arguments.state_out is not None and how_much.count > 1:
         raise SettingError(
             "state_out",
@@ -83,7 +87,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if arguments.state_out is not None:
         console.require_state_place(model, arguments.state_out)
     state = State.read(arguments.state_in) if arguments.state_in is not None else None
-    writing = model.generation(prompts, how_much, sampling, state=state)
+    with _by_name(typed):
+        writing = model.generation(prompts, how_much, sampling, state=state)
     if how_much.seed is None:
         output.say(f"pantoum: repeat with --seed {writing.seed}")
     prompts = [console.printable(prompt) for prompt in prompts]
@@ -148,11 +153,22 @@ def _forms(typed: dict[str, Any]) -> dict[str, Any]:
     from pantoum import console
 
     read = dict(typed)
-    for name in read.keys() & {"json_schema", "grammar"}:
+    for name in read.keys() & FORM_FILES:
         read[name] = console.whole_text(read[name], name)
     if "choices" in read:
         read["choices"] = [line for file in read["choices"] for line in console.lines(file, "choices")]
     return read
+
+
+@contextlib.contextmanager
+def _by_name(typed: Mapping[str, Any]) -> Iterator[None]:
+    """What is wrong with what a file says is said of the file, not of all its text."""
+    try:
+        yield
+    except SettingError as error:
+        if error.argument not in FORM_FILES or error.argument not in typed:
+            raise
+        raise SettingError(error.argument, typed[error.argument], error.rule, error.advice) from None
 
 
 def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:

@@ -19,6 +19,14 @@ from pantoum.errors import SettingError
 
 __all__ = ["add_settings", "from_environment", "given"]
 
+FACTORS = {"k": 1e3, "m": 1e6, "%": 0.01}
+MINUTES = {
+    **dict.fromkeys(("h", "hour", "hours"), 60.0),
+    "m": 1.0,
+    **dict.fromkeys(("s", "sec", "seconds"), 1 / 60),
+}
+"""What people write behind a number; of minutes, units of time."""
+
 
 def add_settings(parser: argparse.ArgumentParser, kind: type[SettingGroup]) -> None:
     """Add an option for each setting of a class, by group."""
@@ -64,20 +72,27 @@ def _reader(one: Setting) -> Callable[[str], object]:
         except ValueError:
             what = "a whole number" if number is int else "a number"
             also = " or none" if one.off else ""
-            meant = _meant(text, number is int)
+            meant = _meant(text, number is int, one.name == "minutes")
             meant = f"; did you mean {meant}?" if meant else ""
             raise argparse.ArgumentTypeError(f"is {text!r}: it must be {what}{also}{meant}") from None
 
     return read
 
 
-def _meant(text: str, whole: bool) -> str:
-    """The number that a word stands for, or begins with; empty where none is seen. 1e3 is 1000."""
-    found = re.match(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,2})?", text, re.IGNORECASE)
-    if found is None or not whole:
-        return found[0] if found else ""
-    number = float(found[0])
-    return str(int(number)) if number.is_integer() else ""
+def _meant(text: str, whole: bool, minutes: bool) -> str:
+    """The number that a word stands for, or begins with; empty where none is seen. 1e3 is 1000, as 1k and
+    1,000 are; 1,5 is 1.5, 10% is 0.1, and 1h of minutes 60."""
+    found = re.match(r"[+-]?[0-9]+([.,][0-9]+)*(e[+-]?[0-9]{1,2})?", text, re.IGNORECASE)
+    if found is None:
+        return ""
+    digits, unit = found[0], text[found.end() :].strip().lower()
+    thousands = re.fullmatch(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", digits)
+    factors = {**FACTORS, **(MINUTES if minutes else {})}
+    try:
+        number = float(digits.replace(",", "" if thousands else ".")) * factors.get(unit, 1.0)
+    except ValueError:  # 1.2.3
+        return ""
+    return f"{number:.12g}" if not whole or number.is_integer() else ""
 
 
 def given(arguments: argparse.Namespace, kind: type[SettingGroup]) -> dict[str, Any]:

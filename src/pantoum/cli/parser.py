@@ -48,6 +48,13 @@ class Parser(argparse.ArgumentParser):
         if self._intermixing:
             return super().parse_known_args(args, namespace)
         if self._subparsers is not None:
+            first = next(iter(args or ()), "")
+            if (
+                first.startswith("-")
+                and first != "--"
+                and first.partition("=")[0] not in self._option_string_actions
+            ):
+                self.error(f"{self._about_unknown([first])}; options stand after the command")
             found, unknown = super().parse_known_args(args, namespace)
         else:
             # argparse before 3.12 formats the usage in between, where a % in a metavar must be doubled.
@@ -100,6 +107,9 @@ class Parser(argparse.ArgumentParser):
         """Exit with 2 after one line."""
         line = " ".join(message.split()).removeprefix("argument ").replace(": is ", " is ", 1)
         line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
+        line = re.sub(
+            r"^(\S+?)(/\S+)?: ignored explicit argument (.*)$", r"\1 takes no value, and has \3", line
+        )
         missing = re.fullmatch("the following arguments are required: (.*)", line)
         if missing:
             verb = "are" if "," in missing[1] else "is"

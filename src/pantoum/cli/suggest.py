@@ -61,6 +61,10 @@ def command_advice(typed: str, commands: Collection[str]) -> str:
     """What to type instead of a command that does not exist."""
     if typed == "help":
         return "type `pantoum --help`, or `pantoum train --help` for one command"
+    if typed == "version":
+        return "type `pantoum --version`"
+    if typed == "pantoum":
+        return "it is typed twice; leave one out"
     meant = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
     if meant is not None:
         return f"did you mean `pantoum {meant}`?"

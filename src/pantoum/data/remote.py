@@ -178,7 +178,10 @@ def _told(text: str) -> Iterator[None]:
             f"cannot read {shown(text)!r}: permission denied; check the credentials that its library uses"
         ) from error
     except ImportError as error:
-        raise TextError(f"cannot read {shown(text)!r}: {_words(error)}; install that package") from error
+        raise TextError(
+            f"cannot read {shown(text)!r}: this kind of address needs a package that is missing "
+            f"({_words(error)}); install it, or copy the text here first"
+        ) from error
     except Exception as error:
         kind = type(error).__name__
         raise TextError(

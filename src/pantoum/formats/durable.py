@@ -60,7 +60,7 @@ Data: TypeAlias = "Bytes | Iterable[Bytes]"
 WRITE_SIZE = 1 << 24
 """Most bytes of one write call: several systems refuse calls of 2 GiB and more."""
 
-TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{16}\.pantoum-tmp", re.DOTALL)
+TEMPORARY = re.compile(r"\.(.{1,40})\.[0-9a-f]{16}\.pantoum-tmp", re.DOTALL)
 
 system = System()
 """Through which everything is written. Fault tests replace it."""
@@ -71,7 +71,7 @@ system = System()
 
 def create(path: Path, mode: int = 0o666) -> int:
     """Make a new file and return its descriptor."""
-    with translated("write", path):
+    with translated("write", _meant(path)):
         return system.create(path, mode)
 
 
@@ -79,7 +79,7 @@ def write(descriptor: int, data: Bytes, path: Path) -> None:
     """Write all of ``data``, however many calls that takes."""
     view = memoryview(data).cast("B")
     while view:
-        with translated("write", path):
+        with translated("write", _meant(path)):
             count = system.write(descriptor, view[:WRITE_SIZE])
             if count <= 0:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -88,7 +88,7 @@ def write(descriptor: int, data: Bytes, path: Path) -> None:
 
 def fsync(descriptor: int, path: Path) -> None:
     """Wait until the file's bytes are on the disk."""
-    with translated("write", path):
+    with translated("write", _meant(path)):
         system.fsync(descriptor)
 
 
@@ -102,6 +102,12 @@ def fsync_folder(folder: Path) -> None:
     """Wait until the folder's names are on the disk."""
     with translated("write", folder):
         system.fsync_folder(folder)
+
+
+def _meant(path: Path) -> Path:
+    """The file that a temporary one will be: a person knows no other."""
+    found = TEMPORARY.fullmatch(path.name)
+    return path if found is None else path.with_name(found[1])
 
 
 # What formats call. -------------------------------------------------------------------------------------
@@ -160,7 +166,7 @@ def write_new(path: Path, data: Data, mode: int = 0o666) -> None:
         with suppress(OSError):
             system.close(descriptor)
         raise
-    with translated("write", path):
+    with translated("write", _meant(path)):
         system.close(descriptor)
 
 

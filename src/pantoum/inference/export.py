@@ -42,7 +42,13 @@ def export(
 ) -> dict[str, Any]:
     """Write ``model`` as ``to`` into ``out``; the facts of the new file, for JSON."""
     one_of(to, "to", FORMS)
-    require(not texts or to == "int8", "text", list(texts), "measures what int8 costs", "leave it out")
+    require(
+        not texts or to == "int8",
+        "text",
+        " ".join(map(str, texts)),
+        "measures what int8 costs",
+        "leave it out",
+    )
     path, target = model_path(Path(model)), Path(out)
     require_apart("out", out, "the model itself", [path])
     require_apart("out", out, "a text that is read", texts)

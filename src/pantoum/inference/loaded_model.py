@@ -201,7 +201,9 @@ def _refuse_other_files(path: Path) -> None:
     if not head or form.kind == "binary" or form == SAFETENSORS:
         return
     advice = form.advice_for(str(path)) if head.startswith(OURS) else "give a run folder or a model file"
-    if form.readable:
+    if all((path.parent / name).is_file() for name in (MODEL_NAME, "config.json")):  # of a run
+        advice = f"did you mean {str(path.parent)!r}?"
+    elif form.readable:
         advice = f"train one of it first: `pantoum train {quoted(str(path))}`; MODEL comes before TEXT"
     raise ModelFileError(f"{str(path)!r} is {form.name}, not a model; {advice}")
 

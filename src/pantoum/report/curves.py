@@ -170,15 +170,16 @@ class _Picture:
     def labels(self) -> list[str]:
         """The name and the last figure of each line, and the references, at the right, pushed apart."""
         x = WIDTH - RIGHT + 10
-        wanted = [
-            (self.down(buckets[-1].mean) - 14.0, NAME_HEIGHT, name) for name, buckets in self.buckets.items()
-        ]
         named = {each.name: each for each in (self.view.references if self.view.lines else ())}
-        wanted += [(self.down(each.loss) - 8.0, REFERENCE_HEIGHT, name) for name, each in named.items()]
-        wanted.sort()
-        tops = spread_apart([(top, height) for top, height, _ in wanted], TOP - 14.0, HEIGHT - BOTTOM + 8.0)
+        ends = [(self.down(buckets[-1].mean), name) for name, buckets in self.buckets.items()]
+        ends = sorted(ends + [(self.down(each.loss), name) for name, each in named.items()])
+        wanted = [
+            (end - 8.0, REFERENCE_HEIGHT) if name in named else (end - 14.0, NAME_HEIGHT)
+            for end, name in ends
+        ]
+        tops = spread_apart(wanted, TOP - 14.0, HEIGHT - BOTTOM + 8.0)
         found = []
-        for top, (_, _, name) in zip(tops, wanted, strict=True):
+        for top, (_, name) in zip(tops, ends, strict=True):
             y = top + 12.0
             if name in named:
                 text = f"{markup(name)} {figure(named[name].loss)}"
@@ -217,8 +218,8 @@ class _Picture:
 
 
 def spread_apart(wanted: Sequence[tuple[float, float]], least: float, most: float) -> list[float]:
-    """The tops of labels (wanted top, height), sorted, moved as little as needed so that none overlap and all
-    lie between ``least`` and ``most``, as far as there is room."""
+    """The tops of labels (wanted top, height), in their order, moved as little as needed so that none overlap
+    and all lie between ``least`` and ``most``, as far as there is room."""
     tops: list[float] = []
     end = least
     for top, height in wanted:

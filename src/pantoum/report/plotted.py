@@ -20,6 +20,8 @@ __all__ = ["plot_comparison", "plot_run"]
 
 VIEWS = {"time": by_time, "tokens": by_tokens}
 COLOURS = {"training": "#48698c", "validation": "#a8401c"}
+OTHERS = ("#3b7d4f", "#7a4d94", "#96701d", "#3a3a3a")
+"""Of further runs on the same axes, both curves."""
 
 
 def _axes(ax: Any, width: float, height: float) -> Any:
@@ -37,13 +39,21 @@ def _axes(ax: Any, width: float, height: float) -> Any:
 
 
 def plot_run(story: Story, by: str = "time", ax: Any = None) -> Any:
-    """The curves of a run, over ``time`` (seconds) or ``tokens``, and what bz2 and xz reach."""
+    """The curves of a run, over ``time`` (seconds) or ``tokens``, and what bz2 and xz reach. On axes that
+    have curves already they get a colour and the name of the run."""
     view = VIEWS[one_of(by, "by", tuple(VIEWS))](story.history, story.references, story.unit)
     ax = _axes(ax, 6.4, 4.0)
+    beside = len({line.get_color() for line in ax.get_lines()} & {COLOURS["training"], *OTHERS})
+    for line in ax.get_lines():
+        if line.get_label() in COLOURS:  # of the first run, whose name is the title
+            line.set_label(f"{line.get_label()}, {ax.get_title()}")
     for name, points in view.lines.items():
         style = {"marker": "o", "markersize": 3.5} if name == "validation" else {"linewidth": 1.0}
-        ax.plot(*zip(*points, strict=True), color=COLOURS[name], label=name, **style)
-    for reference in view.references:
+        colour, label = COLOURS[name], name
+        if beside:
+            colour, label = OTHERS[(beside - 1) % len(OTHERS)], f"{name}, {story.name}"
+        ax.plot(*zip(*points, strict=True), color=colour, label=label, **style)
+    for reference in () if beside else view.references:
         ax.axhline(reference.loss, color="0.6", linestyle=":", linewidth=1.0)
         ax.annotate(reference.name, (1.0, reference.loss), xycoords=("axes fraction", "data"), color="0.4")
     if by == "tokens":
@@ -52,7 +62,8 @@ def plot_run(story: Story, by: str = "time", ax: Any = None) -> Any:
     ax.set_ylabel(f"nats per {view.unit}")
     ax.set_title(story.name)
     if view.lines:
-        ax.set_ylim(view.y.least, view.y.most)
+        least, most = ax.get_ylim() if beside else (view.y.least, view.y.most)
+        ax.set_ylim(min(least, view.y.least), max(most, view.y.most))
         ax.legend(frameon=False)
     return ax
 

@@ -44,6 +44,11 @@ def in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
+def _told_on() -> TextIO:
+    """Where progress is told: stderr; in a notebook, which shows that in red as an error, stdout."""
+    return sys.stdout if in_notebook() else sys.stderr
+
+
 def _has_widgets() -> bool:
     """Whether rich can draw in place in this notebook; without ipywidgets it can only print lines."""
     return in_notebook() and importlib.util.find_spec("ipywidgets") is not None
@@ -75,7 +80,7 @@ class Progress:
     """Shows a run while it trains. Use it as a context manager and give it to the loop as ``on_report``."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream: TextIO | None = sys.stderr if stream is None else stream
+        self.stream: TextIO | None = _told_on() if stream is None else stream
         self.unit = ""
         """What a token of the run is, once that is known."""
         self._best: float | None = None
@@ -186,7 +191,7 @@ class Counter:
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
         self.what = what
-        self.stream = sys.stderr if stream is None else stream
+        self.stream = _told_on() if stream is None else stream
         self._shown = 0.0
         self._wide = 0
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -59,6 +61,8 @@ class Turns:
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
+        self._took = 10.0
+        """Seconds that one has a turn: a mean, after a guess."""
 
     async def take(self, size: int, seconds: float) -> None:
         """Wait until an answer of about ``size`` bytes may be begun, ``seconds`` at most; the turn ends with
@@ -66,15 +70,23 @@ class Turns:
         if size < LARGE:
             return
         if self._waiting >= WAITING:
-            raise busy(5, " (for large answers)")
+            raise self._busy()
         self._waiting += 1
         try:
             await asyncio.wait_for(self._free.acquire(), seconds)
         except asyncio.TimeoutError:
-            raise busy(5, " (for large answers)") from None
+            raise self._busy() from None
         finally:
             self._waiting -= 1
-        CALLER.get().ends.callback(self._free.release)
+        CALLER.get().ends.callback(self._release, time.monotonic())
+
+    def _release(self, begun: float) -> None:
+        self._took += (time.monotonic() - begun - self._took) / 4
+        self._free.release()
+
+    def _busy(self) -> RequestError:
+        """The next of those in work ends after this time."""
+        return busy(max(1, math.ceil(self._took / AT_ONCE)), " (for large answers)")
 
 
 async def one_at_a_time(function: Callable[..., Result], *arguments: object) -> Result:

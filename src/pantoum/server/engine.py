@@ -161,10 +161,10 @@ class Engine:
                 break
         self._telling.tell()
         done = self.counters["tokens_read"] + self.counters["tokens_written"]
-        self.retry.look(done, 2 * self._slots.taken > self.slots, self._left)
+        self.retry.observe(done, 2 * self._slots.taken > self.slots, self._left)
 
     def _left(self) -> Iterator[tuple[int, int, int]]:
-        """What every text that has a slot, or waits for one, still takes, as ``RetryAfter.look`` wants it."""
+        """What texts that have a slot, or wait for one, still take, as ``RetryAfter.observe`` wants it."""
         yield from (text.left for text in self._texts.values())
         for job in (*self._readings.jobs, *self._slots.waiting):
             yield from job.to_come()
@@ -185,7 +185,7 @@ class Engine:
 
     def _make_room(self, waiting: Job) -> bool:
         """Whether a text or a reading gives up its slot for a job that waits. Its own job waits then, too."""
-        having = [*self._texts.values(), *self._readings.jobs]
+        having: list[Job | JobText] = [*self._texts.values(), *self._readings.jobs]
         found = self._slots.who_makes_room(waiting, having, time.monotonic())
         if found is None:
             return False

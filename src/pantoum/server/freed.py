@@ -1,9 +1,9 @@
 """Memory that is free goes back to the system.
 
 Large arrays are mapped by themselves and go back at once. What a thread took in small pieces stays with the
-allocator, in an arena of that thread: after a crowd some tens of megabytes, and a model that is replaced every
-hour has another thread each time. glibc gives all of it back when it is asked to; other allocators do it by
-themselves.
+allocator, in an arena of that thread: after a crowd some tens of megabytes, and a model that is replaced
+every hour has another thread each time. glibc gives all of it back when it is asked to; other allocators do
+it by themselves.
 """
 
 from __future__ import annotations

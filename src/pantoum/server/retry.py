@@ -1,6 +1,6 @@
 """When those who were turned away shall ask again.
 
-The engine says some times a second what its texts still take. From that follows when they end: they take
+The engine says several times per second what its texts still take. From that follows when they end: they take
 turns at the slots as ``server.slots`` lets them, so equal texts that came together also end together, and not
 one after the other. Whoever is turned away is told when a place will be free for them, if those who were
 turned away before come back when they were told to, and take theirs first. Nobody holds the place: it is an
@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from itertools import takewhile
 
 from pantoum.server.slots import SLICE
 
@@ -23,7 +22,7 @@ __all__ = ["RetryAfter"]
 LONGEST = 30
 """Seconds that nobody is sent away beyond."""
 EVERY, STALE = 0.1, 0.5
-"""Seconds between two looks at the texts, and after which the last look says nothing any more."""
+"""Seconds between two observations of the texts, and after which the last one says nothing any more."""
 AGAIN = 0.05
 """Seconds between two estimates of all ends."""
 RECENT = 1 / 16
@@ -40,8 +39,8 @@ class RetryAfter:
         """What texts write of the tokens that they may write, and tokens that one takes: means."""
         self._rate = 0.0
         """Tokens that one slot takes per second where most are taken."""
-        self._looked: tuple[float, int | None] = (0.0, None)
-        """When the engine was looked at, and its tokens then, if most slots were taken."""
+        self._observed: tuple[float, int | None] = (0.0, None)
+        """When the engine was last observed, and its tokens then, if most slots were taken."""
         self._seen: tuple[float, list[float], float] = (-math.inf, [], 0.0)
         """When, the seconds of a slot that each text still takes, and those of one that comes."""
         self._made = -math.inf
@@ -50,6 +49,8 @@ class RetryAfter:
         was estimated."""
         self._back: deque[float] = deque()
         """When those who were turned away will be back, soonest first."""
+        self._coming = Counter[int]()
+        """How many of them, by the second."""
 
     # What follows is for the engine's thread.
 
@@ -59,17 +60,17 @@ class RetryAfter:
             self._share += RECENT * (written / length - self._share)
         self._tokens += (RECENT if self._tokens else 1.0) * (read + written - self._tokens)
 
-    def look(self, done: int, full: bool, left: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
+    def observe(self, done: int, full: bool, left: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
         """``done``: tokens so far; ``full``: whether most slots are taken; ``left``: of each text the tokens
         of its prompt that are still to be read, those written, and its limit, first where it has a slot."""
         now = self._clock()
-        since, before = self._looked
+        since, before = self._observed
         if now - since < EVERY:
             return
         if full and before is not None and done > before:
             rate = (done - before) / (now - since) / self._slots
             self._rate += (0.25 if self._rate else 1.0) * (rate - self._rate)
-        self._looked = now, done if full else None
+        self._observed = now, done if full else None
         if self._rate:
             share = self._share
             tokens = [read + max(1.0, share * most - wrote) for read, wrote, most in left()]
@@ -85,15 +86,14 @@ class RetryAfter:
         while self._back and self._back[0] <= now:
             self._back.popleft()
         wait = min(LONGEST, max(1, math.ceil(self._until(places + len(self._back), taken, now))))
-        while wait < LONGEST and self._together(now + wait) >= self._most:
+        # They come back together after whole seconds: there may be no more of them than there are places.
+        while wait < LONGEST and self._coming[int(now) + wait] >= self._most:
             wait += 1
+        self._coming = Counter({then: count for then, count in self._coming.items() if then > now})
+        self._coming[int(now) + wait] += 1
         # Estimates may fall; the order of the queue is kept.
         self._back.append(max(now + wait, self._back[-1] if self._back else 0.0))
         return wait
-
-    def _together(self, then: float) -> int:
-        """How many will have come back within the second before that; places are free whole seconds later."""
-        return sum(1 for _ in takewhile(lambda one: one > then - 1.0, reversed(self._back)))
 
     def _until(self, count: int, taken: int, now: float) -> float:
         """Seconds until so many places have become free."""

@@ -105,8 +105,8 @@ class TokenForm:
 
     def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
         """Whether these tokens lead to an end."""
-        vocabulary = self.vocabulary
-        numbers = [*vocabulary.numbers(way, spaced), vocabulary.ends[-1]]
+        numbers = self.vocabulary.numbers(way, spaced)
+        numbers.append(self.vocabulary.ends[-1])
         return bool(matcher.validate_tokens(numbers) == len(numbers))
 
     def way(self, matcher: Any, spaced: bool, most: int, before: Way) -> Way | None:
@@ -134,8 +134,7 @@ class TokenForm:
     def mask(self, matcher: Any, spaced: bool) -> bytes:
         """The bits of the tokens that may follow, of one kind of place."""
         mask: bytes = matcher.compute_bitmask()
-        begin = self.vocabulary.shift // 8 if spaced else 0
-        return mask[begin : begin + 4 * self.vocabulary.words]
+        return mask[self.vocabulary.part[spaced]]
 
     def tokens_after(self, mask: bytes) -> list[int]:
         """The tokens of a mask that are worth a trial."""

@@ -20,12 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pantoum.errors import SettingError
 from pantoum.inference.forms.form import TokenForm, Way
-from pantoum.kernels import Array
-from pantoum.kernels.draw_rows import ALL
 
 __all__ = ["DROPPED", "FormPlace"]
 
@@ -40,7 +36,19 @@ RESERVE = 64
 class FormPlace:
     """The place of one text."""
 
-    __slots__ = ("_kept", "_left", "_mask", "_matcher", "_unasked", "_way", "ended", "form", "free", "spaced")
+    __slots__ = (
+        "_kept",
+        "_left",
+        "_matcher",
+        "_unasked",
+        "_way",
+        "changed",
+        "ended",
+        "form",
+        "free",
+        "mask",
+        "spaced",
+    )
 
     def __init__(self, form: TokenForm, length: int, spaced: bool) -> None:
         """``spaced``: a space is pending (``forms.token_bytes``)."""
@@ -51,8 +59,10 @@ class FormPlace:
             rule = f"is too short for {form.asked.kind}, whose shortest text has {needed:,} tokens"
             raise SettingError("length", length, rule, f"give {needed:,} or more")
         self._matcher: Any = form.matcher()
-        self._mask = b""
-        """The bits of the tokens that may come next, unless all may."""
+        self.mask = b""
+        """The bits of the tokens that may come next."""
+        self.changed = True
+        """Whether the row of the text has other bits."""
         self._kept, self._unasked = False, 0
         """Whether the way from one place to the next stayed as it was, and for how many it was not asked."""
         self.ended = False
@@ -65,13 +75,6 @@ class FormPlace:
     def to_go(self) -> int:
         """Tokens that an end asks for at least, as far as is known."""
         return len(self._way)
-
-    def allow(self, words_M: Array) -> None:
-        """Write which tokens may come next, as bits."""
-        if self.free:
-            words_M.fill(ALL)
-            return
-        words_M[:] = np.frombuffer(self._mask, np.uint32)
 
     def take(self, token: int) -> int:
         """The token that stands where this one was drawn: itself, the first one of the way, or
@@ -87,15 +90,25 @@ class FormPlace:
             self._matcher = None
             return self._go_the_way()
         self._left -= 1
-        accepting, before = matcher.is_accepting(), (self._mask, self.spaced)
-        self.spaced = vocabulary.spaced_after(token)
-        self._settle(accepting)
-        if accepting:
+        mask, spaced, way = self.mask, self.spaced, self._way
+        self.spaced = vocabulary.between and vocabulary.spaced_after(token)
+        if self._settle(matcher.is_accepting()):
             self._way = ()
-        elif not self._finds_way(token, before):
+        elif way and way[0] == token:
+            self._way = way[1:]
+        elif (
+            mask is self.mask
+            and way
+            and spaced == self.spaced
+            and self._unasked < UNASKED
+            and self._left >= 2 * len(way) + RESERVE
+            and not self.form.wide
+        ):
+            self._unasked += 1
+        elif not self._finds_way():
             matcher.rollback(1)
             self._left += 1
-            self._mask, self.spaced = before
+            self.mask, self.spaced, self.changed = mask, spaced, True
             return self._go_the_way()
         return token
 
@@ -122,34 +135,31 @@ class FormPlace:
         self._settle(accepting)
         return token
 
-    def _settle(self, accepting: bool) -> None:
-        """What may come next."""
-        without_border = accepting and self.form.vocabulary.border is None
-        self.ended = without_border and (self._matcher is None or self._matcher.is_stopped())
+    def _settle(self, accepting: bool) -> bool:
+        """What may come next; ``accepting`` again: whether the text has the form."""
+        matcher, vocabulary = self._matcher, self.form.vocabulary
+        without_border = accepting and vocabulary.border is None
+        self.ended = without_border and (matcher is None or matcher.is_stopped())
         self.free = without_border and not self.ended
         if without_border:
-            return
-        if self._matcher is not None:
-            self._mask = self.form.mask(self._matcher, self.spaced)
-            if self._matcher.is_error():
-                self._matcher = None
-        if self._matcher is None:
-            self._mask = self.form.vocabulary.only(self._way[0] if self._way else None)
+            mask = vocabulary.all
+        elif matcher is not None:
+            mask = matcher.compute_bitmask()[vocabulary.part[self.spaced]]
+            if mask != self.mask and mask == vocabulary.end[self.spaced] and matcher.is_error():
+                matcher = self._matcher = None
+        if matcher is None and not without_border:
+            mask = vocabulary.only(self._way[0] if self._way else None)
+        if mask != self.mask:
+            self.mask, self.changed = mask, True
+        return accepting
 
-    def _finds_way(self, token: int, before: tuple[bytes, bool]) -> bool:
-        """Whether there is a way from the place after a token; the text has it then."""
+    def _finds_way(self) -> bool:
+        """Whether there is a way from a place that another one has led to; the text has it then."""
         form, matcher, way, left = self.form, self._matcher, self._way, self._left
-        rest = way[1:]
-        if way and way[0] == token:
-            self._way = rest
-            return True
         if matcher is None:  # the automaton is too large from here on
             return False
-        plenty = left >= 2 * len(way) + RESERVE and self._unasked < UNASKED and not form.wide
-        if way and plenty and before == (self._mask, self.spaced):
-            self._unasked += 1
-            return True
         self._unasked = 0
+        rest = way[1:]
         for again in (self._kept, not self._kept):
             known = way if again else rest
             if known and len(known) <= left and form.is_way(matcher, known, self.spaced):

@@ -59,6 +59,12 @@ class TokenBytes:
         never |= set(self.ends)
         self.words = -(-V // WORD)
         """Words of a mask."""
+        self.part = [slice(begin // 8, begin // 8 + 4 * self.words) for begin in (0, self.shift)]
+        """The part of llguidance's bits that is a mask, in a text that is not spaced and in one that is."""
+        self.end = [self._mask([n - begin for n in self.ends]) for begin in (0, self.shift)]
+        """The masks of what stands for the end of a text."""
+        self.all = b"\xff" * (4 * self.words)
+        """The mask of all tokens."""
         self.texts = [*texts, END]
         made = _Tokens([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
         self.tokens: Any = found.LLTokenizer(made, n_vocab=len(self.texts), eos_token=self.ends, slices=[])
@@ -71,10 +77,14 @@ class TokenBytes:
 
     def only(self, token: int | None) -> bytes:
         """The mask of one token; ``None``: of the one that ends a text."""
-        bits = np.zeros(WORD * self.words, np.uint8)
         allowed = self.border if token is None else token
         assert allowed is not None
-        bits[allowed] = 1
+        return self._mask([allowed])
+
+    def _mask(self, tokens: Sequence[int]) -> bytes:
+        """The bits of those that have a place in a mask."""
+        bits = np.zeros(WORD * self.words, np.uint8)
+        bits[[token for token in tokens if 0 <= token < len(bits)]] = 1
         return np.packbits(bits, bitorder="little").tobytes()
 
     def spaced_after(self, token: int) -> bool:

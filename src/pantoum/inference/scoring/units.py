@@ -158,8 +158,8 @@ class Pieces:
         return replace(self, codes_C=codes_C, lengths=lengths)
 
     def united(self, starts_U: Counts, windows: bool = False) -> Pieces:
-        """Pieces from each start up to the next, joined; the first start is 0. ``windows``: the peak of each is
-        how unexpected its windows are."""
+        """Pieces from each start up to the next, joined; the first start is 0. With ``windows`` the peak of
+        each is how unexpected its windows are."""
         if not len(starts_U):
             return self
         peaks_U = np.maximum.reduceat(self.peaks, starts_U)
@@ -177,8 +177,8 @@ class Pieces:
         )
 
     def _of_windows(self, starts_U: Counts) -> Floats:
-        """The mean, over all windows of ``WINDOW`` pieces of a unit (a shorter unit is one), of the probability
-        that a window is of another source, where that gives each piece 1 / ``OTHERS``."""
+        """The mean, over all windows of ``WINDOW`` pieces of a unit (a shorter unit is one), of the
+        probability that a window is of another source, where that gives each piece 1 / ``OTHERS``."""
         P = len(self)
         sizes_U = np.diff(np.append(starts_U, P))
         shortest_P = np.repeat(np.minimum(sizes_U, WINDOW), sizes_U)

@@ -97,7 +97,7 @@ class BatchRows:
     def resize(self, rows: int, used: int) -> None:
         """More or fewer rows, of which the first ``used`` stay. An array at a time: both copies of one array
         exist together, never of all."""
-        del self._step, self._draw
+        del self._step, self._draw, self._drawn
         self.draws.resize(rows)
         arrays = list(self._state.arrays)
         del self._state
@@ -156,21 +156,21 @@ class BatchRows:
         assert allowed_RM is not None
         free = False
         for row, place in formed:
-            place.allow(allowed_RM[row])
-            free = free or place.free
-        return [array[first : first + rows].copy() for array in self._drawn()] if free else None
-
-    def _drawn(self) -> list[Array]:
-        """What a round changes of a row that is not counted."""
-        return [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
+            if place.changed:
+                allowed_RM[row] = np.frombuffer(place.mask, np.uint32)
+                place.changed = False
+            if place.free:
+                free = True
+        return [array[first : first + rows].copy() for array in self._drawn] if free else None
 
     def _keep_form(
         self, first: int, formed: Sequence[tuple[int, FormPlace]], before: list[Array] | None
     ) -> list[int]:
         """Rows whose text had ended before the token that was drawn, which is taken back."""
         dropped, draws = [], self.draws
+        tokens = draws.tokens[first : first + self._chunk].tolist()
         for row, place in formed:
-            token = draws.tokens.item(row)
+            token = tokens[row - first]
             stands = place.take(token)
             if stands == token:
                 continue
@@ -183,7 +183,7 @@ class BatchRows:
                     draws.recent_RW[row, (draws.written[row] - 1) % WINDOW] = stands
                 continue
             assert before is not None
-            for array, kept in zip(self._drawn(), before, strict=True):
+            for array, kept in zip(self._drawn, before, strict=True):
                 array[row] = kept[row - first]
             draws.written[row] -= 1
             draws.position[row] -= np.uint64(1)
@@ -202,6 +202,8 @@ class BatchRows:
         """The addresses of the arrays, for the calls of a round."""
         V = self._model.vocab_size
         self._chunk = min(len(self), max(FEWEST, LOGITS // V))
+        self._drawn = [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
+        """What a round changes of a row that is not counted."""
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
         sampler = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)

@@ -251,6 +251,7 @@ class StreamBatch:
         if stream.careful:
             self._careful.add(stream)
         if stream.place is not None:
+            stream.place.changed = True
             self._formed[stream] = stream.place
 
     def _round(self) -> list[StreamPiece]:

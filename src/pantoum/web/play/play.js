@@ -20,7 +20,7 @@ let model = null;
 let newest = 0;
 /** A file that was chosen in place of the text. @type {File | null} */
 let chosen = null;
-/** @type {{name: string, steps: number, tokens: number, curve: [number, number][], state: "trains" | "stopped" | "finished", saved: boolean} | null} */
+/** @type {{steps: number, curve: [number, number][], state: "trains" | "stopped" | "finished", saved: boolean} | null} */
 let run = null;
 
 /** @param {string} id */
@@ -93,7 +93,7 @@ async function train() {
     const core = module();
     const facts = await trainer.ask("begin", [core, bytes, settings], { transfer: [core.buffer, bytes.buffer] });
     $("command").textContent = facts.command;
-    run = { name, steps, tokens: facts.streams * facts.chunk, curve: [], state: "trains", saved: true };
+    run = { steps, curve: [], state: "trains", saved: true };
     $("about").open = false;
     tell([`${facts.parameters.toLocaleString("en")} numbers, ${facts.kind}; ${facts.streams} streams of ${facts.chunk}.`, ...facts.notes].join(" "));
     await go();
@@ -135,7 +135,8 @@ function heard(report) {
   const recent = run.curve.slice(-20);
   const mean = recent.reduce((sum, [, loss]) => sum + loss, 0) / recent.length;
   const perStep = seconds / losses.length;
-  $("figures").textContent = `Step ${step} of ${run.steps}; loss ${mean.toFixed(3)}; ${perStep.toFixed(2)} seconds per step; ${left((run.steps - step) * perStep)}`;
+  const more = step < run.steps ? `; ${left((run.steps - step) * perStep)}` : "";
+  $("figures").textContent = `Step ${step} of ${run.steps}; loss ${mean.toFixed(3)}; ${perStep.toFixed(2)} seconds per step${more}`;
   drawCurve($("curve"), run.curve, run.steps);
   $("curve-title").textContent = `The loss from step 1, ${run.curve[0][1].toFixed(2)}, to step ${step}, ${mean.toFixed(2)} nats`;
   if (first) show();
