@@ -208,7 +208,7 @@ def contestant(name: str, models: dict[str, str]) -> Work:
 
 def make_models(folder: str) -> dict[str, str]:
     """The model's files by precision."""
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     models = {name: str(Path(folder, f"{name}.safetensors")) for name in ("float32", "int8")}
     write_model(Path(models["float32"]))

@@ -104,7 +104,7 @@ def onnx_exported(model: str, threads: int) -> Work:
     """The same loop, in the precision of the model, around the file of ``pantoum export --to onnx``."""
     import onnxruntime
 
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

@@ -140,7 +140,7 @@ def multiplied(V: int) -> float:
 
 def reads(what: str, precision: str) -> Work:
     from pantoum.config import ScoreConfig
-    from pantoum.inference.evaluate import evaluate
+    from pantoum.inference.evaluation import evaluate
     from pantoum.inference.loaded_model import LoadedModel
     from pantoum.inference.score import Scorer
     from pantoum.inference.scoring.protocols import WARM_TOKENS
@@ -164,7 +164,7 @@ def reads(what: str, precision: str) -> Work:
 def writes(precision: str) -> Work:
     from pantoum.formats import model_file
     from pantoum.formats.model_file import ModelFile
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
     from pantoum.inference.loaded_model import load
     from pantoum.inference.writing.stream_batch import StreamBatch
 

@@ -301,7 +301,7 @@ def main() -> None:
     asked = options.only.split(",")
     if not set(asked) <= set(SECTIONS):
         parser.error(f"--only takes {','.join(SECTIONS)}")
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

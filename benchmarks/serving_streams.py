@@ -118,7 +118,7 @@ def with_form(model: str, folder: str, clients: int, tokens: int, turns: int) ->
 def main() -> None:
     from startup import write_model
 
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

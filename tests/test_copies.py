@@ -14,7 +14,7 @@ import pytest
 
 import pantoum
 from pantoum.errors import ModelFileError, SettingError, StateError
-from pantoum.inference import export
+from pantoum.inference import exporting
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.text.byte import ByteTokenizer
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "t.txt").write_text("The cat sat on the mat. A dog ran!\n" * 40)
     run = str(made / "run")
     pantoum.train(made / "t.txt", run=run, steps=3, hidden_size=8, num_layers=2, progress=False)
-    export.export(run, "int8", made / "int8.safetensors")
+    exporting.export(run, "int8", made / "int8.safetensors")
     return made
 
 

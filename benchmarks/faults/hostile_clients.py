@@ -152,7 +152,7 @@ def main() -> None:
     from serving_process import ours
     from startup import write_model
 
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     names = [attack.__name__ for attack in ATTACKS]
     parser = argparse.ArgumentParser(

@@ -226,7 +226,7 @@ def main() -> None:
     from startup import write_model
 
     import pantoum
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -233,7 +233,7 @@ def main() -> None:
     from serving_process import ours
     from startup import write_model
 
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     few = ("--slots", "16", "--queue", "32")
     played: dict[str, tuple[tuple[str, ...], Callable[[Server], Awaitable[Json]]]] = {

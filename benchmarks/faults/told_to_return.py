@@ -66,7 +66,7 @@ def main() -> None:
     from serving_process import ours
     from startup import write_model
 
-    from pantoum.inference.export import export
+    from pantoum.inference.exporting import export
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=96)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         train,
     )
     from pantoum.errors import PantoumError
-    from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.session import Session
     from pantoum.inference.state import State
     from pantoum.model import Model, load
@@ -62,7 +62,7 @@ __all__ = [
 
 _PACKAGES = ("data", "network")
 _HOMES = {
-    "Evaluation": "inference.evaluate",
+    "Evaluation": "inference.evaluation",
     "Model": "model",
     "PantoumError": "errors",
     "Scores": "pictured_scores",

@@ -249,7 +249,7 @@ def export(
 ) -> dict[str, Any]:
     """Write a model in another form: ``int8``, ``torch``, ``onnx``, ``hub`` (a folder), ``html`` (a page that
     writes), or, of its counted n-grams alone, ``arpa``. ``text``: what int8 costs is measured on it."""
-    from pantoum.inference import export as exporting
+    from pantoum.inference import exporting
 
     texts = listed(text, "text")
     counted = "compiling the core for pages, once: file" if to == "html" else "scoring"

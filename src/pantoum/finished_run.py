@@ -10,7 +10,7 @@ from pantoum.config.shell import quoted
 from pantoum.errors import PantoumError
 
 if TYPE_CHECKING:
-    from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.evaluation import Evaluation
     from pantoum.model import Model
     from pantoum.report.record import Report
     from pantoum.report.story import Story
@@ -41,7 +41,7 @@ class Run:
     @property
     def evaluation(self) -> Evaluation | None:
         """The evaluation on the validation text; ``None`` without one, or if the run ended too early."""
-        from pantoum.inference.evaluate import Evaluation
+        from pantoum.inference.evaluation import Evaluation
 
         found = self.result.validation
         return None if found is None else Evaluation.from_dict(found)

@@ -1,10 +1,9 @@
 """A trained model as Python users see it: it writes, scores, evaluates and compresses, and its sessions hold
 all state.
 
-A thin layer over ``inference``: the options of the command line as keywords, texts given as files, a picture
-for a notebook. Nothing here trains, and nothing a model does changes it. Every argument is checked here, so
-that a mistake is a ``SettingError`` that names it. What only some calls need is imported when they are made:
-a program that only generates loads neither scoring nor adapting.
+A thin layer over ``inference``: the options of the command line as keywords, texts given as files. Nothing
+here trains. Every argument is checked here, so that a mistake is a ``SettingError`` that names it. What only
+some calls need is imported when they are made: who only generates loads neither scoring nor adapting.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pantoum.config import (
@@ -29,33 +28,29 @@ from pantoum.config import (
 )
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
-from pantoum.errors import SettingError
+from pantoum.formats import durable
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Candidate, completed
 from pantoum.text.tokenizer import Tokenizer
+from pantoum.texts import counting, listed, listed_parts, listed_prompts, named, require_kind, say
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
-    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming
-    from pantoum.config.keywords import Writing as WritingSettings
+    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming, Writing
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Continuation
-    from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Suggestion
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
     from pantoum.pictured_scores import Scores
-    from pantoum.texts import Texts
-
-    Prompts: TypeAlias = list[str] | tuple[str, ...]
+    from pantoum.texts import Prompts, Texts
 
 __all__ = ["Model", "load"]
 
@@ -118,8 +113,6 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file, by a temporary file and a rename: the same bytes, so that its states
         stay valid."""
-        from pantoum.formats import durable
-
         durable.write_file(checked(path, "path"), self._loaded.file_bytes())
 
     @public
@@ -144,7 +137,7 @@ class Model:
         state: State | None = None,
         count: None = None,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> str: ...
     @overload
     def generate(
@@ -154,7 +147,7 @@ class Model:
         state: State | None = None,
         count: int,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[str]: ...
     @overload
     def generate(
@@ -164,7 +157,7 @@ class Model:
         state: State | None = None,
         count: int | None = None,
         n_best: int,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[Candidate]: ...
     @overload
     def generate(
@@ -174,7 +167,7 @@ class Model:
         state: State | None = None,
         count: None = None,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[str]: ...
     @overload
     def generate(
@@ -184,7 +177,7 @@ class Model:
         state: State | None = None,
         count: int,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[list[str]]: ...
     @overload
     def generate(
@@ -194,7 +187,7 @@ class Model:
         state: State | None = None,
         count: int | None = None,
         n_best: int,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[list[Candidate]]: ...
 
     @taking(GenerationConfig, SamplingConfig)
@@ -205,14 +198,14 @@ class Model:
         state: State | None = None,
         count: int | None = None,
         n_best: int | None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> Any:
         """The continuation of a prompt, or of a state and a prompt; of several prompts one each. With
         ``count`` a list of that many; with ``n_best`` the most probable of these, best first, each a
         ``Candidate`` with its log-probability."""
         given: dict[str, Any] = {**settings, "count": 1 if count is None else count, "n_best": n_best}
         how_much, sampling = GenerationConfig.of(given), SamplingConfig.of(given)
-        prompts = _prompts(prompt)
+        prompts = listed_prompts(prompt)
         found: list[list[str | Candidate]] = [[] for _ in prompts]
         for one in completed(self.generation(prompts, how_much, sampling, state=state)).texts:
             written = one.text if n_best is None else Candidate(one.text, -one.nats, one.tokens)
@@ -243,9 +236,9 @@ class Model:
         ``novel``, ``n_best``) a piece is a whole text."""
         from pantoum.inference.after_prompts import write_after
 
-        prompts = _prompts(prompt)
-        _require_kind(how_much, GenerationConfig, "how_much")
-        _require_kind(sampling, SamplingConfig, "sampling")
+        prompts = listed_prompts(prompt)
+        require_kind(how_much, GenerationConfig, "how_much")
+        require_kind(sampling, SamplingConfig, "sampling")
         return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
 
     @public
@@ -283,9 +276,8 @@ class Model:
         takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``."""
         from pantoum.data.prepare import prepare as prepare_texts
         from pantoum.inference.adapted import adapter_of
-        from pantoum.inference.evaluate import evaluate
+        from pantoum.inference.evaluation import evaluate
         from pantoum.inference.scoring.protocols import parse_protocol
-        from pantoum.texts import counting, named, say
 
         parse_protocol(protocol)
         asked = EvaluationConfig.of({**settings})
@@ -315,7 +307,6 @@ class Model:
         """How often the good sentence of two is more probable than the bad one: files of minimal pairs in the
         form of BLiMP, or folders of such files."""
         from pantoum.inference.pairs import judge
-        from pantoum.texts import listed
 
         names = listed(files, "files")
         require(bool(names), "files", names, "must be at least one file of pairs", "give one")
@@ -332,57 +323,27 @@ class Model:
         from pantoum.pictured_scores import Scores
 
         scorer = self.scorer(ScoreConfig.of({"by": by, **settings}), pieces=True)
-        return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
+        return Scores(scorer.by, tuple(scorer.read(listed_parts(parts))), scorer.threshold)
 
     @taking(ScoreConfig)
     def score_stream(
         self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]
     ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
-        return self.scorer(ScoreConfig.of({"by": by, **settings})).read(_iterable(parts))
+        return self.scorer(ScoreConfig.of({"by": by, **settings})).read(listed_parts(parts))
 
     @public
     def scorer(self, config: ScoreConfig, *, pieces: bool = False, named: str | None = None) -> Scorer:
         """A scorer of a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
-        from dataclasses import replace
+        from pantoum.inference.asked_scorer import asked_scorer
 
-        from pantoum.inference.adapted import adapter_of
-        from pantoum.inference.alert import peaks_of, threshold
-        from pantoum.inference.kept_model import KeptModel
-        from pantoum.inference.score import Scorer
-        from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
-        from pantoum.texts import say
-
-        _require_kind(config, ScoreConfig, "config")
+        require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")
-        model = self._with_cache(config.cache)
-        adapter = adapter_of(model, config.adapt, config.model_out, [named, config.alert_text])
-        ordinary = None
-        if config.alert_text is not None:
-            from pantoum.data import text_parts
-
-            reading = replace(
-                config,
-                alert=None,
-                alert_text=None,
-                adapt=False,
-                cache=None,
-                streams=max(config.streams, SIDE_BY_SIDE),
-            )
-            ordinary = peaks_of(
-                Scorer(self._loaded, reading).read(text_parts.parts(config.alert_text, config.encoding))
-            )
-        nats, notes = threshold(self._loaded, config, ordinary)
-        if config.documents and self.documents is not None:
-            notes.append(f"documents has no effect: this model's documents are {self.documents} already")
+        scorer, notes = asked_scorer(self._loaded, config, pieces, named)
         say(notes)
-        if adapter is None:
-            return Scorer(model, config, threshold=nats, pieces=pieces)
-        texts = [] if named is None else [{"name": PurePath(named).name}]
-        kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
-        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept)
+        return scorer
 
     @taking(CompressConfig)
     def compress(self, data: bytes, **settings: Unpack[Compressing]) -> bytes:
@@ -403,8 +364,6 @@ class Model:
         asked, lost = DecompressConfig.of({**settings}), list[str]()
         source = io.BytesIO(archiving.given_bytes(archive, "archive"))
         found = b"".join(restoring.restore(source, self._loaded, asked, lost))
-        from pantoum.texts import say
-
         say(lost)
         return found
 
@@ -432,35 +391,6 @@ class Model:
         from pantoum.inference.cache_settings import with_cache
 
         return with_cache(self._loaded, size)
-
-
-def _require_kind(value: object, kind: type[Any], argument: str) -> None:
-    require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
-
-
-def _prompts(given: str | Iterable[str]) -> list[str]:
-    """One prompt, or several."""
-    if isinstance(given, str):
-        return [given]
-    rule, advice = "must be a text or texts, at least one", "give a str or a list of them"
-    try:
-        each = iter(() if isinstance(given, bytes) else given)
-    except TypeError:  # also of what claims to be iterable, such as an array of no dimension
-        each = iter(())
-    prompts = [text(one, "prompt") for one in each]
-    require(bool(prompts), "prompt", given, rule, advice)
-    return prompts
-
-
-def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
-    """The parts of a text; a text in one piece is one part."""
-    if isinstance(parts, (str, bytes)):
-        return [parts]
-    try:
-        return iter(parts)
-    except TypeError:
-        rule = "must be texts or bytes, one after the other"
-        raise SettingError("parts", parts, rule, "give a list or an open file") from None
 
 
 @public

@@ -6,17 +6,30 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pantoum.config import path, require
+from pantoum.config import text as checked
+from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
     from pantoum.data.given import GivenText
 
-__all__ = ["Texts", "counting", "listed", "named", "say"]
+__all__ = [
+    "Prompts",
+    "Texts",
+    "counting",
+    "listed",
+    "listed_parts",
+    "listed_prompts",
+    "named",
+    "require_kind",
+    "say",
+]
 
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
+Prompts: TypeAlias = "list[str] | tuple[str, ...]"
 
 
 def listed(texts: Texts, argument: str = "texts") -> list[str]:
@@ -26,6 +39,36 @@ def listed(texts: Texts, argument: str = "texts") -> list[str]:
     fits = isinstance(texts, (list, tuple))
     require(fits, argument, texts, "must be a path, or a list of paths", "give str or pathlib.Path")
     return [path(text, argument) for text in texts]
+
+
+def listed_prompts(given: str | Iterable[str]) -> list[str]:
+    """One prompt, or several."""
+    if isinstance(given, str):
+        return [given]
+    rule, advice = "must be a text or texts, at least one", "give a str or a list of them"
+    try:
+        each = iter(() if isinstance(given, bytes) else given)
+    except TypeError:  # also of what claims to be iterable, such as an array of no dimension
+        each = iter(())
+    prompts = [checked(one, "prompt") for one in each]
+    require(bool(prompts), "prompt", given, rule, advice)
+    return prompts
+
+
+def listed_parts(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
+    """The parts of a text; a text in one piece is one part."""
+    if isinstance(parts, (str, bytes)):
+        return [parts]
+    try:
+        return iter(parts)
+    except TypeError:
+        rule = "must be texts or bytes, one after the other"
+        raise SettingError("parts", parts, rule, "give a list or an open file") from None
+
+
+def require_kind(value: object, kind: type[Any], argument: str) -> None:
+    """Raise ``SettingError`` unless an argument is of this class."""
+    require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
 
 
 @contextlib.contextmanager

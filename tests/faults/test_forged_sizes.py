@@ -27,7 +27,7 @@ READER = """
 import sys
 from pathlib import Path
 from pantoum.cli.main import main
-import pantoum.inference.loaded_model, pantoum.inference.writing.generation, pantoum.inference.evaluate
+import pantoum.inference.loaded_model, pantoum.inference.writing.generation, pantoum.inference.evaluation
 def kilobytes(name):
     return int(Path("/proc/self/status").read_text().split(name + ":")[1].split()[0])
 Path("/proc/self/clear_refs").write_text("5")

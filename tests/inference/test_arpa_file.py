@@ -12,7 +12,7 @@ import pytest
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.inference.files import arpa_file
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.loaded_model import LoadedModel, load

@@ -10,7 +10,7 @@ import pytest
 
 from pantoum.errors import ModelFileError, SettingError, StateError
 from pantoum.inference.cache_settings import tuned, with_cache
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State

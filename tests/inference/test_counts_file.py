@@ -17,7 +17,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.files.counts_file import arrays_of, read, with_weights
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.scoring.reader import PlainReader

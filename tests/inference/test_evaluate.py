@@ -12,7 +12,7 @@ import pytest
 
 from pantoum import kernels
 from pantoum.errors import SettingError, TextError
-from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
+from pantoum.inference.evaluation import Evaluation, evaluate, held_out_loss
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.model import Model
 from pantoum.network.program import Program
@@ -90,7 +90,7 @@ def test_windows_each_begin_from_zero(characters: LoadedModel, size: int) -> Non
 
 @pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace"])
 def test_units_are_those_of_the_targets(make: Make, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pantoum.inference.evaluate.DECODED", 7)  # many chunks, within characters too
+    monkeypatch.setattr("pantoum.inference.evaluation.DECODED", 7)  # many chunks, within characters too
     model = make(kind)
     tokens = model.tokenizer.encode(TEXT)
     whole = model.tokenizer.decode_bytes(tokens)
@@ -114,7 +114,7 @@ def test_xz_and_bz2_are_those_of_their_commands(characters: LoadedModel) -> None
 def test_only_the_first_bytes_are_compressed(
     characters: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pantoum.inference.evaluate.COMPRESSED_BYTES", 100)
+    monkeypatch.setattr("pantoum.inference.evaluation.COMPRESSED_BYTES", 100)
     found = evaluate(characters.program, characters.tokenizer.encode(TEXT), characters.tokenizer)
     assert found.compressed_bytes == 100
     assert found.bz2_bits_per_byte == 8 * len(bz2.compress(TEXT[1:].encode()[:100], 9)) / 100

@@ -14,8 +14,8 @@ from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import to_int8
-from pantoum.inference.evaluate import evaluate
-from pantoum.inference.export import export
+from pantoum.inference.evaluation import evaluate
+from pantoum.inference.exporting import export
 from pantoum.inference.files import torch_file
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.files.precision import plain, shape_of

@@ -19,7 +19,7 @@ from pantoum.config import ModelConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.inference.loaded_model import load
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterTokenizer

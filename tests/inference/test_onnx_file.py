@@ -15,7 +15,7 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.inference.files import onnx_file
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.files.precision import plain

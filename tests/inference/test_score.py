@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pantoum.config import ScoreConfig
 from pantoum.errors import SettingError
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Score, ScoredText, Scorer
 from pantoum.inference.scoring.reader import PlainReader

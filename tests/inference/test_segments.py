@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring import protocols, segments
 from pantoum.inference.scoring.reader import PlainReader

@@ -14,7 +14,7 @@ import pytest
 
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.kernels import backend
 from pantoum.network import GRU, LSTM, RNN, LanguageModel, Stack, unroll_vjp
 from pantoum.network.gradient import norm as norm_of

@@ -11,7 +11,7 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel

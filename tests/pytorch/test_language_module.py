@@ -13,7 +13,7 @@ from pantoum.config import CELLS, DropoutConfig, ModelConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.network import LanguageModel
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program

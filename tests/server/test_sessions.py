@@ -17,7 +17,7 @@ import pantoum
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server.app import make_store
-from pantoum.server.errors import RequestError
+from pantoum.server.refusals import RequestError
 from pantoum.server.session_table import HEAD, SessionTable
 from pantoum.server.stores import StoreError
 from pantoum.server.stores.sqlite import SqliteStore

@@ -9,7 +9,7 @@ import pytest
 import pantoum
 from pantoum.data.prepare import open_prepared
 from pantoum.formats import model_file
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import load
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.network.program import Program

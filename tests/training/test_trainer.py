@@ -11,7 +11,7 @@ from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import RunError, SettingError, TextError
 from pantoum.formats import checkpoint, metrics_file, model_file
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import load
 from pantoum.training import assembly
 

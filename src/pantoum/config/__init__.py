@@ -5,7 +5,7 @@ the Python interface, its type, its check, its help and what a run records are m
 "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
 
 One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``,
-``compress``, all over ``rules``. Import the names from here; a file is imported when one of its names is
+``compressing``, all over ``rules``. Import the names from here; a file is imported when one of its names is
 used, so that a command does not pay for the settings of the others.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
-    from pantoum.config.compress import CompressConfig, DecompressConfig
+    from pantoum.config.compressing import CompressConfig, DecompressConfig
     from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
     from pantoum.config.reading_config import EvaluationConfig
     from pantoum.config.rules import (
@@ -96,7 +96,7 @@ VERSION = "0.1.0"
 
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
-    "compress": ("CompressConfig", "DecompressConfig"),
+    "compressing": ("CompressConfig", "DecompressConfig"),
     "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "reading_config": ("EvaluationConfig",),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),

@@ -39,7 +39,7 @@ from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import Rule, Settings, settings_for
-from pantoum.inference.files.named_texts import named_texts
+from pantoum.inference.files.named_texts import named_texts, told_times
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.mixture import Mixture
@@ -67,9 +67,6 @@ LOST = 0.25 * WINDOW
 """Nats that the copy may be worse than the model itself, in a window, before it is lost."""
 CACHE_TIMES, CACHE_MOST = 2.0, 0.9
 """The weight that a cache may come to have: so many times that of the card, but not more than the second."""
-FIRST_KEPT, LAST_KEPT = 2, 8
-"""How often a card tells of adapting, from the first time and up to the last: each may name 100 texts, and
-the header of a file is bounded."""
 KEPT = 0.5
 """What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
 keeps less, in proportion."""
@@ -285,7 +282,7 @@ class Adapter:
             "from_sha256": self.model.sha256,
             "from_precision": self._precision,
         }
-        card |= _told(card, now)
+        card |= told_times(card, now)
         program = Program(network, mixers=self.model.program.mixed_in)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
@@ -367,17 +364,6 @@ def _sampler(model: LoadedModel) -> CandidateSampler | None:
     if model.vocab_size <= WHOLE_VOCABULARY or model.config.ngrams:
         return None
     return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
-
-
-def _told(card: Mapping[str, Plain], now: Plain) -> dict[str, Plain]:
-    """What the card of a model that has adapted once more says of all times; ``adapted_times`` is how many
-    there were, where not all of them are told."""
-    before, times = card.get("adapted"), card.get("adapted_times")
-    told = [*(before if isinstance(before, list) else []), now]
-    number = max(len(told), times + 1 if isinstance(times, int) else 0)
-    if len(told) > FIRST_KEPT + LAST_KEPT:
-        told = [*told[:FIRST_KEPT], *told[-LAST_KEPT:]]
-    return {"adapted": told, **({"adapted_times": number} if number > len(told) else {})}
 
 
 def _heavier(cache: Cache | None) -> tuple[Cache | None, float]:

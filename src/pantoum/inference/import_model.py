@@ -17,7 +17,7 @@ from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.importing import bundle

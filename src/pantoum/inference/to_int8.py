@@ -17,7 +17,7 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.evaluate import Progress, evaluate
+from pantoum.inference.evaluation import Progress, evaluate
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.compact_table import compacted
 from pantoum.inference.files.precision import PRECISION, SCALE, shape_of

@@ -12,5 +12,5 @@ models, model_specs, catalogue, freed    which models, their reload, load and un
 engine, job      the thread that owns a batch, and what goes to it and comes back
 session_table, stores, signing    sessions, where they are kept, states that may leave
 operation, metrics, log_lines    what operators see
-errors, schema, answers, events, recorded, aside    what they say, and large answers
+refusals, schema, answers, events, recorded, aside    what they say, and large answers
 """

@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from starlette.types import Scope
 
 from pantoum.config import ServeSettings
-from pantoum.server.errors import RequestError
 from pantoum.server.keys import Key, Keyring
+from pantoum.server.refusals import RequestError
 
 __all__ = ["MOST_BYTES", "SAFE", "Admission", "path_of", "too_large"]
 

@@ -34,8 +34,8 @@ from pantoum.server import (
     catalogue,
     completions,
     embeddings,
-    errors,
     operation,
+    refusals,
     responses,
     scores,
     sessions,
@@ -127,7 +127,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         static_url="/docs/files",
     )
     app.state.reread, app.state.standing = partial(reread, keyring, models), standing
-    errors.install(app)
+    refusals.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=4)
     app.add_middleware(Heads)
     app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)

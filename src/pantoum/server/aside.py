@@ -24,7 +24,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from pantoum.server.caller import CALLER
-from pantoum.server.errors import RequestError, busy
+from pantoum.server.refusals import RequestError, busy
 
 __all__ = ["MANY", "LargeAnswer", "Turns", "answer_aside", "one_at_a_time", "require_size"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.server.errors import RequestError
+from pantoum.server.refusals import RequestError
 from pantoum.server.schema import WritingRequest
 
 __all__ = ["asked_form", "require_form"]

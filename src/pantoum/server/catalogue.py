@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError
 from pantoum.server.caller import CALLER
-from pantoum.server.errors import RequestError
 from pantoum.server.models import Models, Served
+from pantoum.server.refusals import RequestError
 from pantoum.server.schema import LoadRequest
 
 __all__ = ["routes"]

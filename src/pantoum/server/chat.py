@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pantoum.errors import SettingError
-from pantoum.server.errors import RequestError
+from pantoum.server.refusals import RequestError
 from pantoum.server.schema import ChatMessage
 
 __all__ = ["PLAIN", "ChatTemplate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.server.asked_forms import asked_form
-from pantoum.server.errors import RequestError
+from pantoum.server.refusals import RequestError
 from pantoum.server.schema import WritingRequest
 
 __all__ = ["sampling_of"]

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from pantoum.server.aside import ENCODER
 from pantoum.server.connection import FEW
-from pantoum.server.errors import RequestError, error_body, refusal, stopping
+from pantoum.server.refusals import RequestError, error_body, refusal, stopping
 
 __all__ = ["EventStream", "NamedEventStream"]
 

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pantoum.server.admission import MOST_BYTES, SAFE, Admission, path_of, too_large
 from pantoum.server.caller import CALLER, Caller, unpaid
-from pantoum.server.errors import answer, busy, stopping
 from pantoum.server.keys import Key
 from pantoum.server.metrics import Metrics
+from pantoum.server.refusals import answer, busy, stopping
 
 __all__ = ["Guard"]
 

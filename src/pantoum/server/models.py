@@ -21,10 +21,10 @@ from pantoum.inference.loaded_model import LoadedModel, load, model_path
 from pantoum.server.aside import Turns
 from pantoum.server.chat import PLAIN, ChatTemplate
 from pantoum.server.engine import Engine
-from pantoum.server.errors import RequestError
 from pantoum.server.freed import give_back, trim
 from pantoum.server.job import Inbox, Job
 from pantoum.server.model_specs import ModelSpec, spec_of
+from pantoum.server.refusals import RequestError
 
 __all__ = ["Models", "Served"]
 

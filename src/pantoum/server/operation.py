@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from pantoum.config import VERSION
-from pantoum.server.errors import RequestError
 from pantoum.server.metrics import Metrics
 from pantoum.server.models import Models
+from pantoum.server.refusals import RequestError
 from pantoum.server.session_table import SessionTable
 
 __all__ = ["Standing", "routes"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.server.aside import one_at_a_time
-from pantoum.server.errors import RequestError
+from pantoum.server.refusals import RequestError
 from pantoum.text.prompt import encode_prompt, prompt_places, space_held
 
 __all__ = ["Prompt", "encode", "require_unicode"]

@@ -24,7 +24,7 @@ from functools import partial
 from typing import TypeVar
 
 from pantoum.server.caller import owned
-from pantoum.server.errors import RequestError
+from pantoum.server.refusals import RequestError
 from pantoum.server.stores import Store, StoreError
 
 __all__ = ["MARKS", "Held", "SessionTable", "shown"]

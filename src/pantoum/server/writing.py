@@ -19,11 +19,11 @@ from pantoum.server.aside import MANY, one_at_a_time, require_size
 from pantoum.server.asked_forms import require_form
 from pantoum.server.caller import first_token
 from pantoum.server.drawing import sampling_of
-from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.prompts import Prompt
 from pantoum.server.recorded import Entry, Recorded
+from pantoum.server.refusals import RequestError, busy, stopping
 from pantoum.server.schema import WritingRequest
 
 __all__ = [

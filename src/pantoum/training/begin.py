@@ -25,7 +25,7 @@ from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.evaluate import held_out_loss
+from pantoum.inference.evaluation import held_out_loss
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.inference.scoring.protocols import SEGMENTS

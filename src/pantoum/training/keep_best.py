@@ -27,7 +27,7 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
-from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
+from pantoum.inference.evaluation import Evaluation, ReadText, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
 from pantoum.inference.files.compact_matrices import finished_forms
 from pantoum.inference.files.precision import plain

@@ -14,7 +14,7 @@ from pantoum.config import DropoutConfig, GenerationConfig, SamplingConfig, Scor
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics_file
-from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.evaluation import Evaluation
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
 from pantoum.inference.state import State

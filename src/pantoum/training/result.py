@@ -9,7 +9,7 @@ from typing import Any
 
 from pantoum.errors import PantoumError
 from pantoum.formats import metrics_file, model_file
-from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.evaluation import Evaluation
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter

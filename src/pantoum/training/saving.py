@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from pantoum.errors import StorageError
-from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.evaluation import Evaluation
 from pantoum.training.assembly import TrainingRun, carried_arrays
 from pantoum.training.run.checkpointing import KEPT, Outcome, Saver, all_finite
 from pantoum.training.run.training_card import card

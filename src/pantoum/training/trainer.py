@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 
 from pantoum.errors import DivergedError, ShardError, StorageError
-from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.evaluation import Evaluation
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter, learned_by_heart, passage, sample_of
 from pantoum.training.run import recovery

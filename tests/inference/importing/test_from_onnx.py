@@ -13,7 +13,7 @@ from pantoum.config import ModelConfig
 from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.export import export
+from pantoum.inference.exporting import export
 from pantoum.inference.import_model import import_model
 from pantoum.inference.loaded_model import load
 from pantoum.network import LanguageModel

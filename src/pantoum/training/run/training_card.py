@@ -10,7 +10,7 @@ from typing import Any
 
 from pantoum.config import VERSION
 from pantoum.config.plain import Plain
-from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.evaluation import Evaluation
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.training.run.run_state import Best, RunState

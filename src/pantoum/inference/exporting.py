@@ -19,7 +19,7 @@ from pantoum.formats import durable, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
-from pantoum.inference.evaluate import Progress
+from pantoum.inference.evaluation import Progress
 from pantoum.inference.files import arpa_file, hub, onnx_file, torch_file
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.named_texts import named_texts
