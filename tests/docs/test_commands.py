@@ -49,7 +49,7 @@ GUIDES = tuple(
 )
 GIVEN = {
     "docs/how-to/elsewhere.md": ("book",),
-    "docs/how-to/forms.md": ("book", "names"),
+    "docs/how-to/forms.md": ("book", "names", "austen", "bronte"),
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/pytorch.md": ("book",),
     "docs/how-to/python.md": ("book",),
@@ -105,7 +105,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, part in {
         "book.txt": prose, "input.txt": prose, "poems.txt": prose[5_000:20_000], "other.txt": prose[-6_000:],
         "chapter.txt": prose[-3_000:], "letters.txt": prose[-2_000:], "notes/a.txt": prose,
-        "corpus/a.txt": prose, "openings.txt": "Once upon\nTwice\n",
+        "corpus/a.txt": prose, "openings.txt": "Once upon\nTwice\n", "austen.txt": prose[:20_000],
+        "bronte.txt": prose[-20_000:], "letter.txt": prose[-2_000:],
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(part, "utf-8")
@@ -117,6 +118,9 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(folder / "molsets-0.3.1-py3-none-any.whl", "w") as wheel:
         packed = gzip.compress("\n".join(molecules).encode("ascii"))
         wheel.writestr("moses/dataset/data/train.csv.gz", packed)
+    calls = [" ".join(str(i * j * j % 11) for j in range(1, 40)) for i in range(60)]
+    for name, part in {"calls": calls, "ordinary-calls": calls[::2], "new-calls": calls[::3]}.items():
+        (folder / f"{name}.txt").write_text("\n".join(part) + "\n")
     (folder / "makemore").mkdir()
     (folder / "makemore" / "names.txt").write_text((folder / "names.txt").read_text().lower())
     lines = [f"10:{i // 60 % 60:02}:{i % 60:02} GET /page/{i * 7 % 13} 200\n" for i in range(1_200)]

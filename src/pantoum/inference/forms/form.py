@@ -116,8 +116,10 @@ class TokenForm:
             return None
         if self.wide:
             text = self.shortest(spaced)
-            rests = (text[begin:] for begin in range(len(text) - 1, -1, -1))
-            return next((rest for rest in rests if self.is_way(matcher, rest, spaced)), None)
+            rests = (text[begin:] for begin in range(max(0, len(text) - most), len(text)))
+            for rest in sorted(rests, key=len):
+                if self.is_way(matcher, rest, spaced):
+                    return rest
         mask = self.mask(matcher, spaced)
         known = self._beginnings.setdefault(mask, [])
         for beginning in known:

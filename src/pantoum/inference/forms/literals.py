@@ -11,16 +11,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pantoum.inference.forms.form import TokenForm, Way
+    from pantoum.inference.forms.form import TokenForm
 
 __all__ = ["literals", "way_through"]
+
+Way = tuple[int, ...]
 
 PART = re.compile(
     r"\\(?P<sign>[^\w])|(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P<\w+>|[a-zA-Z-]*:?))?|[)|.^$])"
     r"|(?P<count>[*?]|\{\d*,?\d*\})|(?P<plus>\+)|(?P<plain>.)",
     re.DOTALL,
 )
-MOST_LITERALS, MOST_STEPS, MOST_TRIALS = 16, 64, 50_000
+MOST_LITERALS, MOST_STEPS, MOST_TRIALS = 16, 64, 20_000
+MOST_SINGLES = 16
+"""Tokens that are tried at a place, letters and digits first."""
 MOST_ALIKE, MOST_SINCE = 4, 3
 """Places that are kept of those after which the same may follow, as many tokens after the same piece; and
 after how many such tokens it does not matter how many there were."""
@@ -48,10 +52,14 @@ def way_through(form: TokenForm, spaced: bool) -> Way | None:
     steps = [tokens for piece in literals(form.asked.text) if (tokens := _tokens_of(form, piece))]
     trials, level = MOST_TRIALS, [(form.matcher(), spaced, (), (0, 0))]
     for _ in range(MOST_STEPS):
-        ends, following = list[Any](), dict[Any, Any]()
+        ends, following = list[Way](), dict[Any, Any]()
         for matcher, is_spaced, way, (index, since) in level:
             after = (index, min(since + 1, MOST_SINCE))
-            singles = [((token,), after) for token in form.tokens_after(form.mask(matcher, is_spaced))]
+            plain = sorted(
+                form.tokens_after(form.mask(matcher, is_spaced)),
+                key=lambda token: not form.vocabulary.texts[token].isalnum(),
+            )
+            singles = [((token,), after) for token in plain[:MOST_SINGLES]]
             spelled = [(tokens, (at + 1, 0)) for at, tokens in enumerate(steps) if at >= index]
             for tokens, after in (*singles, *spelled):
                 trials -= 1

@@ -109,8 +109,8 @@ class MixedContexts(ContextCounts):
     def begin(self, given_NV: Array | None) -> None:
         a = self.a
         self.networks = 0 if given_NV is None else len(given_NV)
-        for n in range(self.networks):
-            below_V = np.asarray(given_NV[n], np.float32)[a.symbols] - np.max(given_NV[n])
+        for n, given_V in enumerate([] if given_NV is None else given_NV):
+            below_V = np.asarray(given_V, np.float32)[a.symbols] - np.max(given_V)
             summands_V = exp_of(np.maximum(below_V, F(-80.0))).astype(np.float64)
             a.masses[n, 1:] = np.add.accumulate(summands_V)
         self._begin_counts()
