@@ -83,7 +83,7 @@ def _words(files: dict[str, str], where: str) -> int:
 
 
 def _is_protocol(node: ast.ClassDef) -> bool:
-    return any("Protocol" in ast.unparse(base) for base in node.bases)
+    return any(ast.unparse(base) == "Protocol" for base in node.bases)
 
 
 def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

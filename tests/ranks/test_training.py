@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from functools import partial
 
 import pytest
 
@@ -193,13 +194,11 @@ def test_more_ranks_than_shards_are_refused(run):
 
 def test_minutes_choose_a_larger_model_for_more_ranks(monkeypatch):
     from pantoum.training import pace
+    from pantoum.training.recipe.choose import choose
     from pantoum.training.recipe.outlook import Outlook
 
     monkeypatch.setattr(pace, "operations_a_second", lambda *_: 1e9)
-    outlook = Outlook(10**9, 64)
-    found = [
-        pace.chosen_by_pace(TrainSettings(shards=4), outlook, None, 3600.0, 3600.0, ranks=ranks)
-        for ranks in (1, 4)
-    ]
+    outlook, chosen = Outlook(10**9, 64), partial(choose, TrainSettings(shards=4))
+    found = [pace.chosen_by_pace(chosen, outlook, None, 3600.0, 3600.0, ranks=ranks) for ranks in (1, 4)]
     sizes = [recipe.work(64) for recipe, _ in found]
     assert sizes[1] > 1.5 * sizes[0]

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -270,11 +271,12 @@ def choose_recipe(
     )
     if source is not None and outlook.large:
         outlook = replace(outlook, surprise=surprise(source, prepared))
+    chosen = partial(choose, settings, source=shape)
     if not budget.by_clock:
-        return choose(settings, outlook, source=shape), 0.0
+        return chosen(outlook), 0.0
     seconds = budget.amount * 60.0
     left = max(seconds - clock.seconds, 0.1 * seconds)
-    return chosen_by_pace(settings, outlook, prepared, left, seconds, source=shape, ranks=ranks)
+    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks)
 
 
 def surprise(source: ModelFile, prepared: Prepared) -> float | None:

@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
 from pantoum.training.memory import require_memory
-from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.recipe.recipe import Recipe
 
@@ -36,29 +34,28 @@ USABLE = 0.92
 
 
 def chosen_by_pace(
-    settings: TrainSettings,
+    choose: Callable[[Outlook], Recipe],
     outlook: Outlook,
     prepared: Prepared,
     seconds: float,
     budget: float,
     *,
-    source: ModelConfig | None = None,
     ranks: int = 1,
 ) -> tuple[Recipe, float]:
-    """The recipe for ``seconds`` of a ``budget``, and its expected training speed in tokens per second.
-    ``ranks``: how many train; the speed of this one is measured."""
+    """The recipe that ``choose`` finds for ``seconds`` of a ``budget``, and its expected training speed in
+    tokens per second. ``ranks``: how many train; the speed of this one is measured."""
     limit = min(MOST_SECONDS, MOST_SHARE * budget)
     began = time.perf_counter()
     times = 1.0 if ranks == 1 else SHARED * ranks
-    candidate = choose(settings, replace(outlook, operations=GUESS * times * seconds * USABLE), source=source)
+    candidate = choose(replace(outlook, operations=GUESS * times * seconds * USABLE))
     rate = times * operations_a_second(candidate, prepared, limit)
-    recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
+    recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
     left = limit - (time.perf_counter() - began)
     sizes = [each.work(outlook.vocab_size) for each in (recipe, candidate)]
     if left > 0.4 * limit and not 0.5 < sizes[0] / sizes[1] < 2.0:
         # Small models reach a smaller share of the machine's rate: measure what is really going to run.
         rate = times * operations_a_second(recipe, prepared, left)
-        recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
+        recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
     tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
     measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens per second"
     return replace(recipe, reasons=(measured, *recipe.reasons)), tokens_per_second
