@@ -34,7 +34,7 @@ from memory import peak
 from processes import Child, Work, serve, start, take_turns
 
 from pantoum.config import parse_softmax
-from pantoum.data.batches import StreamBatch
+from pantoum.data.batches import Batch
 
 B, T, H, L = 64, 35, 512, 2
 SMALL, MIDDLE, LARGE = 98, 10_000, 33_278
@@ -75,7 +75,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     def step() -> None:
         at = run["step"] % 64 * T
         inputs_BT, targets_BT = (text_BT[:, at + ahead : at + ahead + T] for ahead in (0, 1))
-        batch = StreamBatch(inputs_BT, targets_BT, reset_BT, 0)
+        batch = Batch(inputs_BT, targets_BT, reset_BT, 0)
         result = backend.gradients(batch, run["state"], run["step"], streams)
         run["state"], run["step"] = result.state, run["step"] + 1
         backend.update(RATE, 1.0)
