@@ -210,8 +210,7 @@ def test_no_write_fails_silently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(durable, "system", failing)
     for failing.left in range(7):
         calls = 0
-        named = rf"'{tmp_path}/(\.t\.[0-9a-f]{{16}}\.pantoum-tmp|t)'"
-        with pytest.raises(StorageError, match=f"^cannot write {named}: the disk is full"):
+        with pytest.raises(StorageError, match=f"^cannot write '{tmp_path}/t': the disk is full"):
             written(path, [4, 5, 6])
         assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
@@ -336,7 +335,7 @@ def test_a_shard_is_as_readable_as_the_umask_says_and_told_where_it_cannot_be_wr
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    named = rf"^cannot write '{tmp_path}/\.t\.[0-9a-f]{{16}}\.pantoum-tmp': the disk is full"
+    named = f"^cannot write '{tmp_path}/t': the disk is full"
     monkeypatch.setattr(durable.system, "close", refuse)
     with pytest.raises(StorageError, match=named):
         written(path, [4])

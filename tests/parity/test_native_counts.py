@@ -116,7 +116,7 @@ def test_counts_that_do_not_fit_are_refused(library: native.Library) -> None:
     model = [*network, own.step_part()]
     states = [np.zeros((3, 10), np.float32), np.zeros((3, 2), np.float32)]
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, 65), np.float32)
-    with pytest.raises(CoreError, match="give 1 a layer and the counts'"):
+    with pytest.raises(CoreError, match="give 1 per layer and the counts'"):
         native.stepper(model, tokens, states[:1], logits_CV)
     with pytest.raises(CoreError, match="counts_recent is"):
         native.stepper(model, tokens, [states[0], states[1][:, :1]], logits_CV)

@@ -229,13 +229,13 @@ def write(
     with durable.remove_on_failure(temporary):
         descriptor = durable.create(temporary)
         try:
-            count = _write(descriptor, temporary, blocks, vocab_size, tokenizer_fingerprint, text_fingerprint)
+            count = _write(descriptor, target, blocks, vocab_size, tokenizer_fingerprint, text_fingerprint)
             durable.fsync(descriptor, temporary)
         except BaseException:
             with suppress(OSError):
                 durable.system.close(descriptor)
             raise
-        with translated("write", temporary):
+        with translated("write", target):
             durable.system.close(descriptor)
         durable.publish(temporary, target)
     return count

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -25,17 +25,10 @@ from pantoum.config import CellSpec, DropoutConfig
 from pantoum.kernels import Array, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
 
-if TYPE_CHECKING:
-    from pantoum.network.inputs import TokenInputs
-
 __all__ = ["DropoutDraw", "Inputs", "Layer", "Layers", "Tape", "Vectors"]
 
 Tape: TypeAlias = Any
 """What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
-Inputs: TypeAlias = "Vectors | TokenInputs"
-"""Inputs that a layer can project: vectors, or tokens by a look-up. ``project_vjp`` returns (the gradient of
-what they are made from, d_weight_ih, d_bias [G]). Of one-hot tokens d_weight_ih is ``None``: the first makes
-it."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +133,21 @@ class Layer:
         return d_inputs, d_state0, {name: d for name, d in found.items() if d is not None}
 
 
+class Inputs(Protocol):
+    """Inputs that a layer can project: vectors, or (in ``network.inputs``) tokens by a look-up."""
+
+    def project(self, layer: Layer, workspace: Workspace) -> Array:
+        """The input projection [T,B,G]."""
+        ...
+
+    def project_vjp(
+        self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
+    ) -> tuple[Array, Array | None, Array]:
+        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]). Of one-hot tokens
+        d_weight_ih is ``None``: the first makes it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Vectors:
     """Inputs that are an array."""
@@ -147,7 +155,7 @@ class Vectors:
     x_TBE: Array
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
-        """The input projection [T,B,G]."""
+        """As ``Inputs.project``."""
         T, B, E = self.x_TBE.shape
         projection_TBG = workspace.array("projection", (T, B, len(layer.bias_G)), self.x_TBE.dtype)
         layer.project(self.x_TBE.reshape(T * B, E), out=projection_TBG.reshape(T * B, -1))
@@ -156,7 +164,7 @@ class Vectors:
     def project_vjp(
         self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
     ) -> tuple[Array, Array, Array]:
-        """(d_x [T,B,E], d_weight_ih, d_bias [G])."""
+        """As ``Inputs.project_vjp``."""
         T, B, E = self.x_TBE.shape
         d_x_NE, d_weight, d_bias_G = layer.project_vjp(
             d_projection_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from pantoum.errors import SettingError
 from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
 from pantoum.inference.forms.literals import way_through
@@ -33,8 +31,6 @@ Way = tuple[int, ...]
 """Tokens that lead to an end."""
 TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
-MOST_TRIED = 128
-"""Tokens that are tried at one place: of more, the shortest one for each first byte."""
 REMEMBERED = 4
 """Beginnings of ways that are kept for one mask."""
 NEAR = 12
@@ -120,7 +116,7 @@ class TokenForm:
             for rest in sorted(rests, key=len):
                 if self.is_way(matcher, rest, spaced):
                     return rest
-        mask = self.mask(matcher, spaced)
+        mask = self.vocabulary.mask(matcher, spaced)
         known = self._beginnings.setdefault(mask, [])
         for beginning in known:
             for rest in (before, before[1:], ()):
@@ -132,24 +128,6 @@ class TokenForm:
             known.insert(0, _beginning(found, before))
             del known[REMEMBERED:]
         return found
-
-    def mask(self, matcher: Any, spaced: bool) -> bytes:
-        """The bits of the tokens that may follow, of one kind of place."""
-        mask: bytes = matcher.compute_bitmask()
-        return mask[self.vocabulary.part[spaced]]
-
-    def tokens_after(self, mask: bytes) -> list[int]:
-        """The tokens of a mask that are worth a trial."""
-        vocabulary = self.vocabulary
-        bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")[: vocabulary.size]
-        if vocabulary.border is not None:
-            bits[vocabulary.border] = 0
-        found = np.flatnonzero(bits)
-        if len(found) > MOST_TRIED:
-            found = found[vocabulary.by_size[found].argsort(kind="stable")]
-            found = found[np.sort(np.unique(vocabulary.first_bytes[found], return_index=True)[1])]
-        tokens: list[int] = found.tolist()
-        return tokens
 
     def _search(self, begin: _Reached, most: int, trials: int, before: Way) -> tuple[Way | None, Way, bool]:
         """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
@@ -170,7 +148,7 @@ class TokenForm:
             for one in level:
                 told: dict[bytes, int] = {}
                 tokens = telling.get(one.mask)
-                for token in self.tokens_after(one.mask) if tokens is None else tokens:
+                for token in vocabulary.worth_trying(one.mask) if tokens is None else tokens:
                     trials -= 1
                     if trials < 0:
                         return None, farthest, False
@@ -180,7 +158,7 @@ class TokenForm:
                     way, after = (*one.way, token), vocabulary.spaced_after(token)
                     if twin.is_accepting():
                         return way, farthest, True
-                    mask = self.mask(twin, after)
+                    mask = self.vocabulary.mask(twin, after)
                     if not twin.is_error():
                         told.setdefault(mask, token)
                         reached = _Reached(twin, after, way, mask, one.idle + (mask == one.mask))
@@ -205,8 +183,10 @@ class TokenForm:
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
-        begin = _Reached(matcher, spaced, (), self.mask(matcher, spaced), 0)
-        through = way_through(self, spaced) if self.asked.kind == "matching" else None
+        begin = _Reached(matcher, spaced, (), self.vocabulary.mask(matcher, spaced), 0)
+        through = None
+        if self.asked.kind == "matching":
+            through = way_through(self.vocabulary, self.asked.text, self.matcher(), spaced)
         most = TRIALS_AT_FIRST if through is None else len(through) - 1
         found, farthest, tried = self._search(begin, most, TRIALS_AT_FIRST, ())
         if found is not None:

@@ -8,10 +8,9 @@ is tried as one step, in the order in which they stand.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pantoum.inference.forms.form import TokenForm
+from pantoum.inference.forms.token_bytes import TokenBytes
 
 __all__ = ["literals", "way_through"]
 
@@ -47,30 +46,30 @@ def literals(pattern: str) -> list[str]:
     return [pieces[at] for at in sorted(longest)]
 
 
-def way_through(form: TokenForm, spaced: bool) -> Way | None:
-    """A way from the beginning to an end; ``None`` where none was found."""
-    steps = [tokens for piece in literals(form.asked.text) if (tokens := _tokens_of(form, piece))]
-    trials, level = MOST_TRIALS, [(form.matcher(), spaced, (), (0, 0))]
+def way_through(vocabulary: TokenBytes, pattern: str, matcher: Any, spaced: bool) -> Way | None:
+    """A way from the beginning, where the matcher is, to an end; ``None`` where none was found."""
+    steps = [tokens for piece in literals(pattern) if (tokens := _tokens_of(vocabulary, piece))]
+    trials, level = MOST_TRIALS, [(matcher, spaced, (), (0, 0))]
     for _ in range(MOST_STEPS):
         ends, following = list[Way](), dict[Any, Any]()
         for matcher, is_spaced, way, (index, since) in level:
             after = (index, min(since + 1, MOST_SINCE))
             plain = sorted(
-                form.tokens_after(form.mask(matcher, is_spaced)),
-                key=lambda token: not form.vocabulary.texts[token].isalnum(),
+                vocabulary.worth_trying(vocabulary.mask(matcher, is_spaced)),
+                key=lambda token: not vocabulary.texts[token].isalnum(),
             )
             singles = [((token,), after) for token in plain[:MOST_SINGLES]]
             spelled = [(tokens, (at + 1, 0)) for at, tokens in enumerate(steps) if at >= index]
             for tokens, after in (*singles, *spelled):
                 trials -= 1
-                twin, numbers = matcher.deep_copy(), form.vocabulary.numbers(tokens, is_spaced)
+                twin, numbers = matcher.deep_copy(), vocabulary.numbers(tokens, is_spaced)
                 if trials < 0 or twin.try_consume_tokens(numbers) < len(numbers):
                     continue
-                place = (twin, form.vocabulary.spaced_after(tokens[-1]), (*way, *tokens), after)
+                place = (twin, vocabulary.spaced_after(tokens[-1]), (*way, *tokens), after)
                 if twin.is_accepting():
                     ends.append(place[2])
                 elif not twin.is_error():
-                    alike = following.setdefault((form.mask(twin, place[1]), place[1], after), [])
+                    alike = following.setdefault((vocabulary.mask(twin, place[1]), place[1], after), [])
                     alike.append(place)
                     alike.sort(key=lambda one: len(one[2]))
                     del alike[MOST_ALIKE:]
@@ -80,9 +79,9 @@ def way_through(form: TokenForm, spaced: bool) -> Way | None:
     return None
 
 
-def _tokens_of(form: TokenForm, piece: str) -> Way:
+def _tokens_of(vocabulary: TokenBytes, piece: str) -> Way:
     """A text as tokens, always the longest that fits; empty where the vocabulary lacks some of it."""
-    numbers, data, found = form.vocabulary.by_text, piece.encode("utf-8", "replace"), list[int]()
+    numbers, data, found = vocabulary.by_text, piece.encode("utf-8", "replace"), list[int]()
     while data:
         size = next((n for n in range(min(len(data), 64), 0, -1) if data[:n] in numbers), 0)
         if not size:

@@ -24,6 +24,8 @@ __all__ = ["TokenBytes"]
 
 WORD = 32
 """Tokens per word of a mask."""
+MOST_TRIED = 128
+"""Tokens that are tried at one place."""
 END = b"<end>"
 """The bytes of an end, which is no text."""
 
@@ -61,7 +63,7 @@ class TokenBytes:
         """Words of a mask."""
         self.part = [slice(begin // 8, begin // 8 + 4 * self.words) for begin in (0, self.shift)]
         """The part of llguidance's bits that is a mask, in a text that is not spaced and in one that is."""
-        self.end = [self._mask([n - begin for n in self.ends]) for begin in (0, self.shift)]
+        self.end = [self._bits([n - begin for n in self.ends]) for begin in (0, self.shift)]
         """The masks of what stands for the end of a text."""
         self.all = b"\xff" * (4 * self.words)
         """The mask of all tokens."""
@@ -75,13 +77,30 @@ class TokenBytes:
         self.by_size = np.argsort(np.argsort([len(text) for text in own], kind="stable"))
         """The rank of each token [V] by the length of its text."""
 
+    def mask(self, matcher: Any, spaced: bool) -> bytes:
+        """The bits of the tokens that may follow, of one kind of place."""
+        bits: bytes = matcher.compute_bitmask()
+        return bits[self.part[spaced]]
+
+    def worth_trying(self, mask: bytes) -> list[int]:
+        """The tokens of a mask: of more than ``MOST_TRIED``, the shortest one for each first byte."""
+        bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")[: self.size]
+        if self.border is not None:
+            bits[self.border] = 0
+        found = np.flatnonzero(bits)
+        if len(found) > MOST_TRIED:
+            found = found[self.by_size[found].argsort(kind="stable")]
+            found = found[np.sort(np.unique(self.first_bytes[found], return_index=True)[1])]
+        tokens: list[int] = found.tolist()
+        return tokens
+
     def only(self, token: int | None) -> bytes:
         """The mask of one token; ``None``: of the one that ends a text."""
         allowed = self.border if token is None else token
         assert allowed is not None
-        return self._mask([allowed])
+        return self._bits([allowed])
 
-    def _mask(self, tokens: Sequence[int]) -> bytes:
+    def _bits(self, tokens: Sequence[int]) -> bytes:
         """The bits of those that have a place in a mask."""
         bits = np.zeros(WORD * self.words, np.uint8)
         bits[[token for token in tokens if 0 <= token < len(bits)]] = 1

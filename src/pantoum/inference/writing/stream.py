@@ -11,19 +11,19 @@ batch, because a round in another thread may move them to another row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from pantoum.errors import PantoumError
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted, Drawn
-from pantoum.kernels import Array
+from pantoum.kernels import Array, DrawRows
 from pantoum.network.network_state import NetworkState
 from pantoum.text.decoder import Decoder
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # other texts do not need it
     from pantoum.inference.forms.place import FormPlace
-    from pantoum.inference.writing.stream_batch import StreamBatch
 
 __all__ = ["Stream"]
 
@@ -35,6 +35,20 @@ class Parked(NamedTuple):
     columns: dict[str, float]
     recent_W: Array | None
     length: int
+
+
+class StreamRows(Protocol):
+    """The batch that a stream is a row of."""
+
+    draws: DrawRows
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Held by every call that reads or changes a stream."""
+        ...
+
+    def state_of(self, row: int, pending: bytes) -> State:
+        """The state in a row, as a value."""
 
 
 class Stream:
@@ -57,7 +71,7 @@ class Stream:
 
     def __init__(
         self,
-        batch: StreamBatch,
+        batch: StreamRows,
         row: int,
         stops: tuple[str, ...],
         decoder: Decoder | None,
@@ -132,7 +146,7 @@ class Stream:
         """The bytes of a character that is not whole yet."""
         return b"" if self._decoder is None else self._decoder.pending
 
-    def writes_in(self, batch: StreamBatch) -> bool:
+    def writes_in(self, batch: StreamRows) -> bool:
         """Whether it joined this batch."""
         return self._batch is batch
 
