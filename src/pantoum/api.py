@@ -252,8 +252,9 @@ def export(
     from pantoum.inference import exporting
 
     texts = listed(text, "text")
-    counted = "compiling the core for pages, once: file" if to == "html" else "scoring"
-    with counting(counted, truth(progress, "progress") and (to == "html" or bool(texts))) as count:
+    is_page = isinstance(to, str) and to == "html"
+    counted = "compiling the core for pages, once: file" if is_page else "scoring"
+    with counting(counted, truth(progress, "progress") and (is_page or bool(texts))) as count:
         found = exporting.export(path(model, "model"), to, path(out, "out"), texts, count)
     say(found.pop("notes", ()))
     return found
