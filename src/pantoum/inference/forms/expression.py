@@ -77,7 +77,7 @@ class _Rewriting:
     def _next(self) -> str:
         sign, repeated, self._repeated = self._pattern[self._at], self._repeated, False
         if sign == "\\":
-            return self._escape()
+            return f"(?-i:{self._escape()})" if self._at_class() else self._escape()
         if sign == "[":
             return self._class()
         if sign == "(":
@@ -113,8 +113,7 @@ class _Rewriting:
         letter = self._pattern[self._at + 1]
         if letter.lower() in CLASSES:
             self._at += 2
-            elements = _elements(letter.lower())
-            return f"[^{elements}]" if letter.isupper() else elements if within else f"[{elements}]"
+            return f"[{'^' * letter.isupper()}{_elements(letter.lower())}]"
         if letter in "AZbB" and not (within and letter == "b"):
             self._refuse(f"\\{letter} within it")
         found = CODED.match(self._pattern, self._at)
@@ -124,13 +123,26 @@ class _Rewriting:
         return _point(ord(_meant(escape)))
 
     def _class(self) -> str:
-        found = [self._take(2 if self._pattern.startswith("[^", self._at) else 1)]
-        while self._pattern[self._at] != "]" or len(found) == 1:
+        opening = self._take(2 if self._pattern.startswith("[^", self._at) else 1)
+        found, classes = list[str](), list[str]()
+        while self._pattern[self._at] != "]" or not (found or classes):
+            if self._at_class():
+                classes.append(self._escape(True))
+                continue
             found.append(self._element())
             if self._pattern[self._at] == "-" and self._pattern[self._at + 1] != "]":
                 found.append(self._take(1))
                 found.append(self._element())
-        return "".join(found) + self._take(1)
+        self._take(1)
+        if opening == "[^" or not classes:
+            return f"{opening}{''.join(found + classes)}]"
+        own = [f"[{''.join(found)}]"] if found else []
+        return f"(?:{'|'.join([*own, *(f'(?-i:{one})' for one in classes)])})"
+
+    def _at_class(self) -> bool:
+        """Whether the next thing is a class by its letter. Such a one contains the same whatever the case: the
+        library would add each character of which another case is in it."""
+        return self._pattern[self._at] == "\\" and self._pattern[self._at + 1].lower() in CLASSES
 
     def _element(self) -> str:
         """One character of a class, or a class within it."""
