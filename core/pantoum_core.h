@@ -318,9 +318,9 @@ PANTOUM_API int pantoum_mix_counts(const pantoum_mix_counts_args*);
 
 /* ---- counted contexts that learn while they read --------------------------------------------- */
 /* Everything that such a reader has, in arrays of the caller that kernels/context_tables.py makes; sizes that are
- * counted are powers of two. A symbol is a path through a binary tree of all symbols: `symbols` are its leaves from
- * left to right, its nodes are numbered in preorder, and each has a middle, the first place of its right part. Other
- * sizes are these. */
+ * counted are powers of two, 4 runs and 32 slots at least. A symbol is a path through a binary tree of all symbols:
+ * `symbols` are its leaves from left to right, its nodes are numbered in preorder, and each has a middle, the first
+ * place of its right part. Other sizes are these. */
 enum {
   PANTOUM_CONTEXT_FOLLOWED = 66560,
   PANTOUM_CONTEXT_MAPS = 21824,

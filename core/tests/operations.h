@@ -346,7 +346,7 @@ inline void draw_middles(std::int32_t* middles, Long low, Long high, Draw& draw)
 
 // N symbols of V are counted, read beside networks, guessed, and one more is decided.
 inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
-  const Long slot_count = Long{1} << draw.within(4, 13), networks = draw.within(0, 2);
+  const Long slot_count = Long{1} << draw.within(5, 13), networks = draw.within(0, 2);
   Buffer<std::int32_t> symbols(V), places(V), middles(V - 1), kinds(V), folds(V), matches(2 * 64), history(256),
       tokens(N), symbol(1);
   Buffer<std::uint64_t> runs(slot_count / 8), pending(PANTOUM_CONTEXT_PENDING);

@@ -248,7 +248,7 @@ def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) 
     folder = prepared(texts, place, tmp_path, ("book", "names", "app"))
     words = ["pantoum", "train", "book.txt", "--tokens", "words", "--run", "runs/words", "--quiet"]
     assert run(words, folder, place).returncode == 0  # the only one with counted n-grams
-    for copy in ("book-2", "book-3"):
+    for copy in ("book-2", "book-3", "austen", "bronte"):
         shutil.copytree(folder / "runs" / "book", folder / "runs" / copy)
     shutil.copytree(folder / "runs" / "app", folder / "runs" / "log")
     shutil.copy(folder / "runs" / "book" / "model.safetensors", folder / "from-a-stranger.safetensors")

@@ -95,10 +95,10 @@ class TokenBytes:
         return tokens
 
     def only(self, token: int | None) -> bytes:
-        """The mask of one token; ``None``: of the one that ends a text."""
+        """The mask of one token; ``None``: of the one that ends a text, and where none does, of all: the text
+        ends before the next one."""
         allowed = self.border if token is None else token
-        assert allowed is not None
-        return self._bits([allowed])
+        return self.all if allowed is None else self._bits([allowed])
 
     def _bits(self, tokens: Sequence[int]) -> bytes:
         """The bits of those that have a place in a mask."""
