@@ -35,6 +35,7 @@ os.environ.setdefault("PANTOUM_THREADS", "1")
 
 import measured
 import numpy as np
+from browser_programs import ANSWERS, CHROMIUM, NODE
 
 import pantoum
 from pantoum.config import GenerationConfig, ModelConfig, SamplingConfig
@@ -57,80 +58,6 @@ CASES_A_MODEL = 5
 TEXT = (
     "The cat sat on the mat.\nA naïve dog ran, ran and ran!\n\nThe end of the day: 12 o'clock.\n“So?”\n" * 3
 )
-ANSWERS = """
-const base64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-const answer = (model, { prompt, settings }) => {
-  const writing = model.generate({ ...settings, prompt, seed: BigInt(settings.seed) });
-  for (const _ of writing);
-  const session = model.session();
-  session.rewind(writing.state);
-  const { text, tokens, nats, stopped } = writing;
-  return { text, tokens, nats, stopped, state: base64(session.state), scores: model.score(prompt, "token") };
-};
-"""
-NODE = """
-import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { Core } from "CORE";
-import { Model } from "MODEL";
-ANSWERS
-const compiled = await WebAssembly.compile(readFileSync(process.argv[2]));
-const [section] = WebAssembly.Module.customSections(compiled, "pantoum");
-const { structs } = JSON.parse(new TextDecoder().decode(section));
-const PAGE = 4096;
-
-// The exports of an instance; what is written to its memory between calls, and each call, goes to `record`.
-function recorded(exports, record) {
-  let before = new Uint8Array();
-  const written = () => {
-    const now = new Uint8Array(exports.memory.buffer);
-    for (let at = 0; at < now.length; at += PAGE) {
-      const page = now.subarray(at, at + PAGE);
-      const same = at < before.length && !Buffer.compare(page, before.subarray(at, at + PAGE));
-      if (same || (at >= before.length && page.every((byte) => !byte))) continue;
-      record.push(["write", at, Buffer.from(page).toString("base64")]);
-    }
-  };
-  const seen = () => {
-    const now = new Uint8Array(exports.memory.buffer);
-    if (before.length === now.length) before.set(now);
-    else before = now.slice();
-  };
-  seen();
-  const call = (name) => (...given) => {
-    written();
-    const value = exports[name](...given);
-    record.push([name, given.map(String), value === undefined ? null : String(value)]);
-    seen();
-    return value;
-  };
-  const functions = Object.keys(exports).filter((name) => typeof exports[name] === "function");
-  return { memory: exports.memory, ...Object.fromEntries(functions.map((name) => [name, call(name)])) };
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const { model: path, cases, record: to } = JSON.parse(line);
-  const record = [];
-  const exports = recorded((await WebAssembly.instantiate(compiled, {})).exports, record);
-  exports._initialize?.();
-  const model = await Model.load(new Core({ exports }, structs), new Uint8Array(readFileSync(path)));
-  const answers = cases.map((one) => {
-    const found = answer(model, one);
-    record.push(["memory", createHash("sha256").update(new Uint8Array(exports.memory.buffer)).digest("hex")]);
-    return found;
-  });
-  writeFileSync(to, JSON.stringify(record));
-  process.stdout.write(JSON.stringify(answers) + "\\n");
-}
-"""
-CHROMIUM = """async ([module, model, cases]) => {
-  const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-  ANSWERS
-  window.core ??= bytes(module);
-  const loaded = await Model.load(await Core.load(window.core), bytes(model));
-  return cases.map((one) => answer(loaded, one));
-}"""
 
 
 def drawn_tokenizer(draw: random.Random) -> Tokenizer:
@@ -267,7 +194,7 @@ class Node:
         )
 
     def answers(self, path: Path, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Of a model's cases."""
+        """What the library answers to the cases of a model."""
         assert self._process.stdin is not None and self._process.stdout is not None
         asked = {"model": str(path), "cases": told(cases), "record": str(self.record)}
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -302,7 +229,7 @@ class Chromium:
         self._module = base64.b64encode(wasm.read_bytes()).decode()
 
     def answers(self, path: Path, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Of a model's cases."""
+        """What the library answers to the cases of a model."""
         model = base64.b64encode(path.read_bytes()).decode()
         found: list[dict[str, Any]] = self._page.evaluate(
             CHROMIUM.replace("ANSWERS", ANSWERS), [self._module, model, told(cases)]
@@ -320,7 +247,7 @@ class Wasmtime:
         self._module = Module.from_file(self._engine, str(wasm))
 
     def differences(self, record: Path) -> int:
-        """Of how many cases the memory is not what Node had."""
+        """The number of cases after which the memory differs from that under Node."""
         from wasmtime import Instance, Store
 
         store = Store(self._engine)

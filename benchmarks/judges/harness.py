@@ -75,7 +75,7 @@ def figures(results: dict[str, dict[str, Any]]) -> list[float]:
 
 
 def by_client(url: str, model: str, prefix: int, folder: Path) -> list[float]:
-    """Of the command of the harness."""
+    """The figures that the command of the harness finds."""
     served = f"base_url={url}/v1/completions,model={model},max_length=2048,custom_prefix_token_id={prefix}"
     command = [sys.executable, "-m", "lm_eval", "--model", "local-completions", "--model_args", served]
     command += ["--tasks", "choices,written,whole", "--include_path", str(folder)]
@@ -85,7 +85,7 @@ def by_client(url: str, model: str, prefix: int, folder: Path) -> list[float]:
 
 
 def by_adapter(url: str, folder: Path) -> list[float]:
-    """Of our adapter."""
+    """The figures that our adapter finds."""
     command = [sys.executable, str(ROOT / "examples" / "server_lm_eval.py"), "--url", url]
     command += ["--tasks", "choices,written,whole", "--include_path", str(folder)]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -93,7 +93,8 @@ def by_adapter(url: str, folder: Path) -> list[float]:
 
 
 def by_model(model: Any, begin: int) -> list[float]:
-    """Of the model itself, whose scores begin after a line break; ``begin``: the first token that counts."""
+    """The figures of the model itself, whose scores begin after a line break; ``begin``: the first token
+    that counts."""
     bits = 1.4426950408889634
 
     def nats(text: str, begin: int) -> float:

@@ -23,7 +23,7 @@ from pantoum.web.html_page import HERE as WEB
 
 HERE = Path(__file__).parent
 MULTIPLIER, WORD = (2549297995355413924 << 64) | 4865540595714422341, 1 << 128
-"""Of PCG64."""
+"""The constants of the generator PCG64."""
 WORDS = ["the", "a", "cat", "dog", "sat", "ran and", "mat, naïve", "– end.", "Once upon", "time\n", "\n"]
 Train = Callable[..., list[dict[str, Any]]]
 

@@ -21,7 +21,7 @@ __all__ = ["plot_comparison", "plot_run"]
 VIEWS = {"time": by_time, "tokens": by_tokens}
 COLOURS = {"training": "#48698c", "validation": "#a8401c"}
 OTHERS = ("#3b7d4f", "#7a4d94", "#96701d", "#3a3a3a")
-"""Of further runs on the same axes, both curves."""
+"""The colours of further runs on the same axes, one for both curves of a run."""
 
 
 def _axes(ax: Any, width: float, height: float) -> Any:

@@ -223,7 +223,8 @@ class Job:
         return max(1, self.streams)
 
     def to_come(self) -> Iterator[tuple[int, int, int]]:
-        """Of each text that has no slot: tokens of the prompt to be read, tokens written, its limit."""
+        """For each text that has no slot: the tokens of its prompt that are still to be read, those that it
+        has written, and its limit."""
         yield from (text.left for text in self.parked)
         most = 0 if self.writing is None else self.writing.length
         for number in range(self.begun, self.slots):

@@ -1,4 +1,4 @@
-"""When those who were turned away shall ask again.
+"""When those who were turned away should ask again.
 
 The engine says several times per second what its texts still take. From that follows when they end: they take
 turns at the slots as ``server.slots`` lets them, so equal texts that came together also end together, and not
@@ -20,9 +20,9 @@ from pantoum.server.slots import SLICE
 __all__ = ["RetryAfter"]
 
 LONGEST = 30
-"""Seconds that nobody is sent away beyond."""
+"""The most seconds that a client is told to wait."""
 EVERY, STALE = 0.1, 0.5
-"""Seconds between two observations of the texts, and after which the last one says nothing any more."""
+"""Seconds between two observations of the texts, and the age at which an observation is ignored."""
 AGAIN = 0.05
 """Seconds between two estimates of all ends."""
 RECENT = 1 / 16

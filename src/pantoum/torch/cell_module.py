@@ -51,7 +51,7 @@ class CellModule(nn.Module):
         """False: neither the core nor what PyTorch has for a whole chunk, but always the loop."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Of a copy, also by pickle: functions are made again."""
+        """What a copy or a pickle keeps: functions are made again."""
         return {name: own for name, own in vars(self).items() if name not in ("_step", "_plain_step")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

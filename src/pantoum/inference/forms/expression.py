@@ -140,8 +140,8 @@ class _Rewriting:
         return f"(?:{'|'.join([*own, *(f'(?-i:{one})' for one in classes)])})"
 
     def _at_class(self) -> bool:
-        """Whether the next thing is a class by its letter. Such a one contains the same whatever the case: the
-        library would add each character of which another case is in it."""
+        r"""Whether a class such as ``\w`` follows. It contains the same characters whatever the flags; the
+        library would add every character that has another case in the class."""
         return self._pattern[self._at] == "\\" and self._pattern[self._at + 1].lower() in CLASSES
 
     def _element(self) -> str:
