@@ -98,15 +98,14 @@ def train(
 def train_typed(
     texts: Texts,
     settings: dict[str, Any],
-    words: Sequence[str] = (),
-    started: float | None = None,
+    typed: tuple[Sequence[str], float | None] = ((), None),
     *,
     text: GivenText | None = None,
     progress: bool | None = None,
     on_report: Callable[[Report], None] | None = None,
 ) -> Run:
-    """The same for a command line of these ``words``. ``started``: ``time.monotonic()`` when it began, from
-    which ``minutes`` count."""
+    """The same for a command line: ``typed`` has its words and ``time.monotonic()`` when it began, from which
+    ``minutes`` count."""
     from pantoum.ranks.opening import open_ranks
 
     with open_ranks(_started_by_torchrun()) as ranks:
@@ -127,8 +126,8 @@ def train_typed(
                     chosen,
                     names,
                     on_report=tell,
-                    started=started,
-                    command=tuple(words),
+                    started=typed[1],
+                    command=tuple(typed[0]),
                     ranks=ranks,
                     engine=engine,
                     job=_job(),

@@ -9,7 +9,7 @@ import pytest
 
 from pantoum.config import CELLS
 from pantoum.errors import CoreError
-from pantoum.kernels import native
+from pantoum.kernels import DropoutDraw, native
 
 
 def zeros(*shape: int) -> Any:
@@ -118,7 +118,7 @@ def test_everything_else_is_looked_at_too(library: native.Library) -> None:
     bad = spoiled(2, 3)[3]
     head, targets = native.pack(zeros(4, 3)), np.array([1, 0])
     for call in (
-        lambda: native.dropout(bad[None], 0.5, 0, 0, 0, np.arange(2)),
+        lambda: native.dropout(bad[None], 0.5, 0, DropoutDraw(0, 0, np.arange(2))),
         lambda: native.lookup(bad, targets),
         lambda: native.lookup_gradient(bad, targets, 5),
         lambda: native.cross_entropy(bad, head, zeros(4), targets),

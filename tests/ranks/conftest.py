@@ -62,11 +62,18 @@ class ThreadRanks:
 
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
-    ) -> Exchange:
+    ) -> Callable[[], None]:
         for rank, array in outgoing:
             assert array.flags.c_contiguous and array.size and rank != self.rank
             self._put(rank, array.tobytes())
-        return Exchange(self, incoming)
+
+        def wait() -> None:
+            for rank, array in incoming:
+                content = self._get(rank)
+                assert len(content) == array.nbytes, "sizes agree"
+                array.reshape(-1)[:] = np.frombuffer(content, array.dtype)
+
+        return wait
 
     def abort(self, why: str) -> NoReturn:
         self._group.ended.set()
@@ -88,17 +95,6 @@ class ThreadRanks:
             except queue.Empty:
                 continue
         raise RankError(f"{self.place(rank)} has not answered")
-
-
-class Exchange:
-    def __init__(self, ranks: ThreadRanks, incoming: Sequence[tuple[int, Array]]) -> None:
-        self._ranks, self._incoming = ranks, incoming
-
-    def wait(self) -> None:
-        for rank, array in self._incoming:
-            content = self._ranks._get(rank)
-            assert len(content) == array.nbytes, "sizes agree"
-            array.reshape(-1)[:] = np.frombuffer(content, array.dtype)
 
 
 Together = Callable[..., list[Any]]

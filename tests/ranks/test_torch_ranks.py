@@ -43,7 +43,7 @@ class Tensors:
         own = np.ascontiguousarray(tensor.contiguous().view(torch.uint8).numpy())  # NumPy has no bfloat16
         found = [own if rank == self.rank else np.empty_like(own) for rank in range(self.count)]
         others = [rank for rank in range(self.count) if rank != self.rank and own.size]
-        self.exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others]).wait()
+        self.exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others])()
         return [torch.from_numpy(array).view(tensor.dtype) for array in found]
 
     def add_up(self, tensor: Any) -> Any:

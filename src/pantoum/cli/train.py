@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.answer(str(plan))
         return 0
     typed = arguments.typed, arguments.started
-    done = api.train_typed(arguments.texts, settings, *typed, progress=not output.quiet)
+    done = api.train_typed(arguments.texts, settings, typed, progress=not output.quiet)
     return end(done, str(done.folder), arguments.json, output)
 
 

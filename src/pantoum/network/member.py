@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from pantoum.config import CELLS, ModelConfig
-from pantoum.kernels import Array, StepPart, Workspace
+from pantoum.kernels import Array, DropoutDraw, StepPart, Workspace
 from pantoum.network.gradient import Finished, Gradient
 from pantoum.network.inputs import OneHotTokens, TableTokens, TokenInputs, VectorTokens, one_hot_projections
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import under
 from pantoum.network.spec import Parameter, prefix
-from pantoum.network.stack import DropoutDraw, Layer, Layers, Tape
+from pantoum.network.stack import Layer, Layers, Pass, Tape
 
 __all__ = ["Member"]
 
@@ -63,22 +63,12 @@ class Member:
         return None if self.one_hot else self._weight
 
     def forward(
-        self,
-        tokens_TB: Array,
-        state: Sequence[Array],
-        *,
-        reset_TB: Array | None,
-        lengths: Array | None,
-        dropout: DropoutDraw | None,
-        tape: bool,
-        workspace: Workspace,
+        self, tokens_TB: Array, state: Sequence[Array], read: Pass, workspace: Workspace
     ) -> tuple[Array, list[Array], Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
-        inputs = self._inputs(tokens_TB, dropout)
-        outputs_TBH, last, kept = self.layers.forward(
-            inputs, state, reset_TB=reset_TB, lengths=lengths, dropout=dropout, tape=tape, workspace=workspace
-        )
-        return outputs_TBH, last, (inputs, kept) if tape else None
+        inputs = self._inputs(tokens_TB, read.dropout)
+        outputs_TBH, last, kept = self.layers.forward(inputs, state, read, workspace)
+        return outputs_TBH, last, (inputs, kept) if read.tape else None
 
     def backward(
         self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace, finished: Finished | None = None

@@ -7,8 +7,8 @@ ends the job. Either way the rank is named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,8 @@ __all__ = ["Array", "Pending", "Ranks"]
 Array = npt.NDArray[np.generic]
 
 
-class Pending(Protocol):
-    """An exchange that has begun."""
-
-    def wait(self) -> None:
-        """Until the arrays of this rank were sent and received."""
+Pending: TypeAlias = Callable[[], None]
+"""An exchange that has begun: to call it is to wait until the arrays of this rank were sent and received."""
 
 
 class Ranks(Protocol):
@@ -62,7 +59,8 @@ class Ranks(Protocol):
         """Send arrays to ranks and receive into arrays from ranks, all at the same time.
 
         Between two ranks arrays arrive in the order in which they were sent; sizes and dtypes must agree.
-        Arrays are C-contiguous. Until ``wait`` has returned, none of them may be changed or read."""
+        Arrays are C-contiguous. Until what it gives was called and has returned, none of them may be changed
+        or read."""
         ...
 
     def abort(self, why: str) -> NoReturn:

@@ -11,13 +11,6 @@ from pantoum.ranks.interface import Array, Pending
 __all__ = ["SingleRank"]
 
 
-class _Nothing:
-    """An exchange with nobody."""
-
-    def wait(self) -> None:
-        return
-
-
 class SingleRank:
     """Rank 0 of 1."""
 
@@ -39,7 +32,7 @@ class SingleRank:
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
     ) -> Pending:
         """Nothing: there is no other rank."""
-        return _Nothing()
+        return lambda: None
 
     def abort(self, why: str) -> NoReturn:
         """Raise the error: there is no other rank to end."""

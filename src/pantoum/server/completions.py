@@ -138,7 +138,6 @@ def routes(models: Models, signer: Signer) -> APIRouter:
             length=length,
             state=state,
             alternatives=fields.logprobs,
-            echo=bool(fields.echo),
         )
 
         def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:

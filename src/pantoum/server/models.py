@@ -84,6 +84,8 @@ class Models:
     def __init__(self, given: Sequence[str], settings: ServeSettings) -> None:
         """``given``: models as a person types them, ``[NAME=]PATH[,OPTION=VALUE]...``."""
         self._settings = settings
+        self.draining = False
+        """Whether the server was told to end: it takes requests until a load balancer has noticed."""
         self._loaded: dict[str, tuple[ModelSpec, LoadedModel, Mark, ChatTemplate]] = {}
         for text in given:
             spec = spec_of(text, settings)

@@ -106,13 +106,13 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end has come."""
-        standing = self._state.standing
-        if sig == signal.SIGTERM and self._delay and not standing.draining:
-            standing.draining = True
+        models = self._state.models
+        if sig == signal.SIGTERM and self._delay and not models.draining:
+            models.draining = True
             stop = super().handle_exit
             self._loop.call_soon_threadsafe(self._loop.call_later, self._delay, stop, sig, None)
             return
-        standing.draining = True
+        models.draining = True
         super().handle_exit(sig, frame)
 
 

@@ -41,9 +41,7 @@ def core_scan(
     """(outputs [T,B,H], state). The projection is overwritten: nothing else may need it."""
     projection_TBG = projection_TBG.float().contiguous()
     outputs_TBH, *after = _Scan.apply(
-        spec,
-        rows,
-        torch.is_grad_enabled(),
+        (spec, rows, torch.is_grad_enabled()),
         projection_TBG,
         weight_hh,
         bias_H,
@@ -55,9 +53,10 @@ def core_scan(
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, spec: CellSpec, rows: ChunkRows, tape: bool, projection_TBG: Tensor,
+        ctx: Any, how: tuple[CellSpec, ChunkRows, bool], projection_TBG: Tensor,
         weight_hh: Tensor | None, bias_H: Tensor | None, *state: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
+        spec, rows, tape = how
         kernels, packed, start = backend(np.float32), [], 0
         for gates in spec.products:
             end = start + gates * projection_TBG.shape[2] // len(spec.gates)
@@ -85,7 +84,7 @@ class _Scan(torch.autograd.Function):
             spec, kept, packed, _array(d_outputs_TBH), _state(parts)
         )
         found = (d_projection_TBG, d_weight_hh, d_bias_H, *(d_state0 if len(parts) > 1 else (d_state0,)))
-        return None, None, None, *(None if each is None else _tensor(each) for each in found)
+        return None, *(None if each is None else _tensor(each) for each in found)
 
 
 def _state(parts: tuple[Array, ...]) -> KernelState:

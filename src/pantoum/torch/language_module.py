@@ -18,11 +18,12 @@ from torch.nn.functional import cross_entropy, linear
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
+from pantoum.kernels import DropoutDraw
 from pantoum.torch.chunk_rows import ChunkRows
 from pantoum.torch.count_module import CountModule
 from pantoum.torch.loss_parts import by_parts
 from pantoum.torch.ngram_module import NgramModule
-from pantoum.torch.stack_module import NO_TENSORS, Draw, StackModule
+from pantoum.torch.stack_module import NO_TENSORS, StackModule
 from pantoum.torch.steps import State
 
 __all__ = ["LanguageModule"]
@@ -187,7 +188,7 @@ class LanguageModule(nn.Module):
         draw = None
         if dropout_key is not None and self.config.dropout.active:
             numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams
-            draw = Draw(*dropout_key, numbers_B)
+            draw = DropoutDraw(*dropout_key, numbers_B, self.config.dropout.kind == "variational")
         each, outputs, found, after = self._parts, NO_TENSORS, NO_TENSORS, NO_TENSORS
         for place, member in enumerate(self._each):
             if member.embedding is not None:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,12 +94,17 @@ class GlooRanks:
         with self.unbroken():
             requests = [distributed.irecv(_bytes(array), rank) for rank, array in incoming if array.size]
             requests += [distributed.isend(_bytes(array), rank) for rank, array in outgoing if array.size]
-        return _GlooRequests(self, requests)
+        return partial(self._wait, requests)
 
     def add_up(self, tensor: Tensor) -> Pending:
         """Begin the sum of this tensor over all ranks, in place, where it is; the same bits on every rank."""
         with self.unbroken():
-            return _GlooRequests(self, [distributed.all_reduce(tensor, async_op=True)])
+            return partial(self._wait, [distributed.all_reduce(tensor, async_op=True)])
+
+    def _wait(self, requests: list[Any]) -> None:
+        with self.unbroken():
+            for request in requests:
+                request.wait()
 
     def collected(self, tensor: Tensor) -> list[Tensor]:
         """This tensor of every rank, all of one size, in the order of ranks."""
@@ -181,24 +187,14 @@ class GlooRanks:
 
     def _send(self, rank: int, message: bytes) -> None:
         size, content = np.array([len(message)], np.int64), np.frombuffer(message, np.uint8)
-        self.exchange([(rank, size), (rank, content)], []).wait()
+        self.exchange([(rank, size), (rank, content)], [])()
 
     def _receive(self, rank: int) -> bytes:
         size = np.zeros(1, np.int64)
-        self.exchange([], [(rank, size)]).wait()
+        self.exchange([], [(rank, size)])()
         content = np.empty(int(size[0]), np.uint8)
-        self.exchange([], [(rank, content)]).wait()
+        self.exchange([], [(rank, content)])()
         return content.tobytes()
-
-
-class _GlooRequests:
-    def __init__(self, ranks: GlooRanks, requests: list[Any]) -> None:
-        self._ranks, self._requests = ranks, requests
-
-    def wait(self) -> None:
-        with self._ranks.unbroken():
-            for request in self._requests:
-                request.wait()
 
 
 class _StoreBeats:

@@ -11,31 +11,20 @@ Shapes: T time steps, B rows (streams), E inputs, H units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from pantoum.config import CELLS, ModelConfig
+from pantoum.kernels import DropoutDraw
 from pantoum.kernels.reference.dropout import FIRST, GOLDEN, LEVELS, SECOND, START, dropout_threshold
 from pantoum.torch.cell_module import CellModule
 from pantoum.torch.chunk_rows import ChunkRows
 from pantoum.torch.steps import State
 
-__all__ = ["Draw", "StackModule"]
+__all__ = ["StackModule"]
 
 WORD = 0xFFFFFFFF
 NO_TENSORS: State = ()
-
-
-@dataclass(frozen=True)
-class Draw:
-    """Which masks: those of this seed and step, for streams of these global numbers."""
-
-    seed: int
-    step: int
-    streams_B: Tensor
-    """int64."""
 
 
 class StackModule(nn.ModuleList):
@@ -47,7 +36,7 @@ class StackModule(nn.ModuleList):
         self.config = config
 
     def forward(
-        self, x_TBE: Tensor, state: State, rows: ChunkRows, draw: Draw | None
+        self, x_TBE: Tensor, state: State, rows: ChunkRows, draw: DropoutDraw | None
     ) -> tuple[Tensor, State]:
         """(outputs [T,B,H], the parts of the state of all layers in order)."""
         dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS
@@ -58,7 +47,7 @@ class StackModule(nn.ModuleList):
             after += last
         return self._dropped(x_TBE, rates[-1], len(self), draw), after
 
-    def _dropped(self, x_TBH: Tensor, rate: float, layer: int, draw: Draw | None) -> Tensor:
+    def _dropped(self, x_TBH: Tensor, rate: float, layer: int, draw: DropoutDraw | None) -> Tensor:
         """The units that are kept, scaled; the others are 0."""
         if draw is None or not rate:
             return x_TBH
@@ -67,7 +56,7 @@ class StackModule(nn.ModuleList):
         for word in (draw.seed & WORD, draw.seed >> 32, draw.step, layer):
             key = _mix(key ^ (word & WORD))
         stream_B = _mix(key ^ (draw.streams_B.to(device) & WORD))
-        positions_T = torch.arange(1 if self.config.dropout.kind == "variational" else T, device=device)
+        positions_T = torch.arange(1 if draw.variational else T, device=device)
         rows_TB = _mix(stream_B[None, :] ^ positions_T[:, None])
         units_H = torch.arange(H, device=device)
         words_TBH = _mix((rows_TB[:, :, None] + (units_H >> 1) * int(GOLDEN)) & WORD)

@@ -64,8 +64,8 @@ class TorchBackend(Members[TorchLearner]):
         for learner, own in zip(self.learners, self.parts(state), strict=True):
             begun = state_to_torch(own, learner.module.head.bias.detach())
             found.append(learner.gradients(inputs, targets, resets, begun, step, numbers))
-        after = self.joined([state_from_torch(each.state) for each in found])
-        facts = [[each.loss, each.accuracy] for each in found]
+        after = self.joined([state_from_torch(state) for _, _, state in found])
+        facts = [[loss, accuracy] for loss, accuracy, _ in found]
         if self._together is not None:
             facts, after = self._of_all_ranks(self._together, facts, after)
         return StepResult(

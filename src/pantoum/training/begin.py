@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum import kernels
-from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TrainSettings, declared, require
+from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, TrainSettings, declared, require
 from pantoum.config.plain import Plain, as_typed
 from pantoum.config.tokens import parse_tokens
 from pantoum.data.prepare import Prepared, open_prepared, prepare
@@ -181,18 +181,8 @@ def prepare_texts(
                 "no text was given: name a file, a folder, or - for stdin, for example `pantoum train "
                 "book.txt`"
             )
-        return prepare(
-            texts,
-            tokens=settings.tokens,
-            vocab_size=settings.vocab_size,
-            documents=settings.documents,
-            encoding=settings.encoding,
-            valid=settings.valid,
-            valid_fraction=settings.valid_fraction,
-            out=out,
-            tokenizer=tokenizer,
-            run=run,
-        )
+        asked: Any = {name: getattr(settings, name) for name in declared(TextSettings)}
+        return prepare(texts, out=out, tokenizer=tokenizer, run=run, **asked)
     if settings.valid is not None and not texts:
         raise SettingError(
             "valid",

@@ -28,9 +28,10 @@ from pantoum.training.assembly import TrainingEngine
 from pantoum.training.begin import TrainingCommand, begin
 from pantoum.training.reporting import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
-from pantoum.training.resume import Finished, resume
+from pantoum.training.resume import resume
 from pantoum.training.run.budget import Clock
 from pantoum.training.run.run_folder import create, find, leave_needed, run_named
+from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals, ending_at_once
 from pantoum.training.together import for_ranks
 from pantoum.training.trainer import Trainer
@@ -87,8 +88,8 @@ def train(
                     folder.require()
                     durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
             raise
-        if isinstance(run, Finished):
-            return of_finished(folder, run.state)
+        if isinstance(run, RunState):
+            return of_finished(folder, run)
         events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
         reporter = Reporter(folder, on_report, events)
         with StopSignals() as stop, nullcontext() if events is None else closing(events):

@@ -227,13 +227,13 @@ class Trainer:
     def _evaluate(self) -> float | None:
         """The validation loss of this moment; weights that are the best so far go to the saver."""
         run, keep, timing, step = self.run, self.run.keep_best, self.timing, self.run.state.step
-        with timing.phase("evaluation") as spent:
+        with timing.phase("evaluation"):
             valid, improved = keep.monitor(step, run.backend)
-        self._evaluated_at = step
+        self._evaluated_at, spent = step, timing.took
         if run.state.span.by_clock:
             keep.measure_mixing()
         if keep.tokens_scored:
-            timing.costs.evaluated(spent.seconds, keep.tokens_scored)
+            timing.costs.evaluated(spent, keep.tokens_scored)
         timing.rhythm.evaluated(step, timing.clock.seconds)
         if improved:
             self.saving.model()
@@ -241,9 +241,9 @@ class Trainer:
 
     def _sample(self) -> str:
         """A text, the same for the same weights: those of the last evaluation."""
-        with self.timing.phase("sampling") as spent:
+        with self.timing.phase("sampling"):
             sample = sample_of(self.run.keep_best.model(), self.run.state.recipe.seed)
-        self.timing.costs.sampling = spent.seconds
+        self.timing.costs.sampling = self.timing.took
         return sample
 
     def _report(

@@ -88,7 +88,7 @@ class Worker:
     def states(self, number: int, arrays: list[list[Any]]) -> None:
         """The states of this rank's streams."""
         found = tuple(np.empty((self._rows, *row), np.dtype(dtype)) for dtype, row in arrays)
-        self._ranks.exchange([], [(0, array) for array in found if array.size]).wait()
+        self._ranks.exchange([], [(0, array) for array in found if array.size])()
         self._states = {number: NetworkState(found)}
 
     def gradients(
@@ -98,7 +98,7 @@ class Worker:
         shape = self._rows, steps
         shapes = shape, shape, (self._rows,), shape
         sent = [np.empty(each, np.dtype(dtype)) for each, dtype in zip(shapes, dtypes, strict=False)]
-        self._ranks.exchange([], [(0, each) for each in sent]).wait()
+        self._ranks.exchange([], [(0, each) for each in sent])()
         inputs_BT, targets_BT, streams = sent[0].astype(np.int32), sent[1].astype(np.int32), sent[2]
         batch = Batch(inputs_BT, targets_BT, sent[3] if len(sent) > 3 else np.zeros(shape, bool), epoch)
         own = self._states[before]
@@ -134,7 +134,7 @@ class Worker:
     def gather(self, number: int) -> None:
         """The states of this rank's streams to rank 0."""
         arrays = [np.ascontiguousarray(array) for array in self._states[number].arrays]
-        self._ranks.exchange([(0, array) for array in arrays if array.size], []).wait()
+        self._ranks.exchange([(0, array) for array in arrays if array.size], [])()
 
     def read(self, **words: Any) -> None:
         """Some spans of the held-out text, with weights of rank 0."""

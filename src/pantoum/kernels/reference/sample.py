@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from pantoum.errors import PantoumError
 from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
-from pantoum.kernels.types import Array
+from pantoum.kernels.types import Array, RowCall
 
-__all__ = ["ReferenceSampler", "philox", "sampler", "uniform"]
+__all__ = ["philox", "sampler", "uniform"]
 
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
@@ -56,20 +56,17 @@ def uniform(seeds: U64, streams: U64, positions: U64) -> F64:
     return bits * 2.0**-53  # type: ignore[no-any-return]
 
 
-class ReferenceSampler:
-    """Draws for rows of a batch, from logits in one array."""
+def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> RowCall:
+    """Draws one token for each of some of these rows, from logits that are written to this array before;
+    tokens of ``banned_N`` [N] are never drawn."""
 
-    def __init__(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> None:
-        self._rows, self._banned_N, self._logits_CV = rows, banned_N, logits_CV
-
-    def draw(self, first: int, count: int) -> None:
-        """One token for each of the rows first .. first + count - 1, from the first ``count`` logits."""
-        rows, at = self._rows, slice(first, first + count)
-        logits_BV = self._logits_CV[:count].astype(np.float64)
+    def draw(first: int, count: int) -> None:
+        at = slice(first, first + count)
+        logits_BV = logits_CV[:count].astype(np.float64)
         x_BV = logits_BV.copy()
         if rows.recent_RW is not None:
             _penalise(x_BV, rows.recent_RW[at], rows.penalty[at])
-        x_BV[:, self._banned_N] = -np.inf
+        x_BV[:, banned_N] = -np.inf
         if rows.allowed_RM is not None:
             bytes_BM = rows.allowed_RM[at].astype("<u4").view(np.uint8)
             x_BV[np.unpackbits(bytes_BM, axis=1, count=x_BV.shape[1], bitorder="little") == 0] = -np.inf
@@ -84,11 +81,7 @@ class ReferenceSampler:
         )
         _note(rows, at, tokens_B, _log_probabilities(logits_BV, tokens_B))
 
-
-def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> ReferenceSampler:
-    """Draws for these rows from logits that are written to this array before each; tokens of ``banned_N``
-    [N] are never drawn."""
-    return ReferenceSampler(rows, banned_N, logits_CV)
+    return draw
 
 
 def _penalise(x_BV: F64, recent_BW: Array, penalty_B: F64) -> None:

@@ -80,11 +80,11 @@ def scan(
         sums = _gates(packs[0].product(h_BH, out=first_BG), H) if packs else []
         x = Given(sums, _gates(projection_TBG[t], H), h_BH, c_BH, NONE if bias_hh is None else bias_hh)
         if len(packs) > 1:
-            early = step.early(x)
-            sums += _gates(packs[1].product(early.operand), H)
-            x = replace(x, early=early.gates)
+            early, operand_BH = step.early(x)
+            sums += _gates(packs[1].product(operand_BH), H)
+            x = replace(x, early=early)
             if operands_TBH is not None:
-                operands_TBH[t] = early.operand
+                operands_TBH[t] = operand_BH
         found = step.forward(x)
         hidden_SBH[t + 1] = found.h
         rows.hold(t, h_BH, hidden_SBH[t + 1])
@@ -141,8 +141,8 @@ def scan_vjp(
         gates, d_old_BH = tuple(found.gates), np.zeros_like(d_h_BH) if found.h is None else found.h
         if len(packs) > 1:
             late_BG = np.concatenate(gates[-cell.products[1] :], axis=1)
-            early = step.early_backward(x, packs[1].product_transposed(late_BG))
-            gates, d_old_BH = (*early.gates, *gates), d_old_BH + early.h
+            early, d_more_BH = step.early_backward(x, packs[1].product_transposed(late_BG))
+            gates, d_old_BH = (*early, *gates), d_old_BH + d_more_BH
         d_BG = np.concatenate(gates, axis=1, out=d_projection_TBG[t])
         d_steps = [d_BG]
         if d_candidate_TBH is not None and found.candidate is not None:

@@ -155,13 +155,13 @@ class RankSums:
         outgoing = [each for each in outgoing if each[1].size]
         incoming = [each for each in incoming if each[1].size]
         if not bf16:
-            self.ranks.exchange(outgoing, incoming).wait()
+            self.ranks.exchange(outgoing, incoming)()
             return
         sent, received = self._halves("sent", outgoing), self._halves("received", incoming)
         for (_, array), (_, halves) in zip(outgoing, sent, strict=True):
             if halves is not array:
                 two_bytes(array, halves)
-        self.ranks.exchange(sent, received).wait()
+        self.ranks.exchange(sent, received)()
         for (_, array), (_, halves) in zip(incoming, received, strict=True):
             if halves is not array:
                 from_two_bytes(halves, array)
