@@ -170,7 +170,7 @@ def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
             "cannot be shared by MPI ranks, which train with the core",
             "leave it out, or start the ranks with torchrun",
         )
-    from pantoum.torch.device import engine
+    from pantoum.torch.torch_backend import engine
 
     return engine(device)
 
@@ -193,7 +193,7 @@ def _job() -> LauncherJob | None:
 
     if not under_torchrun() or find_spec("torch") is None:
         return None
-    from pantoum.torch.launcher_store import torchrun_job
+    from pantoum.torch.ranks import torchrun_job
 
     return torchrun_job()
 

@@ -16,8 +16,7 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.errors import RankError
 from pantoum.formats import checkpoint
-from pantoum.ranks.interface import Array
-from pantoum.ranks.single import SingleRank
+from pantoum.ranks.interface import Array, SingleRank
 from pantoum.training.result import RunResult
 from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all

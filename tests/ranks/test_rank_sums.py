@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from pantoum.errors import RankError
 from pantoum.network.gradient import Gradient
-from pantoum.training.update.gradient_sum import gradient_sum
-from pantoum.training.update.rank_sums import RankSums
-from pantoum.training.update.work_share import shared_out, spread
+from pantoum.training.update.rank_sums import RankSums, shared_out, spread
+from pantoum.training.update.shards import gradient_sum
 
 SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
 

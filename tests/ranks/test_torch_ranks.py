@@ -192,7 +192,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
 
 def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
     """Two ranks of PyTorch, three of the core, one of PyTorch: the losses of the core alone."""
-    from pantoum.torch.device import engine
+    from pantoum.torch.torch_backend import engine
 
     (tmp_path / "t.txt").write_text("north wind and south rain, then sun again and again\n" * 80)
     texts, shape = [str(tmp_path / "t.txt")], {"hidden_size": 12, "num_layers": 1, "dropout": 0.2}

@@ -12,7 +12,7 @@ from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
 from pantoum.config.launcher import follows
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 if TYPE_CHECKING:
     from pantoum.api import Run

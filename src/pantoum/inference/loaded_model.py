@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pantoum.config import ModelConfig
-from pantoum.config.plain import Plain
-from pantoum.config.shell import quoted
+from pantoum.config.plain import Plain, quoted
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile

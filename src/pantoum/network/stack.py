@@ -132,7 +132,7 @@ class Layer:
 
 
 class Inputs(Protocol):
-    """Inputs that a layer can project: vectors, or (in ``network.inputs``) tokens by a look-up."""
+    """Inputs that a layer can project: vectors, or (in ``network.member``) tokens by a look-up."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection [T,B,G]."""

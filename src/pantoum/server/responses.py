@@ -14,12 +14,11 @@ from pantoum.config.plain import Plain
 from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.completions import CHAT_TOKENS
 from pantoum.server.events import NamedEventStream
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models
 from pantoum.server.prompts import encode
 from pantoum.server.recorded import Entry, chat_logprobs
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import ChatMessage, ResponsesRequest
+from pantoum.server.schema import ChatMessage, KnownFields, ResponsesRequest
 from pantoum.server.signing import Signer
 from pantoum.server.writing import Choice, Request, begin
 

@@ -24,11 +24,10 @@ from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.segments import ReadElsewhere
 from pantoum.inference.state import State
 from pantoum.server.aside import answer_aside, one_at_a_time, require_size
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
 from pantoum.server.prompts import encode, require_unicode
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
+from pantoum.server.schema import ActivationsRequest, KnownFields, ScoreRequest, UnitsRequest
 from pantoum.server.writing import cancel, require_prompt, submit
 
 __all__ = ["routes"]

@@ -24,7 +24,7 @@ from pantoum.training.update.optimizer import (
     TABLE_KEEP,
     TABLE_RATE,
 )
-from pantoum.training.update.work_share import shared_out
+from pantoum.training.update.rank_sums import shared_out
 
 __all__ = ["TorchOptimizer"]
 

@@ -39,8 +39,7 @@ from pantoum.training.assembly import TrainingEngine, TrainingRun, make_batches
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import MOST_EPOCHS, Outlook
-from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.recipe import MOST_EPOCHS, Outlook, Recipe
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState

@@ -37,8 +37,7 @@ from pantoum.config import (
     spell_softmax,
     whole,
 )
-from pantoum.config.plain import Plain, as_typed
-from pantoum.config.shell import quoted
+from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.data.remote import is_address

@@ -20,8 +20,7 @@ from pantoum.config import OF_ONE_COMMAND, TrainSettings
 from pantoum.data import prepared_folder
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.ranks.interface import Ranks
-from pantoum.ranks.single import SingleRank
+from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.report import event_file
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingEngine

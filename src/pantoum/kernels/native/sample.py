@@ -1,8 +1,9 @@
-"""The draw of the next token: ``reference.sample`` in the core.
+"""The draw of the next token and the frequencies of an entropy coder: ``reference.sample`` in the core.
 
-The arguments are made once: addresses of the columns and of the logits. A call changes two numbers of them.
+The arguments of a draw are made once: addresses of the columns and of the logits. A call changes two numbers
+of them. The frequencies have the same bits on every path.
 
-Shapes: C rows of logits at once, V symbols, N banned tokens.
+Shapes: C rows of logits at once, V symbols, N banned tokens, or rows of frequencies.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.types import Array, RowCall
 
-__all__ = ["sampler"]
+__all__ = ["frequencies", "sampler"]
 
 
 def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> RowCall:
@@ -49,3 +50,13 @@ def _draw(
         raise PantoumError(NOT_FINITE)
     if status:
         core().refuse("sample", status)
+
+
+def frequencies(logits_NV: Array, total: int) -> None:
+    """Logits become frequencies whose sum is ``total``, at most 2^24, in place."""
+    operation, fill = core().operation("frequencies")
+    status = operation(fill(logits=logits_NV, total=total))
+    if status == library.NOT_FINITE:
+        raise PantoumError(NOT_FINITE)
+    if status:
+        core().refuse("frequencies", status)

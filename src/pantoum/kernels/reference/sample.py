@@ -1,4 +1,4 @@
-"""The draw of the next token: logits and a uniform number in, a token out.
+"""What is made of logits: the next token, from a uniform number, and the frequencies of an entropy coder.
 
 In order, for each row: the repetition penalty on recent tokens (Keskar et al. 2019: a positive logit is
 divided, another multiplied), banned tokens and those that the mask of the row does not allow out, the
@@ -10,7 +10,11 @@ The uniform numbers are a pure function of (seed, stream, position): Philox4x32-
 counter-based generator that needs 32-bit multiplications only and is the same in every language. No
 generator is kept anywhere, so nothing has to be saved to go on, and a fork writes what its original writes.
 
-Shapes: B rows drawn, V symbols.
+The frequencies are whole numbers with an exact sum:
+
+    f = floor(total softmax(logits)),  and the first of the largest also gets what is left of ``total``
+
+Shapes: B rows drawn, N rows of frequencies, V symbols.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from pantoum.errors import PantoumError
 from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
 from pantoum.kernels.types import Array, RowCall
 
-__all__ = ["philox", "sampler", "uniform"]
+__all__ = ["frequencies", "philox", "sampler", "uniform", "with_sum"]
 
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
@@ -145,3 +149,28 @@ def _note(rows: DrawRows, at: slice, tokens_B: Array, log_probability_B: F64) ->
         rows.recent_RW[np.arange(at.start, at.stop), place_B] = tokens_B
     rows.written[at] += 1
     rows.position[at] += np.uint64(1)
+
+
+def frequencies(logits_NV: Array, total: int) -> None:
+    """Logits become frequencies whose sum is ``total``, at most 2^24, in place."""
+    logits_NV -= logits_NV.max(axis=1, keepdims=True)
+    np.exp(logits_NV, out=logits_NV)
+    if not np.isfinite(logits_NV).all():
+        raise PantoumError(NOT_FINITE)
+    logits_NV *= total / logits_NV.sum(axis=1, keepdims=True, dtype=np.float64)
+    np.floor(logits_NV, out=logits_NV)
+    with_sum(logits_NV, total)
+
+
+def with_sum(whole_NV: Array, total: int) -> None:
+    """Rows of whole numbers get this sum, which they nearly have: by the first of the largest, and where that
+    is too small by those after it."""
+    left_N = total - whole_NV.sum(axis=1, dtype=np.int64)
+    at_N = whole_NV.argmax(axis=1)
+    whole_NV[np.arange(len(whole_NV)), at_N] += np.maximum(left_N, 0)
+    for row in np.flatnonzero(left_N < 0).tolist():
+        at, over = int(at_N[row]), -int(left_N[row])
+        while over:
+            taken = min(over, int(whole_NV[row, at]))
+            whole_NV[row, at] -= taken
+            at, over = (at + 1) % whole_NV.shape[1], over - taken

@@ -35,10 +35,9 @@ from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import named
 from pantoum.ranks.interface import Ranks
 from pantoum.training.update.gradient_scale import GradientScale
-from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
 from pantoum.training.update.optimizer import Optimizer
 from pantoum.training.update.rank_sums import RankSums
-from pantoum.training.update.shards import Node, Shards
+from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
 
 __all__ = ["SELDOM", "MemberLearner", "require_arrays"]
 

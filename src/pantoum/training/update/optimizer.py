@@ -28,7 +28,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
 from pantoum.network.spec import declared, named
 from pantoum.ranks.interface import Ranks
-from pantoum.training.update.work_share import shared_out, spread
+from pantoum.training.update.rank_sums import shared_out, spread
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "make_optimizer", "map_blocks"]
 
