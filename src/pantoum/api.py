@@ -113,6 +113,8 @@ def train_typed(
         def on_rank_0() -> RunResult:
             from pantoum.progress import told
             from pantoum.training import run_session
+            from pantoum.training.begin import TrainingCommand
+            from pantoum.training.run.budget import Clock
 
             chosen = TrainSettings(**settings)
             if text is not None:  # the run has the only copy of it
@@ -122,16 +124,8 @@ def train_typed(
                 named(texts, text, chosen.documents) as names,
                 told(chosen, names, progress, on_report) as tell,
             ):
-                return run_session.train(
-                    chosen,
-                    names,
-                    on_report=tell,
-                    started=typed[1],
-                    command=tuple(typed[0]),
-                    ranks=ranks,
-                    engine=engine,
-                    job=_job(),
-                )
+                command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), ranks, engine)
+                return run_session.train(command, tell, _job())
 
         if ranks.count == 1:
             return Run(on_rank_0())

@@ -16,7 +16,8 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.errors import RankError
 from pantoum.formats import checkpoint
-from pantoum.ranks.interface import Array, SingleRank
+from pantoum.ranks.interface import Array
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.result import RunResult
 from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
@@ -154,13 +155,14 @@ class Runs:
             **settings,
         }
         if count == 1:
-            return [train(TrainSettings(**asked), self._texts, ranks=SingleRank())]
+            return [train(TrainingCommand(TrainSettings(**asked), self._texts))]
 
         def work(ranks: ThreadRanks) -> RunResult:
             known = facts(self._texts, asked)
             if ranks.rank:
                 return serve(ranks, known)
-            return train_on_all(ranks, known, lambda: train(TrainSettings(**asked), self._texts, ranks=ranks))
+            command = TrainingCommand(TrainSettings(**asked), self._texts, ranks=ranks)
+            return train_on_all(ranks, known, lambda: train(command))
 
         return self._together(count, work)
 

@@ -16,6 +16,7 @@ from pantoum.errors import RankError
 from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
@@ -209,7 +210,8 @@ def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
             if ranks.rank:
                 return serve(with_tensors(ranks), known, made)
             ranks = with_tensors(ranks)
-            return train_on_all(ranks, known, lambda: train(settings, texts, ranks=ranks, engine=made()))
+            command = TrainingCommand(settings, texts, ranks=ranks, engine=made())
+            return train_on_all(ranks, known, lambda: train(command))
 
         return together(count, work)[0]
 

@@ -63,7 +63,7 @@ def content_of(
     parameters = dict(network.parameters)
     forms = finished_forms(tables)
     if form in ("coded", "halved"):
-        parameters = forms[-1 if form == "halved" else 0].of(parameters, tables)[0]
+        parameters = forms[-1 if form == "halved" else 0](parameters, tables)[0]
     content = ModelFile(
         config.spec(), parameters, tokenizer.spec(), {"made": "by a test"}, dict(extras or {})
     )

@@ -103,11 +103,10 @@ _HOMES = {
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "setting": ("declared",),
-    "softmax": ("parse_softmax", "spell_softmax"),
     "tokens": ("token_unit",),
     "train": ("BUDGETS", "OF_ONE_COMMAND", "TrainSettings"),
     "train_text": ("DOCUMENTS", "TextSettings"),
-    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings"),
+    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings", "parse_softmax", "spell_softmax"),
 }
 """The file of each name."""
 

@@ -24,7 +24,8 @@ B streams (rows), T time steps, N tokens of the text.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -76,11 +77,13 @@ class StatefulBatches(Iterator[Batch]):
         self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
         """Batches in one epoch."""
         length = self.steps_per_epoch * self.seq_len
-        self._rows: ArrayRows | RangedRows = (
-            RangedRows(tokens_N, self.batch_size, length)
-            if isinstance(tokens_N, Shard)
-            else ArrayRows(tokens_N, self.batch_size, length)
-        )
+        self._columns: Callable[[int, int], tuple[Tokens, Tokens]]
+        if isinstance(tokens_N, Shard):
+            self._columns = RangedRows(tokens_N, self.batch_size, length).columns
+        else:
+            laid, shape = self.batch_size * length, (self.batch_size, length)
+            inputs, targets = tokens_N[:laid].reshape(shape), tokens_N[1 : laid + 1].reshape(shape)
+            self._columns = partial(array_columns, inputs, targets)
         self._num_tokens = len(tokens_N)
         self._eos = eos
         self.go_to(cursor)
@@ -106,7 +109,7 @@ class StatefulBatches(Iterator[Batch]):
     def __next__(self) -> Batch:
         epoch, batch = self._epoch, self._batch
         first_row = epoch % self.batch_size
-        rows = self._rows.columns(batch * self.seq_len, (batch + 1) * self.seq_len)
+        rows = self._columns(batch * self.seq_len, (batch + 1) * self.seq_len)
         inputs_BT, targets_BT = (_rolled(each_BT, first_row) for each_BT in rows)
         if self._eos is None:
             reset_BT = np.zeros(inputs_BT.shape, np.bool_)
@@ -195,16 +198,9 @@ LARGEST = 1 << 20
 """Bytes of a window, however few rows there are: it lies in one MiB of the shard."""
 
 
-class ArrayRows:
-    """The rows of an array."""
-
-    def __init__(self, tokens_N: Tokens, batch_size: int, length: int) -> None:
-        laid, shape = batch_size * length, (batch_size, length)
-        self._inputs, self._targets = tokens_N[:laid].reshape(shape), tokens_N[1 : laid + 1].reshape(shape)
-
-    def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Views of some columns of all rows and of their targets, each [B, end - begin]."""
-        return self._inputs[:, begin:end], self._targets[:, begin:end]
+def array_columns(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tuple[Tokens, Tokens]:
+    """Views of some columns of all rows of an array and of their targets, each [B, end - begin]."""
+    return inputs[:, begin:end], targets[:, begin:end]
 
 
 class RangedRows:

@@ -115,13 +115,7 @@ class Layer:
         the tape is not needed again."""
         inputs, scanned = tape
         d_projection_TBG, d_state0, d_weight_hh, d_scan_bias_H = self.kernels.scan_vjp(
-            self.cell,
-            scanned,
-            self.weight_hh,
-            d_outputs_TBH,
-            d_state,
-            scanned.gates_TBG if spend else None,
-            workspace,
+            scanned, d_outputs_TBH, d_state, scanned.gates_TBG if spend else None, workspace
         )
         d_inputs, d_weight_ih, d_bias_G = inputs.project_vjp(self, d_projection_TBG, workspace)
         found = {"weight_ih": d_weight_ih, "weight_hh": d_weight_hh, "bias_ih": d_bias_G}

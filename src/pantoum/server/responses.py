@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.config.plain import Plain
 from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.completions import CHAT_TOKENS
-from pantoum.server.events import NamedEventStream
+from pantoum.server.events import EventStream
 from pantoum.server.models import Models
 from pantoum.server.prompts import encode
 from pantoum.server.recorded import Entry, chat_logprobs
@@ -209,7 +209,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
             raise
         written = ResponseText(request, fields, signer, logprobs)
         if fields.stream:
-            return NamedEventStream(written.events(), request.cancel)
+            return EventStream(written.events(), request.cancel, named=True)
         return await written.response()
 
     return router

@@ -86,15 +86,14 @@ class _Scan(torch.autograd.Function):
             None if rows.lengths_B is None else _array(rows.lengths_B),
             tape,
         )
-        ctx.of_forward = spec, tuple(packed), kept
+        ctx.tape = kept
         return _tensor(outputs_TBH), *map(_tensor, last if isinstance(last, tuple) else (last,))
 
     @staticmethod
     def backward(ctx: Any, d_outputs_TBH: Tensor, *d_state: Tensor) -> tuple[Tensor | None, ...]:
-        spec, packed, kept = ctx.of_forward
         parts = tuple(_array(part) for part in d_state)
         d_projection_TBG, d_state0, d_weight_hh, d_bias_H = backend(np.float32).scan_vjp(
-            spec, kept, packed, _array(d_outputs_TBH), _state(parts)
+            ctx.tape, _array(d_outputs_TBH), _state(parts)
         )
         found = (d_projection_TBG, d_weight_hh, d_bias_H, *(d_state0 if len(parts) > 1 else (d_state0,)))
         return None, *(None if each is None else _tensor(each) for each in found)

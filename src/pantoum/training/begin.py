@@ -13,7 +13,7 @@ import math
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from pantoum.inference.loaded_model import checked, model_path
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.ranks.interface import Ranks
+from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import TrainingEngine, TrainingRun, make_batches
@@ -69,11 +69,11 @@ class TrainingCommand:
     """What one command asks for."""
 
     settings: TrainSettings
-    texts: Sequence[str]
-    clock: Clock
-    words: Sequence[str]
+    texts: Sequence[str] = ()
+    words: Sequence[str] = ()
     """The command as it was typed."""
-    ranks: Ranks
+    clock: Clock = field(default_factory=Clock)
+    ranks: Ranks = field(default_factory=SingleRank)
     """Who trains; this is rank 0 of them."""
     engine: TrainingEngine | None = None
     """What trains in place of the core."""

@@ -36,6 +36,8 @@ NONE: Array = np.empty(0)
 class ReferenceTape:
     """What the backward pass needs."""
 
+    cell: CellSpec
+    weight_hh: RecurrentWeight
     hidden_SBH: Array
     memory_SBH: Array | None
     """c of every step."""
@@ -98,7 +100,9 @@ def scan(
     outputs_TBH = rows.outputs(hidden_SBH[1:], workspace)
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
     kept = (
-        ReferenceTape(hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows)
+        ReferenceTape(
+            cell, weight_hh, hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows
+        )
         if tape
         else None
     )
@@ -106,9 +110,7 @@ def scan(
 
 
 def scan_vjp(
-    cell: CellSpec,
     tape: ReferenceTape,
-    weight_hh: RecurrentWeight,
     d_outputs_TBH: Array,
     d_state: State | None = None,
     out: Array | None = None,
@@ -116,7 +118,8 @@ def scan_vjp(
 ) -> tuple[Array, State, Array | None, Array | None]:
     """Gradients of the input projection, the initial state, W_hh and the bias inside the scan, or None."""
     workspace = Workspace() if workspace is None else workspace
-    step, packs, rows = equations(cell), weight_hh, tape.rows
+    cell, packs, rows = tape.cell, tape.weight_hh, tape.rows
+    step = equations(cell)
     hidden_SBH, memory_SBH = tape.hidden_SBH, tape.memory_SBH
     (T, B, H), dtype = d_outputs_TBH.shape, hidden_SBH.dtype
     G, split = len(cell.gates) * H, cell.products[0] * H if packs else 0
