@@ -58,7 +58,7 @@ def test_a_store_that_nobody_keeps_is_done_without(
 ) -> None:
     from pantoum.torch import ranks
 
-    monkeypatch.setattr(ranks, "PATIENCE", 1.0)
+    monkeypatch.setattr(ranks, "STORE_PATIENCE", 1.0)
     started(1)
     assert ranks.torchrun_job() is not None and ranks.may_restart()
     monkeypatch.setenv("MASTER_PORT", "1")
