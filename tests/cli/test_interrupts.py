@@ -19,7 +19,7 @@ import pytest
 
 import pantoum
 from pantoum.cli import info
-from pantoum.cli.interrupts import Interrupts
+from pantoum.cli.asked_to_stop import Interrupts
 from pantoum.cli.output import Output
 
 Run = Callable[..., Any]

@@ -10,7 +10,7 @@ from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.training.parallel.spread_reading import SpreadReading
-from pantoum.training.worker import Worker
+from pantoum.training.together import Worker
 
 V = 9
 
@@ -45,6 +45,6 @@ def test_ranks_find_the_losses_of_one_process(together, length, ranks):
 
 
 def test_one_process_reads_alone():
-    from pantoum.ranks.single import SingleRank
+    from pantoum.ranks.interface import SingleRank
 
     assert not SpreadReading(SingleRank()).possible

@@ -220,7 +220,7 @@ class KeepBest:
         before, tables = self._kept, named(self._config, "table")
         if self.coding is not None:
             for form in self._forms:
-                held, after = form.of(before, tables)
+                held, after = form(before, tables)
                 if all(np.array_equal(before[name], after[name]) for name in before):
                     self._held, self._kept = held, after
                     return  # they come from such a file, whose card has said it
@@ -231,7 +231,7 @@ class KeepBest:
         tokens = self._monitored[:COST_TOKENS]
         loss = self._loss_alone(before, tokens)
         for form in self._forms:
-            self._held, self._kept = form.of(before, tables)
+            self._held, self._kept = form(before, tables)
             cost = self._loss_alone(self._kept, tokens) - loss
             self.coding = {"tokens": len(tokens) - 1, "nats_per_token": cost}
             if cost <= MOST_COST:
