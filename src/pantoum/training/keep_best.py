@@ -226,7 +226,7 @@ class KeepBest:
                     return  # they come from such a file, whose card has said it
         self.coding = {"tokens": 0, "nats_per_token": None}
         if self._monitored is None:
-            self._held, self._kept = self._forms[-1].of(before, tables)
+            self._held, self._kept = self._forms[-1](before, tables)
             return
         tokens = self._monitored[:COST_TOKENS]
         loss = self._loss_alone(before, tokens)
