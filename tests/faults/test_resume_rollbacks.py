@@ -112,7 +112,7 @@ def test_where_it_rolls_back_to_does_not_depend_on_stops_kills_and_intervals(
 
 
 @pytest.mark.slow
-@settings(max_examples=100, **LAW)
+@settings(max_examples=30, **LAW)
 @given(*DRAWN)
 def test_nor_for_many_more(tmp_path_factory, trouble, seed, share, interval, stops):
     same_outcome(tmp_path_factory, trouble, seed, share, interval, stops)

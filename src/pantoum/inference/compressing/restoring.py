@@ -214,7 +214,8 @@ def _require_model(header: Header, model: LoadedModel | None) -> None:
     if not header.model:
         return
     if model is None:
-        raise archive_parts.refusal(f"it needs the model with SHA-256 {header.model}", "give it as model")
+        why = f"it needs the model with SHA-256 {header.model}"
+        raise archive_parts.refusal(why, "give the model that made it")
     if model.sha256 != header.model:
         raise archive_parts.refusal(
             f"it needs the model with SHA-256 {header.model}, this one has {model.sha256 or 'none'}",
