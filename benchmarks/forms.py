@@ -256,11 +256,13 @@ def rates(name: Path | None, seconds: float) -> None:
             print(f"{shape} {count:4} texts  {form:8} {rate:10,.0f} tokens/s  {share:.2f}", flush=True)
 
 
-def written(model: Model, count: int, seed: int, asked: dict[str, Any]) -> tuple[int, float]:
+def written(
+    model: Model, count: int, seed: int, asked: dict[str, Any], length: int = LENGTH
+) -> tuple[int, float]:
     """Tokens of texts that were begun together, and the seconds that these took."""
     begun, batch = time.process_time(), model.batch()
     streams = [
-        batch.start("The ", length=LENGTH, seed=seed, stream=number, **asked) for number in range(count)
+        batch.start("The ", length=length, seed=seed, stream=number, **asked) for number in range(count)
     ]
     while len(batch):
         batch.round()

@@ -69,6 +69,8 @@ class TokenForm:
         self.wide = False
         """Whether so much may follow that no search finds its way to an end: only what the expression spells
         out does, and a place after which the same may follow can be another one."""
+        self.covered = vocabulary.covers(asked.text)
+        """Whether no text of the form needs what the vocabulary lacks."""
 
     def matcher(self) -> Any:
         """A matcher at the beginning of a text."""
@@ -91,13 +93,17 @@ class TokenForm:
 
     def matches(self, text: str) -> bool:
         """Whether a whole text has the form."""
-        if self._reader is None:
+        if self._reader is None or self._reader.is_error():
             made = _Bytes()
             tokens = library(self.asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
             self._reader = matcher_of(tokens, self._grammar, self.asked)
-        reader, data = self._reader, list(text.encode("utf-8", "replace"))
+        reader = self._reader
         reader.reset()
-        return bool(reader.try_consume_tokens(data) == len(data) and reader.is_accepting())
+        for byte in text.encode("utf-8", "replace"):
+            reader.compute_bitmask()  # from here a byte may cost as much as a token that is written
+            if not reader.try_consume_tokens((byte,)):
+                return False
+        return bool(reader.is_accepting())
 
     def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
         """Whether these tokens lead to an end."""

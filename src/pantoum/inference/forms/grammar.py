@@ -16,6 +16,8 @@ __all__ = ["grammar_of", "library", "matcher_of"]
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
+ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
+"""Any character of a string can be written by its number, as JSON has it."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL = 400_000
@@ -48,7 +50,11 @@ def grammar_of(asked: AskedForm) -> str:
     if asked.kind == "grammar":
         return asked.text if "%llguidance" in asked.text else f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        return f"start: %json {asked.text}\n{FREELY}"
+        schema = asked.text.strip()
+        if schema.startswith("{") and '"x-guidance"' not in schema:
+            rest = schema[1:].lstrip()
+            schema = f"{{{ESCAPES}{rest}" if rest == "}" else f"{{{ESCAPES},{rest}"
+        return f"start: %json {schema}\n{FREELY}"
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
