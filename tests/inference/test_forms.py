@@ -170,6 +170,22 @@ def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
     assert session.generate(20, seed=1) == other.generate(20, seed=1)
 
 
+@pytest.mark.parametrize("schema", [{}, True, {"type": "object"}])
+def test_a_string_of_json_may_have_any_character_by_its_number(make: Make, schema: object) -> None:
+    asked = SamplingConfig(json_schema=schema).asked
+    assert asked is not None
+    form = token_form(make("bytes"), asked)
+    assert form.matches(r'{"\u0041": ["\u00e9\ud83d\ude00"]}')
+    assert not form.matches(r'{"a": "\ud83d"}')
+
+
+def test_a_long_text_is_judged_in_small_steps(make: Make) -> None:
+    schema = {"type": "string", "maxLength": 500, "pattern": r"^(?:\S+\s+){0,49}\S+$"}
+    form = token_form(make("bytes"), AskedForm("json_schema", json.dumps(schema)))
+    for words in (40, 60, 2):
+        assert form.matches(json.dumps("word " * words + "end")) is (words < 50)
+
+
 def test_a_stop_string_counts_where_what_is_before_it_matches(make: Make) -> None:
     model = Model(make("bytes"))
     for seed in range(5):
@@ -241,6 +257,12 @@ def test_what_cannot_be_is_refused_before_the_first_token(
     with pytest.raises(PantoumError, match=told) as raised:
         batch.start(length=30, **form)
     assert "\n" not in str(raised.value) and len(batch) == 0
+
+
+def test_an_automaton_that_is_too_large_is_what_the_error_names(make: Make) -> None:
+    schema = {"type": "string", "maxLength": 5000, "pattern": r"^(?:\S+\s+){0,99}\S+$"}
+    with pytest.raises(SettingError, match="cannot be kept to: lexer error: too many expressions"):
+        Model(make("bytes")).generate(length=9, json_schema=schema)
 
 
 @pytest.mark.parametrize(

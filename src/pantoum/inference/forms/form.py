@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
+from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of, refused
 from pantoum.inference.forms.literals import way_through
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
@@ -93,7 +93,7 @@ class TokenForm:
 
     def matches(self, text: str) -> bool:
         """Whether a whole text has the form."""
-        if self._reader is None or self._reader.is_error():
+        if self._reader is None:
             made = _Bytes()
             tokens = library(self.asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
             self._reader = matcher_of(tokens, self._grammar, self.asked)
@@ -102,6 +102,9 @@ class TokenForm:
         for byte in text.encode("utf-8", "replace"):
             reader.compute_bitmask()  # from here a byte may cost as much as a token that is written
             if not reader.try_consume_tokens((byte,)):
+                reader.compute_bitmask()
+                if reader.is_error():  # the automaton is too large from here on
+                    self._reader = None
                 return False
         return bool(reader.is_accepting())
 
@@ -201,6 +204,9 @@ class TokenForm:
             self.wide = True
             return through
         vocabulary = self.vocabulary
+        matcher.compute_bitmask()
+        if "too many" in matcher.get_error():  # the automaton is too large
+            raise refused(self.asked, matcher.get_error())
         numbers = vocabulary.numbers(farthest, spaced)
         text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")
         matcher.try_consume_tokens(numbers)

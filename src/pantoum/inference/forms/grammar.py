@@ -12,7 +12,7 @@ from pantoum.inference.forms.expression import in_rust
 if TYPE_CHECKING:
     from pantoum.config import AskedForm
 
-__all__ = ["grammar_of", "library", "matcher_of"]
+__all__ = ["grammar_of", "library", "matcher_of", "refused"]
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
@@ -50,7 +50,7 @@ def grammar_of(asked: AskedForm) -> str:
     if asked.kind == "grammar":
         return asked.text if "%llguidance" in asked.text else f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        schema = asked.text.strip()
+        schema = {"true": "{}"}.get(asked.text.strip(), asked.text.strip())
         if schema.startswith("{") and '"x-guidance"' not in schema:
             rest = schema[1:].lstrip()
             schema = f"{{{ESCAPES}{rest}" if rest == "}" else f"{{{ESCAPES},{rest}"
@@ -76,7 +76,7 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm) -> Any:
     )
     matcher = found.LLMatcher(tokens, grammar, log_level=0, limits=limits)
     if matcher.is_error():
-        raise _wrong(asked, matcher.get_error())
+        raise refused(asked, matcher.get_error())
     return matcher
 
 
@@ -84,7 +84,7 @@ def _literal(text: str) -> str:
     return "".join(f"\\x{{{ord(sign):x}}}" for sign in text)
 
 
-def _wrong(asked: AskedForm, message: str) -> SettingError:
+def refused(asked: AskedForm, message: str) -> SettingError:
     """The error of a form that cannot be: what the library says, in one line."""
     place = re.match(r"(?:at )?(\d+)\((\d+)\): ", message)
     reason = re.search(r"^error: (.*)", message, re.MULTILINE)

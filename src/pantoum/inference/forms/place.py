@@ -5,10 +5,10 @@ none is not taken: the first one of the way takes its place. So whatever the len
 form, and no text comes to where nothing can follow.
 
 Whether a way still leads to an end after a token is asked of the automaton. A *step* goes from the tokens
-that might follow before a token to those that may follow after it. Where much of the length is left, a step
-is not asked about again once it was found to have a way a few times in the text. That holds only where the
-vocabulary can write whatever the form may ask for. Should a way turn out to be none, the text goes the next
-one that is found, and if need be beyond its length: what is written has the form.
+that might follow before a token to those that may follow after it. Once a step was found to have a way twice
+in the text, it is not asked about for some tokens, the fewer the less of the length is spare. That holds only
+where the vocabulary can write whatever the form may ask for. Should a way turn out to be none, the text goes
+the next one that is found, and if need be beyond its length: what is written has the form.
 
 Where a model has a token that ends a text, that token may come as soon as the text has the form. Without
 one the model ends it by leaving the form: where the text has the form, the next token is drawn among all, and
@@ -29,10 +29,9 @@ __all__ = ["DROPPED", "FormPlace"]
 
 DROPPED = -1
 """In the place of a token: the text has ended before it."""
-ASKED, UNASKED = 3, 32
-"""Times that a step is asked about; tokens after one another that are not."""
-RESERVE = 64
-"""Tokens that are left to a text, beside twice its way, where it is not asked."""
+ASKED, UNASKED, GROWTH = 2, 32, 4
+"""Times that a step is asked about; tokens after one another that are not; tokens of the length that must be
+spare for each of them, because the way to the end may have grown."""
 
 
 class FormPlace:
@@ -103,7 +102,13 @@ class FormPlace:
             self._way = ()
         elif way and way[0] == token:
             self._way = way[1:]
-        elif self._is_known(mask, spaced):
+        elif (
+            way
+            and self._unasked < UNASKED
+            and self._left - len(way) > GROWTH * self._unasked
+            and spaced == self.spaced
+            and self._steps.get((mask, self.mask), 0) >= ASKED
+        ):
             self._unasked += 1
         elif self._finds_way():
             if not self._asked and len(self._steps) < MASKS:
@@ -115,17 +120,6 @@ class FormPlace:
             self.mask, self.spaced, self.changed = mask, spaced, True
             return self._go_the_way()
         return token
-
-    def _is_known(self, mask: bytes, spaced: bool) -> bool:
-        """Whether the step from a place with this mask to this one is not asked about."""
-        return (
-            not self._asked
-            and self._unasked < UNASKED
-            and self._steps.get((mask, self.mask), 0) >= ASKED
-            and spaced == self.spaced
-            and len(self._way) > 0
-            and self._left >= 2 * len(self._way) + RESERVE
-        )
 
     def release(self) -> None:
         """The text has ended."""
