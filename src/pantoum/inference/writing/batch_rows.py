@@ -218,7 +218,7 @@ class BatchRows:
         self._drawn = [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
         """What a round changes of a row that is not counted."""
         allowed_RM = self.draws.allowed_RM
-        self._masks = memoryview(b"" if allowed_RM is None else allowed_RM.reshape(-1).view(np.uint8))
+        self._masks = memoryview(b"") if allowed_RM is None else allowed_RM.reshape(-1).view(np.uint8).data
         """The bits of all rows, one after the other."""
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
