@@ -2,13 +2,17 @@
 
     python benchmarks/forms.py check [--texts 200] [--seed 1] [--log FILE]
     python benchmarks/forms.py rates [MODEL] [--seconds 3]
+    python benchmarks/forms.py bombs
 
 ``check`` writes texts of 50 expressions, 50 schemas and 10 grammars with models of random weights and every
 tokenizer, of two lengths, and looks at each with ``re``, ``jsonschema`` and ``lark``. ``--texts``: of each
 form, with all tokenizers together. With ``--log`` a run that was ended goes on.
 ``rates`` compares tokens per second of processor time with a form and without, in turns: one text, and 256
 that begin together, from the first call to the last token.
-Without a model it is two of random weights and about 98 symbols.
+Without a model it is two of random weights and about 98 symbols. Set PANTOUM_THREADS=1: a thread that waits
+for work uses processor time.
+``bombs`` tells the processor time and memory that hostile forms take until they are refused, or until 100
+bytes of them are written, each in a process of its own (mark: 1 s).
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import re
+import resource
 import sys
 import time
 import warnings
@@ -256,15 +262,61 @@ def rates(name: Path | None, seconds: float) -> None:
             print(f"{shape} {count:4} texts  {form:8} {rate:10,.0f} tokens/s  {share:.2f}", flush=True)
 
 
-def written(model: Model, count: int, seed: int, asked: dict[str, Any]) -> tuple[int, float]:
+def written(
+    model: Model, count: int, seed: int, asked: dict[str, Any], length: int = LENGTH
+) -> tuple[int, float]:
     """Tokens of texts that were begun together, and the seconds that these took."""
     begun, batch = time.process_time(), model.batch()
     streams = [
-        batch.start("The ", length=LENGTH, seed=seed, stream=number, **asked) for number in range(count)
+        batch.start("The ", length=length, seed=seed, stream=number, **asked) for number in range(count)
     ]
     while len(batch):
         batch.round()
     return sum(stream.tokens for stream in streams), time.process_time() - begun
+
+
+BOMBS: dict[str, dict[str, Any]] = {
+    "quantifiers in quantifiers": {"matching": "((((a{1,99}){1,99}){1,99}){1,99})"},
+    "5,000 that may be missing": {"matching": "(a?){5000}a{5000}"},
+    "30 times anything": {"matching": "(.*a){30}"},
+    "2^18 states": {"matching": "(?:[ab]*a[ab]{18})c"},
+    "90 groups in groups": {"matching": "(" * 90 + ")" * 90},
+    "a schema 60 deep": {"json_schema": json.loads('{"items":' * 60 + "{}" + "}" * 60)},
+    "a schema 400 deep": {"json_schema": json.loads('{"items":' * 400 + "{}" + "}" * 400)},
+    "100,000 items": {"json_schema": {"type": "array", "minItems": 100_000}},
+    "50,000 characters": {"json_schema": {"type": "string", "minLength": 50_000, "maxLength": 90_000}},
+    "a pattern of words": {
+        "json_schema": {"type": "string", "maxLength": 5000, "pattern": r"^(?:\S+\s+){0,99}\S+$"}
+    },
+    "every part of a schema": {
+        "json_schema": {"anyOf": [{"properties": {f"p{n}": {"type": "string"}}} for n in range(300)]}
+    },
+    "2^40 letters": {
+        "grammar": "start: r40\n" + "".join(f"r{n + 1}: r{n} r{n}\n" for n in range(40)) + 'r0: "x" |\n'
+    },
+    "a rule of itself": {"grammar": "start: start start | start | \n"},
+    "500 long choices": {"choices": ["a" * 400 + str(number) for number in range(500)]},
+}
+
+
+def bombs() -> None:
+    """Each in a process of its own."""
+    model = model_of("bytes", None)
+    model.generate("a", length=9, seed=1, matching="a+")
+    for name, form in BOMBS.items():
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            begun, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            told = "written"
+            try:
+                model.generate("a", length=100, seed=1, **form)
+            except SettingError as error:
+                told = f"refused: {error.rule[:60]}"
+            took, peak = time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            print(f"{name:28} {took:6.2f} s {(peak - before) / 1024:7.1f} MB  {told}", flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
 
 
 def main(arguments: list[str]) -> int:
@@ -272,7 +324,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("check", "rates"))
+    parser.add_argument("part", choices=("check", "rates", "bombs"))
     parser.add_argument("model", nargs="?", type=Path)
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -281,6 +333,9 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     if asked.part == "check":
         return check(asked.texts, asked.seed, asked.log) > 0
+    if asked.part == "bombs":
+        bombs()
+        return 0
     rates(asked.model, asked.seconds)
     return 0
 

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pantoum import PantoumError
-from pantoum.config import AskedForm
+from pantoum.config import AskedForm, SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.forms.form import token_form
+from pantoum.inference.forms.place import DROPPED, FormPlace
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.model import Model
 
@@ -169,6 +170,22 @@ def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
     assert session.generate(20, seed=1) == other.generate(20, seed=1)
 
 
+@pytest.mark.parametrize("schema", [{}, True, {"type": "object"}])
+def test_a_string_of_json_may_have_any_character_by_its_number(make: Make, schema: object) -> None:
+    asked = SamplingConfig(json_schema=schema).asked
+    assert asked is not None
+    form = token_form(make("bytes"), asked)
+    assert form.matches(r'{"\u0041": ["\u00e9\ud83d\ude00"]}')
+    assert not form.matches(r'{"a": "\ud83d"}')
+
+
+def test_a_long_text_is_judged_in_small_steps(make: Make) -> None:
+    schema = {"type": "string", "maxLength": 500, "pattern": r"^(?:\S+\s+){0,49}\S+$"}
+    form = token_form(make("bytes"), AskedForm("json_schema", json.dumps(schema)))
+    for words in (40, 60, 2):
+        assert form.matches(json.dumps("word " * words + "end")) is (words < 50)
+
+
 def test_a_stop_string_counts_where_what_is_before_it_matches(make: Make) -> None:
     model = Model(make("bytes"))
     for seed in range(5):
@@ -199,7 +216,7 @@ def test_every_model_keeps_to_a_form(make: Make, kind: dict[str, Any]) -> None:
 
 
 def test_nats_are_those_of_the_model_itself(make: Make) -> None:
-    from pantoum.config import GenerationConfig, SamplingConfig
+    from pantoum.config import GenerationConfig
 
     model = Model(make("characters", "lines"))
     sampling = SamplingConfig(matching="[a-z]+( [a-z]+)+", min_p=None)
@@ -242,6 +259,12 @@ def test_what_cannot_be_is_refused_before_the_first_token(
     assert "\n" not in str(raised.value) and len(batch) == 0
 
 
+def test_an_automaton_that_is_too_large_is_what_the_error_names(make: Make) -> None:
+    schema = {"type": "string", "maxLength": 5000, "pattern": r"^(?:\S+\s+){0,99}\S+$"}
+    with pytest.raises(SettingError, match="cannot be kept to: lexer error: too many expressions"):
+        Model(make("bytes")).generate(length=9, json_schema=schema)
+
+
 @pytest.mark.parametrize(
     "form",
     [
@@ -282,3 +305,39 @@ def test_a_part_may_hold_parts_of_its_own_where_the_rest_is_spelled_out(make: Ma
     texts = Model(make("characters", "lines")).generate(matching=pattern, count=40, seed=1, length=60)
     assert all(re.fullmatch(pattern, text) for text in texts)
     assert any(text.count("n") > 2 for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ({"grammar": "start: /[a]{5}e|[an]{5}Z/\n"}, "nnnnnnnn"),
+        ({"matching": "[a]{70}[e]|[an]{70}[Z]"}, "n" * 90),
+    ],
+)
+def test_no_token_leads_to_where_the_vocabulary_lacks_what_must_come(
+    make: Make, form: dict[str, Any], text: str
+) -> None:
+    # The same tokens may follow whether the end can be written or not.
+    model = make("characters")
+    tokenizer = model.tokenizer
+    asked = SamplingConfig(**form).asked
+    assert asked is not None
+    found = token_form(model, asked)
+    place, written = FormPlace(found, 300, False), []
+    for token in tokenizer.encode(text):
+        written.append(place.take(token))
+        if place.ended or written[-1] == DROPPED:
+            break
+    tokens = [token for token in written if token != DROPPED]
+    assert not found.covered and found.matches(tokenizer.decode(tokens))
+
+
+def test_a_step_is_not_asked_about_for_ever(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, text = AskedForm("matching", "([a-z]{1,3} ){70,}"), "cat sat on a mat and ran to an ant " * 8
+    model, calls = make("bytes"), []
+    found = token_form(model, asked)
+    own = found.is_way
+    monkeypatch.setattr(found, "is_way", lambda *more: calls.append(more) or own(*more))
+    place, tokens = FormPlace(found, 1000, False), [*model.tokenizer.encode(text)]
+    assert found.covered and [place.take(token) for token in tokens] == tokens
+    assert len(calls) < len(text) / 8

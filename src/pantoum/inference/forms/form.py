@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
+from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of, refused
 from pantoum.inference.forms.literals import way_through
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
@@ -69,6 +69,8 @@ class TokenForm:
         self.wide = False
         """Whether so much may follow that no search finds its way to an end: only what the expression spells
         out does, and a place after which the same may follow can be another one."""
+        self.covered = vocabulary.covers(asked.text)
+        """Whether no text of the form needs what the vocabulary lacks."""
 
     def matcher(self) -> Any:
         """A matcher at the beginning of a text."""
@@ -95,9 +97,16 @@ class TokenForm:
             made = _Bytes()
             tokens = library(self.asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
             self._reader = matcher_of(tokens, self._grammar, self.asked)
-        reader, data = self._reader, list(text.encode("utf-8", "replace"))
+        reader = self._reader
         reader.reset()
-        return bool(reader.try_consume_tokens(data) == len(data) and reader.is_accepting())
+        for byte in text.encode("utf-8", "replace"):
+            reader.compute_bitmask()  # from here a byte may cost as much as a token that is written
+            if not reader.try_consume_tokens((byte,)):
+                reader.compute_bitmask()
+                if reader.is_error():  # the automaton is too large from here on
+                    self._reader = None
+                return False
+        return bool(reader.is_accepting())
 
     def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
         """Whether these tokens lead to an end."""
@@ -195,6 +204,9 @@ class TokenForm:
             self.wide = True
             return through
         vocabulary = self.vocabulary
+        matcher.compute_bitmask()
+        if "too many" in matcher.get_error():  # the automaton is too large
+            raise refused(self.asked, matcher.get_error())
         numbers = vocabulary.numbers(farthest, spaced)
         text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")
         matcher.try_consume_tokens(numbers)

@@ -12,10 +12,12 @@ from pantoum.inference.forms.expression import in_rust
 if TYPE_CHECKING:
     from pantoum.config import AskedForm
 
-__all__ = ["grammar_of", "library", "matcher_of"]
+__all__ = ["grammar_of", "library", "matcher_of", "refused"]
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
+ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
+"""Any character of a string can be written by its number, as JSON has it."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL = 400_000
@@ -48,7 +50,11 @@ def grammar_of(asked: AskedForm) -> str:
     if asked.kind == "grammar":
         return asked.text if "%llguidance" in asked.text else f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        return f"start: %json {asked.text}\n{FREELY}"
+        schema = {"true": "{}"}.get(asked.text.strip(), asked.text.strip())
+        if schema.startswith("{") and '"x-guidance"' not in schema:
+            rest = schema[1:].lstrip()
+            schema = f"{{{ESCAPES}{rest}" if rest == "}" else f"{{{ESCAPES},{rest}"
+        return f"start: %json {schema}\n{FREELY}"
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
@@ -70,7 +76,7 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm) -> Any:
     )
     matcher = found.LLMatcher(tokens, grammar, log_level=0, limits=limits)
     if matcher.is_error():
-        raise _wrong(asked, matcher.get_error())
+        raise refused(asked, matcher.get_error())
     return matcher
 
 
@@ -78,7 +84,7 @@ def _literal(text: str) -> str:
     return "".join(f"\\x{{{ord(sign):x}}}" for sign in text)
 
 
-def _wrong(asked: AskedForm, message: str) -> SettingError:
+def refused(asked: AskedForm, message: str) -> SettingError:
     """The error of a form that cannot be: what the library says, in one line."""
     place = re.match(r"(?:at )?(\d+)\((\d+)\): ", message)
     reason = re.search(r"^error: (.*)", message, re.MULTILINE)

@@ -4,9 +4,11 @@ A text always has a way to an end of at most as many tokens as are left to it. A
 none is not taken: the first one of the way takes its place. So whatever the length, the text ends with its
 form, and no text comes to where nothing can follow.
 
-Whether a way still leads to an end after a token is asked of the automaton, except where the same tokens may
-follow as before and much of the length is left. Should such a way turn out to be none, the text goes the next
-one that is found, and if need be beyond its length: what is written has the form.
+Whether a way still leads to an end after a token is asked of the automaton. A *step* goes from the tokens
+that might follow before a token to those that may follow after it. Once a step was found to have a way twice
+in the text, it is not asked about for some tokens, the fewer the less of the length is spare. That holds only
+where the vocabulary can write whatever the form may ask for. Should a way turn out to be none, the text goes
+the next one that is found, and if need be beyond its length: what is written has the form.
 
 Where a model has a token that ends a text, that token may come as soon as the text has the form. Without
 one the model ends it by leaving the form: where the text has the form, the next token is drawn among all, and
@@ -21,26 +23,28 @@ from __future__ import annotations
 from typing import Any
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.form import TokenForm, Way
+from pantoum.inference.forms.form import MASKS, TokenForm, Way
 
 __all__ = ["DROPPED", "FormPlace"]
 
 DROPPED = -1
 """In the place of a token: the text has ended before it."""
-UNASKED = 32
-"""Tokens after one another of which it is not asked whether the way still leads to an end."""
-RESERVE = 64
-"""Tokens that are left to a text, beside twice its way, where it is not asked."""
+ASKED, UNASKED, GROWTH = 2, 32, 4
+"""Times that a step is asked about; tokens after one another that are not; tokens of the length that must be
+spare for each of them, because the way to the end may have grown."""
 
 
 class FormPlace:
     """The place of one text."""
 
     __slots__ = (
+        "_asked",
         "_kept",
         "_left",
         "_matcher",
+        "_steps",
         "_unasked",
+        "_vocabulary",
         "_way",
         "changed",
         "ended",
@@ -59,6 +63,11 @@ class FormPlace:
             rule = f"is too short for {form.asked.kind}, whose shortest text has {needed:,} tokens"
             raise SettingError("length", length, rule, f"give {needed:,} or more")
         self._matcher: Any = form.matcher()
+        self._vocabulary = form.vocabulary
+        self._asked = form.wide or not form.covered
+        """Whether every step is asked about."""
+        self._steps: dict[tuple[bytes, bytes], int] = {}
+        """Masks before and after a token: how often a way was found there."""
         self.mask = b""
         """The bits of the tokens that may come next."""
         self.changed = True
@@ -79,16 +88,13 @@ class FormPlace:
     def take(self, token: int) -> int:
         """The token that stands where this one was drawn: itself, the first one of the way, or
         ``DROPPED``."""
-        vocabulary, matcher = self.form.vocabulary, self._matcher
+        vocabulary, matcher = self._vocabulary, self._matcher
         if token == vocabulary.border:
             return token
         number = token + vocabulary.shift if self.spaced else token
-        if self.free:
-            if not matcher.try_consume_tokens((number,)):
-                return DROPPED
-        elif matcher is None or not matcher.consume_token(number):
+        if matcher is None or not matcher.consume_token(number):
             self._matcher = None
-            return self._go_the_way()
+            return DROPPED if self.free else self._go_the_way()
         self._left -= 1
         mask, spaced, way = self.mask, self.spaced, self._way
         self.spaced = vocabulary.between and vocabulary.spaced_after(token)
@@ -97,15 +103,18 @@ class FormPlace:
         elif way and way[0] == token:
             self._way = way[1:]
         elif (
-            mask is self.mask
-            and way
-            and spaced == self.spaced
+            way
             and self._unasked < UNASKED
-            and self._left >= 2 * len(way) + RESERVE
-            and not self.form.wide
+            and self._left - len(way) > GROWTH * self._unasked
+            and spaced == self.spaced
+            and self._steps.get((mask, self.mask), 0) >= ASKED
         ):
             self._unasked += 1
-        elif not self._finds_way():
+        elif self._finds_way():
+            if not self._asked and len(self._steps) < MASKS:
+                step = (mask, self.mask)
+                self._steps[step] = self._steps.get(step, 0) + 1
+        else:
             matcher.rollback(1)
             self._left += 1
             self.mask, self.spaced, self.changed = mask, spaced, True
@@ -120,7 +129,7 @@ class FormPlace:
 
     def _go_the_way(self) -> int:
         """The next token of the way is taken; the text ends where the way does."""
-        vocabulary, matcher = self.form.vocabulary, self._matcher
+        vocabulary, matcher = self._vocabulary, self._matcher
         if not self._way:
             return DROPPED if vocabulary.border is None else vocabulary.border
         token, self._way = self._way[0], self._way[1:]
@@ -137,7 +146,7 @@ class FormPlace:
 
     def _settle(self, accepting: bool) -> bool:
         """What may come next; ``accepting`` again: whether the text has the form."""
-        matcher, vocabulary = self._matcher, self.form.vocabulary
+        matcher, vocabulary = self._matcher, self._vocabulary
         without_border = accepting and vocabulary.border is None
         self.ended = without_border and (matcher is None or matcher.is_stopped())
         self.free = without_border and not self.ended

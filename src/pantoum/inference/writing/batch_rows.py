@@ -47,6 +47,8 @@ class BatchRows:
         """Rounds until a row may reach its length."""
         self._banned_N = np.array(model.banned, np.int32)
         self._borders = _word_borders(model)
+        self._free = False
+        """Whether a token may be drawn that ends a text before it."""
         self._bind()
 
     def __len__(self) -> int:
@@ -71,6 +73,13 @@ class BatchRows:
         if self.draws.allowed_RM is None:
             self.draws.mask(words)
             self._bind()
+
+    def allow(self, row: int, place: FormPlace) -> None:
+        """A row draws what its text may have next."""
+        masks, size = self._masks, len(place.mask)
+        masks[row * size : (row + 1) * size] = place.mask
+        place.changed = False
+        self._free = self._free or place.free
 
     def state(self, row: int) -> NetworkState:
         """A copy of the state of one row."""
@@ -97,7 +106,7 @@ class BatchRows:
     def resize(self, rows: int, used: int) -> None:
         """More or fewer rows, of which the first ``used`` stay. An array at a time: both copies of one array
         exist together, never of all."""
-        del self._step, self._draw, self._drawn
+        del self._step, self._draw, self._drawn, self._masks
         self.draws.resize(rows)
         arrays = list(self._state.arrays)
         del self._state
@@ -112,27 +121,31 @@ class BatchRows:
         count: int,
         adjusted: Sequence[tuple[int, Adjusted]],
         formed: Sequence[tuple[int, FormPlace]] = (),
-    ) -> list[int]:
+    ) -> tuple[list[int], list[int]]:
         """Read and draw a token for each of the first rows, a chunk at a time; the tokens drawn are those
         that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded.
-        ``formed``: rows whose texts have a form; those that ended before their token are returned, and are
-        as they were."""
-        dropped: list[int] = []
+        ``formed``: rows whose texts have a form; returned are those that ended before their token, which are
+        as they were, and those that ended with it."""
+        dropped, ended = list[int](), list[int]()
+        free, self._free = self._free, False
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
-            keeping = [each for each in formed if first <= each[0] < first + rows]
-            before = self._before(first, rows, keeping) if keeping else None
+            keeping = formed
+            if formed and count > self._chunk:
+                keeping = [each for each in formed if first <= each[0] < first + rows]
+            # copies of what a draw changes, where one may be taken back
+            before = [array[first : first + rows].copy() for array in self._drawn] if free and keeping else []
             self._step(first, rows)
             asking = [each for each in adjusted if first <= each[0] < first + rows]
             for row, own in asking:
                 own.before(self._logits_CV[row - first])
             self._draw(first, rows)
-            ended = self._keep_form(first, keeping, before) if keeping else ()
+            if keeping:
+                self._keep_form(first, keeping, before, dropped, ended)
             for row, own in asking:
-                if row not in ended:
+                if row not in dropped:
                     self._adjust(row, own)
-            dropped += ended
-        return dropped
+        return dropped, ended
 
     def at_length(self, count: int) -> list[int]:
         """Those of the first rows that have written their length; asked once after each ``advance``."""
@@ -150,45 +163,45 @@ class BatchRows:
         self._length_R[row] += tokens
         self._soonest = min(self._soonest, tokens) if self._soonest > 0 else tokens
 
-    def _before(self, first: int, rows: int, formed: Sequence[tuple[int, FormPlace]]) -> list[Array] | None:
-        """Let each row draw what its form allows; copies of what a draw changes where one may be dropped."""
-        allowed_RM = self.draws.allowed_RM
-        assert allowed_RM is not None
-        free = False
-        for row, place in formed:
-            if place.changed:
-                allowed_RM[row] = np.frombuffer(place.mask, np.uint32)
-                place.changed = False
-            if place.free:
-                free = True
-        return [array[first : first + rows].copy() for array in self._drawn] if free else None
-
     def _keep_form(
-        self, first: int, formed: Sequence[tuple[int, FormPlace]], before: list[Array] | None
-    ) -> list[int]:
-        """Rows whose text had ended before the token that was drawn, which is taken back."""
-        dropped, draws = [], self.draws
-        tokens = draws.tokens[first : first + self._chunk].tolist()
+        self,
+        first: int,
+        formed: Sequence[tuple[int, FormPlace]],
+        before: Sequence[Array],
+        dropped: list[int],
+        ended: list[int],
+    ) -> None:
+        """Each text of a form takes the token that was drawn for it, or another one in its place."""
+        tokens: list[int] = self.draws.tokens[first : first + self._chunk].tolist()
         for row, place in formed:
             token = tokens[row - first]
             stands = place.take(token)
-            if stands == token:
-                continue
-            draws.nats[row] += draws.log_probability[row]
-            if stands >= 0:
-                own = float(log_probabilities(self._logits_CV[row - first])[stands])
-                draws.tokens[row], draws.log_probability[row] = stands, own
-                draws.nats[row] -= own
-                if draws.recent_RW is not None:
-                    draws.recent_RW[row, (draws.written[row] - 1) % WINDOW] = stands
-                continue
-            assert before is not None
-            for array, kept in zip(self._drawn, before, strict=True):
-                array[row] = kept[row - first]
+            if stands != token:
+                self._replace(row, stands, self._logits_CV[row - first])
+                if stands < 0:
+                    for array, kept in zip(self._drawn, before, strict=True):
+                        array[row] = kept[row - first]
+                    dropped.append(row)
+            if place.changed:
+                self.allow(row, place)
+            elif place.free:
+                self._free = True
+            if place.ended:
+                ended.append(row)
+
+    def _replace(self, row: int, stands: int, logits_V: Array) -> None:
+        """Another token stands in the place of the one drawn; below 0: none does."""
+        draws = self.draws
+        draws.nats[row] += draws.log_probability[row]
+        if stands < 0:
             draws.written[row] -= 1
             draws.position[row] -= np.uint64(1)
-            dropped.append(row)
-        return dropped
+            return
+        own = float(log_probabilities(logits_V)[stands])
+        draws.tokens[row], draws.log_probability[row] = stands, own
+        draws.nats[row] -= own
+        if draws.recent_RW is not None:
+            draws.recent_RW[row, (draws.written[row] - 1) % WINDOW] = stands
 
     def _adjust(self, row: int, adjusted: Adjusted) -> None:
         """The log-probability of the token drawn is that of the model itself."""
@@ -204,6 +217,9 @@ class BatchRows:
         self._chunk = min(len(self), max(FEWEST, LOGITS // V))
         self._drawn = [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
         """What a round changes of a row that is not counted."""
+        allowed_RM = self.draws.allowed_RM
+        self._masks = memoryview(b"") if allowed_RM is None else allowed_RM.reshape(-1).view(np.uint8).data
+        """The bits of all rows, one after the other."""
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
         self._draw: RowCall = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)

@@ -236,14 +236,14 @@ class StreamBatch:
         if stream.careful:
             self._careful.add(stream)
         if stream.place is not None:
-            stream.place.changed = True
+            self._rows.allow(len(self._streams) - 1, stream.place)
             self._formed[stream] = stream.place
 
     def _round(self) -> list[StreamPiece]:
         streams, count = self._streams, len(self._streams)
         formed = [(stream.row, place) for stream, place in self._formed.items()]
         asking = [(stream.row, own) for stream, own in self._adjusted.items()]
-        dropped = self._rows.advance(count, asking, formed)
+        dropped, at_end = self._rows.advance(count, asking, formed)
         tokens: list[int] = self.draws.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
@@ -253,9 +253,8 @@ class StreamBatch:
             texts[row] = self._take(streams[row], tokens[row])
             if streams[row].stopped is not None:
                 ended[row] = streams[row].stopped
-        for row, place in formed:
-            if place.ended:
-                ended.setdefault(row, "form")
+        for row in at_end:
+            ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
             own = streams[row].place
             if own is not None and own.to_go and row not in ended:
