@@ -26,6 +26,9 @@ FILTERS: dict[str, Callable[[bytes], bytes]] = {
     "Crypt": lambda data: data,
     "None": lambda data: data,
 }
+LARGEST = 4 << 20
+"""Characters of one repeated part: what is drawn would otherwise multiply to gigabytes here, before anything
+is read."""
 OPERATORS = ("Tj", "TJ", "'", "Td", "Tf", "Tm", "BT", "ET", "q", "Q", "cm", "Do", "BI", "EI", "BDC", "T*")
 
 
@@ -58,7 +61,8 @@ def operators(draw: random.Random) -> bytes:
     found = ["BT /F1 12 Tf 72 720 Td (One line.) Tj"]
     for _ in range(draw.randrange(4)):
         one = draw.choice(("(a)", "[(a) -9999 (b)]", "/F1 12", "/X1", "1 0 0 1 5 5", value(draw)))
-        found.append(f"{one} {draw.choice(OPERATORS)} " * min(many(draw), 20_000))
+        drawn = f"{one} {draw.choice(OPERATORS)} "
+        found.append(drawn * min(many(draw), 20_000, max(1, LARGEST // len(drawn))))
     return draw.choice((" ", "\n")).join([*found, "ET"]).encode("latin-1")
 
 

@@ -32,7 +32,7 @@ DATA = {
 SHARES = {"hadoop": 0.1}
 SHARE = 0.01
 DEVELOPMENT = ("1", "2")
-"""ADFA-LD has ten folders of each attack. With these an earlier figure of a sequence was chosen."""
+"""ADFA-LD has ten folders of each attack. With these the figure of a sequence was chosen."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ the data reports for its detectors: no user can find it. ``log_sequences`` says 
 ``log_detectors`` what the simple detectors are.
 
 The means over all runs are told, with the smallest and largest F1. ``unseen``: the same on ADFA-LD without
-the two of ten folders of each attack with which an earlier figure of pantoum was chosen. That of now, and the
-share, were chosen without attacks (docs/log/odd-lines.md).
+the two of ten folders of each attack with which the figure of pantoum was chosen, on splits that are none of
+these runs (docs/log/odd-lines.md).
 
 Needs rapidfuzz (``benchmarks/requirements.txt``) for edit distances.
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +29,10 @@ def test_hostile_documents_of_a_kind(kind: str) -> None:
     assert len(lines) == count
     # Whether time is linear is a matter of counts (tests/data/test_document_text.py): load is not.
     assert [what for _, _, what, _, _ in lines if what is not None and not what.startswith("time")] == []
+
+
+def test_a_drawn_document_is_small() -> None:
+    """The numbers that are drawn for this one multiply to 3.6 GB of operators."""
+    pages = runpy.run_path(str(SCRIPT.with_name("hostile_pages.py")))
+    _, data = pages["pdf"](random.Random("1 51"))
+    assert len(data) < 8 << 20

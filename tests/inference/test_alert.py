@@ -93,12 +93,12 @@ def test_what_is_no_threshold_is_refused(text: str) -> None:
         Alert.parse(text)
 
 
-def test_of_windows_the_highest_figure_is_the_threshold_of_a_rarer_share(characters: LoadedModel) -> None:
-    windows = ScoreConfig(alert="auto:0.1%", alert_by="windows", alert_text="ordinary.log")
-    nats, notes = threshold(characters, windows, Peaks(100, (1, 2), (0.91, 0.8)))
-    assert nats == 0.91 and "the threshold is the highest" in notes[0]
+def test_of_means_the_highest_figure_is_the_threshold_of_a_rarer_share(characters: LoadedModel) -> None:
+    means = ScoreConfig(alert="auto:0.1%", alert_by="mean", alert_text="ordinary.log")
+    nats, notes = threshold(characters, means, Peaks(100, (1, 2), (0.41, 0.3)))
+    assert nats == 0.41 and "the threshold is the highest" in notes[0]
     with pytest.raises(SettingError, match="learned from the peaks of the validation text; name a text"):
-        threshold(characters, ScoreConfig(alert="auto:1%", alert_by="windows"), None)
+        threshold(characters, ScoreConfig(alert="auto:1%", alert_by="mean"), None)
 
 
 def test_a_text_to_learn_from_needs_something_to_learn() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -58,17 +57,16 @@ def test_units_do_not_depend_on_where_batches_are_cut(texts: list[str], cuts: li
 
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5), cut=st.integers(0, 60))
 @settings(max_examples=30)
-def test_how_unexpected_windows_are_is_a_mean_over_each_line(sizes: list[int], cut: int) -> None:
-    nats = np.random.default_rng(0).uniform(1.5, 1.7, sum(sizes))
+def test_the_mean_is_over_each_line_and_no_piece_counts_more_than_half_a_nat(
+    sizes: list[int], cut: int
+) -> None:
+    nats = np.random.default_rng(0).exponential(0.5, sum(sizes))
     texts = [text for size in sizes for text in [*"a" * (size - 1), "\n"]]
     pieces = Pieces.of(texts, nats, np.ones(len(texts), np.int64))
-    grouping = Grouping("line", ByteTokenizer(), windows=True)
+    grouping = Grouping("line", ByteTokenizer(), mean=True)
     found = [*grouping.push(pieces[:cut]).peaks, *grouping.push(pieces[cut:]).peaks]
-    for line, peak in zip(np.split(nats, np.cumsum(sizes)[:-1]), found, strict=True):
-        width = min(20, len(line))
-        sums = [line[at : at + width].sum() for at in range(len(line) - width + 1)]
-        others = [1 / 5**width / (1 / 5**width + math.exp(-each)) for each in sums]
-        assert peak == pytest.approx(np.mean(others))
+    lines = np.split(nats, np.cumsum(sizes)[:-1])
+    assert found == pytest.approx([np.minimum(line, 0.5).mean() for line in lines])
 
 
 def test_texts_are_replaced_at_some_places_and_cut_out() -> None:

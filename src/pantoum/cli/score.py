@@ -31,7 +31,7 @@ EXAMPLES = """examples:
 Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
 peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of the validation
-text of the run exceed. With --alert-by windows the figure of its windows stands in the place of the peak.
+text of the run exceed. With --alert-by mean that figure stands in the place of the peak.
 With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3

@@ -92,9 +92,9 @@ class ScoreConfig(ReadingConfig):
     alert_by: str = setting(
         "peak",
         "what is compared with the threshold: the nats of the most surprising token; or, for lines that are "
-        "sequences of events, how unexpected its windows of 20 tokens are in the mean, from 0 to 1",
-        partial(one_of, choices=("peak", "windows")),
-        metavar="peak|windows",
+        "sequences of events, the mean of its tokens, of which each counts half a nat at most",
+        partial(one_of, choices=("peak", "mean")),
+        metavar="peak|mean",
     )
     mask: bool = setting(
         False, "do not judge numbers, dates, addresses and hexadecimal: no alert comes from them", truth

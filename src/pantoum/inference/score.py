@@ -56,8 +56,8 @@ class Score(NamedTuple):
     nats: float
     tokens: int
     peak: float
-    """Nats of its most surprising token; with ``alert_by="windows"`` how unexpected its windows are, from 0
-    to 1."""
+    """Nats of its most surprising token; with ``alert_by="mean"`` the mean of its tokens, each half a nat at
+    most."""
     alert: bool = False
     """Whether the peak is beyond the threshold."""
     pieces: tuple[Piece, ...] = ()
@@ -150,7 +150,7 @@ class Scorer:
         self._following = following or Segments(model.program, config.streams, model.border, resets_V)
         self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
         self._decoding = Decoding(model.tokenizer)
-        self._grouping = Grouping(config.by, model.tokenizer, config.alert_by == "windows")
+        self._grouping = Grouping(config.by, model.tokenizer, config.alert_by == "mean")
         pattern = ignored(config.mask, config.ignore)
         self._ignored = None if pattern is None else Ignored(pattern)
         self.by, self.threshold = config.by, threshold

@@ -14,7 +14,6 @@ Shape letters: T tokens, P pieces, U units, C code points.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,9 +31,9 @@ __all__ = ["Decoding", "Grouping", "Pieces"]
 
 LONGEST = 1 << 20
 """Tokens after which a word or line is given out although it has not ended."""
-WINDOW, OTHERS = 20, 5
-"""Pieces of a window, whose probability is the product of theirs. It is unexpected where five pieces, all
-equally probable, would make it as probable (docs/log/odd-lines.md)."""
+MOST_OF_MEAN = 0.5
+"""Nats of a piece that count at most in a mean, so that no one event outweighs the others
+(docs/log/odd-lines.md)."""
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Codes = NDArray[np.uint32]
@@ -157,39 +156,25 @@ class Pieces:
         codes_C[~other_C] = self.codes_C[~np.repeat(other_P, self.lengths)]
         return replace(self, codes_C=codes_C, lengths=lengths)
 
-    def united(self, starts_U: Counts, windows: bool = False) -> Pieces:
-        """Pieces from each start up to the next, joined; the first start is 0. With ``windows`` the peak of
-        each is how unexpected its windows are."""
+    def united(self, starts_U: Counts, mean: bool = False) -> Pieces:
+        """Pieces from each start up to the next, joined; the first start is 0. With ``mean`` the peak of each
+        is the mean of its pieces, each ``MOST_OF_MEAN`` at most."""
         if not len(starts_U):
             return self
         peaks_U = np.maximum.reduceat(self.peaks, starts_U)
         most_U, before_P = self._most(starts_U, peaks_U), self.text_ends - self.lengths
         begin_U = before_P[most_U] - before_P[starts_U]
+        sizes_U = np.add.reduceat(self.sizes, starts_U)
         return Pieces(
             self.codes_C,
             np.add.reduceat(self.lengths, starts_U),
             np.add.reduceat(self.nats, starts_U),
             np.add.reduceat(self.tokens, starts_U),
-            self._of_windows(starts_U) if windows else peaks_U,
-            np.add.reduceat(self.sizes, starts_U),
+            np.add.reduceat(np.minimum(self.peaks, MOST_OF_MEAN), starts_U) / sizes_U if mean else peaks_U,
+            sizes_U,
             begin_U,
             begin_U + self.lengths[most_U],
         )
-
-    def _of_windows(self, starts_U: Counts) -> Floats:
-        """The mean, over all windows of ``WINDOW`` pieces of a unit (a shorter unit is one), of the
-        probability that a window is of another source, where that gives each piece 1 / ``OTHERS``."""
-        P = len(self)
-        sizes_U = np.diff(np.append(starts_U, P))
-        shortest_P = np.repeat(np.minimum(sizes_U, WINDOW), sizes_U)
-        ends_P = np.arange(1, P + 1)
-        whole_P = ends_P - np.repeat(starts_U, sizes_U) >= shortest_P
-        sums = np.concatenate([[0.0], np.cumsum(self.peaks)])
-        beyond_P = sums[1:] - sums[np.maximum(ends_P - shortest_P, 0)] - math.log(OTHERS) * shortest_P
-        found_P = 0.5 + 0.5 * np.tanh(0.5 * beyond_P)
-        totals_U = np.add.reduceat(np.where(whole_P, found_P, 0.0), starts_U)
-        means_U: Floats = totals_U / (sizes_U - np.minimum(sizes_U, WINDOW) + 1)
-        return means_U
 
     def _most(self, starts_U: Counts, peaks_U: Floats) -> Counts:
         """The first piece of each unit that has its peak."""
@@ -289,9 +274,9 @@ class Decoding:
 class Grouping:
     """Pieces to units, each given out as soon as it is known to be complete."""
 
-    def __init__(self, by: str, tokenizer: Tokenizer, windows: bool = False) -> None:
+    def __init__(self, by: str, tokenizer: Tokenizer, mean: bool = False) -> None:
         one_of(by, "by", UNITS)
-        self._windows = windows
+        self._mean = mean
         self.by = "token" if tokenizer.declared.unit == by else by
         self._open: list[Pieces] = []
         """The unit that has not ended, as it came: it is joined once, or a line of a megabyte would be joined
@@ -305,7 +290,7 @@ class Grouping:
         """The units that these pieces complete."""
         P = len(pieces)
         if self.by == "token" or not P:
-            return pieces.united(np.arange(P), self._windows)
+            return pieces.united(np.arange(P), self._mean)
         starts_U = pieces.line_ends if self.by == "line" else self._word_starts(pieces.texts)
         last, before = (int(starts_U[-1]), 0) if len(starts_U) else (0, self._tokens)
         self._tokens = before + int(pieces.tokens[last:].sum())
@@ -318,13 +303,13 @@ class Grouping:
         ended = Pieces.joined([*self._open, pieces[:last]])
         self._open = [pieces[last:]] if last < P else []
         self._visible = self._visible and last < P
-        return ended.united(np.concatenate([[0], starts_U[:-1] + place]), self._windows)
+        return ended.united(np.concatenate([[0], starts_U[:-1] + place]), self._mean)
 
     def finish(self) -> Pieces:
         """The unit that the text's end completes."""
         left = Pieces.joined(self._open)
         self._open, self._tokens, self._visible = [], 0, False
-        return left.united(np.zeros(min(1, len(left)), np.int64), self._windows)
+        return left.united(np.zeros(min(1, len(left)), np.int64), self._mean)
 
     @property
     def waiting(self) -> list[str]:
