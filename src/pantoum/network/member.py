@@ -70,7 +70,7 @@ class Member:
         reset_TB: Array | None,
         lengths: Array | None,
         dropout: DropoutDraw | None,
-        tape: bool,
+        tape: int,
         workspace: Workspace,
     ) -> tuple[Array, list[Array], Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
@@ -81,9 +81,15 @@ class Member:
         return outputs_TBH, last, (inputs, kept) if tape else None
 
     def backward(
-        self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace, finished: Finished | None = None
+        self,
+        tape: Tape,
+        d_outputs_TBH: Array,
+        workspace: Workspace,
+        finished: Finished | None = None,
+        below: bool = True,
     ) -> dict[str, Gradient]:
-        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer."""
+        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer;
+        ``below`` as of ``Layers.backward``."""
         inputs, kept = tape
         found: dict[str, Gradient] = {}
 
@@ -94,8 +100,10 @@ class Member:
                 finished(own)
 
         d_inputs, _, _ = self.layers.backward(
-            kept, d_outputs_TBH, spend=True, workspace=workspace, finished=layer_finished
+            kept, d_outputs_TBH, spend=True, below=below, workspace=workspace, finished=layer_finished
         )
+        if not below and len(self.layers.layers) > 1:
+            return found
         kernels = self.layers.layers[0].kernels
         return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **found}
 

@@ -38,6 +38,7 @@ class CoreTape:
     reset_TB: Array | None
     lengths: Array | None
     precision: int
+    parts: int
     workspace: Workspace
 
 
@@ -49,10 +50,11 @@ def scan(
     bias_hh: Array | None = None,
     reset_TB: Array | None = None,
     lengths: Array | None = None,
-    tape: bool = True,
+    tape: int = 1,
     workspace: Workspace | None = None,
 ) -> tuple[Array, State, CoreTape | ReferenceTape | None]:
-    """Outputs [T,B,H], the last state and, if asked for, the tape."""
+    """Outputs [T,B,H], the last state and, if asked for, the tape of a gradient that goes back through each
+    of ``tape`` equal parts of the steps by itself."""
     kind = core().cells.get(cell.kernel)
     if kind is None:
         return reference_scan(
@@ -91,7 +93,7 @@ def scan(
         operands_kept=kept,
         kind=kind,
         precision=number,
-        tape=tape,
+        tape=bool(tape),
         **panels,
     )
     last = _state([states[T].copy() for states in states_SBH])
@@ -110,6 +112,7 @@ def scan(
             reset_TB,
             lengths,
             number,
+            int(tape),
             workspace,
         ),
     )
@@ -136,11 +139,12 @@ def scan_vjp(
             "weight_hh has another precision than in the forward scan: give the matrix that was given there"
         )
     d_projection_TBG: Array = np.empty((T, B, G), np.float32) if out is None else out
-    parts = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
-    d_parts = [_gradient(part, B, H) for part in parts]
+    rows = B * tape.parts
+    d_states = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
+    d_parts = [_gradient(part, rows, H).reshape(tape.parts, B, H) for part in d_states]
     d_weight_hh = workspace.array("d_weight_hh", (G, H), np.float32) if cell.products else None
     size = core().operand_bytes(T * B, G, number)
-    bias_rows_BH = workspace.array("bias_rows", (B, H), np.float32) if cell.biased else None
+    bias_rows_BH = workspace.array("bias_rows", (tape.parts, B, H), np.float32) if cell.biased else None
     d_bias_hh = np.empty(H, np.float32) if cell.biased else None
     core().call(
         "scan_vjp",
@@ -160,11 +164,12 @@ def scan_vjp(
         d_bias_rows=bias_rows_BH,
         reset=tape.reset_TB,
         lengths=tape.lengths,
+        parts=tape.parts,
         kind=core().cells[cell.kernel],
         precision=number,
         **panels,
     )
-    return d_projection_TBG, _state(d_parts), d_weight_hh, d_bias_hh
+    return d_projection_TBG, _state([d_part[0] for d_part in d_parts]), d_weight_hh, d_bias_hh
 
 
 def _state(parts: list[Array]) -> State:

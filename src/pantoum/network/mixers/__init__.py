@@ -40,6 +40,8 @@ class ReadTokens:
 class Found:
     """What a mixer knows of N tokens."""
 
+    whole_rows: ClassVar[bool] = False
+    """Whether the nats of a target need the logits of all symbols."""
     state: tuple[Array, ...]
     """Its state after the tokens; past the length of a row that stays as it was."""
 
