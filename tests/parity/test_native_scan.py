@@ -58,9 +58,7 @@ class Case:
             True,
             Workspace(),
         )
-        back = kernels.scan_vjp(
-            self.spec, tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace()
-        )
+        back = kernels.scan_vjp(tape, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace())
         flat = [outputs, last, *back]
         flat = [part for item in flat for part in (item if isinstance(item, tuple) else (item,))]
         return [np.array(part) for part in flat if part is not None]
@@ -122,11 +120,11 @@ def test_a_gradient_goes_back_through_each_part_of_a_stream_by_itself(path: str,
                 (case.spec, projection_TBG[start : start + 10].copy(), state),
             )
             _, state, tape = kernels.scan(*scanned, weight, case.bias_H, reset_TB[part])
-            found.append(kernels.scan_vjp(case.spec, tape, weight, d_outputs_TBH[part]))
+            found.append(kernels.scan_vjp(tape, d_outputs_TBH[part]))
         state = case.state
         scanned = case.spec, projection_TBG.copy(), state, weight, case.bias_H, reset_TB, None, 3
         *_, tape = kernels.scan(*scanned)
-        d_projection, d_state, *of_weights = kernels.scan_vjp(case.spec, tape, weight, d_outputs_TBH)
+        d_projection, d_state, *of_weights = kernels.scan_vjp(tape, d_outputs_TBH)
         wanted = np.concatenate([np.array(each[0]) for each in found])
         assert largest_difference([d_projection], [wanted]) < 1e-6
         assert largest_difference(list(np.atleast_3d(d_state)), list(np.atleast_3d(found[0][1]))) < 1e-6

@@ -19,9 +19,8 @@ import numpy as np
 
 from pantoum.kernels import Array
 from pantoum.kernels.mixed_rows import mix_rows
-from pantoum.network.mixers import Found, Mixer, ReadTokens
+from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.mixers.contexts import ContextMixer
-from pantoum.network.mixers.history import History
 from pantoum.network.spec import StateArray
 
 __all__ = ["ContextMixture"]
