@@ -291,7 +291,7 @@ class Adapter:
         if self._contexts is not None:
             from pantoum.network.mixers.context_mixture import ContextMixture
 
-            mixers.append(ContextMixture(self._contexts, self._with_contexts.weight))
+            mixers.append(ContextMixture(self._contexts, self._with_contexts.weight_from_home))
         return self._made(texts, ended, mixers)
 
     def _made(

@@ -56,6 +56,11 @@ class Mixture:
         been home."""
         return float(self._sums((self.logs_K + self._even_K)[None])[1][0])
 
+    @property
+    def weight_from_home(self) -> float:
+        """The same with what is home: what the next token's second predictor counts."""
+        return float(self._sums(self.logs_K[None])[1][0])
+
     def nats(self, first_T: Array, second_T: Array) -> tuple[Array, Array]:
         """(nats [T] of the mixture, weights [T] of the second predictor) from the nats of both."""
         first_T1, second_T1 = (nats_T.astype(np.float64)[:, None] for nats_T in (first_T, second_T))
