@@ -208,7 +208,8 @@ typedef struct {
 PANTOUM_API int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision);
 PANTOUM_API int pantoum_scan(const pantoum_scan_args*);
 
-/* The backward pass. `d_projection` may be `gates` themselves. */
+/* The backward pass. `d_projection` may be `gates` themselves. With parts > 1 gradients go back through each of so
+ * many equal parts of the steps of one stream without lengths by itself. */
 typedef struct {
   const float* gates;     /* [steps, batch, G] as the scan left them */
   const float* hidden;    /* [steps + 1, batch, units] */
@@ -219,16 +220,16 @@ typedef struct {
   const void* panels; /* packed transposed */
   const void* more_panels;
   const float* d_outputs; /* [steps, batch, units] */
-  float* d_state;         /* [batch, units]: in, of the last state; out, of the first */
-  float* d_cell;          /* [batch, units] or null; memory: likewise */
+  float* d_state;         /* [parts, batch, units]: in, of the last state; out, of the first */
+  float* d_cell;          /* [parts, batch, units] or null; memory: likewise */
   float* d_projection;    /* [steps, batch, G] */
   void* d_operands;       /* scratch, pantoum_operand_bytes(T * B, G, precision) */
   float* d_weight;        /* [G, units] or null */
   float* d_bias;          /* [units] or null; biased */
-  float* d_bias_rows;     /* [batch, units] or null; scratch, biased */
+  float* d_bias_rows;     /* [parts, batch, units] or null; scratch, biased */
   const uint8_t* reset;   /* [steps, batch] or null */
   const int64_t* lengths; /* [batch] or null */
-  int64_t steps, batch, units;
+  int64_t steps, batch, units, parts;
   int32_t kind, precision;
 } pantoum_scan_vjp_args;
 PANTOUM_API int pantoum_scan_vjp(const pantoum_scan_vjp_args*);
@@ -368,12 +369,14 @@ typedef struct {
 } pantoum_read_contexts_args;
 PANTOUM_API int pantoum_read_contexts(const pantoum_read_contexts_args*);
 
-/* The probabilities of the next symbol; nothing is learned. */
+/* The probabilities of the next symbol. Nothing is learned: of the mixer only `where`, `masses` and `pending` change.
+ */
 typedef struct {
   const pantoum_context_mixer_args* mixer;
   const float* given;   /* [networks, vocabulary] or null */
+  const int32_t* after; /* [after_count] or null: these alone are before the symbol, each within 0 .. V-1 */
   float* probabilities; /* [vocabulary] */
-  int64_t networks, vocabulary;
+  int64_t networks, after_count, vocabulary;
 } pantoum_context_probabilities_args;
 PANTOUM_API int pantoum_context_probabilities(const pantoum_context_probabilities_args*);
 

@@ -40,9 +40,16 @@ class ContextCounts {
     for (int i = kFirstRun; i < kContexts; ++i) a.runs[now.run_places[i]] = run_after(now.runs[i], symbol);
     follow(a.followed[recent(1) % kIndirect], symbol);
     follow(a.followed[kIndirect + (chained(2) >> (64 - kIndirectBits))], symbol);
-    a.history[a.where[kRead]++ & history_mask] = symbol;
-    end_word(symbol);
-    for (int m = 0; m < kMatches; ++m) end_match(m, symbol);
+    a.history[a.where[kRead] & history_mask] = symbol;
+    pass(symbol, true);
+  }
+
+  // These symbols alone are before the next one. They follow what was read, and nothing is learned from them.
+  void follow_on(const Int* symbols, Long count) {
+    reset();
+    told = a.where[kRead];
+    untold = symbols;
+    for (Long t = 0; t < count; ++t) pass(symbols[t], false);
   }
 
   // A document begins: what was read before is no context any more.
@@ -67,7 +74,7 @@ class ContextCounts {
       if (i < kFirstRun || now.runs[i] & 0x7fff) now.known[now.knows++] = i;
     }
     for (float& x : now.inputs) x = 0.0f;
-    for (int m = 0; m < kMatches; ++m) now.expected[m] = a.where[kLong + m] ? at(a.where[kFound + m]) : -1;
+    for (int m = 0; m < kMatches; ++m) now.expected[m] = goes_on(m) ? at(a.where[kFound + m]) : -1;
     now.node = now.low = 0;
     now.high = static_cast<Int>(a.vocabulary);
     find_groups();
@@ -121,8 +128,17 @@ class ContextCounts {
  private:
   const int group_shift, run_shift, match_shift;
   const Long history_mask;
+  Long told = Long{1} << 62;    // the first place of what is not in the history,
+  const Int* untold = nullptr;  // but here
 
-  int at(Long place) const { return a.history[place & history_mask]; }
+  int at(Long place) const { return place < told ? a.history[place & history_mask] : untold[place - told]; }
+  bool goes_on(int m) const { return a.where[kLong + m] && a.where[kFound + m] < told; }
+
+  void pass(int symbol, bool learns) {
+    ++a.where[kRead];
+    end_word(symbol);
+    for (int m = 0; m < kMatches; ++m) end_match(m, symbol, learns);
+  }
   U64 chained(int count) const {
     U64 hash = 0;
     for (int back = 1; back <= count; ++back) hash = (hash + static_cast<U64>(recent(back)) + 1) * kStep;
@@ -328,9 +344,9 @@ class ContextCounts {
     a.where[kShape] = (a.where[kShape] << 2 | (kind & 3)) & 0xffffffff;
   }
 
-  void end_match(int m, int symbol) {
+  void end_match(int m, int symbol, bool learns) {
     std::int64_t &found = a.where[kFound + m], &length = a.where[kLong + m];
-    if (length && at(found) == symbol) {
+    if (goes_on(m) && at(found) == symbol) {
       ++found;
       length += length < 65535;
     } else {
@@ -346,7 +362,7 @@ class ContextCounts {
       if (length < kLeast[m]) length = 0;
       found = candidate;
     }
-    last = static_cast<Int>(read);
+    if (learns) last = static_cast<Int>(read);
   }
 };
 

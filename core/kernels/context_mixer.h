@@ -42,12 +42,14 @@ class Contexts : public ContextCounts {
     learn_mixture(y);
   }
 
-  // The probabilities of all symbols below the node, which make up `share`.
+  // The probabilities of all symbols below the node, which make up `share`. What is improbable is divided as the
+  // networks divide it: a large vocabulary has thousands of such symbols.
   void spread(float share, float* probabilities) {
     if (decided()) {
       probabilities[symbol()] = share;
       return;
     }
+    if (now.networks && share < kImprobable) return divide(share, probabilities);
     const Pending here = now;
     const U32 right = chance();
     for (int way = 0; way < 2; ++way) {
@@ -58,6 +60,21 @@ class Contexts : public ContextCounts {
   }
 
  private:
+  static constexpr float kImprobable = 1.0f / 4096.0f;
+  static constexpr double kLeastMass = 1e-20;
+
+  void divide(float share, float* probabilities) const {
+    for (Long place = now.low; place < now.high; ++place) {
+      double sum = 0.0;
+      for (Int n = 0; n < now.networks; ++n) {
+        const double* mass = masses(n);
+        sum += (mass[place + 1] - mass[place] + kLeastMass) /
+               (mass[now.high] - mass[now.low] + static_cast<double>(now.high - now.low) * kLeastMass);
+      }
+      probabilities[a.symbols[place]] = share * static_cast<float>(sum / static_cast<double>(now.networks));
+    }
+  }
+
   double* masses(Long network) const { return a.masses + network * (a.vocabulary + 1); }
 
   // The probabilities of the places before each, but for a factor.

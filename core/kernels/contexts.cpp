@@ -34,6 +34,7 @@ int read_contexts(const pantoum_read_contexts_args& a) {
 int context_probabilities(const pantoum_context_probabilities_args& a) {
   if (a.vocabulary < 2 || a.networks < 0 || a.networks > kNetworks) return PANTOUM_BAD_ARGUMENT;
   Contexts contexts(*a.mixer);
+  if (a.after) contexts.follow_on(a.after, a.after_count);
   contexts.begin(a.given, a.networks);
   contexts.spread(1.0f, a.probabilities);
   return PANTOUM_OK;

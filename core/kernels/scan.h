@@ -24,7 +24,7 @@ namespace PANTOUM_ISA {
 struct Place {
   Long t, b;
   Long unit;
-  Long row;  // t * B + b
+  Long row;  // t * B + b, or where the rows of a scan say that it is
 };
 
 // One part of a scan: rows first_row .. end_row, panels of units first_panel .. end_panel.
@@ -96,9 +96,11 @@ struct Rows {
   const std::uint8_t* reset;    // [T, B] or null
   const std::int64_t* lengths;  // [B] or null
   Long steps, streams;
+  Long each_step = streams, each_stream = 1;  // how far it is from one to the next, in rows
 
+  Long at(Long t, Long b) const { return t * each_step + b * each_stream; }
   bool ended(Long t, Long b) const { return lengths && t >= lengths[b]; }
-  bool begins(Long t, Long b) const { return reset && t < steps && reset[t * streams + b] && !ended(t, b); }
+  bool begins(Long t, Long b) const { return reset && t < steps && reset[at(t, b)] && !ended(t, b); }
 };
 
 // The operands of a scan's products: one row per stream and step, or two steps in turn without a tape.
@@ -106,10 +108,12 @@ template <class P>
 struct Operands {
   static_assert(!P::kCodes, "codes are made for the step alone");
   char* data;
-  Long streams, depth, kept;  // steps kept
+  Long streams, depth, kept;                  // steps kept
+  Long each_step = streams, each_stream = 1;  // as of Rows
 
   Long row_bytes() const { return operand_row<P>(depth); }
-  char* row(Long t, Long b) const { return data + (t % kept * streams + b) * row_bytes(); }
+  Long stream_bytes() const { return each_stream * row_bytes(); }
+  char* row(Long t, Long b) const { return data + (t % kept * each_step + b * each_stream) * row_bytes(); }
   // Of the rows of a share: the half of a last pair that nobody writes.
   void finish(const Share& s) const {
     if (P::kPair == 1) return;

@@ -19,34 +19,36 @@ struct Taped {
   F16 gate(int gate) const { return load(gates + gate * a.units, n); }
   F16 candidate() const { return load(a.candidate + at.row * a.units + at.unit, n); }
   F16 h() const { return entering(rows, a.hidden, a.units, at, n); }
-  F16 next() const { return load(a.hidden + (at.row + a.batch) * a.units + at.unit, n); }
+  F16 next() const { return load(a.hidden + (at.row + rows.each_step) * a.units + at.unit, n); }
   F16 c() const { return entering(rows, a.cell, a.units, at, n); }
-  F16 next_c() const { return load(a.cell + (at.row + a.batch) * a.units + at.unit, n); }
+  F16 next_c() const { return load(a.cell + (at.row + rows.each_step) * a.units + at.unit, n); }
   // The gradient of next_c() from the steps after.
   F16 d_c() const { return rows.begins(at.t + 1, at.b) ? zero() : load(a.d_cell + at.b * a.units + at.unit, n); }
 };
 
+// The parts of one stream, which the gradient passes each by itself, are as many streams that lie one after the other.
 template <class P, class Cell>
 class ScanVjp {
  public:
   explicit ScanVjp(const pantoum_scan_vjp_args& a)
       : a_(a),
-        rows_{a.reset, a.lengths, a.steps, a.batch},
-        d_{static_cast<char*>(a.d_operands), a.batch, Cell::kGates * a.units, a.steps},
+        steps_(a.parts > 1 ? a.steps / a.parts : a.steps),
+        batch_(a.parts > 1 ? a.parts : a.batch),
+        rows_{a.reset, a.lengths, steps_, batch_, a.batch, a.parts > 1 ? steps_ : 1},
+        d_{static_cast<char*>(a.d_operands), batch_, Cell::kGates * a.units, steps_, a.batch, rows_.each_stream},
         w_{static_cast<const char*>(a.panels), a.units, Cell::kSums * a.units, a.units},
         w_second_{static_cast<const char*>(a.more_panels), a.units, (Cell::kGates - Cell::kSums) * a.units, a.units} {}
 
   int run() const {
     Barrier barrier;
     auto part = [&](int index, int parts) -> int {
-      steps(share_of<Cell>(a_.batch, a_.units, index, parts), parts, barrier);
+      steps(share_of<Cell>(batch_, a_.units, index, parts), parts, barrier);
       return PANTOUM_OK;
     };
-    int status = run_parts(scan_parts<Cell>(a_.steps, a_.batch, a_.units), part);
+    int status = run_parts(scan_parts<Cell>(steps_, batch_, a_.units), part);
     if (status == PANTOUM_OK && Cell::kSums > 0) status = weights(a_.operands, 0, Cell::kSums);
     if (status == PANTOUM_OK && Cell::kTwice) status = weights(a_.more_operands, Cell::kSums, Cell::kGates);
-    if (status == PANTOUM_OK && Cell::kBiased)
-      status = bias_gradient({a_.d_bias_rows, a_.d_bias, a_.batch, a_.units, 0});
+    if (status == PANTOUM_OK && Cell::kBiased) status = bias_gradient({a_.d_bias_rows, a_.d_bias, batch_, a_.units, 0});
     return status;
   }
 
@@ -57,7 +59,7 @@ class ScanVjp {
     };
     if (Cell::kSums > 0) d_.finish(share);
     if (Cell::kBiased) begin_bias(share);
-    for (Long t = a_.steps - 1; t >= 0; --t) {
+    for (Long t = steps_ - 1; t >= 0; --t) {
       step(share, t);
       meet();
       if constexpr (Cell::kTwice) {
@@ -65,7 +67,7 @@ class ScanVjp {
         meet();
       }
     }
-    if (a_.steps > 0) arrive(share);  // with no steps the state's gradient is the one that came in
+    if (steps_ > 0) arrive(share);  // with no steps the state's gradient is the one that came in
   }
 
   // The gradients of the gates, and the share of the state's that no product carries.
@@ -97,8 +99,9 @@ class ScanVjp {
     const Long skip = Cell::kSums * a_.units * static_cast<Long>(sizeof(typename P::Element));
     alignas(64) float sums[kGateSums];
     each_tile(share, kMostRows<P>, [&](Long panel, Long b, int count) {
-      multiply(w_second_, panel, 0, 1, d_.row(t, b) + skip, d_.row_bytes(), count, sums);
-      each_vector(t, a_.batch, a_.units, panel, b, count, [&](Place at, auto n, Long sum) {
+      multiply(w_second_, panel, 0, 1, d_.row(t, b) + skip, d_.stream_bytes(), count, sums);
+      each_vector(t, batch_, a_.units, panel, b, count, [&](Place at, auto n, Long sum) {
+        at.row = rows_.at(at.t, at.b);
         if (rows_.ended(t, at.b)) {
           for (int g = 0; g < Cell::kByOperand; ++g) give(at, n, g, zero(), zero());
           return;
@@ -124,21 +127,23 @@ class ScanVjp {
   template <class Body>
   void each_product(const Share& share, Long later, Long t, Body&& body) const {
     alignas(64) float sums[kGateSums] = {};
-    const bool any = Cell::kSums > 0 && later < a_.steps;
+    const bool any = Cell::kSums > 0 && later < steps_;
     each_tile(share, kMostRows<P>, [&](Long panel, Long b, int count) {
       if constexpr (Cell::kSums > 0) {
-        const Long H = a_.units, units = (t * a_.batch + b) * H + panel * kPanelColumns;
+        const Long H = a_.units, first = panel * kPanelColumns, units = rows_.at(t, b) * H + first;
+        const Long next = rows_.each_stream * H;
         for (int g = 0; g < Cell::kGates; ++g)
-          ask_for(a_.gates + (t * a_.batch + b) * Cell::kGates * H + g * H + panel * kPanelColumns, Cell::kGates * H,
-                  count);
-        ask_for(a_.hidden + units, H, count);
-        ask_for(a_.d_outputs + units, H, count);
-        if (Cell::kBiased) ask_for(a_.candidate + units, H, count);
-        if (Cell::kMemory) ask_for(a_.cell + units, H, count);
-        if (any) multiply(w_, panel, 0, 1, d_.row(later, b), d_.row_bytes(), count, sums);
+          ask_for(a_.gates + (rows_.at(t, b) * Cell::kGates + g) * H + first, Cell::kGates * next, count);
+        ask_for(a_.hidden + units, next, count);
+        ask_for(a_.d_outputs + units, next, count);
+        if (Cell::kBiased) ask_for(a_.candidate + units, next, count);
+        if (Cell::kMemory) ask_for(a_.cell + units, next, count);
+        if (any) multiply(w_, panel, 0, 1, d_.row(later, b), d_.stream_bytes(), count, sums);
       }
-      each_vector(t, a_.batch, a_.units, panel, b, count,
-                  [&](Place at, auto n, Long sum) { body(at, n, any ? load(sums + sum) : zero()); });
+      each_vector(t, batch_, a_.units, panel, b, count, [&](Place at, auto n, Long sum) {
+        at.row = rows_.at(at.t, at.b);
+        body(at, n, any ? load(sums + sum) : zero());
+      });
     });
   }
 
@@ -171,6 +176,7 @@ class ScanVjp {
   float* state(Place at) const { return a_.d_state + at.b * a_.units + at.unit; }
 
   const pantoum_scan_vjp_args& a_;
+  const Long steps_, batch_;
   const Rows rows_;
   const Operands<P> d_;
   const Panels<P> w_, w_second_;
@@ -191,7 +197,10 @@ int scan_vjp_as(const pantoum_scan_vjp_args& a) {
 
 }  // namespace
 
-int scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(scan_vjp, a); }
+int scan_vjp(const pantoum_scan_vjp_args& a) {
+  if (a.parts > 1 && (a.batch != 1 || a.lengths || a.steps % a.parts != 0)) return PANTOUM_BAD_ARGUMENT;
+  PANTOUM_CHOOSE_TRAINING_PRECISION(scan_vjp, a);
+}
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -134,8 +134,9 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   if (lengths) outputs.add_to(hash);
   if (cell.memory) memory.add_to(hash);
   if (!tape) return;
-  Floats d_outputs(T * B * H, draw, 1.0f), d_state(B * H, draw, 1.0f), d_memory(B * H, draw, 1.0f);
-  Floats d_weight(G * H), d_bias(H), bias_rows(B * H), d_projection(T * B * G);
+  const Long parts = B == 1 && !lengths && T > 0 && T % 3 == 0 ? 3 : 1;
+  Floats d_outputs(T * B * H, draw, 1.0f), d_state(parts * B * H, draw, 1.0f), d_memory(parts * B * H, draw, 1.0f);
+  Floats d_weight(G * H), d_bias(H), bias_rows(parts * B * H), d_projection(T * B * G);
   Bytes d_operands(pantoum_operand_bytes(T * B, G, precision), true);
   const bool over = draw.once_in(2);  // the gradient may take the gates' place
   const pantoum_scan_vjp_args back{gates.data(),
@@ -159,6 +160,7 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
                                    T,
                                    B,
                                    H,
+                                   parts,
                                    cell.kind,
                                    precision};
   must(pantoum_scan_vjp(&back), cell.name);
@@ -413,9 +415,14 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
                                         V};
   must(pantoum_read_contexts(&read), "read_contexts");
   for (Long n = counted; n < N; ++n) hash.add(nats[n]);
-  const pantoum_context_probabilities_args guess{&mixer, nullptr, probabilities.data(), 0, V};
-  must(pantoum_context_probabilities(&guess), "context_probabilities");
-  probabilities.add_to(hash);
+  const std::vector<std::int64_t> read_so_far(where.begin(), where.end());
+  for (const Long beside : {Long{0}, N > 0 ? networks : 0}) {  // after what was read, and after other symbols
+    const pantoum_context_probabilities_args guess{
+        &mixer, given.read(), beside > 0 ? tokens.read() : nullptr, probabilities.data(), beside, N, V};
+    must(pantoum_context_probabilities(&guess), "context_probabilities");
+    probabilities.add_to(hash);
+    std::copy(read_so_far.begin(), read_so_far.end(), where.begin());
+  }
   symbol[0] = -1;
   for (std::int32_t outcome = -1; symbol[0] < 0; outcome = draw.once_in(2)) {
     const pantoum_decide_context_args decide{&mixer, nullptr, symbol.data(), chance.data(), 0, V, outcome};

@@ -163,7 +163,7 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
 ) -> None:
     prompt, (model, state) = text.read_text()[:700], (tmp_path / "m.safetensors", tmp_path / "a.state")
     adapts = ("generate", trained, "--prompt", prompt, "--seed", 3, "--adapt")
-    whole = run(*adapts, "--length", 40).out
+    whole = run(*adapts, "--length", 40, "--model-out", tmp_path / "w").out
     first = run(*adapts, "--length", 15, "--model-out", model, "--state-out", state).out
     rest = run("generate", model, "--state-in", state, "--seed", 3, "--length", 25)
     assert first + rest.out == whole

@@ -73,7 +73,7 @@ def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedMode
     monkeypatch.setattr(adapt, "LOST", np.inf)  # the mixture alone has to bear a copy that is worse
     model, draw = with_scale(characters), np.random.default_rng(4)
     text = draw.integers(0, model.vocab_size, (1, 3001))
-    steps = dataclasses.replace(FAST, chunk=192, rate=0.5)
+    steps = dataclasses.replace(FAST, chunk=192, part=192, lower=1, rate=0.5)
     adapter = Adapter(model, steps)
     alone = Recording()
     adapter._mixture = alone

@@ -16,7 +16,9 @@ from pantoum.formats.model_file import SCALE
 from pantoum.inference import adapted
 from pantoum.inference.adapt import Adapter, Settings
 from pantoum.inference.adapted import adapter_of, contexts_beside
-from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.loaded_model import LoadedModel, load
+from pantoum.inference.session import Session
+from pantoum.inference.state import State
 from pantoum.kernels import without_core
 
 Make = Callable[..., LoadedModel]
@@ -101,3 +103,30 @@ def test_the_text_of_a_run_that_keeps_it_is_read_first(model: LoadedModel, tmp_p
     assert found < 0.5 * alone
     (tmp_path / "data" / "train.tokens").write_bytes(b"no shard")
     assert contexts_beside(own) is not None
+
+
+def test_what_has_adapted_writes_beside_the_contexts(model: LoadedModel, tmp_path: Path) -> None:
+    ids_BT = verse(model, 361)
+    reader = adapter(model)
+    reader.read(ids_BT[:, :-1], ids_BT[:, 1:])
+    made, saved = reader.adapted(), reader.write(tmp_path / "m.safetensors")
+    nats = [
+        each.program.losses(ids_BT[:, :-1], ids_BT[:, 1:], each.program.initial_state(1), predict=False)[0]
+        for each in (saved, made)
+    ]
+    assert nats[1][:, 20:].mean() < 0.5 * nats[0][:, 20:].mean()
+    assert load(tmp_path / "m.safetensors").program.mixer("contexts") is None  # a file holds no text
+
+
+def test_a_fork_of_a_session_that_has_adapted_is_its_own(model: LoadedModel) -> None:
+    ids_BT = verse(model, 361)
+    reader = adapter(model)
+    reader.read(ids_BT[:, :-1], ids_BT[:, 1:])
+    session = Session(reader.adapted())
+    session.feed(ids_BT[0, :50])
+    wanted, fork = Session(session.model, session.state).generate(30, seed=1), session.fork()
+    fork.feed(ids_BT[0, 5:30])
+    assert session.generate(30, seed=1) == wanted
+    assert Session(session.model, State.from_bytes(bytes(fork.state))).generate(9, seed=2) == fork.generate(
+        9, seed=2
+    )

@@ -32,7 +32,7 @@ def trained(model: LoadedModel) -> LoadedModel:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large steps: what takes pages takes lines."""
-    monkeypatch.setattr(adapt, "settings_for", lambda size: Settings(chunk=16, rate=0.3, decay=0.0))
+    monkeypatch.setattr(adapt, "settings_for", lambda size: Settings(chunk=16, rate=0.3, decay=0.0, lower=1))
 
 
 def keys(text: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.kernels import without_core
+from pantoum.network.mixers import contexts
 from pantoum.network.mixers.contexts import ContextMixer
 
 BYTES = [bytes([number]) for number in range(256)]
@@ -114,33 +115,66 @@ def test_frequent_symbols_take_fewer_decisions() -> None:
 
 
 def test_a_state_goes_on_as_the_reader_would_have() -> None:
-    own, other = mixer(), mixer()
-    own.read(VERSE[:200])
+    own, other, resets_T = mixer(1), mixer(1), np.arange(200) % 90 == 89
+    own.read(VERSE[:200], None, resets_T)
     other.resume(own.kept())
-    assert sum(array.nbytes for array in own.kept().values()) < own.nbytes / 50
+    assert sum(array.nbytes for array in own.kept().values()) < own.nbytes / 100
+    own.begin_document()
+    other.resume(own.kept())
     assert np.array_equal(own.copy().read(VERSE[200:]), other.read(VERSE[200:]))
+
+
+def test_a_state_begins_where_both_have_read_the_same() -> None:
+    own, other = mixer(), mixer()
+    for each in (own, other):
+        each.read(VERSE[:300])
+        each.remember_from_here()
+    own.read(VERSE[300:])
+    kept = own.kept()
+    with pytest.raises(ValueError, match="training text"):
+        mixer().resume(kept)
+    other.resume(kept)
+    assert np.array_equal(own.read(VERSE), other.read(VERSE))
+    assert len(zlib.decompress(kept["text"].tobytes())) == 2 * (len(VERSE) - 300)
+
+
+def test_a_full_reader_begins_anew_with_what_was_said_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "READ_AGAIN", 200)
+    own, fresh = mixer(), mixer()
+    own.read(VERSE[:400], None, np.arange(400) == 250)
+    own.begin_anew()
+    fresh.count(VERSE[200:400], np.arange(200) == 50)
+    assert not own.is_full and np.array_equal(own._tables.slots, fresh._tables.slots)
+    other = mixer()
+    other.resume(own.kept())
+    assert np.array_equal(own.read(VERSE), other.read(VERSE))
 
 
 @pytest.mark.parametrize(
     ("name", "place", "value"),
-    [
-        ("history", 3, 256),
-        ("where", 0, -1),
-        ("where", 9, 1 << 40),
-        ("weights", 5, np.nan),
-        ("runs", 7, 256 << 16),
-    ],
+    [("text", 3, 256), ("borders", 0, -1), ("borders", 0, 51), ("weights", 5, np.nan), ("curves", 5, 1e9)],
 )
 def test_a_forged_state_is_refused(name: str, place: int, value: float) -> None:
-    own = mixer()
-    own.read(VERSE[:50])
+    own, kinds = mixer(), {"text": np.uint16, "borders": np.int64}
+    own.read(VERSE[:50], None, np.arange(50) == 20)
     kept = own.kept()
-    forged = np.frombuffer(zlib.decompress(kept[name].tobytes()), getattr(own._tables, name).dtype).copy()
+    forged = np.frombuffer(zlib.decompress(kept[name].tobytes()), kinds.get(name, np.float32)).copy()
     forged[place] = value
-    before = own.copy()
     for data in (zlib.compress(forged.tobytes()), zlib.compress(forged.tobytes()[1:]), b"no"):
         with pytest.raises(ValueError):
-            own.resume({**kept, name: np.frombuffer(data, np.uint8)})
+            mixer().resume({**kept, name: np.frombuffer(data, np.uint8)})
+    for numbers in ([-1, 0, 50, 14, 0, 0], [0, 0, 1 << 40, 14, 0, 0], [0, 0, 50, 13, 0, 0], [0, 0, 50]):
+        with pytest.raises(ValueError):
+            mixer().resume({**kept, "numbers": np.array(numbers)})
     with pytest.raises(KeyError):
-        own.resume({})
-    assert np.array_equal(own.read(VERSE[50:99]), before.read(VERSE[50:99]))
+        mixer().resume({})
+
+
+def test_what_comes_before_a_symbol_may_be_another_text() -> None:
+    own = mixer(2)
+    own.read(VERSE[:400])
+    before, given = own.copy(), np.zeros((2, 256), np.float32)
+    found_V = own.probabilities(given, VERSE[20:45])
+    assert abs(found_V.sum() - 1) < 1e-5 and found_V[VERSE[45]] > 0.8
+    assert own.probabilities(given, tokens_of(b"qqqq"))[VERSE[45]] < 0.2
+    assert np.array_equal(before.read(VERSE[400:]), own.read(VERSE[400:]))

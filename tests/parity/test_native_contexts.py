@@ -54,6 +54,11 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -
         for kernels, tables in ((native, ours), (reference, theirs))
     )
     assert found.tobytes() == wanted.tobytes() and abs(found.sum() - 1) < 1e-5 and (found > 0).all()
+    found, wanted = (
+        kernels.context_probabilities(tables.copy(), given, text()[7:30])
+        for kernels, tables in ((native, ours), (reference, theirs))
+    )
+    assert found.tobytes() == wanted.tobytes() and abs(found.sum() - 1) < 1e-5
     assert (
         before.slots.tobytes() == ours.slots.tobytes() and before.weights.tobytes() == ours.weights.tobytes()
     )

@@ -102,6 +102,37 @@ def largest_difference(ours: list[Any], theirs: list[Any]) -> float:
     return max(float(np.abs(a - b).max() / (1 + np.abs(b).max())) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_gradient_goes_back_through_each_part_of_a_stream_by_itself(path: str, cell: str) -> None:
+    case = Case(cell, (30, 1, 33))
+    case.d_state = None
+    state, reset_TB, projection_TBG, d_outputs_TBH = (
+        case.state,
+        case.reset_TB,
+        case.projection_TBG,
+        case.d_outputs_TBH,
+    )
+    for kernels in (native, reference):
+        weight, found = case.pack(kernels, "float32"), []
+        for start in (0, 10, 20):
+            part, scanned = (
+                np.s_[start : start + 10],
+                (case.spec, projection_TBG[start : start + 10].copy(), state),
+            )
+            _, state, tape = kernels.scan(*scanned, weight, case.bias_H, reset_TB[part])
+            found.append(kernels.scan_vjp(tape, d_outputs_TBH[part]))
+        state = case.state
+        scanned = case.spec, projection_TBG.copy(), state, weight, case.bias_H, reset_TB, None, 3
+        *_, tape = kernels.scan(*scanned)
+        d_projection, d_state, *of_weights = kernels.scan_vjp(tape, d_outputs_TBH)
+        wanted = np.concatenate([np.array(each[0]) for each in found])
+        assert largest_difference([d_projection], [wanted]) < 1e-6
+        assert largest_difference(list(np.atleast_3d(d_state)), list(np.atleast_3d(found[0][1]))) < 1e-6
+        for place, own in enumerate(of_weights, 2):
+            if own is not None:
+                assert largest_difference([own], [sum(np.array(each[place]) for each in found)]) < 1e-5
+
+
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_float32_is_the_reference_to_rounding(path: str, cell: str, rows: str) -> None:

@@ -167,7 +167,12 @@ class StreamConfig(SettingGroup):
         False, "write exactly --length tokens, even if that is in the middle of a word", truth
     )
     adapt: bool = setting(False, "let a copy of the model learn from the prompt before it writes", truth)
-    model_out: str | None = setting(None, "save the adapted model in this file", path, metavar="F")
+    model_out: str | None = setting(
+        None,
+        "save the adapted model in this file, without counted contexts, and write with it",
+        path,
+        metavar="F",
+    )
     cache: int | None = cache_size()
 
 

@@ -48,10 +48,11 @@ from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.head import changed_rows
+from pantoum.network.mixers import Mixer
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Reach
 
 __all__ = ["Adapter", "Settings"]
 
@@ -59,6 +60,8 @@ __all__ = ["Adapter", "Settings"]
 WHOLE_VOCABULARY, SAMPLES = 4096, 2048
 """Symbols above which a step compares its targets with samples, and how many these are."""
 UNCHANGED_U = np.zeros(0, np.int64)
+CHUNKS = 5
+"""Chunks that the model itself reads at once."""
 WINDOW = 192
 """Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5
@@ -117,7 +120,7 @@ class Adapter:
         self._rule = Rule(model, settings)
         self._sampler = _sampler(model)
         self._network = _copy(source)
-        self._workspace = Workspace()
+        self._workspace, self._plain_workspace = Workspace(), Workspace()
         self._changed_U: Array | None = None
         """The rows of the head that have changed since a program was made; ``None``: all may be others."""
         self._reading: Program | None = None
@@ -151,30 +154,42 @@ class Adapter:
         if reset_BT is None:
             reset_BT = np.zeros(inputs_BT.shape, bool)
         text_3BT = np.stack([inputs_BT, targets_BT, reset_BT]).astype(np.int64)
-        T, chunk = text_3BT.shape[2], self.settings.chunk
+        read, start = [(np.empty((1, 0), np.float32), np.empty((1, 0), np.int64))], 0
+        while start < text_3BT.shape[2]:
+            end = start + CHUNKS * self.settings.chunk - self._begun_3BT.shape[2]
+            read.append(self._read_chunks(text_3BT[:, :, start:end]))
+            start = end
+        nats, predictions = zip(*read, strict=True)
+        return np.concatenate(nats, axis=1), np.concatenate(predictions, axis=1)
+
+    def _read_chunks(self, text_3BT: Array) -> tuple[Array, Array]:
+        """``read`` of some chunks, the first and the last of which may be parts. The model itself, which does
+        not learn, reads them all at once."""
+        (inputs_BT, targets_BT, reset_BT), T = text_3BT, text_3BT.shape[2]
+        *plain, expected_BT, plain_BTV, self._plain_state = self._plain.losses_beside_cache(
+            inputs_BT,
+            targets_BT,
+            self._plain_state,
+            reset_BT=reset_BT.astype(bool),
+            logits=bool(self._contexts),
+            workspace=self._plain_workspace,
+        )
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
-        start = 0
+        start, chunk = 0, self.settings.chunk
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._read_whole if end - start == chunk else self._begin_chunk
             *own, predicted_BT, logits_BTV = read(text_3BT[:, :, start:end])
-            *plain, expected_BT, plain_BTV, self._plain_state = self._plain.losses_beside_cache(
-                inputs_BT[part],
-                targets_BT[part],
-                self._plain_state,
-                reset_BT=reset_BT[part],
-                logits=bool(self._contexts),
-            )
-            plain_T = self._cached(plain, self._plain_cache)
+            plain_T = self._cached([array[part] for array in plain], self._plain_cache)
             own_T = self._cached(own, self._own_cache)
             nats_T, weights_T = self._mixture.nats(plain_T, own_T)
             if self._contexts is not None and logits_BTV is not None and plain_BTV is not None:
-                both_T2V = np.stack([logits_BTV[0], plain_BTV[0]], axis=1)
-                said_T = self._contexts.read(targets_BT[part][0], both_T2V, reset_BT[part][0])
+                both_T2V = np.stack([logits_BTV[0], plain_BTV[0, start:end]], axis=1)
+                said_T = self._contexts.read(targets_BT[part][0], both_T2V, reset_BT[part][0].astype(bool))
                 nats_T, _ = self._with_contexts.nats(nats_T, said_T)
             nats_BT[part] = nats_T
-            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT, predicted_BT)
+            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
             # One addition after the other: the same bits however the text is cut.
             lost_T = own_T.astype(np.float64) - plain_T
             self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])
@@ -253,6 +268,8 @@ class Adapter:
         if self._in_window >= WINDOW:
             for mixture in self._mixtures().values():
                 mixture.share()
+            if self._contexts is not None and self._contexts.is_full:
+                self._contexts.begin_anew()
         if lost or self._in_window >= WINDOW:
             self._behind, self._in_window = 0.0, 0
 
@@ -268,7 +285,18 @@ class Adapter:
         """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
         ``ended=False``: the text goes on, and an incomplete chunk is not learned from yet.
 
-        Its weights lie between those of the model itself and the adapted ones, as the mixture weighs both."""
+        Its weights lie between those of the model itself and the adapted ones, as the mixture weighs both.
+        The contexts stand beside it, those of the adapter itself, which go on learning with it."""
+        mixers = list(self.model.program.mixed_in)
+        if self._contexts is not None:
+            from pantoum.network.mixers.context_mixture import ContextMixture
+
+            mixers.append(ContextMixture(self._contexts, self._with_contexts.weight_from_home))
+        return self._made(texts, ended, mixers)
+
+    def _made(
+        self, texts: Sequence[Mapping[str, Plain]], ended: bool, mixers: Sequence[Mixer]
+    ) -> LoadedModel:
         if ended:
             self.finish()
         weight, network = self._mixture.weight, _copy(self._network)
@@ -283,7 +311,7 @@ class Adapter:
             "from_precision": self._precision,
         }
         card |= told_times(card, now)
-        program = Program(network, mixers=self.model.program.mixed_in)
+        program = Program(network, mixers=mixers)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
     def write(
@@ -293,8 +321,9 @@ class Adapter:
         *,
         ended: bool = True,
     ) -> LoadedModel:
-        """The same model, written to a file of its own, by whose SHA-256 its states name it."""
-        made = self.adapted(texts, ended=ended)
+        """The same model without contexts, written to a file of its own, by whose SHA-256 its states name it:
+        a model file holds no text."""
+        made = self._made(texts, ended, self.model.program.mixed_in)
         content = ModelFile(
             made.network.config.spec(),
             dict(made.network.parameters),
@@ -325,6 +354,7 @@ class Adapter:
         """Learn from a chunk that begins with this state."""
         inputs_BT, targets_BT, reset_BT = text_3BT
         step, sampler = self.tokens // self.settings.chunk, self._sampler
+        parts, rest = divmod(inputs_BT.shape[1], self.settings.part)
         result = program.gradients(
             inputs_BT,
             targets_BT,
@@ -333,6 +363,7 @@ class Adapter:
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
             exact=exact,
             logits=exact and bool(self._contexts),
+            reach=Reach(1 if rest else parts, step % self.settings.lower == 0),
         )
         self._changed_U = changed_rows(self._network.config, result.gradients)
         self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace)

@@ -29,7 +29,7 @@ from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.gradient import Gradients, norm
-from pantoum.network.spec import named
+from pantoum.network.spec import below_last, named
 
 __all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "settings_for"]
 
@@ -39,7 +39,11 @@ class Settings:
     """What one may choose about adapting."""
 
     chunk: int = 192
-    """Tokens that are read, and back-propagated through, between two steps."""
+    """Tokens that are read between two steps."""
+    part: int = 32
+    """Tokens that a gradient goes back through, in a chunk of whole parts, computed side by side."""
+    lower: int = 2
+    """What is below the last layer takes a step after every so many chunks, which is so many times as far."""
     rate: float = 0.011
     """How far a step goes."""
     decay: float = 0.001
@@ -51,7 +55,7 @@ class Settings:
 
 
 CHARACTERS = Settings()
-WORDS = Settings(chunk=32, rate=0.006, decay=0.0003, floor=0.6)
+WORDS = Settings(chunk=32, rate=0.006, decay=0.0003, floor=0.6, lower=1)
 """As much text per chunk: what a word that has just been read changes is worth most soon after it."""
 SYMBOLS = 512
 """The largest vocabulary of characters or bytes."""
@@ -85,11 +89,12 @@ class Rule:
         )
         self._usual_norm = math.sqrt(squares)
         self._speeds, self._backs = {}, {}
+        lower = below_last(model.config, model.vocab_size)
         for name, roots_R in roots.items():
-            sizes_R = roots_R / np.float32(mean)
-            speeds_R = settings.rate / mean / (sizes_R + settings.floor)
+            sizes_R, times = roots_R / np.float32(mean), settings.lower if name in lower else 1
+            speeds_R = times * settings.rate / mean / (sizes_R + settings.floor)
             self._speeds[name] = speeds_R.astype(np.float32)
-            self._backs[name] = np.minimum(settings.decay * sizes_R, 1.0).astype(np.float32)
+            self._backs[name] = np.minimum(times * settings.decay * sizes_R, 1.0).astype(np.float32)
 
     def step(
         self, weights: Mapping[str, Array], gradients: Gradients, targets: int, pace: float = 1.0
@@ -101,8 +106,8 @@ class Rule:
             return
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
         factor = np.float32(pace * targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
-        for name, speeds_R in self._speeds.items():
-            gradient, weight, trained = gradients[name], weights[name], self._trained[name]
+        for name, gradient in gradients.items():
+            speeds_R, weight, trained = self._speeds[name], weights[name], self._trained[name]
             rows_U = gradient.rows_U
             if gradient.transposed:  # of columns: they are taken out, and put back
                 weight, trained, rows_U = gradient.reached(weight), gradient.reached(trained), None

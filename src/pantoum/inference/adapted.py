@@ -17,13 +17,13 @@ from pantoum.inference.adapt import Adapter
 from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.kernels import without_core
+from pantoum.kernels import Array, without_core
 from pantoum.kernels.context_tables import exp_of
 from pantoum.network.head import BIAS
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["adapted_to", "adapter_of", "contexts_beside", "require_out"]
+__all__ = ["adapted_to", "adapter_of", "as_state_of", "contexts_beside", "require_out"]
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
@@ -67,6 +67,7 @@ def contexts_beside(model: LoadedModel) -> ContextMixer | None:
         resets_T = None if model.eos is None else np.roll(tokens_T == model.eos, 1)
         for part, learn in ((np.s_[:-MIXED], contexts.count), (np.s_[-MIXED:], contexts.read)):
             learn(tokens_T[part], resets_T=None if resets_T is None else resets_T[part])
+        contexts.remember_from_here()
     contexts.join(2)  # the copy and the model itself
     return contexts
 
@@ -112,12 +113,24 @@ def adapted_to(
     model_out: str | os.PathLike[str] | None = None,
 ) -> tuple[LoadedModel, State]:
     """A copy of the model that has learned from a text that continues from ``state``, and that state as a
-    state of the copy. If it is saved in ``model_out``, the copy is the model of that file."""
+    state of the copy. If it is saved in ``model_out``, the copy is the model of that file, and adapts without
+    contexts, which no model file holds."""
     ids_T, _ = encode_prompt(model.tokenizer, space_held(model.tokenizer, text, state.pending)[0])
     before = [] if state.last_token is None else [state.last_token]
     text_BT = np.concatenate([np.array(before, np.int64), ids_T.astype(np.int64)])[None]
-    adapter = Adapter(model, state=state.for_model(model))
     inputs_BT = text_BT[:, :-1]
+    contexts = contexts_beside(model) if model_out is None and inputs_BT.size else None
+    adapter = Adapter(model, state=state.for_model(model), contexts=contexts)
     adapter.read(inputs_BT, text_BT[:, 1:], None if model.eos is None else inputs_BT == model.eos)
     copy = adapter.adapted() if model_out is None else adapter.write(model_out, [{"name": "a prompt"}])
-    return copy, dataclasses.replace(state, model_sha256=copy.sha256)
+    return copy, as_state_of(copy, state, text_BT[0, :0])
+
+
+def as_state_of(copy: LoadedModel, state: State, read_T: Array) -> State:
+    """A state of a model as one of a copy that has adapted. Contexts, which a state of the model itself does
+    not know of, see these tokens, the last that were read."""
+    added = copy.program.initial_state(1).arrays[len(state.layers) :]
+    for recent_1K in added:
+        known_T = read_T[:-1][-recent_1K.shape[1] :]  # the last one is read next
+        recent_1K[0, recent_1K.shape[1] - len(known_T) :] = known_T + 1
+    return dataclasses.replace(state, layers=(*state.layers, *added), model_sha256=copy.sha256)

@@ -8,13 +8,10 @@ What stands before the line in which a text first comes was not typed now, and i
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from pantoum.config import CompleteConfig
-from pantoum.inference.adapt import Adapter
-from pantoum.inference.adapted import require_out
+from pantoum.inference.adapted import adapter_of, as_state_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.next_word import Suggestion, begun_word
 from pantoum.inference.session import Session
@@ -28,12 +25,11 @@ class Completer:
     """Suggests words after one text or another."""
 
     def __init__(self, model: LoadedModel, config: CompleteConfig) -> None:
-        require_out(model, config.adapt, config.model_out)
+        self._adapter = adapter_of(model, config.adapt, config.model_out)
         self._config = config
         self._session, self._read, self._typed = Session(model), "", ""
         self._learned = 0
         """Where in the text the first line begins that was not learned from."""
-        self._adapter = Adapter(model) if config.adapt else None
         self._last_learned: int | None = None
         """The last token that the adapter has read of this text."""
 
@@ -89,5 +85,5 @@ class Completer:
             self._last_learned = int(targets_T[-1])
         if adapter.tokens > learned:
             model = adapter.adapted(ended=False)
-            state = dataclasses.replace(self._session.state, model_sha256=model.sha256)
-            self._session = Session(model, state)
+            read_T, _ = encode_prompt(model.tokenizer, self._read)
+            self._session = Session(model, as_state_of(model, self._session.state, read_T))

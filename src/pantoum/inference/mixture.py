@@ -46,8 +46,6 @@ class Mixture:
         even_K[0], even_K[-1] = FIRST_ALONE, SECOND_ALONE
         at_home_K = self.values_K == home
         self.prior_K: F64 = np.where(at_home_K, HOME, even_K * (1.0 - HOME) / even_K[~at_home_K].sum())
-        with np.errstate(divide="ignore"):
-            self._of_first_K, self._of_second_K = np.log(1.0 - self.values_K), np.log(self.values_K)
         self._even_K = np.log(even_K / self.prior_K)
         self.logs_K: F64 = np.log(self.prior_K)
         """The logarithms of the weights, up to a constant."""
@@ -56,19 +54,26 @@ class Mixture:
     def weight(self) -> float:
         """The weight of the second predictor, from 0 to 1, by what was read alone: the mean v had nothing
         been home."""
-        return float(self._means((self.logs_K + self._even_K)[None])[0])
+        return float(self._sums((self.logs_K + self._even_K)[None])[1][0])
+
+    @property
+    def weight_from_home(self) -> float:
+        """The same with what is home: what the next token's second predictor counts."""
+        return float(self._sums(self.logs_K[None])[1][0])
 
     def nats(self, first_T: Array, second_T: Array) -> tuple[Array, Array]:
         """(nats [T] of the mixture, weights [T] of the second predictor) from the nats of both."""
-        losses_TK = -np.logaddexp(
-            self._of_first_K - first_T.astype(np.float64)[:, None],
-            self._of_second_K - second_T.astype(np.float64)[:, None],
-        )
+        first_T1, second_T1 = (nats_T.astype(np.float64)[:, None] for nats_T in (first_T, second_T))
+        least_T1 = np.minimum(first_T1, second_T1)
+        p_first_T1, p_second_T1 = np.exp(least_T1 - first_T1), np.exp(least_T1 - second_T1)
+        with np.errstate(divide="ignore"):
+            losses_TK = least_T1 - np.log(p_first_T1 * (1.0 - self.values_K) + p_second_T1 * self.values_K)
+        losses_TK[:, :1], losses_TK[:, -1:] = first_T1, second_T1  # however far apart they are
         # One addition after the other from where the weights stand: the same bits however a text is cut.
         logs_SK = np.subtract.accumulate(np.concatenate([self.logs_K[None], losses_TK]), axis=0)
-        totals_S = _log_sums(logs_SK)
+        totals_S, means_S = self._sums(logs_SK)
         self.logs_K = logs_SK[-1]
-        return (totals_S[:-1] - totals_S[1:]).astype(np.float32), self._means(logs_SK[:-1])
+        return (totals_S[:-1] - totals_S[1:]).astype(np.float32), means_S[:-1]
 
     def share(self) -> None:
         """A place at which the experts share."""
@@ -76,13 +81,9 @@ class Mixture:
         weights_K *= (1.0 - SHARE) / weights_K.sum()
         self.logs_K = np.log(weights_K + SHARE * self.prior_K)
 
-    def _means(self, logs_SK: F64) -> F64:
-        weights_SK = np.exp(logs_SK - logs_SK.max(axis=1, keepdims=True))
-        means_S: F64 = (weights_SK * self.values_K).sum(axis=1) / weights_SK.sum(axis=1)
-        return means_S
-
-
-def _log_sums(logs_SK: F64) -> F64:
-    top_S = logs_SK.max(axis=1)
-    sums_S: F64 = top_S + np.log(np.exp(logs_SK - top_S[:, None]).sum(axis=1))
-    return sums_S
+    def _sums(self, logs_SK: F64) -> tuple[F64, F64]:
+        """(the logarithms of the sums of weights [S], the means of v [S])."""
+        top_S = logs_SK.max(axis=1)
+        weights_SK = np.exp(logs_SK - top_S[:, None])
+        sums_S = weights_SK.sum(axis=1)
+        return top_S + np.log(sums_S), (weights_SK * self.values_K).sum(axis=1) / sums_S

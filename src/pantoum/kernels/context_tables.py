@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pantoum.kernels.types import Array
 
-__all__ = ["ContextTables", "exp_of", "log_of", "logistic", "tables"]
+__all__ = ["ContextTables", "exp_of", "forget", "log_of", "logistic", "tables"]
 
 CONTEXTS, MATCHES, CHAIN, EACH, INPUTS = 20, 2, 11, 4, 112
 SET_SIZES = (32, 2048, 1024, 256, 1024, 256, 1024, 1024)
@@ -84,16 +84,12 @@ def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits
     places[symbols] = np.arange(V)
     parts = (np.arange(4096) + 0.5).astype(np.float32)
     logits = log_of(parts) - log_of(np.float32(4096.0) - parts)
-    maps = _first_maps()
-    links = np.empty((RUN_MAPS, 2), np.float32)
-    links[:, 0] = START_LINK
-    links[:, 1] = np.float32(START_LINK) * logits[maps[:RUN_MAPS] >> 20]
     start = np.zeros(INPUTS, np.float32)
     start[: CONTEXTS * EACH : EACH] = start[CONTEXTS * EACH : CONTEXTS * EACH + 2 * MATCHES : 2] = START
     final = np.full(RESULTS, 1 / len(SET_SIZES), np.float32)
     final[-NETWORKS:] = 0.0
     knots = logistic((np.arange(KNOTS) - KNOTS // 2).astype(np.float32) * np.float32(0.5))
-    return ContextTables(
+    found = ContextTables(
         symbols=np.ascontiguousarray(symbols, np.int32),
         places=places,
         middles=np.ascontiguousarray(middles, np.int32),
@@ -105,8 +101,8 @@ def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits
         matches=np.zeros((MATCHES, 1 << MATCH_BITS), np.int32),
         history=np.zeros(1 << HISTORY_BITS, np.int32),
         followed=np.zeros(INDIRECT + (1 << INDIRECT_BITS), np.uint32),
-        maps=maps,
-        links=links,
+        maps=np.empty(MATCH_MAPS + MATCHES * MATCH_STATES, np.uint32),
+        links=np.empty((RUN_MAPS, 2), np.float32),
         weights=_in_lines(np.tile(start, sum(SET_SIZES))),
         finals=np.tile(final, FINAL_CONTEXTS),
         curves=np.tile(knots, CURVES << CURVE_BITS),
@@ -114,6 +110,23 @@ def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits
         masses=np.zeros((NETWORKS, V + 1)),
         pending=np.zeros(PENDING, np.uint64),
     )
+    _begin_maps(found)
+    return found
+
+
+def forget(own: ContextTables) -> None:
+    """All that was read; what was learned of mixing stays."""
+    decisions = own.where[DECISIONS]
+    for array in (own.slots, own.runs, own.matches, own.history, own.followed, own.where):
+        array[...] = 0
+    own.where[DECISIONS] = decisions
+    _begin_maps(own)
+
+
+def _begin_maps(own: ContextTables) -> None:
+    own.maps[...] = _first_maps()
+    own.links[:, 0] = START_LINK
+    own.links[:, 1] = np.float32(START_LINK) * own.logits[own.maps[:RUN_MAPS] >> 20]
 
 
 def _lines(count: int, kind: npt.DTypeLike) -> Array:

@@ -234,9 +234,15 @@ class Member:
         return outputs_TBH, last, (inputs, kept) if read.tape else None
 
     def backward(
-        self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace, finished: Finished | None = None
+        self,
+        tape: Tape,
+        d_outputs_TBH: Array,
+        workspace: Workspace,
+        finished: Finished | None = None,
+        below: bool = True,
     ) -> dict[str, Gradient]:
-        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer."""
+        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer;
+        ``below`` as of ``Layers.backward``."""
         inputs, kept = tape
         found: dict[str, Gradient] = {}
 
@@ -247,8 +253,10 @@ class Member:
                 finished(own)
 
         d_inputs, _, _ = self.layers.backward(
-            kept, d_outputs_TBH, spend=True, workspace=workspace, finished=layer_finished
+            kept, d_outputs_TBH, spend=True, below=below, workspace=workspace, finished=layer_finished
         )
+        if not below and len(self.layers.layers) > 1:
+            return found
         kernels = self.layers.layers[0].kernels
         return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **found}
 

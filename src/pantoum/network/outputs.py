@@ -67,7 +67,7 @@ class Outputs:
     def losses(self, targets_N: Array, workspace: Workspace, predict: bool = True) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N]); those of a mixture need its whole rows. With
         ``predict`` false predictions are those of the network."""
-        if predict and self.mixing:
+        if self.mixing and (predict or any(part.whole_rows for _, part in self.mixing)):
             return self._losses_of_rows(targets_N)
         nats_N, _, predictions_N = self.losses_beside_cache(targets_N, workspace)
         return nats_N, predictions_N
@@ -76,6 +76,14 @@ class Outputs:
         """(nats [N] of the targets, their nats without the cache [N], the predictions of the network [N])."""
         nats_N, predictions_N = self._losses_of_network(targets_N, workspace)
         return *self.mixed_nats(nats_N, targets_N), predictions_N
+
+    def losses_and_logits(self, targets_N: Array) -> tuple[Array, Array, Array, Array]:
+        """The same, and the logits after all tokens [N,V], as ``logits`` gives them."""
+        logits_NV = self._logits_of_network(None)
+        nats_N, predictions_N = self.head.kernels.cross_entropy_of_logits(logits_NV.copy(), targets_N)
+        for _, part in self.mixing:
+            logits_NV = part.mix(logits_NV)
+        return *self.mixed_nats(nats_N, targets_N), predictions_N, logits_NV
 
     def mixed_nats(self, nats_N: Array, targets_N: Array) -> tuple[Array, Array]:
         """(nats of targets, their nats without the cache), from those under the network."""

@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
     from pantoum.network.mixers.count_mixture import CountMixture
 
-__all__ = ["BatchResult", "Program", "is_held"]
+__all__ = ["BatchResult", "Program", "Reach", "is_held"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,19 @@ class BatchResult:
     """The state to hand to the next batch, row by row."""
     gradients: dict[str, Gradient]
     """The gradients of the mean loss, by parameter name."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far gradients go back."""
+
+    parts: int = 1
+    """Through each of so many equal parts of the steps of one stream by itself."""
+    below: bool = True
+    """To what is below the last layer of each member, where there are several."""
+
+
+FULL = Reach()
 
 
 class Program:
@@ -226,15 +239,20 @@ class Program:
         *,
         reset_BT: Array | None = None,
         logits: bool = False,
+        workspace: Workspace | None = None,
     ) -> tuple[Array, Array, Array, Array | None, NetworkState]:
         """(nats [B,T] of the targets, their nats without the cache [B,T], the predictions of the network
-        [B,T], with ``logits`` also these [B,T,V], state)."""
-        workspace = Workspace()
+        [B,T], with ``logits`` also these [B,T,V], state); ``workspace`` as of ``losses``."""
+        workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, None, workspace)
-        found = read.losses_beside_cache(targets_TB.reshape(-1), workspace.scope("head"))
+        targets_N = targets_TB.reshape(-1)
+        if logits:
+            *found, logits_NV = read.losses_and_logits(targets_N)
+            logits_BTV: Array | None = _rows_by_stream(logits_NV, targets_TB.shape)
+        else:
+            found, logits_BTV = list(read.losses_beside_cache(targets_N, workspace.scope("head"))), None
         nats_BT, without_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
-        logits_BTV = _rows_by_stream(read.logits(), targets_TB.shape) if logits else None
         return nats_BT, without_BT, predictions_BT, logits_BTV, read.state
 
     def hidden(
@@ -263,6 +281,7 @@ class Program:
         candidates: Candidates | None = None,
         exact: bool = False,
         logits: bool = False,
+        reach: Reach = FULL,
         workspace: Workspace | None = None,
         finished: Finished | None = None,
     ) -> BatchResult:
@@ -275,7 +294,7 @@ class Program:
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
         gradients are estimated from these symbols; a model that adds to its logits has none. ``exact``: the
         loss and the predictions are nevertheless those of all symbols, from the same forward pass.
-        ``logits``: these are wanted, too.
+        ``logits``: these are wanted, too. ``reach``: how far the gradients go back.
 
         ``finished`` takes the gradients of the head, then those of the layers from the last to the first,
         each as soon as it is known. It does not get gradients that may be of some rows, nor a tied head."""
@@ -285,7 +304,7 @@ class Program:
         T, B = tokens_TB.shape
         rates = self.config.dropout
         dropout = dropout_draw(rates, dropout_key, streams, B) if rates.active else None
-        steps = Pass(check_resets(reset_BT, B, T), dropout=dropout, tape=True)
+        steps = Pass(check_resets(reset_BT, B, T), dropout=dropout, tape=reach.parts)
         read = self._forward(tokens_TB, state, steps, workspace)
         targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head, d_added_NV = self.head.gradients(
@@ -305,9 +324,10 @@ class Program:
         size = self.config.hidden_size
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
-            gradients |= member.backward(tape, own.reshape(T, B, size), _scope(workspace, place), finished)
+            scope = _scope(workspace, place)
+            gradients |= member.backward(tape, own.reshape(T, B, size), scope, finished, reach.below)
         for name, gradient in tied.items():
-            gradients[name] = gradients[name].plus(gradient)
+            gradients[name] = gradients[name].plus(gradient) if name in gradients else gradient
         if d_added_NV is not None:
             gradients |= read.gradients_of_added(d_added_NV)
         loss = float(nats_N.mean(dtype=np.float64))
@@ -320,7 +340,7 @@ class Program:
             logits_BTV=_rows_by_stream(read.logits(), (T, B)) if logits else None,
             predictions_BT=_by_stream(predictions_N, (T, B)),
             state=read.state,
-            gradients={name: gradients[name] for name in self.model.parameters},
+            gradients={name: gradients[name] for name in self.model.parameters if name in gradients},
         )
 
     def _read(

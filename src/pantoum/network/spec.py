@@ -32,6 +32,7 @@ __all__ = [
     "Parameter",
     "Role",
     "StateArray",
+    "below_last",
     "declared",
     "named",
     "number",
@@ -83,6 +84,17 @@ class StateArray:
     """Part of the state of a layer; the last tokens, each as its number + 1, 0: none; or outputs of the last
     layers."""
     member: int | None = None
+
+
+def below_last(config: ModelConfig, vocab_size: int) -> frozenset[str]:
+    """The parameters of members that only what is below their last layer has, where there are several."""
+    if config.num_layers == 1:
+        return frozenset()
+    own = (each for each in declared(config, vocab_size).values() if each.member is not None)
+    last = f"stack.{config.num_layers - 1}."
+    return frozenset(
+        each.name for each in own if last not in each.name and not (config.tied and each.role == "input")
+    )
 
 
 @lru_cache(maxsize=8)  # a training step asks anew

@@ -40,8 +40,8 @@ class Pass:
     lengths: Array | None = None
     """The steps of each row, where not all."""
     dropout: DropoutDraw | None = None
-    tape: bool = False
-    """Whether a backward pass follows."""
+    tape: int = 0
+    """In how many parts of the steps, each by itself, gradients will go back; 0: no backward pass follows."""
 
 
 class Layer:
@@ -80,11 +80,17 @@ class Layer:
     ) -> tuple[Array, Array, Array]:
         """(d_x [N,E], d_weight_ih, d_bias [G])."""
         assert self.weight_ih is not None
-        d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_projection_NG.dtype)
-        self.kernels.linear_weight_gradient(d_projection_NG, x_NE, d_weight, self.weight_ih.precision)
+        d_weight, d_bias_G = self.weights_vjp(d_projection_NG, x_NE, workspace)
         d_x_NE = workspace.array("d_x", x_NE.shape, x_NE.dtype)
         self.weight_ih.product_transposed(d_projection_NG, out=d_x_NE)
-        return d_x_NE, d_weight, self.kernels.bias_gradient(d_projection_NG)
+        return d_x_NE, d_weight, d_bias_G
+
+    def weights_vjp(self, d_projection_NG: Array, x_NE: Array, workspace: Workspace) -> tuple[Array, Array]:
+        """(d_weight_ih, d_bias [G]) of an input projection."""
+        assert self.weight_ih is not None
+        d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_projection_NG.dtype)
+        self.kernels.linear_weight_gradient(d_projection_NG, x_NE, d_weight, self.weight_ih.precision)
+        return d_weight, self.kernels.bias_gradient(d_projection_NG)
 
     def forward(
         self, inputs: Inputs, state: State, read: Pass, workspace: Workspace
@@ -109,15 +115,21 @@ class Layer:
         d_outputs_TBH: Array,
         d_state: State | None,
         spend: bool,
+        below: bool,
         workspace: Workspace,
     ) -> tuple[Array, State, dict[str, Array]]:
         """(the gradient of what the inputs are made from, d_state0, gradients by parameter name); ``spend``:
-        the tape is not needed again."""
+        the tape is not needed again; ``below``: the first of them is wanted, else it is empty."""
         inputs, scanned = tape
         d_projection_TBG, d_state0, d_weight_hh, d_scan_bias_H = self.kernels.scan_vjp(
             scanned, d_outputs_TBH, d_state, scanned.gates_TBG if spend else None, workspace
         )
-        d_inputs, d_weight_ih, d_bias_G = inputs.project_vjp(self, d_projection_TBG, workspace)
+        if below or not isinstance(inputs, Vectors):
+            d_inputs, d_weight_ih, d_bias_G = inputs.project_vjp(self, d_projection_TBG, workspace)
+        else:
+            d_projection_NG = d_projection_TBG.reshape(-1, d_projection_TBG.shape[2])
+            x_NE, d_inputs = inputs.x_TBE.reshape(len(d_projection_NG), -1), np.empty(0)
+            d_weight_ih, d_bias_G = self.weights_vjp(d_projection_NG, x_NE, workspace)
         found = {"weight_ih": d_weight_ih, "weight_hh": d_weight_hh, "bias_ih": d_bias_G}
         if self.cell.hidden_bias:
             inside = () if d_scan_bias_H is None else (d_scan_bias_H,)
@@ -195,28 +207,33 @@ class Layers:
         d_state: Sequence[Array] | None = None,
         *,
         spend: bool = False,
+        below: bool = True,
         workspace: Workspace,
         finished: Callable[[dict[str, Array]], None] | None = None,
     ) -> tuple[Array, list[Array], dict[str, Array]]:
         """(the gradient of what the inputs are made from, d_state0, gradients by parameter name). With
-        ``spend`` the tape is not needed again. ``finished`` takes the gradients of each layer as soon as they
-        are known, those of the last layer first."""
+        ``spend`` the tape is not needed again; without ``below`` only the last layer has gradients, where
+        there are several. ``finished`` takes the gradients of each layer as soon as they are known, those of
+        the last layer first."""
         tapes, dropout = tape
         d_own = [None] * len(self.layers) if d_state is None else self._by_layer(d_state)
         found, d_initial = dict[str, Array](), list[Array]()
         d_below = self._dropped(d_outputs_TBH, len(self.layers), dropout, workspace)
         for place in reversed(range(len(self.layers))):
             scope, kept = workspace.scope(str(place)), tapes[place]
+            ends = not below and len(self.layers) > 1
             d_below, d_before, of_layer = self.layers[place].backward(
-                kept, d_below, d_own[place], spend, scope
+                kept, d_below, d_own[place], spend, not ends, scope
             )
-            if isinstance(kept[0], Vectors):
+            if isinstance(kept[0], Vectors) and not ends:
                 d_below = self._dropped(d_below, place, dropout, scope)
             d_initial = [*(d_before if isinstance(d_before, tuple) else (d_before,)), *d_initial]
             of_layer = {f"{place}.{name}": d for name, d in of_layer.items()}
             found = of_layer | found
             if finished is not None:
                 finished(of_layer)
+            if ends:
+                break
         return d_below, d_initial, found
 
     def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None) -> Array:

@@ -19,6 +19,7 @@ from river.base import AnomalyDetector
 
 from pantoum.config import text as checked
 from pantoum.inference.adapt import Adapter
+from pantoum.inference.adapted import adapter_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sentences import sentence_nats
 from pantoum.kernels import Array
@@ -56,4 +57,6 @@ class RiverDetector(AnomalyDetector):
 
     @cached_property
     def _adapter(self) -> Adapter:
-        return Adapter(load(self.model)._loaded)
+        adapter = adapter_of(load(self.model)._loaded, True, None)
+        assert adapter is not None
+        return adapter

@@ -44,15 +44,21 @@ def read_contexts(
     return nats_T
 
 
-def context_probabilities(tables: ContextTables, given_NV: Array | None = None) -> Array:
-    """The probabilities [V] of the next symbol; nothing is learned."""
+def context_probabilities(
+    tables: ContextTables, given_NV: Array | None = None, after_K: Array | None = None
+) -> Array:
+    """The probabilities [V] of the next symbol, ``after_K``: where these alone are before it. Nothing is
+    learned: of the tables only ``where``, ``masses`` and ``pending`` change."""
     probabilities_V = np.empty(len(tables.symbols), np.float32)
     core().call(
         "context_probabilities",
         mixer=_struct(tables),
         given=_floats(given_NV),
         networks=0 if given_NV is None else len(given_NV),
+        after=None if after_K is None else checked_tokens(after_K, len(tables.symbols), "after_K"),
+        after_count=0 if after_K is None else len(after_K),
         probabilities=probabilities_V,
+        vocabulary=len(tables.symbols),
     )
     return probabilities_V
 

@@ -39,6 +39,7 @@ class CoreTape:
     more_operands: int
     reset_TB: Array | None
     lengths: Array | None
+    parts: int
     workspace: Workspace
 
 
@@ -50,10 +51,11 @@ def scan(
     bias_hh: Array | None = None,
     reset_TB: Array | None = None,
     lengths: Array | None = None,
-    tape: bool = True,
+    tape: int = 1,
     workspace: Workspace | None = None,
 ) -> tuple[Array, State, CoreTape | ReferenceTape | None]:
-    """Outputs [T,B,H], the last state and, if asked for, the tape."""
+    """Outputs [T,B,H], the last state and, if asked for, the tape of a gradient that goes back through each
+    of ``tape`` equal parts of the steps by itself."""
     kind = core().cells.get(cell.kernel)
     if kind is None:
         return reference_scan(
@@ -92,7 +94,7 @@ def scan(
         operands_kept=kept,
         kind=kind,
         precision=number,
-        tape=tape,
+        tape=bool(tape),
         **panels,
     )
     last = _state([states[T].copy() for states in states_SBH])
@@ -112,6 +114,7 @@ def scan(
             operands[1],
             reset_TB,
             lengths,
+            int(tape),
             workspace,
         ),
     )
@@ -132,11 +135,12 @@ def scan_vjp(
     H = G // len(cell.gates)
     number, panels = _weights(cell, tape.weight_hh, H, True)
     d_projection_TBG: Array = np.empty((T, B, G), np.float32) if out is None else out
-    parts = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
-    d_parts = [_gradient(part, B, H) for part in parts]
+    rows = B * tape.parts
+    d_states = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
+    d_parts = [_gradient(part, rows, H).reshape(tape.parts, B, H) for part in d_states]
     d_weight_hh = workspace.array("d_weight_hh", (G, H), np.float32) if cell.products else None
     size = core().operand_bytes(T * B, G, number)
-    bias_rows_BH = workspace.array("bias_rows", (B, H), np.float32) if cell.biased else None
+    bias_rows_BH = workspace.array("bias_rows", (tape.parts, B, H), np.float32) if cell.biased else None
     d_bias_hh = np.empty(H, np.float32) if cell.biased else None
     core().call(
         "scan_vjp",
@@ -156,11 +160,12 @@ def scan_vjp(
         d_bias_rows=bias_rows_BH,
         reset=tape.reset_TB,
         lengths=tape.lengths,
+        parts=tape.parts,
         kind=core().cells[cell.kernel],
         precision=number,
         **panels,
     )
-    return d_projection_TBG, _state(d_parts), d_weight_hh, d_bias_hh
+    return d_projection_TBG, _state([d_part[0] for d_part in d_parts]), d_weight_hh, d_bias_hh
 
 
 def _state(parts: list[Array]) -> State:

@@ -59,6 +59,7 @@ class ContextCounts:
             for size in (len(tables.slots) // GROUP, len(tables.runs), tables.matches.shape[1])
         )
         self.mask = len(tables.history) - 1
+        self.told, self.untold = 1 << 62, list[int]()
         self.node = self.low = self.high = self.inside = 0
         self.networks = 0
 
@@ -99,10 +100,15 @@ class ContextCounts:
         ):
             a.followed[place] = (int(a.followed[place]) << 10 | symbol & 1023) & 0xFFFFFFFF
         a.history[int(self.where[READ]) & self.mask] = symbol
-        self.where[READ] += 1
-        self._end_word(symbol)
-        for m in range(sizes.MATCHES):
-            self._end_match(m, symbol)
+        self._pass(symbol, learns=True)
+
+    def follow_on(self, symbols: list[int]) -> None:
+        """These symbols alone are before the next one. They follow what was read, and nothing is learned from
+        them."""
+        self.reset()
+        self.told, self.untold = int(self.where[READ]), symbols
+        for symbol in symbols:
+            self._pass(symbol, learns=False)
 
     def reset(self) -> None:
         """A document begins: what was read before is no context any more."""
@@ -121,14 +127,23 @@ class ContextCounts:
         self.slots, self.groups, self.names = ([0] * sizes.CONTEXTS for _ in range(3))
         self.maps, self.run_maps = [-1] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
         self.expected = [
-            self._at(int(self.where[FOUND + m])) if self.where[LONG + m] else -1 for m in range(sizes.MATCHES)
+            self._at(int(self.where[FOUND + m])) if self._goes_on(m) else -1 for m in range(sizes.MATCHES)
         ]
         self.node = self.low = 0
         self.high = len(a.symbols)
         self._find_groups()
 
     def _at(self, place: int) -> int:
-        return int(self.a.history[place & self.mask])
+        return int(self.a.history[place & self.mask]) if place < self.told else self.untold[place - self.told]
+
+    def _goes_on(self, m: int) -> bool:
+        return bool(self.where[LONG + m]) and int(self.where[FOUND + m]) < self.told
+
+    def _pass(self, symbol: int, learns: bool) -> None:
+        self.where[READ] += 1
+        self._end_word(symbol)
+        for m in range(sizes.MATCHES):
+            self._end_match(m, symbol, learns)
 
     def _recent(self, back: int) -> int:
         place = int(self.where[READ]) - back
@@ -307,10 +322,10 @@ class ContextCounts:
             where[LINE_BEFORE], where[LINE] = where[LINE], where[READ]
         where[SHAPE] = (int(where[SHAPE]) << 2 | kind & 3) & 0xFFFFFFFF
 
-    def _end_match(self, m: int, symbol: int) -> None:
+    def _end_match(self, m: int, symbol: int, learns: bool) -> None:
         where, read, begun = self.where, int(self.where[READ]), int(self.where[BEGUN])
         length, found = int(where[LONG + m]), int(where[FOUND + m])
-        if length and self._at(found) == symbol:
+        if self._goes_on(m) and self._at(found) == symbol:
             found, length = found + 1, min(length + 1, 65535)
         else:
             length = 0
@@ -322,7 +337,8 @@ class ContextCounts:
                 length += 1
             length, found = 0 if length < LEAST[m] else length, candidate
         where[LONG + m], where[FOUND + m] = length, found
-        self.a.matches[m, place] = read
+        if learns:
+            self.a.matches[m, place] = read
 
 
 def _run_after(run: int, symbol: int) -> int:

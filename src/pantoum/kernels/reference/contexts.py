@@ -27,6 +27,7 @@ __all__ = ["ContextDecider", "context_decider", "context_probabilities", "read_c
 RATE, FIRST_RATE, SLOWING = F(0.002), F(0.02), F(0.0005)
 FINAL_RATE, FIRST_FINAL_RATE = F(0.002), F(0.01)
 CURVE_RATE, CURVE_SHARE = F(0.02), F(0.5)
+IMPROBABLE, LEAST_MASS = F(1 / 4096), 1e-20
 
 
 def read_contexts(
@@ -63,9 +64,14 @@ def read_contexts(
     return nats_T
 
 
-def context_probabilities(tables: ContextTables, given_NV: Array | None = None) -> Array:
-    """The probabilities [V] of the next symbol; nothing is learned."""
+def context_probabilities(
+    tables: ContextTables, given_NV: Array | None = None, after_K: Array | None = None
+) -> Array:
+    """The probabilities [V] of the next symbol, ``after_K``: where these alone are before it. Nothing is
+    learned: of the tables only ``where``, ``masses`` and ``pending`` change."""
     reader, probabilities_V = MixedContexts(tables), np.empty(len(tables.symbols), np.float32)
+    if after_K is not None:
+        reader.follow_on(after_K.tolist())
     reader.begin(given_NV)
     for symbol, share in reader.spread(F(1.0)):
         probabilities_V[symbol] = share
@@ -133,9 +139,13 @@ class MixedContexts(ContextCounts):
         self._learn_mixture(F(right))
 
     def spread(self, share: np.float32) -> Iterator[tuple[int, np.float32]]:
-        """The probabilities of all symbols below the node, which make up ``share``."""
+        """The probabilities of all symbols below the node, which make up ``share``. What is improbable is
+        divided as the networks divide it: a large vocabulary has thousands of such symbols."""
         if self.decided:
             yield self.symbol, share
+            return
+        if self.networks and share < IMPROBABLE:
+            yield from self._divided(share)
             return
         here = self.node, self.low, self.high, self.inside, list(self.groups), list(self.names)
         right = self.chance()
@@ -144,6 +154,16 @@ class MixedContexts(ContextCounts):
             self.groups, self.names = list(here[4]), list(here[5])
             self.go(way)
             yield from self.spread(share * (F(right if way else WHOLE - right) * F(1 / WHOLE)))
+
+    def _divided(self, share: np.float32) -> Iterator[tuple[int, np.float32]]:
+        masses, own = self.a.masses[: self.networks], np.s_[self.low : self.high]
+        parts = [
+            (np.diff(mass[self.low : self.high + 1]) + LEAST_MASS)
+            / (mass[self.high] - mass[self.low] + (self.high - self.low) * LEAST_MASS)
+            for mass in masses
+        ]
+        shares = share * (np.add.accumulate(parts)[-1] / self.networks).astype(np.float32)
+        yield from zip(self.a.symbols[own].tolist(), shares, strict=True)
 
     def _mixed(self, longest: int, sure: int, match: int, said: int) -> int:
         a, x = self.a, self.inputs

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pantoum.config import CellSpec
+from pantoum.errors import CoreError
 from pantoum.kernels.reference.cell import Given, Taped, equations
 from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradient
 from pantoum.kernels.types import Array, RecurrentWeight, State, StepPart
@@ -47,6 +48,28 @@ class ReferenceTape:
     operands_TBH: Array | None
     """The operands of the second product, for a cell with two products."""
     rows: StepRows
+    parts: int = 1
+
+    def folded(self) -> ReferenceTape:
+        """The parts of one stream as so many streams."""
+        if self.rows.lengths is not None or self.gates_TBG.shape[1] != 1:
+            raise CoreError("parts are of one stream without lengths: give them that, or one part")
+        T = len(self.gates_TBG) // self.parts
+        places = np.arange(T + 1)[:, None] + T * np.arange(self.parts)
+
+        def folded(array: Array | None, count: int) -> Array | None:
+            return None if array is None else array[places[:count], 0]
+
+        return ReferenceTape(
+            self.cell,
+            self.weight_hh,
+            self.hidden_SBH[places, 0],
+            folded(self.memory_SBH, T + 1),
+            self.gates_TBG[places[:T], 0],
+            folded(self.candidate_TBH, T),
+            folded(self.operands_TBH, T),
+            StepRows(T, folded(self.rows.reset_TB, T), None),
+        )
 
 
 def scan(
@@ -57,10 +80,11 @@ def scan(
     bias_hh: Array | None = None,
     reset_TB: Array | None = None,
     lengths: Array | None = None,
-    tape: bool = True,
+    tape: int = 1,
     workspace: Workspace | None = None,
 ) -> tuple[Array, State, ReferenceTape | None]:
-    """Outputs [T,B,H], the last state and, if asked for, the tape."""
+    """Outputs [T,B,H], the last state and, if asked for, the tape of a gradient that goes back through each
+    of ``tape`` equal parts of the steps by itself."""
     workspace = Workspace() if workspace is None else workspace
     step, packs = equations(cell), weight_hh
     (T, B, G), dtype = projection_TBG.shape, projection_TBG.dtype
@@ -101,7 +125,15 @@ def scan(
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
     kept = (
         ReferenceTape(
-            cell, weight_hh, hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows
+            cell,
+            weight_hh,
+            hidden_SBH,
+            memory_SBH,
+            projection_TBG,
+            candidate_TBH,
+            operands_TBH,
+            rows,
+            int(tape),
         )
         if tape
         else None
@@ -118,6 +150,16 @@ def scan_vjp(
 ) -> tuple[Array, State, Array | None, Array | None]:
     """Gradients of the input projection, the initial state, W_hh and the bias inside the scan, or None."""
     workspace = Workspace() if workspace is None else workspace
+    if tape.parts > 1:
+        d_parts = d_outputs_TBH.reshape(tape.parts, -1, d_outputs_TBH.shape[2]).swapaxes(0, 1)
+        d_projection, d_states, d_weight_hh, d_bias_hh = scan_vjp(
+            tape.folded(), np.ascontiguousarray(d_parts), None, None, workspace
+        )
+        whole = d_projection.swapaxes(0, 1).reshape(tape.gates_TBG.shape)
+        if out is not None:
+            out[...] = whole
+        first: State = (d_states[0][:1], d_states[1][:1]) if isinstance(d_states, tuple) else d_states[:1]
+        return whole if out is None else out, first, d_weight_hh, d_bias_hh
     cell, packs, rows = tape.cell, tape.weight_hh, tape.rows
     step = equations(cell)
     hidden_SBH, memory_SBH = tape.hidden_SBH, tape.memory_SBH
@@ -193,7 +235,7 @@ class StepRows:
     def __init__(self, steps: int, reset_TB: Array | None, lengths: Array | None) -> None:
         self._resets: list[Array | None] = [None] * steps
         self._ended: list[Array | None] = [None] * steps
-        self._lengths = lengths
+        self.lengths, self.reset_TB = lengths, reset_TB
         if lengths is not None:
             ended_TB = np.arange(steps)[:, None] >= lengths
             reset_TB = None if reset_TB is None else reset_TB & ~ended_TB
@@ -231,7 +273,7 @@ class StepRows:
 
     def outputs(self, hidden_TBH: Array, workspace: Workspace, name: str = "outputs") -> Array:
         """The hidden states, with zeros where a row has ended. Its own transpose: also for gradients."""
-        if self._lengths is None:
+        if self.lengths is None:
             return hidden_TBH
         outputs_TBH = workspace.array(name, hidden_TBH.shape, hidden_TBH.dtype)
         np.copyto(outputs_TBH, hidden_TBH)

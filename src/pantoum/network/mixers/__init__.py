@@ -43,6 +43,8 @@ class ReadTokens:
 class Found:
     """What a mixer knows of N tokens."""
 
+    whole_rows: ClassVar[bool] = False
+    """Whether the nats of a target need the logits of all symbols."""
     state: tuple[Array, ...]
     """Its state after the tokens; past the length of a row that stays as it was."""
 
@@ -112,6 +114,15 @@ class History:
         """The token so many steps before each [T,B]."""
         start, T = self.kept - back, len(self._steps_T1)
         return self.shown(self.tokens_SB[start : start + T], back, 0)
+
+    def last(self, number: int) -> Array:
+        """The symbols of the last tokens that one may see, with its own, of the tokens in the order of the
+        steps."""
+        step, row = divmod(number, self.tokens_SB.shape[1])
+        begun = -self.kept if self._begun_TB is None else int(self._begun_TB[step, row])
+        symbols_K = self.tokens_SB[max(step, begun + self.kept) : step + self.kept + 1, row] - 1
+        gap = np.flatnonzero(symbols_K < 0)
+        return symbols_K[gap[-1] + 1 :] if len(gap) else symbols_K
 
     def shown(self, found_TB: Array, back: int, none: int) -> Array:
         """What each step found at the token so many steps before it; ``none`` where it may not see it."""

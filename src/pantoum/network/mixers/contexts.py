@@ -17,22 +17,20 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array, backend
 from pantoum.kernels.context_tables import (
-    BEGUN,
     DECISIONS,
-    FOUND,
-    LINE,
-    LINE_BEFORE,
-    MATCHES,
+    HISTORY_BITS,
     NETWORKS,
     READ,
     RESULTS,
     ContextTables,
+    forget,
     tables,
 )
 from pantoum.kernels.types import Decider
@@ -43,11 +41,12 @@ MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
 SLOT_BITS = 22
 """2^22 pairs of slots, and a quarter as many runs: 40 MB, and 36 MB of other arrays."""
-CHANGING = (
-    *("slots", "runs", "matches", "history", "followed", "maps", "links", "weights", "finals", "curves"),
-    "where",
-)
+MIXING = ("weights", "finals", "curves")
+"""What depends on more than the symbols that were read."""
 MOST_WEIGHT = 1e6
+MOST_READ, SPARE, READ_AGAIN = 1 << HISTORY_BITS, 1 << 12, 1 << 20
+"""Symbols that can be remembered; how few more make a reader full; how many of the last it then keeps."""
+IMPOSSIBLE = "contexts hold what no text leaves there"
 JOINED, JOINED_FIRST = (0.4, 0.6), (0.2, 1.0)
 """The first weights of contexts and of the networks that join them, in all, after they have read something,
 and before."""
@@ -71,8 +70,12 @@ class ContextMixer:
         symbols_V, middles = _tree(texts, counts_V)
         self._kernels = backend(np.float32)
         self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
-        self._depths_V = _depths(symbols_V, middles)
+        self._slot_bits, self._depths_V = slot_bits, _depths(symbols_V, middles)
         self._begins = False
+        self._borders: list[Array] = []
+        """How many symbols had been read where documents began."""
+        self._first = 0
+        """How many symbols a state does not hold: those that were read first."""
         if beside:
             self.join(beside)
 
@@ -110,10 +113,14 @@ class ContextMixer:
             self._tables, tokens_T, None, self._resets(resets_T, tokens_T), predict=False
         )
 
-    def probabilities(self, logits_NV: Array | None = None) -> Array:
-        """The probabilities [V] of the next symbol; nothing is learned. ``read`` gives about these: it learns
-        from each decision on the path of a symbol before the next one."""
-        probabilities_V: Array = self._kernels.context_probabilities(self._tables, logits_NV)
+    def probabilities(self, logits_NV: Array | None = None, after_K: Array | None = None) -> Array:
+        """The probabilities [V] of the next symbol; nothing changes. ``read`` gives about these: it learns
+        from each decision on the path of a symbol before the next one. ``after_K``: what comes before it, in
+        place of what was read last."""
+        own, V = self._tables, len(self._tables.symbols)
+        scratch = {"masses": np.zeros((NETWORKS, V + 1)), "pending": np.zeros_like(own.pending)}
+        reader = replace(own, where=own.where.copy(), **scratch)
+        probabilities_V: Array = self._kernels.context_probabilities(reader, logits_NV, after_K)
         return probabilities_V
 
     def join(self, networks: int = 1) -> None:
@@ -131,56 +138,103 @@ class ContextMixer:
         """Another that goes on from here by itself."""
         other = object.__new__(ContextMixer)
         other.__dict__.update(self.__dict__)
-        other._tables = self._tables.copy()
+        other._tables, other._borders = self._tables.copy(), list(self._borders)
         return other
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it cannot remember much more text: it must begin anew."""
+        return bool(self._tables.where[READ] > MOST_READ - SPARE)
+
+    def begin_anew(self) -> None:
+        """Forget all but the last symbols, and how to mix what contexts say."""
+        read = int(self._tables.where[READ])
+        first, borders = read - READ_AGAIN, self._all_borders()
+        tokens_T = self._tables.history[np.arange(first, read) % MOST_READ]
+        forget(self._tables)
+        self._first, self._borders = 0, []
+        self._count(tokens_T, borders[borders >= first] - first)
+
+    def remember_from_here(self) -> None:
+        """Whoever goes on from a state will have read the same before."""
+        self._first, self._borders = int(self._tables.where[READ]), []
+
     def kept(self) -> dict[str, Array]:
-        """Where it stands, by name, each array compressed: most of them is as it began."""
-        arrays = {name: array for name, array in self._tables.named().items() if name in CHANGING}
-        packed = {
-            name: np.frombuffer(zlib.compress(array.tobytes(), 1), np.uint8) for name, array in arrays.items()
+        """Where it stands: the symbols that were read, because what is counted follows from them, and what it
+        learned of mixing. Tables of a hundred megabytes are then a byte or less per symbol."""
+        own, first = self._tables, self._first
+        text = own.history[first : int(own.where[READ])].astype(np.uint16)
+        arrays = {
+            "text": text,
+            "borders": self._all_borders(),
+            **{name: getattr(own, name) for name in MIXING},
         }
-        return {**packed, "begins": np.array([self._begins], np.int64)}
+        packed = {
+            name: np.frombuffer(zlib.compress(array.tobytes(), 6), np.uint8) for name, array in arrays.items()
+        }
+        numbers = first, self._checksum(first), len(text), self._slot_bits, own.where[DECISIONS], self._begins
+        return {**packed, "numbers": np.array(numbers, np.int64)}
 
     def resume(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from there; ``ValueError`` or ``KeyError`` where it cannot be."""
-        found = {}
-        for name in CHANGING:
-            like = getattr(self._tables, name)
-            unpacking = zlib.decompressobj()
-            try:
-                data = unpacking.decompress(arrays[name].tobytes(), like.nbytes + 1)
-            except zlib.error as problem:
-                raise ValueError(f"{name}: {problem}") from None
-            if len(data) != like.nbytes:
-                raise ValueError(f"{name} does not fit the contexts")
-            found[name] = np.frombuffer(data, like.dtype).reshape(like.shape)
-        self._require_sound(found)
-        for name, array in found.items():
-            getattr(self._tables, name)[...] = array
-        self._begins = bool(arrays["begins"][0])
+        """Go on from there, a reader that has read nothing but what the other had read first; ``ValueError``
+        or ``KeyError`` where it cannot be."""
+        own = self._tables
+        first, checksum, size, slot_bits, decisions, begins = arrays["numbers"].tolist()
+        if slot_bits != self._slot_bits or (first and (first, checksum) != self._read_first()):
+            raise ValueError("it began with the training text that its run kept, which is not the one here")
+        if not (0 <= first <= MOST_READ and 0 <= size <= MOST_READ - first and decisions >= 0):
+            raise ValueError(IMPOSSIBLE)
+        text = _unpacked(arrays["text"], np.uint16, size)
+        borders = _unpacked(arrays["borders"], np.int64)
+        mixing = {name: _unpacked(arrays[name], np.float32, getattr(own, name).size) for name in MIXING}
+        bounds = np.concatenate([[first], borders, [first + size]])
+        fits = bool((text < len(own.symbols)).all()) and bool((np.diff(bounds) >= 0).all())
+        if not (fits and all((np.abs(array) < MOST_WEIGHT).all() for array in mixing.values())):
+            raise ValueError(IMPOSSIBLE)
+        if not first and own.where[READ]:
+            forget(own)
+        self._first, self._borders = first, []
+        self._count(text, borders)
+        for name, array in mixing.items():
+            getattr(own, name).reshape(-1)[:] = array
+        own.where[DECISIONS], self._begins = decisions, bool(begins)
 
-    def _require_sound(self, found: Mapping[str, Array]) -> None:
-        """The core believes what these arrays say."""
-        V, where = len(self._tables.symbols), found["where"]
-        read = where[READ]
-        numbers = (found["history"], found["runs"] >> np.uint64(16) & np.uint64(0xFFFFFF))
-        places = where[[BEGUN, LINE, LINE_BEFORE, *range(FOUND, FOUND + MATCHES)]]
-        floats = (found[name] for name in ("links", "weights", "finals", "curves"))
-        sound = (
-            all((array >= 0).all() and (array < V).all() for array in numbers)
-            and (where[[READ, DECISIONS, *range(FOUND + MATCHES, FOUND + 2 * MATCHES)]] >= 0).all()
-            and bool((places >= 0).all() and (places <= read).all())
-            and all((np.abs(array) < MOST_WEIGHT).all() for array in floats)
-        )
-        if not sound:
-            raise ValueError("contexts hold what no text leaves there")
+    def _count(self, tokens_T: Array, borders: Array) -> None:
+        resets_T = np.zeros(len(tokens_T) + 1, bool)
+        resets_T[borders - int(self._tables.where[READ])] = True
+        self.count(tokens_T.astype(np.int64), resets_T[:-1])
+
+    def _read_first(self) -> tuple[int, int]:
+        read = int(self._tables.where[READ])
+        return read, self._checksum(read)
+
+    def _checksum(self, count: int) -> int:
+        return zlib.crc32(self._tables.history[:count].tobytes())
+
+    def _all_borders(self) -> npt.NDArray[np.int64]:
+        return np.concatenate([np.zeros(0, np.int64), *self._borders])
 
     def _resets(self, resets_T: Array | None, tokens_T: Array) -> Array | None:
         if self._begins and len(tokens_T):
             resets_T = np.zeros(len(tokens_T), bool) if resets_T is None else resets_T.copy()
             resets_T[0], self._begins = True, False
+        if resets_T is not None and resets_T.any():
+            self._borders.append(np.flatnonzero(resets_T) + int(self._tables.where[READ]))
         return resets_T
+
+
+def _unpacked(array: Array, kind: npt.DTypeLike, count: int | None = None) -> Array:
+    """The numbers of a compressed array; ``ValueError`` unless they are so many."""
+    size = np.dtype(kind).itemsize
+    most = (MOST_READ if count is None else count) * size
+    unpacking = zlib.decompressobj()
+    try:
+        data = unpacking.decompress(array.tobytes(), most + 1)
+    except zlib.error as problem:
+        raise ValueError(str(problem)) from None
+    if len(data) % size or len(data) > most or (count is not None and len(data) < most):
+        raise ValueError(IMPOSSIBLE)
+    return np.frombuffer(data, kind)
 
 
 def _tree(texts: Sequence[bytes], counts_V: Array | None) -> tuple[Array, Array]:
