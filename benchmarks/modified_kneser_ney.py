@@ -95,6 +95,21 @@ class ModifiedKneserNey:
         nats_N: NDArray[np.float64] = -np.log(p_N[before:])
         return nats_N
 
+    def distribution(self, tokens_N: Tokens) -> NDArray[np.float64]:
+        """The probabilities [V] of all words after the last tokens of a text."""
+        V = self.vocab_size
+        p_V = np.full(V, 1.0 / V)
+        for length, order in enumerate(self.orders[: len(tokens_N) + 1], 1):
+            number = np.zeros(1, np.int64)
+            for at, token in enumerate(tokens_N[len(tokens_N) - length + 1 :]):
+                number = _number(self.orders[at].keys_G, number, np.array([token]), V)
+            if number[0] < 0:
+                break
+            begin, end = np.searchsorted(order.keys_G, [number[0] * V, (number[0] + 1) * V])
+            p_V = p_V * order.given[number[0]]
+            p_V[order.keys_G[begin:end] - number[0] * V] += order.taken_G[begin:end]
+        return p_V
+
 
 def _smoothed(keys_G: Tokens, counts_G: Tokens, contexts: int, vocab_size: int) -> Order:
     """Discounts by how many counts are 1, 2, 3 and 4 (Chen and Goodman, equation 26)."""
@@ -112,8 +127,8 @@ def _smoothed(keys_G: Tokens, counts_G: Tokens, contexts: int, vocab_size: int) 
 
 
 def _number(keys_G: Tokens, contexts_N: Tokens, tokens_N: Tokens, vocab_size: int) -> Tokens:
-    """The number of each n-gram among the known ones; -1 where it is not one of them."""
-    keys_N = np.where(contexts_N < 0, -1, contexts_N * vocab_size + tokens_N)
+    """The number of each n-gram among the known ones; -1 where it is none of them. No n-gram has a -1."""
+    keys_N = np.where((contexts_N < 0) | (tokens_N < 0), -1, contexts_N * vocab_size + tokens_N)
     at_N = np.minimum(np.searchsorted(keys_G, keys_N), len(keys_G) - 1)
     return np.where(keys_G[at_N] == keys_N, at_N, -1)
 

@@ -37,7 +37,7 @@ import pantoum
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import measured
-from modified_kneser_ney import ModifiedKneserNey, _number
+from modified_kneser_ney import ModifiedKneserNey
 
 from pantoum.config import CompleteConfig
 from pantoum.inference.completer import Completer
@@ -65,28 +65,12 @@ class Counted:
     def suggest(self, before: str, begun: str) -> list[str]:
         """The most probable words."""
         if not self._ranked or self._before != before:
-            p_V = self._distribution(before)
+            context = [self._number.get(piece, 0) for piece in PIECES.findall(before[-200:])[-4:]]
+            p_V = self._model.distribution(np.array(context, np.int64))
             self._before = before
             self._ranked = [self._pieces[n] for n in np.argsort(-p_V, kind="stable") if self._is_word[n]]
         found = (word for word in self._ranked if word.startswith(begun))
         return [word for word, _ in zip(found, range(SUGGESTED), strict=False)]
-
-    def _distribution(self, before: str) -> np.ndarray:
-        context = [self._number.get(piece, 0) for piece in PIECES.findall(before[-200:])[-4:]]
-        V = self._model.vocab_size
-        p_V = np.full(V, 1.0 / V)
-        for length, order in enumerate(self._model.orders, 1):
-            if length - 1 > len(context):
-                break
-            number = np.zeros(1, np.int64)
-            for at, word in enumerate(context[len(context) - length + 1 :]):
-                number = _number(self._model.orders[at].keys_G, number, np.array([word]), V)
-            if number[0] < 0:
-                break
-            begin, end = np.searchsorted(order.keys_G, [number[0] * V, (number[0] + 1) * V])
-            p_V = p_V * order.given[number[0]]
-            p_V[order.keys_G[begin:end] - number[0] * V] += order.taken_G[begin:end]
-        return p_V
 
 
 def of_model(name: str, adapt: bool) -> Suggest:

@@ -125,6 +125,19 @@ def test_rows_of_different_lengths(model: LanguageModel, tokens: np.ndarray) -> 
     np.testing.assert_allclose(state.arrays[1], same.arrays[1])
 
 
+def test_past_the_length_of_a_row_no_logits_are_made(
+    model: LanguageModel, tokens: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, rows = Program(model), []
+    own = program.head.losses
+    monkeypatch.setattr(program.head, "losses", lambda x, *rest: (rows.append(len(x)), own(x, *rest))[1])
+    for lengths in ([6, 1, 3], [0, 0, 0], [6, 6, 6]):
+        state = model.initial_state(B)
+        nats, _, _ = program.losses(tokens, tokens, state, lengths=np.array(lengths), predict=False)
+        assert ((nats > 0).sum(axis=1) == lengths).all()
+    assert rows == [10, 18]
+
+
 def test_a_row_without_a_token_has_no_last_one() -> None:
     model = LanguageModel(7, hidden_size=3, num_layers=1)
     with pytest.raises(SettingError, match=r"lengths is \[0, 2\]: it must be at least 1: each row"):

@@ -64,13 +64,16 @@ class Outputs:
             logits_NV = part.mix(logits_NV, tokens)
         return logits_NV
 
-    def losses(self, targets_N: Array, workspace: Workspace, predict: bool = True) -> tuple[Array, Array]:
+    def losses(
+        self, targets_N: Array, workspace: Workspace, predict: bool = True, asked: Array | None = None
+    ) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N]); those of a mixture need its whole rows. With
-        ``predict`` false predictions are those of the network."""
+        ``predict`` false predictions are those of the network. ``asked``: the tokens by number whose figures
+        are wanted; those of others mean nothing."""
         if self.mixing and (predict or any(part.whole_rows for _, part in self.mixing)):
             return self._losses_of_rows(targets_N)
-        nats_N, _, predictions_N = self.losses_beside_cache(targets_N, workspace)
-        return nats_N, predictions_N
+        nats_N, predictions_N = self._losses_of_network(targets_N, workspace, asked)
+        return self.mixed_nats(nats_N, targets_N)[0], predictions_N
 
     def losses_beside_cache(self, targets_N: Array, workspace: Workspace) -> tuple[Array, Array, Array]:
         """(nats [N] of the targets, their nats without the cache [N], the predictions of the network [N])."""
@@ -113,12 +116,21 @@ class Outputs:
             nats_N[part], predictions_N[part] = found
         return nats_N, predictions_N
 
-    def _losses_of_network(self, targets_N: Array, workspace: Workspace) -> tuple[Array, Array]:
+    def _losses_of_network(
+        self, targets_N: Array, workspace: Workspace, asked: Array | None = None
+    ) -> tuple[Array, Array]:
         """Added logits exist for some rows at a time: those of a block would take a hundred megabytes where
         the vocabulary is large."""
         hidden_NH = self.hidden_NH
         if not self.adding:
-            return self.head.losses(hidden_NH, targets_N, workspace)
+            if asked is None or len(asked) == len(targets_N):
+                return self.head.losses(hidden_NH, targets_N, workspace)
+            N = len(targets_N)
+            nats_N, predictions_N = np.zeros(N, hidden_NH.dtype), np.zeros(N, np.int32)
+            if len(asked):
+                own = self.head.losses(hidden_NH[asked], targets_N[asked], workspace)
+                nats_N[asked], predictions_N[asked] = own
+            return nats_N, predictions_N
         size, found = max(FEWEST_ROWS, ADDED_LOGITS // len(self.head.bias_V)), []
         for start in range(0, max(1, len(targets_N)), size):
             part = slice(start, start + size)

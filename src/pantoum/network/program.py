@@ -224,11 +224,12 @@ class Program:
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
-        found = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict)
+        going_TB = None if lengths is None else np.arange(len(targets_TB))[:, None] < np.asarray(lengths)
+        asked = None if going_TB is None else np.flatnonzero(going_TB)
+        found = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict, asked)
         nats_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
-        if lengths is not None:
-            ended_BT = np.arange(nats_BT.shape[1]) >= np.asarray(lengths)[:, None]
-            nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
+        if going_TB is not None:
+            nats_BT[~going_TB.T], predictions_BT[~going_TB.T] = 0, 0
         return nats_BT, predictions_BT, read.state
 
     def losses_beside_cache(
