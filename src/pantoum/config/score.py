@@ -92,7 +92,7 @@ class ScoreConfig(ReadingConfig):
     alert_by: str = setting(
         "peak",
         "what is compared with the threshold: the nats of the most surprising token; or, for lines that are "
-        "sequences of events, the mean of its tokens, of which each counts half a nat at most",
+        "sequences of events, the mean nats of its tokens, of which each counts half a nat at most",
         partial(one_of, choices=("peak", "mean")),
         metavar="peak|mean",
     )
