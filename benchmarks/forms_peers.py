@@ -42,16 +42,17 @@ def theirs(backend: str) -> Write:
     import outlines
     import torch
     from outlines.backends import get_json_schema_logits_processor, get_regex_logits_processor
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessorList, PreTrainedTokenizerFast
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    symbols = {sign: number for number, sign in enumerate([END, *sorted(set(TEXT))])}
-    made = Tokenizer(models.WordLevel(symbols, unk_token=END))
-    made.pre_tokenizer = pre_tokenizers.Split(Regex("(?s:.)"), "isolated")
-    made.decoder = decoders.Fuse()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=END, pad_token=END, unk_token=END)
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    signs = sorted({sign for piece, _ in cut.pre_tokenize_str(TEXT) for sign in piece})
+    symbols = {sign: number for number, sign in enumerate([END, *signs])}
+    made = Tokenizer(models.BPE(vocab=symbols, merges=[]))
+    made.pre_tokenizer, made.decoder = cut, decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=END, pad_token=END)
     config = LlamaConfig(
         vocab_size=len(symbols),
         hidden_size=SIZE,
