@@ -3,9 +3,10 @@
     python benchmarks/same_in_browsers.py --log same.jsonl [--count 2000] [--seed 1]
 
 Both modules run, the plain one and the fused one. A case is a drawn model, prompt and seed, with drawn
-settings: its text, its state and the scores of the prompt are compared, byte for byte. The log gets a line per model; the same command goes on after the last
-one. What Node's library does with the module's memory is recorded and done again under wasmtime, where the
-whole memory must be the same after every case. Chromium is left out where it is missing.
+settings: its text, its state and the scores of the prompt are compared, byte for byte. The log gets a line
+per model; the same command goes on after the last one. What Node's library does with the module's memory is
+recorded and done again under wasmtime, where the whole memory must be the same after every case. Chromium is
+left out where it is missing.
 
 Two figures are not those of the core: logarithms of the library, where counted n-grams are mixed in or a word
 was drawn again. They may differ by one part in a million.
@@ -190,7 +191,10 @@ class Node:
         script.write_text(text.replace("MODEL", (WEB / "model.js").as_uri()))
         self.record = folder / f"{wasm.stem}.json"
         self._process = subprocess.Popen(
-            [*node_command(), str(script), str(wasm)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+            [*node_command(), str(script), str(wasm)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
         )
 
     def answers(self, path: Path, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:

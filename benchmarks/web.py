@@ -4,10 +4,9 @@
     python benchmarks/web.py --model book.safetensors --json
     npm install --prefix peers onnxruntime-web && python benchmarks/web.py --onnx-web peers
 
-Native, Node (with either module) and Chromium take turns; each writes the same text, and the texts must be the
-same. Chromium is
-left out where it is missing; its time is by the clock, that of the others the processor's. ONNX Runtime Web
-takes turns too where it is given. What counts are the ratios of the best turns.
+Native, Node (with either module) and Chromium take turns; each writes the same text, and the texts must be
+the same. Chromium is left out where it is missing; its time is by the clock, that of the others the
+processor's. ONNX Runtime Web takes turns too where it is given. What counts are the ratios of the best turns.
 """
 
 from __future__ import annotations

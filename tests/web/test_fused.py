@@ -27,8 +27,8 @@ LOADED = """
 import { readFileSync } from "node:fs";
 import { Core } from "URL";
 BEFORE
-const said = await Core.load(readFileSync(process.argv[2])).then(() => "loaded", (error) => `${error.name}: ${error.message}`);
-process.stdout.write(said);
+const loaded = Core.load(readFileSync(process.argv[2]));
+process.stdout.write(await loaded.then(() => "loaded", ({ name, message }) => `${name}: ${message}`));
 """
 
 

@@ -99,7 +99,10 @@ def compiled(progress: Progress | None = None) -> dict[str, bytes]:
         folder = Path(scratch)
         objects = _objects(list(MODULES.values()), folder, progress)
         for name, path in MODULES.items():
-            _clang([*FLAGS, *_dispatch([path]), *objects[""], *objects[path], *linked, "-o", str(folder / name)], folder)
+            _clang(
+                [*FLAGS, *_dispatch([path]), *objects[""], *objects[path], *linked, "-o", str(folder / name)],
+                folder,
+            )
             made[name] = (folder / name).read_bytes() + _section(name)
     return made
 
@@ -200,7 +203,7 @@ def main(out: str, *tests: str) -> None:
             (folder / name).write_bytes(data)
         return
     with tempfile.TemporaryDirectory() as scratch:
-        objects = sum(_objects(list(PATHS), Path(scratch)).values(), [])
+        objects = [made for own in _objects(list(PATHS), Path(scratch)).values() for made in own]
         for test in tests:
             made = folder / Path(test).with_suffix(".wasm").name
             _clang([*FLAGS, *_dispatch(list(PATHS)), *objects, test, *TESTED, "-o", str(made)], Path(scratch))
