@@ -2,10 +2,11 @@
 
     python benchmarks/same_in_browsers.py --log same.jsonl [--count 2000] [--seed 1]
 
-A case is a drawn model, prompt and seed, with drawn settings: its text, its state and the scores of the
-prompt are compared, byte for byte. The log gets a line per model; the same command goes on after the last
-one. What Node's library does with the module's memory is recorded and done again under wasmtime, where the
-whole memory must be the same after every case. Chromium is left out where it is missing.
+Both modules run, the plain one and the fused one. A case is a drawn model, prompt and seed, with drawn
+settings: its text, its state and the scores of the prompt are compared, byte for byte. The log gets a line
+per model; the same command goes on after the last one. What Node's library does with the module's memory is
+recorded and done again under wasmtime, where the whole memory must be the same after every case. Chromium is
+left out where it is missing.
 
 Two figures are not those of the core: logarithms of the library, where counted n-grams are mixed in or a word
 was drawn again. They may differ by one part in a million.
@@ -35,7 +36,7 @@ os.environ.setdefault("PANTOUM_THREADS", "1")
 
 import measured
 import numpy as np
-from browser_programs import ANSWERS, CHROMIUM, NODE
+from browser_programs import ANSWERS, CHROMIUM, NODE, node_command
 
 import pantoum
 from pantoum.config import GenerationConfig, ModelConfig, SamplingConfig
@@ -51,7 +52,7 @@ from pantoum.network.mixers.counting import counted
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
 from pantoum.web import html_page
-from pantoum.web.module import module
+from pantoum.web.module import modules
 
 WEB = Path(html_page.__file__).parent
 CASES_A_MODEL = 5
@@ -185,12 +186,15 @@ class Node:
     """The library in a process of its own; ``answers`` also leaves the record of the memory at ``record``."""
 
     def __init__(self, folder: Path, wasm: Path) -> None:
-        script = folder / "answers.mjs"
+        script = folder / f"{wasm.stem}.mjs"
         text = NODE.replace("ANSWERS", ANSWERS).replace("CORE", (WEB / "core.js").as_uri())
         script.write_text(text.replace("MODEL", (WEB / "model.js").as_uri()))
-        self.record = folder / "record.json"
+        self.record = folder / f"{wasm.stem}.json"
         self._process = subprocess.Popen(
-            ["node", str(script), str(wasm)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+            [*node_command(), str(script), str(wasm)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
         )
 
     def answers(self, path: Path, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -212,13 +216,20 @@ class Node:
 class Chromium:
     """The library in a tab."""
 
-    def __init__(self, stack: ExitStack, wasm: Path) -> None:
+    @staticmethod
+    def begun(stack: ExitStack) -> Any:
+        """Chromium, where there is one."""
         from playwright.sync_api import sync_playwright
 
         program = shutil.which("chromium") or shutil.which("google-chrome")
+        if program is None:
+            return None
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         stack.callback(browser.close)
+        return browser
+
+    def __init__(self, browser: Any, wasm: Path) -> None:
         self._page = browser.new_page()
         for name in ("core", "model"):
             script = html_page.bundled(WEB / f"{name}.js")
@@ -238,15 +249,16 @@ class Chromium:
 
 
 class Wasmtime:
-    """The module under wasmtime."""
+    """The module under wasmtime, which does what Node has recorded."""
 
-    def __init__(self, wasm: Path) -> None:
+    def __init__(self, wasm: Path, record: Path) -> None:
         from wasmtime import Engine, Module
 
+        self._record = record
         self._engine = Engine()
         self._module = Module.from_file(self._engine, str(wasm))
 
-    def differences(self, record: Path) -> int:
+    def differences(self) -> int:
         """The number of cases after which the memory differs from that under Node."""
         from wasmtime import Instance, Store
 
@@ -254,7 +266,7 @@ class Wasmtime:
         exports = Instance(store, self._module, []).exports(store)
         memory = exports["memory"]
         different = 0
-        for name, *rest in json.loads(record.read_text()):
+        for name, *rest in json.loads(self._record.read_text()):
             if name == "write":
                 memory.write(store, base64.b64decode(rest[1]), rest[0])
             elif name == "memory":
@@ -286,9 +298,9 @@ def compared(who: dict[str, Any], path: Path, content: ModelFile, cases: list[di
     right = [native(model, case) for case in cases]
     wrong = []
     for name, contestant in who.items():
-        if name == "wasmtime":
-            different = contestant.differences(who["node"].record)
-            wrong += [f"wasmtime: {different} cases"] if different else []
+        if isinstance(contestant, Wasmtime):
+            different = contestant.differences()
+            wrong += [f"{name}: {different} cases"] if different else []
             continue
         for case, own, other in zip(cases, contestant.answers(path, cases), right, strict=True):
             if not same(own, other, bool(content.extras)):
@@ -313,13 +325,17 @@ def main() -> int:
     done = sum("model" in line for line in logged)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
-        wasm, path = folder / "pantoum.wasm", folder / "model.safetensors"
-        wasm.write_bytes(module())
-        node = Node(folder, wasm)
-        stack.callback(node.close)
-        who: dict[str, Any] = {"node": node, "wasmtime": Wasmtime(wasm)}
-        if shutil.which("chromium") or shutil.which("google-chrome"):
-            who["chromium"] = Chromium(stack, wasm)
+        path = folder / "model.safetensors"
+        who: dict[str, Any] = {}
+        browser = Chromium.begun(stack)
+        for name, data in modules().items():
+            wasm = folder / name
+            wasm.write_bytes(data)
+            node = Node(folder, wasm)
+            stack.callback(node.close)
+            who |= {f"node {wasm.stem}": node, f"wasmtime {wasm.stem}": Wasmtime(wasm, node.record)}
+            if browser is not None:
+                who[f"chromium {wasm.stem}"] = Chromium(browser, wasm)
         for number, content, cases in batches(arguments.seed, done, arguments.count):
             wrong = compared(who, path, content, cases)
             line = {"model": number, "cases": len(cases), "by": list(who), "wrong": wrong}

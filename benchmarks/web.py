@@ -4,9 +4,9 @@
     python benchmarks/web.py --model book.safetensors --json
     npm install --prefix peers onnxruntime-web && python benchmarks/web.py --onnx-web peers
 
-Native, Node and Chromium take turns; each writes the same text, and the texts must be the same. Chromium is
-left out where it is missing; its time is by the clock, that of the others the processor's. ONNX Runtime Web
-takes turns too where it is given. What counts are the ratios of the best turns.
+Native, Node (with either module) and Chromium take turns; each writes the same text, and the texts must be
+the same. Chromium is left out where it is missing; its time is by the clock, that of the others the
+processor's. ONNX Runtime Web takes turns too where it is given. What counts are the ratios of the best turns.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import measured
 import web_peers
+from browser_programs import node_command
 
 import pantoum
 from pantoum.config import ModelConfig
@@ -36,7 +37,7 @@ from pantoum.inference.exporting import to_int8
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterTokenizer
 from pantoum.web import html_page
-from pantoum.web.module import module
+from pantoum.web.module import FUSED, PLAIN, modules
 
 WEB = Path(html_page.__file__).parent
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;:!?'-\n"
@@ -86,7 +87,7 @@ def native(path: Path, settings: dict[str, Any]) -> tuple[str, float]:
 
 def node(path: Path, wasm: Path, script: Path, settings: dict[str, Any]) -> tuple[str, float]:
     """The same under Node."""
-    command = ["node", str(script), str(path), str(wasm), json.dumps(settings)]
+    command = [*node_command(), str(script), str(path), str(wasm), json.dumps(settings)]
     found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     return found["text"], found["seconds"]
 
@@ -123,8 +124,9 @@ def main() -> None:
     report: dict[str, Any] = {"machine": measured.machine(), "length": arguments.length, "rates": {}}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        wasm, script = folder / "pantoum.wasm", folder / "run.mjs"
-        wasm.write_bytes(module())
+        script = folder / "run.mjs"
+        for name, data in modules().items():
+            (folder / name).write_bytes(data)
         script.write_text(NODE.replace("INDEX", (WEB / "index.js").as_uri()))
         files = (
             {arguments.model.stem: arguments.model}
@@ -137,7 +139,8 @@ def main() -> None:
             pantoum.export(path, "html", page)
             runs = {
                 "native": lambda path=path: native(path, settings),
-                "node": lambda path=path: node(path, wasm, script, settings),
+                "node": lambda path=path: node(path, folder / FUSED, script, settings),
+                "node, plain": lambda path=path: node(path, folder / PLAIN, script, settings),
             }
             if shutil.which("chromium") or shutil.which("google-chrome"):
                 runs["chromium"] = lambda page=page: chromium(page, settings)

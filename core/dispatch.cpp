@@ -23,7 +23,7 @@ namespace {
 
 bool machine_has(const char* isa) {
   const bool anywhere =
-      std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0 || std::strcmp(isa, "wasm") == 0;
+      std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0 || std::strncmp(isa, "wasm", 4) == 0;
   if (anywhere) return true;
 #if defined(__x86_64__)
   __builtin_cpu_init();

@@ -186,7 +186,7 @@ template <class P, int rows, int panels, int vectors>
 [[gnu::noinline]] void tile(const TileArguments& t) {
 #ifdef PANTOUM_HAS_OWN_TILES
   if constexpr (P::kCodes)
-    tile_of_codes<rows>(t);
+    tile_of_codes<rows, panels>(t);
   else if (!tile_of_floats<rows>(t))
     tile_by_steps<P, rows, panels, vectors>(t);
 #else

@@ -160,7 +160,7 @@ class Buffer {
 using Floats = Buffer<float>;
 using Bytes = Buffer<unsigned char>;
 
-inline const char* const kPaths[] = {"generic", "avx2", "avx512", "bf16", "amx", "neon", "wasm"};
+inline const char* const kPaths[] = {"generic", "avx2", "avx512", "bf16", "amx", "neon", "wasm", "wasm_fused"};
 constexpr int kPathCount = sizeof kPaths / sizeof *kPaths;
 
 // Whether the path in use has products of bf16.

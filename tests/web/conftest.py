@@ -22,9 +22,10 @@ from pantoum.network import LanguageModel
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
-from pantoum.web.module import module
+from pantoum.web import html_page
+from pantoum.web.module import FUSED, PLAIN, modules
 
-HERE = Path(__file__).parent
+HERE, WEB = Path(__file__).parent, Path(html_page.__file__).parent
 TEXT = "The cat sat on the mat.\nA naïve dog ran, ran and ran!\n\nThe end of the day: 12 o'clock.\n" * 3
 Ask = Callable[[list[dict[str, Any]]], list[list[Any]]]
 
@@ -90,26 +91,43 @@ def learn() -> Callable[..., Tokenizer]:
 
 
 @pytest.fixture(scope="session")
-def wasm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The module; a loud skip where nothing can compile it."""
-    path = tmp_path_factory.mktemp("web") / "pantoum.wasm"
+def cores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of both modules; a loud skip where nothing can compile them."""
+    folder = tmp_path_factory.mktemp("web")
     try:
-        path.write_bytes(module())
+        for name, data in modules().items():
+            (folder / name).write_bytes(data)
     except PantoumError as missing:
         pytest.skip(f"SKIP SKIP SKIP: {missing}")
-    return path
+    return folder
 
 
 @pytest.fixture(scope="session")
-def ask(wasm: Path) -> Ask:
-    """``ask([{"model": path, "calls": [[name, ...], ...]}])``: the answers of the library under Node."""
-    node = shutil.which("node")
-    if node is None:
+def node() -> list[str]:
+    """The command of Node with relaxed SIMD, which Node has by itself from 21 on."""
+    program = shutil.which("node")
+    if program is None:
         pytest.skip("SKIP SKIP SKIP: Node is missing, the library for browsers was not run")
+    found = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return [program, *(["--experimental-wasm-relaxed-simd"] if int(found[1:].split(".")[0]) < 21 else [])]
+
+
+@pytest.fixture(scope="session", params=[PLAIN, FUSED])
+def wasm(request: pytest.FixtureRequest, cores: Path, node: list[str]) -> Path:
+    """One module after the other; a loud skip where this processor has no fused multiply-add."""
+    script = f'import {{ fuses }} from "{(WEB / "fused.js").as_uri()}"; process.exit(fuses() ? 0 : 1)'
+    if request.param == FUSED and subprocess.run([*node, "--input-type=module", "-e", script]).returncode:
+        pytest.skip("SKIP SKIP SKIP: no fused multiply-add here, the module that needs it was not run")
+    return cores / str(request.param)
+
+
+@pytest.fixture(scope="session")
+def ask(wasm: Path, node: list[str]) -> Ask:
+    """``ask([{"model": path, "calls": [[name, ...], ...]}])``: the answers of the library under Node."""
 
     def answers(cases: list[dict[str, Any]]) -> list[list[Any]]:
         ran = subprocess.run(
-            [node, str(HERE / "answers.mjs"), str(wasm)],
+            [*node, str(HERE / "answers.mjs"), str(wasm)],
             input=json.dumps(cases, default=str),
             capture_output=True,
             text=True,

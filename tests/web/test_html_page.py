@@ -13,12 +13,12 @@ import pytest
 from pantoum.web import html_page
 from pantoum.web.html_page import HERE, PAGE, bundled, page
 
-MODULE = b"\0asm of a test"
+MODULES = {"pantoum.wasm": b"\0asm of a test", "pantoum-fused.wasm": b"\0asm of another"}
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(html_page, "module", lambda progress=None: MODULE)
+    monkeypatch.setattr(html_page, "modules", lambda progress=None: MODULES)
     card = {"note": "<script>alert(1)</script>", "loss": {"nats": 1.5}}
     return page(
         "a </title><b> & 'name'", card, {"cell": "gru", "num_layers": 2, "hidden_size": 8}, b"model"
@@ -53,7 +53,7 @@ def test_what_comes_from_a_model_is_text(made: str) -> None:
     assert "<dd>&lt;script&gt;alert(1)&lt;/script&gt;</dd>" in made
 
 
-def test_it_holds_the_module_and_the_model(made: str) -> None:
-    for name, data in (("module", MODULE), ("model", b"model")):
+def test_it_holds_both_modules_and_the_model(made: str) -> None:
+    for name, data in zip(("module", "fused", "model"), (*MODULES.values(), b"model"), strict=True):
         (text,) = re.findall(rf'id="{name}">([^<]*)<', made)
         assert gzip.decompress(base64.b64decode(text)) == data

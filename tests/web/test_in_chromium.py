@@ -21,7 +21,7 @@ def model(write: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture
-def page(model: Path, wasm: Path, tmp_path: Path) -> Path:
+def page(model: Path, cores: Path, tmp_path: Path) -> Path:
     out = tmp_path / "page.html"
     pantoum.export(model, "html", out)
     return out
@@ -120,7 +120,7 @@ def test_by_keyboard_alone(ready: Callable[..., Any], model: Path) -> None:
 
 
 def test_text_of_others_is_never_markup(
-    tab: Callable[..., Any], write: Callable[..., Path], wasm: Path, tmp_path: Path
+    tab: Callable[..., Any], write: Callable[..., Path], cores: Path, tmp_path: Path
 ) -> None:
     model = write("characters", extras=None)
     folder = tmp_path / "a <b>run & 'more'"

@@ -1,4 +1,4 @@
-"""The module for browsers: which one is taken, and what is said where there is none."""
+"""The modules for browsers: which ones are taken, and what is said where there are none."""
 
 from __future__ import annotations
 
@@ -17,45 +17,52 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]
     own.mkdir()
     monkeypatch.setattr(made, "HERE", own)
     monkeypatch.setattr(made, "_cache", lambda: cache)
-    monkeypatch.setattr(made, "compiled", lambda progress: b"new" + made._section())
+    new = {name: b"new" + made._section(name) for name in made.MODULES}
+    monkeypatch.setattr(made, "compiled", lambda progress: new)
     return own, cache
 
 
 def test_it_tells_its_sources_and_its_structs() -> None:
-    told = made.about(b"\0asm" + made._section())
+    told = made.about(b"\0asm" + made._section(made.PLAIN))
     assert told["sources"] == made._fingerprint()
     assert told["structs"]["pack"]["weight"] == "p" and told["structs"]["pack"]["rows"] == "l"
 
 
-def test_it_is_compiled_once_and_kept(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    data = made.module()
-    assert data.startswith(b"new") and (places[0] / made.NAME).read_bytes() == data
+def test_they_are_compiled_once_and_kept(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = made.modules()
+    assert {name: (places[0] / name).read_bytes() for name in (made.PLAIN, made.FUSED)} == found
     monkeypatch.setattr(made, "compiled", lambda progress: pytest.fail("compiled again"))
-    assert made.module() == data
+    assert made.modules() == found
 
 
-def test_one_of_other_sources_is_not_taken(
+def test_those_of_other_sources_and_one_alone_are_not_taken(
     places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = b"old" + made._section()
-    (places[0] / made.NAME).write_bytes(old)
-    assert made.module() == old
+    new = made.modules()
+    old = {name: b"old" + made._section(name) for name in new}
+    for name, data in old.items():
+        (places[0] / name).write_bytes(data)
+    assert made.modules() == old
+    (places[0] / made.FUSED).unlink()
+    assert made.modules() == new
+    for name, data in old.items():
+        (places[0] / name).write_bytes(data)
     monkeypatch.setattr(made, "_fingerprint", lambda: "changed")
-    assert made.module().startswith(b"new")
+    assert made.modules() == new
 
 
-def test_where_the_installation_cannot_be_written_the_cache_keeps_it(places: tuple[Path, Path]) -> None:
+def test_where_the_installation_cannot_be_written_the_cache_keeps_them(places: tuple[Path, Path]) -> None:
     own, cache = places
     own.rmdir()
     own.write_text("not a folder")
-    data = made.module()
-    assert (cache / made.NAME).read_bytes() == data
+    found = made.modules()
+    assert {name: (cache / name).read_bytes() for name in found} == found
 
 
 def test_without_a_compiler_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(PantoumError, match=r"pip install ziglang") as refused:
-        made._clang([], "")
+        made._clang([], Path())
     assert "\n" not in str(refused.value)
 
 
@@ -64,6 +71,6 @@ def test_the_seconds_of_compiling_are_counted_file_by_file(
 ) -> None:
     monkeypatch.setattr(made, "_clang", lambda arguments, folder: None)
     heard: list[tuple[int, int]] = []
-    made._make(tmp_path / "out", ("wasm",), [], lambda done, total: heard.append((done, total)))
+    made._objects(["wasm"], tmp_path, lambda done, total: heard.append((done, total)))
     files = len(heard)
     assert files > 20 and heard == [(done, files) for done in range(1, files + 1)]

@@ -46,11 +46,11 @@ def npm(tmp_path: Path) -> Callable[..., str]:
 
 
 def test_what_is_packed_writes_what_python_writes(
-    npm: Any, wasm: Path, write: Callable[..., Path], tmp_path: Path
+    npm: Any, cores: Path, node: list[str], write: Callable[..., Path], tmp_path: Path
 ) -> None:
     source = tmp_path / "source"
     shutil.copytree(Path(html_page.__file__).parent, source, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(wasm, source / "pantoum.wasm")
+    shutil.copytree(cores, source, dirs_exist_ok=True)
     name = npm("pack", "--silent", cwd=source).split()[-1]
     (tmp_path / "node_modules").mkdir()
     with tarfile.open(source / name) as archive:
@@ -63,13 +63,14 @@ def test_what_is_packed_writes_what_python_writes(
         "text/decoder.js",
         "pantoum.d.ts",
         "pantoum.wasm",
+        "pantoum-fused.wasm",
         "package.json",
     } <= files
     assert not {file for file in files if file.endswith((".py", ".html", ".css")) or file.startswith("page/")}
     model = write("words")
     (tmp_path / "run.mjs").write_text(SCRIPT)
     ran = subprocess.run(
-        ["node", "run.mjs", model], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8"
+        [*node, "run.mjs", model], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8"
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == pantoum.load(model).generate("The ", length=40, seed=1)

@@ -7,7 +7,6 @@ import json
 import random
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -35,11 +34,8 @@ def drawn(words: int, seed: int) -> bytes:
 
 
 @pytest.fixture
-def train(wasm: Path) -> Train:
+def train(wasm: Path, node: list[str]) -> Train:
     """``train((text, settings[, stop_after]), ...)``: what Node made of each."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("SKIP SKIP SKIP: Node is missing, the library for browsers was not run")
 
     def trained(*cases: tuple[Any, ...]) -> list[dict[str, Any]]:
         asked = [
@@ -48,7 +44,7 @@ def train(wasm: Path) -> Train:
             for text, settings, *more in cases
         ]
         ran = subprocess.run(
-            [node, str(HERE / "trained.mjs"), str(wasm)],
+            [*node, str(HERE / "trained.mjs"), str(wasm)],
             input=json.dumps(asked),
             capture_output=True,
             text=True,

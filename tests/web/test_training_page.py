@@ -18,7 +18,7 @@ TEXT = "The cat sat on the mat. A naïve dog ran, and ran.\n" * 30
 
 
 @pytest.fixture
-def page(wasm: Path, tmp_path: Path) -> Path:
+def page(cores: Path, tmp_path: Path) -> Path:
     out = tmp_path / "train.html"
     out.write_bytes(training_page())
     return out

@@ -1,4 +1,4 @@
-// The inner loops of products on WebAssembly, which has a fused multiply-add neither of floats nor of codes.
+// The inner loops of products on WebAssembly: of codes, and of floats where the fused multiply-add is made of doubles.
 //
 // Floats: a sum is a double that holds its float times 2^-896. Such a double has the exponent of the float, and is
 // denormal where the float is; so to round it to a float is whole-number arithmetic on its lower 29 bits. A product of
@@ -6,8 +6,9 @@
 // between two floats; and beyond the floats' range, which the exponent shows, a sum is infinite. Where either may have
 // happened, which is rare, nothing is written, and the tile is computed by `fma`.
 //
-// Codes: products of sixteen bits are added in pairs. A number of sixteen bits holds the codes of two columns, the one
-// of the first with 128 added: low + 256 high. The product with it and the product with `high` give both columns' sums.
+// Codes, without relaxed SIMD: products of sixteen bits are added in pairs. A number of sixteen bits holds the codes of
+// two columns, the one of the first with 128 added: low + 256 high. The product with it and the product with `high`
+// give both columns' sums.
 //
 // kernels/tile.h, which declares TileArguments, includes this.
 #pragma once
@@ -17,6 +18,53 @@
 namespace pantoum {
 namespace PANTOUM_ISA {
 
+// The sum of what `of` makes of each code, in all lanes. Behind the end of a row there are zeros.
+template <class Of>
+inline v128_t sum_of_codes(const char* a, std::ptrdiff_t steps, Of of) {
+  v128_t sum = wasm_i32x4_const(0, 0, 0, 0);
+  for (std::ptrdiff_t k = 0; k < 4 * steps; k += 16)
+    sum = wasm_i32x4_add(sum,
+                         wasm_i32x4_extadd_pairwise_i16x8(wasm_i16x8_extadd_pairwise_i8x16(of(wasm_v128_load(a + k)))));
+  sum = wasm_i32x4_add(sum, wasm_i32x4_shuffle(sum, sum, 2, 3, 0, 1));
+  return wasm_i32x4_add(sum, wasm_i32x4_shuffle(sum, sum, 1, 0, 3, 2));
+}
+inline void write_codes(float* out, v128_t sum, bool resume) {
+  wasm_v128_store(out, resume ? wasm_i32x4_add(sum, wasm_v128_load(out)) : sum);
+}
+
+#ifdef __wasm_relaxed_simd__
+template <int rows>
+inline bool tile_of_floats(const TileArguments&) {
+  return false;  // tile.h has them
+}
+
+// Four codes of a column go to their place in a step of a panel.
+inline void place_codes(std::uint32_t* step, std::ptrdiff_t column, const std::uint8_t* codes) {
+  __builtin_memcpy(step + column, codes, sizeof *step);
+}
+
+// One row of codes. A relaxed product takes a factor of seven bits, without a sign, so that it is the same on every
+// processor. Where the factor is negative, the other one is -1 less itself, and the factor has to be added once more.
+inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t steps, float* out, bool resume) {
+  const v128_t ones = wasm_i16x8_const_splat(1);
+  v128_t zero = wasm_i8x16_const_splat(0), sum[4] = {zero, zero, zero, zero};
+  __asm__("" : "+r"(zero));  // otherwise clang makes a shift of the comparison, for which x86 has no instruction
+#pragma clang loop unroll_count(2)
+  for (std::ptrdiff_t k = 0; k < steps; ++k, panel += kLanes * sizeof(float)) {
+    const char* at = panel;
+    __asm__("" : "+r"(at));  // otherwise clang adds to a pointer for every load
+    const v128_t codes = wasm_v128_load32_splat(a + 4 * k);
+    const v128_t sign = wasm_i8x16_lt(codes, zero), size = wasm_i8x16_abs(codes);
+    for (int i = 0; i < 4; ++i) {
+      const v128_t b = wasm_v128_xor(wasm_v128_load(at + 16 * i), sign);
+      const v128_t pairs = wasm_i16x8_relaxed_dot_i8x16_i7x16(b, size);
+      sum[i] = wasm_i32x4_add(sum[i], wasm_i32x4_dot_i16x8(pairs, ones));
+    }
+  }
+  const v128_t once_more = sum_of_codes(a, steps, [=](v128_t x) { return wasm_i8x16_min(x, zero); });
+  for (int i = 0; i < 4; ++i) write_codes(out + 4 * i, wasm_i32x4_sub(sum[i], once_more), resume);
+}
+#else
 constexpr int kPairs = 4;  // of columns: with more, sums do not stay in registers, of which x86 has sixteen
 constexpr double kScale = 0x1p-896;
 
@@ -81,7 +129,6 @@ inline v128_t added_pairs(v128_t a, v128_t b) {
 inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t steps, float* out, bool resume) {
   v128_t both[4], high[4];
   for (int i = 0; i < 4; ++i) both[i] = high[i] = wasm_i32x4_const(0, 0, 0, 0);
-  std::uint32_t offset = 0;  // 128 times the sum of the row's codes
   for (std::ptrdiff_t k = 0; k < steps; ++k, panel += kLanes * sizeof(float)) {
     const v128_t codes = wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(a + 4 * k));
     for (int i = 0; i < 4; ++i) {
@@ -90,20 +137,23 @@ inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t steps,
       high[i] = wasm_i32x4_add(high[i], wasm_i32x4_dot_i16x8(wasm_i16x8_shr(b, 8), codes));
     }
   }
-  for (std::ptrdiff_t k = 0; k < 4 * steps; ++k)
-    offset += 128u * static_cast<std::uint32_t>(static_cast<std::int8_t>(a[k]));
+  const v128_t offset = wasm_i32x4_shl(sum_of_codes(a, steps, [](v128_t x) { return x; }), 7);
   for (int i = 0; i < 2; ++i) {
     const v128_t second = added_pairs(high[2 * i], high[2 * i + 1]);
-    const v128_t first = wasm_i32x4_sub(added_pairs(both[2 * i], both[2 * i + 1]),
-                                        wasm_i32x4_add(wasm_i32x4_shl(second, 8), wasm_u32x4_splat(offset)));
-    float* const to[2] = {out + 4 * i, out + 8 + 4 * i};
-    wasm_v128_store(to[0], resume ? wasm_i32x4_add(first, wasm_v128_load(to[0])) : first);
-    wasm_v128_store(to[1], resume ? wasm_i32x4_add(second, wasm_v128_load(to[1])) : second);
+    const v128_t first =
+        wasm_i32x4_sub(added_pairs(both[2 * i], both[2 * i + 1]), wasm_i32x4_add(wasm_i32x4_shl(second, 8), offset));
+    write_codes(out + 4 * i, first, resume);
+    write_codes(out + 8 + 4 * i, second, resume);
   }
 }
-template <int rows>
+#endif
+
+template <int rows, int panels>
 inline void tile_of_codes(const TileArguments& t) {
-  for (int r = 0; r < rows; ++r) row_of_codes(t.a + r * t.a_row, t.panel, t.steps, t.out + r * t.out_row, t.resume);
+  for (int p = 0; p < panels; ++p)
+    for (int r = 0; r < rows; ++r)
+      row_of_codes(t.a + r * t.a_row, t.panel + p * t.panel_next, t.steps, t.out + r * t.out_row + p * t.out_next,
+                   t.resume);
 }
 
 }  // namespace PANTOUM_ISA

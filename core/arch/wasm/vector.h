@@ -1,9 +1,11 @@
 // Sixteen float lanes on WebAssembly's SIMD: four vectors of 128 bits each. See avx512/vector.h.
 //
-// Its only fused multiply-add is a relaxed one, whose bits differ by processor. Here it is made of doubles: a product
-// of floats is exact in double, the sum is rounded to double and then to float. Two roundings give another float than
-// one only where the first one ends halfway between two floats, or where the float is denormal. So a few whole-number
-// operations look for that, and where they find it, which is rare, a lane's sum is rounded to odd first: that is exact.
+// Its only fused multiply-add is a relaxed one: fused or not, as the processor has it. Two modules are made. One has
+// the relaxed one, and runs only where a probe has found it fused (web/fused.js). In the other one it is made of
+// doubles: a product of floats is exact in double, the sum is rounded to double and then to float. Two roundings give
+// another float than one only where the first one ends halfway between two floats, or where the float is denormal. So a
+// few whole-number operations look for that, and where they find it, which is rare, a lane's sum is rounded to odd
+// first: that is exact.
 #pragma once
 
 #include <wasm_simd128.h>
@@ -15,9 +17,13 @@ namespace PANTOUM_ISA {
 
 constexpr int kLanes = 16;
 constexpr int kPanelVectors = 1;  // a panel of packed weights is 16 columns wide
-constexpr int kTileRows = 2;      // products.h takes one after the other
-constexpr int kRegisters = 4;     // in sixteens of floats
-#define PANTOUM_HAS_OWN_TILES 1   // products.h
+constexpr int kTileRows = 2;
+#ifdef __wasm_relaxed_simd__
+constexpr int kRegisters = 5;  // in sixteens of floats: a row of two panels, or two rows of one
+#else
+constexpr int kRegisters = 4;  // products.h takes one row after the other
+#endif
+#define PANTOUM_HAS_OWN_TILES 1  // products.h
 
 struct F16 {
   v128_t v[4];
@@ -61,6 +67,9 @@ inline F16 sqrt(F16 a) { PANTOUM_EACH(F16, wasm_f32x4_sqrt(a.v[i])); }
 inline F16 max(F16 a, F16 b) { PANTOUM_EACH(F16, wasm_f32x4_pmax(b.v[i], a.v[i])); }
 inline F16 min(F16 a, F16 b) { PANTOUM_EACH(F16, wasm_f32x4_pmin(b.v[i], a.v[i])); }
 
+#ifdef __wasm_relaxed_simd__
+inline F16 fma(F16 a, F16 b, F16 c) { PANTOUM_EACH(F16, wasm_f32x4_relaxed_madd(a.v[i], b.v[i], c.v[i])); }
+#else
 // The first two and the last two of four floats as doubles, and two pairs as four floats.
 inline v128_t low_wide(v128_t x) { return wasm_f64x2_promote_low_f32x4(x); }
 inline v128_t high_wide(v128_t x) { return wasm_f64x2_promote_low_f32x4(wasm_i32x4_shuffle(x, x, 2, 3, 2, 3)); }
@@ -116,6 +125,7 @@ inline float fma_exactly(float a, float b, float c) {
   }
   return doubt.any() ? fma_exactly(a, b, c) : result;
 }
+#endif
 
 inline I16 bits(F16 a) { PANTOUM_EACH(I16, a.v[i]); }
 inline F16 from_bits(I16 a) { PANTOUM_EACH(F16, a.v[i]); }

@@ -4,11 +4,13 @@
 // header), so nothing of the header is repeated here.
 
 import { PantoumError, need } from "./errors.js";
+import { fuses } from "./fused.js";
 
 const SIZES = { p: 4, i: 4, u: 4, f: 4, l: 8, q: 8 };
 const ALIGNED = 64;
 const NO_SIMD =
   "this browser cannot run the model: it lacks WebAssembly with 128-bit SIMD, which Chrome and Edge 91, Firefox 89 and Safari 16.4 have";
+const NO_CORE = "this is not a core of pantoum that can run here: give the file pantoum.wasm";
 const NO_MEMORY = "there is not enough memory for this model: close other tabs, or use a smaller model";
 
 // The smallest module with an instruction of SIMD.
@@ -37,18 +39,22 @@ export class Core {
   }
 
   /**
-   * The core of a module's bytes.
+   * The core of a module's bytes; those of pantoum-fused.wasm only where `fuses` says so.
    * @param {BufferSource} bytes
    * @returns {Promise<Core>}
    */
   static async load(bytes) {
     need(typeof WebAssembly === "object" && WebAssembly.validate(PROBE), NO_SIMD);
-    const module = await WebAssembly.compile(bytes);
+    const module = await WebAssembly.compile(bytes).catch((error) => {
+      throw error instanceof WebAssembly.CompileError ? new PantoumError(NO_CORE) : error;
+    });
     const [section] = WebAssembly.Module.customSections(module, "pantoum");
-    need(section, "this is not the core of pantoum: give the file pantoum.wasm");
+    need(section, NO_CORE);
+    const { structs, fused } = JSON.parse(new TextDecoder().decode(section));
+    need(!fused || fuses(), NO_CORE);
     const instance = await WebAssembly.instantiate(module, {});
     /** @type {Function | undefined} */ (instance.exports._initialize)?.();
-    return new Core(instance, JSON.parse(new TextDecoder().decode(section)).structs);
+    return new Core(instance, structs);
   }
 
   view() {

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pantoum.web.module import Progress, module
+from pantoum.web.module import FUSED, PLAIN, Progress, modules
 
 __all__ = ["bundled", "page", "training_page"]
 
@@ -40,26 +40,32 @@ def page(
     """The page of a model file's bytes; ``progress`` hears of the core's files where it must be compiled."""
     rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _card(card, config))
     parts = {"title": _text(title), "facts": _text(_facts(config)), "card": rows, "model": _packed(model)}
-    style, core = _read(PAGE / "style.css"), module(progress)
-    return _filled(PAGE / "page.html", PAGE / "page.js", style, core, parts)
+    parts |= _cores(progress)
+    return _filled(PAGE / "page.html", PAGE / "page.js", _read(PAGE / "style.css"), parts)
 
 
 def training_page() -> bytes:
     """The page that trains a model of a text that is given to it."""
     style = _read(PAGE / "style.css") + _read(PLAY / "play.css")
     trainer = bundled(HERE / "training" / "worker.js")
-    return _filled(PLAY / "play.html", PLAY / "play.js", style, module(), {"trainer": trainer})
+    return _filled(PLAY / "play.html", PLAY / "play.js", style, {"trainer": trainer, **_cores()})
 
 
-def _filled(template: Path, entry: Path, style: str, core: bytes, parts: Mapping[str, str]) -> bytes:
-    """A page with its style, its script, the worker that writes, the core, and these parts."""
+def _cores(progress: Progress | None = None) -> dict[str, str]:
+    """Both modules of the core, of which a page takes one."""
+    made = modules(progress)
+    return {"module": _packed(made[PLAIN]), "fused": _packed(made[FUSED])}
+
+
+def _filled(template: Path, entry: Path, style: str, parts: Mapping[str, str]) -> bytes:
+    """A page with its style, its script, the worker that writes, and these parts."""
     script = bundled(entry)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval'; style-src '{_hash(style)}'; "
         "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
     )
     common = {"policy": policy, "style": style, "script": script}
-    known = {**common, "worker": bundled(HERE / "worker.js"), "module": _packed(core), **parts}
+    known = {**common, "worker": bundled(HERE / "worker.js"), **parts}
     return re.sub(r"\{(\w+)\}", lambda place: known[place[1]], _read(template)).encode("utf-8")
 
 

@@ -1,19 +1,22 @@
 // The library: load(model) gives a Model, train(text) a Training that makes one. In Node and in browsers, without a build.
 
 import { Core } from "./core.js";
+import { fuses } from "./fused.js";
 import { Model } from "./model.js";
 import { Training } from "./training/training.js";
 
 export { Core } from "./core.js";
 export { PantoumError } from "./errors.js";
+export { fuses } from "./fused.js";
 export { Model } from "./model.js";
 export { Session } from "./session.js";
 export { Training } from "./training/training.js";
 
-const MODULE = new URL("pantoum.wasm", import.meta.url);
+const [PLAIN, FUSED] = [new URL("pantoum.wasm", import.meta.url), new URL("pantoum-fused.wasm", import.meta.url)];
 
 /**
- * A model from the bytes of its file. `module`: the bytes of pantoum.wasm, which lies beside this file otherwise.
+ * A model from the bytes of its file. `module`: the bytes of pantoum.wasm, or of pantoum-fused.wasm where `fuses()`; by default the
+ * better one of those beside this file.
  * @param {ArrayBuffer | Uint8Array} model
  * @param {{module?: BufferSource}} [options]
  * @returns {Promise<Model>}
@@ -43,7 +46,8 @@ function plain(bytes) {
 
 /** @returns {Promise<BufferSource>} */
 async function beside() {
-  if (MODULE.protocol !== "file:") return (await fetch(MODULE)).arrayBuffer();
+  const module = fuses() ? FUSED : PLAIN;
+  if (module.protocol !== "file:") return (await fetch(module)).arrayBuffer();
   const { readFile } = await import("node:fs/promises");
-  return readFile(MODULE);
+  return readFile(module);
 }

@@ -1,13 +1,15 @@
 """The core as WebAssembly, for pages: found in the installation, or compiled once from the core's sources.
 
-The wheels of a release have the module (``pantoum.wasm``, beside this file). Where it lacks, and in a
-working copy after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles
-it, and it is kept: beside this file, or, where that cannot be written, in the user's cache folder.
+There are two modules: ``pantoum.wasm`` runs wherever there is 128-bit SIMD, and ``pantoum-fused.wasm``, which
+is several times faster in float32, where the browser has a fused multiply-add (``fused.js`` finds out). Both
+compute the same bits. The wheels of a release have them, beside this file. Where they lack, and in a working
+copy after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles them, and
+they are kept: beside this file, or, where that cannot be written, in the user's cache folder.
 
-    python -m pantoum.web.module OUT           compiles the module into a file
-    python -m pantoum.web.module OUT TEST.cpp  a test of the core (core/tests) as a program for wasmtime
+    python -m pantoum.web.module FOLDER              compiles the modules into a folder
+    python -m pantoum.web.module FOLDER TEST.cpp...  tests of the core (core/tests) as programs for wasmtime
 
-The module ends with a section ``pantoum``: JSON with the hash of the sources that it was made from, and with
+A module ends with a section ``pantoum``: JSON with the hash of the sources that it was made from, and with
 the fields of the operations' structs, from the header, their only declaration (docs/decisions/104).
 """
 
@@ -29,13 +31,14 @@ from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable
 from pantoum.kernels.native.declaration import Declaration
 
-__all__ = ["Progress", "about", "compiled", "module"]
+__all__ = ["FUSED", "PLAIN", "Progress", "about", "compiled", "modules"]
 
 Progress = Callable[[int, int], None]
 """Hears how many files of how many are compiled."""
 
 HERE = Path(__file__).parent
-NAME, HEADER = "pantoum.wasm", "pantoum_core.h"
+PLAIN, FUSED = "pantoum.wasm", "pantoum-fused.wasm"
+HEADER = "pantoum_core.h"
 CORE = next(
     (folder for folder in (HERE / "core", HERE.parents[2] / "core") if (folder / HEADER).exists()), None
 )
@@ -45,9 +48,17 @@ FLAGS = [
     *("-fno-rtti", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow"),
     "-Wno-c++11-narrowing",
 ]
-"""As CMakeLists.txt has them. Never relaxed SIMD, whose bits differ by processor. Sizes are 64 bits wide in
-the structs and 32 where they are used: what has one does not exceed the memory."""
-ALONE = ("dispatch.cpp", "matrix_unit.cpp", "one_thread.cpp", "scratch.cpp")
+"""As CMakeLists.txt has them. Sizes are 64 bits wide in the structs and 32 where they are used: what has one
+does not exceed the memory."""
+PATHS: dict[str, tuple[str, list[str]]] = {
+    "generic": ("generic", []),
+    "wasm": ("wasm", []),
+    "wasm_fused": ("wasm", ["-mrelaxed-simd"]),
+}
+"""The paths of the core: the folder of ``core/arch``, and more flags."""
+MODULES = {PLAIN: "wasm", FUSED: "wasm_fused"}
+TESTED = ["-lwasi-emulated-signal", "-D_WASI_EMULATED_SIGNAL"]
+ALONE = ("matrix_unit.cpp", "one_thread.cpp", "scratch.cpp")
 MEMORY = ("malloc", "aligned_alloc", "free")
 MOST_MEMORY = 1 << 31
 SECTION = b"\x07pantoum"
@@ -55,68 +66,82 @@ LETTERS = {"*": "p", "int32_t": "i", "uint32_t": "u", "int64_t": "l", "uint64_t"
 """The types of fields as the module tells them."""
 
 
-def module(progress: Progress | None = None) -> bytes:
-    """The module; ``PantoumError`` says in one line what is missing."""
+def modules(progress: Progress | None = None) -> dict[str, bytes]:
+    """Both modules by their names; ``PantoumError`` says in one line what is missing."""
     wanted = _fingerprint()
     for folder in (HERE, _cache()):
-        file = folder / NAME
-        if file.exists():
-            data = file.read_bytes()
-            if wanted in (None, about(data).get("sources")):
-                return data
+        if all((folder / name).exists() for name in MODULES):
+            found = {name: (folder / name).read_bytes() for name in MODULES}
+            if all(wanted in (None, about(data).get("sources")) for data in found.values()):
+                return found
     made = compiled(progress)
     for folder in (HERE, _cache()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            durable.write_file(folder / NAME, made)
+            for name, data in made.items():
+                durable.write_file(folder / name, data)
             break
         except (OSError, StorageError):
-            continue  # it will be compiled again
+            continue  # they will be compiled again
     return made
 
 
-def compiled(progress: Progress | None = None) -> bytes:
-    """The module, compiled now."""
+def compiled(progress: Progress | None = None) -> dict[str, bytes]:
+    """Both modules by their names, compiled now."""
     if CORE is None:
         raise PantoumError("this installation lacks the sources of the module for browsers: install it again")
     names = [*MEMORY, *(f"pantoum_{name}" for name in Declaration(CORE / HEADER).operations)]
     names += ["pantoum_message", "pantoum_packed_bytes", "pantoum_operand_bytes", "pantoum_cells"]
     linked = ["-mexec-model=reactor", "-Wl,--strip-all", f"-Wl,--max-memory={MOST_MEMORY}"]
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, NAME)
-        _make(out, ("wasm",), [*linked, *(f"-Wl,--export={name}" for name in names)], progress)
-        return out.read_bytes() + _section()
+    linked += [f"-Wl,--export={name}" for name in names]
+    made = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        objects = _objects(list(MODULES.values()), folder, progress)
+        for name, path in MODULES.items():
+            _clang(
+                [*FLAGS, *_dispatch([path]), *objects[""], *objects[path], *linked, "-o", str(folder / name)],
+                folder,
+            )
+            made[name] = (folder / name).read_bytes() + _section(name)
+    return made
 
 
-def _make(out: Path, paths: tuple[str, ...], more: list[str], progress: Progress | None = None) -> None:
-    """Compile the core with these paths (folders of ``core/arch``, best last), and link it."""
+def _objects(paths: list[str], folder: Path, progress: Progress | None = None) -> dict[str, list[str]]:
+    """The core's files compiled for each path, and for none of them (``""``)."""
     assert CORE is not None
-    listed = "".join(f" X({path})" for path in paths)
-    units = [(CORE / name, [f"-DPANTOUM_PATHS={listed}"]) for name in ALONE]
-    for path in paths:
-        own = [f"-DPANTOUM_ISA={path}", f"-I{CORE / 'arch' / path}"]
-        units += [(file, own) for file in sorted((CORE / "kernels").glob("*.cpp"))]
-    with tempfile.TemporaryDirectory() as folder, ThreadPool(os.cpu_count()) as pool:
-        objects = [str(Path(folder, f"{number}.o")) for number in range(len(units))]
-
-        def compile_one(number: int) -> None:
-            source, own = units[number]
-            _clang([*FLAGS, *own, "-c", str(source), "-o", objects[number]], folder)
-
-        for done, _ in enumerate(pool.imap_unordered(compile_one, range(len(units))), start=1):
+    found: dict[str, list[str]] = {"": [], **{path: [] for path in paths}}
+    tasks: list[list[str]] = []
+    for path in found:
+        own: list[str] = []
+        if path:
+            arch, more = PATHS[path]
+            own = [f"-DPANTOUM_ISA={path}", f"-I{CORE / 'arch' / arch}", *more]
+        for source in sorted((CORE / "kernels").glob("*.cpp")) if path else [CORE / name for name in ALONE]:
+            made = str(folder / f"{path}-{source.stem}.o")
+            found[path].append(made)
+            tasks.append([*FLAGS, *own, "-c", str(source), "-o", made])
+    with ThreadPool(os.cpu_count()) as pool:
+        for done, _ in enumerate(pool.imap_unordered(lambda one: _clang(one, folder), tasks), start=1):
             if progress is not None:
-                progress(done, len(units))
-        _clang([*FLAGS, *objects, *more, "-o", str(out)], folder)
+                progress(done, len(tasks))
+    return found
 
 
-def _clang(arguments: list[str], folder: str) -> None:
+def _dispatch(paths: list[str]) -> list[str]:
+    """What compiles the choice among these paths, best last, as the first part of a program."""
+    assert CORE is not None
+    return ["-DPANTOUM_PATHS=" + "".join(f" X({path})" for path in paths), str(CORE / "dispatch.cpp")]
+
+
+def _clang(arguments: list[str], folder: Path) -> None:
     if importlib.util.find_spec("ziglang") is None:
         raise PantoumError(
             "the module for browsers is not in this installation: install the compiler that makes it once "
             "with `pip install ziglang` (101 MB), then give the command again"
         )
     # Where nothing can be written in a home, the compiler's own cache goes with the folder.
-    places = {} if os.access(Path.home(), os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": folder}
+    places = {} if os.access(Path.home(), os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": str(folder)}
     ran = subprocess.run(
         [sys.executable, "-m", "ziglang", "c++", *arguments],
         capture_output=True,
@@ -134,21 +159,21 @@ def _fingerprint() -> str | None:
     files = (
         file for ending in ("h", "cpp") for file in CORE.rglob(f"*.{ending}") if "tests" not in file.parts
     )
-    found = hashlib.sha256(" ".join(FLAGS).encode())
+    found = hashlib.sha256(repr((FLAGS, PATHS)).encode())
     for file in sorted(files):
         found.update(file.relative_to(CORE).as_posix().encode() + b"\0" + file.read_bytes())
     return found.hexdigest()
 
 
-def _section() -> bytes:
-    """What the module says of itself, as a custom section."""
+def _section(name: str) -> bytes:
+    """What a module says of itself, as a custom section."""
     assert CORE is not None
     header = Declaration(CORE / HEADER)
     structs = {
         name: {field: LETTERS[kind] for field, kind in fields.items()}
         for name, fields in header.kinds().items()
     }
-    about = {"sources": _fingerprint(), "abi": header.abi, "structs": structs}
+    about = {"sources": _fingerprint(), "abi": header.abi, "fused": name == FUSED, "structs": structs}
     body = SECTION + json.dumps(about, separators=(",", ":")).encode()
     return b"\0" + _length(len(body)) + body
 
@@ -169,12 +194,19 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pantoum"
 
 
-def main(out: str, test: str | None = None) -> None:
-    """Compile the module, or a test of the core beside the generic path."""
-    if test is None:
-        Path(out).write_bytes(compiled())
-    else:
-        _make(Path(out), ("generic", "wasm"), [test, "-lwasi-emulated-signal", "-D_WASI_EMULATED_SIGNAL"])
+def main(out: str, *tests: str) -> None:
+    """Compile the modules, or tests of the core with all paths, into a folder."""
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not tests:
+        for name, data in compiled().items():
+            (folder / name).write_bytes(data)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = [made for own in _objects(list(PATHS), Path(scratch)).values() for made in own]
+        for test in tests:
+            made = folder / Path(test).with_suffix(".wasm").name
+            _clang([*FLAGS, *_dispatch(list(PATHS)), *objects, test, *TESTED, "-o", str(made)], Path(scratch))
 
 
 if __name__ == "__main__":

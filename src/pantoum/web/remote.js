@@ -53,7 +53,7 @@ export class Calls {
 export class RemoteModel {
   /**
    * @param {Worker} worker
-   * @param {Uint8Array} module the bytes of pantoum.wasm, or these compressed by gzip
+   * @param {Uint8Array} module the bytes of pantoum.wasm, or of pantoum-fused.wasm where `fuses()`, or these compressed by gzip
    * @param {Uint8Array} model the bytes of a model file, or these compressed by gzip
    */
   static async load(worker, module, model) {

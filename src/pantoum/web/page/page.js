@@ -1,5 +1,6 @@
 // The page: a prompt, what the model writes after it, and what it thought of meanwhile.
 
+import { fuses } from "../fused.js";
 import { RemoteModel } from "../remote.js";
 import { WrittenText } from "./written_text.js";
 
@@ -23,7 +24,7 @@ async function begin() {
   const source = new Blob([$("worker").textContent], { type: "text/javascript" });
   const address = URL.createObjectURL(source);
   try {
-    model = await RemoteModel.load(new Worker(address), bytesIn("module"), bytesIn("model"));
+    model = await RemoteModel.load(new Worker(address), bytesIn(fuses() ? "fused" : "module"), bytesIn("model"));
   } finally {
     URL.revokeObjectURL(address);
   }

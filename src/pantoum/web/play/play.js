@@ -1,5 +1,6 @@
 // Training in a page: a text, a button, the loss and what the model writes meanwhile, the model as a file.
 
+import { fuses } from "../fused.js";
 import { Calls, RemoteModel } from "../remote.js";
 import { drawCurve } from "./curve.js";
 
@@ -36,11 +37,11 @@ function module() {
 }
 
 function begin() {
-  for (const id of ["worker", "trainer", "module"]) {
+  for (const id of ["worker", "trainer", "module", "fused"]) {
     parts[id] = $(id).textContent;
     $(id).remove();
   }
-  parts.module = Uint8Array.from(atob(parts.module), (sign) => sign.charCodeAt(0));
+  parts.module = Uint8Array.from(atob(fuses() ? parts.fused : parts.module), (sign) => sign.charCodeAt(0));
   $("train").disabled = false;
   tell("Ready.");
   show();
