@@ -58,7 +58,7 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "training": {
         "update_guard": ("tests/training/test_update_guard.py",),
         "rhythm": ("tests/training/test_rhythm.py",),
-        "recovery": ("tests/training/test_recovery.py",),
+        "trainer": ("tests/training/test_recovery.py", "tests/training/test_trainer.py"),
         "saving": ("tests/training/test_refusals.py",),
         "keep_best": ("tests/training/test_keep_best.py", "tests/training/test_fitted_counts.py"),
         "run_state": ("tests/training/test_run_state.py",),

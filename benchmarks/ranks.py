@@ -51,9 +51,9 @@ from pantoum.training.assembly import TrainingEngine, make_backend
 from pantoum.training.parallel.rank_commands import command
 from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.together import work as follow
 from pantoum.training.update.backend import Backend, SharedBackend
 from pantoum.training.update.rank_sums import RankSums, Sums
-from pantoum.training.worker import work as follow
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
     """PyTorch on the CPU, or the core."""
     if asked.engine == "core":
         return None
-    from pantoum.torch.device import engine
+    from pantoum.torch.torch_backend import engine
 
     return engine("cpu")
 

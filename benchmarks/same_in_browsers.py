@@ -41,9 +41,9 @@ import pantoum
 from pantoum.config import GenerationConfig, ModelConfig, SamplingConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.exporting import to_int8
 from pantoum.inference.files.compact_matrices import finished_forms
 from pantoum.inference.files.counts_file import arrays_of, with_weights
-from pantoum.inference.to_int8 import to_int8
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.count_mixture import CountMixture
 from pantoum.network.mixers.counted_ngrams import Counts

@@ -32,7 +32,7 @@ import pantoum
 from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.to_int8 import to_int8
+from pantoum.inference.exporting import to_int8
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterTokenizer
 from pantoum.web import html_page

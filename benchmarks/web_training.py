@@ -32,7 +32,7 @@ from pantoum.text.character import CharacterTokenizer
 from pantoum.text.tokenizer import learner
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.update.schedule import Schedule
 from pantoum.web import html_page
 from pantoum.web.module import module

@@ -168,5 +168,5 @@ def test_no_framework_is_imported(file: Path) -> None:
         assert not names & ({"torch", "tensorflow", "jax", "keras", "pickle"} - allowed)
         if "ctypes" in names:
             where = str(file.relative_to(ROOT))
-            knows = "native" in where or where == "server/freed.py"  # it asks the allocator, not the core
+            knows = "native" in where or where == "server/models.py"  # it asks the allocator, not the core
             assert knows, "only kernels/native knows ctypes"

@@ -11,8 +11,8 @@ from forgery_parts import parts_of
 from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.exporting import to_int8
 from pantoum.inference.files.novelty import NoveltyFilter
-from pantoum.inference.to_int8 import to_int8
 from pantoum.network import LanguageModel
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer

@@ -21,8 +21,8 @@ import numpy as np
 from pantoum.config import CELLS
 from pantoum.inference.files import onnx_file
 from pantoum.inference.files.onnx_graph import Graph, Value
+from pantoum.inference.import_model import of_layer
 from pantoum.inference.importing import from_onnx
-from pantoum.inference.importing.converted import of_layer
 from pantoum.network.blocks import Cell
 from pantoum.network.network_state import to_arrays
 

@@ -25,8 +25,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torch.testing._internal.common_modules import module_db
 
 from pantoum.config import CELLS, ModelConfig
+from pantoum.torch.cell_module import StackModule
 from pantoum.torch.chunk_rows import ChunkRows
-from pantoum.torch.stack_module import StackModule
 
 KINDS = {nn.RNN: "rnn", nn.GRU: "gru", nn.LSTM: "lstm"}
 WAYS: dict[str, dict[str, bool]] = {"core": {}, "PyTorch": {"core": False}, "loop": {"fused": False}}

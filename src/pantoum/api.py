@@ -98,15 +98,14 @@ def train(
 def train_typed(
     texts: Texts,
     settings: dict[str, Any],
-    words: Sequence[str] = (),
-    started: float | None = None,
+    typed: tuple[Sequence[str], float | None] = ((), None),
     *,
     text: GivenText | None = None,
     progress: bool | None = None,
     on_report: Callable[[Report], None] | None = None,
 ) -> Run:
-    """The same for a command line of these ``words``. ``started``: ``time.monotonic()`` when it began, from
-    which ``minutes`` count."""
+    """The same for a command line: ``typed`` has its words and ``time.monotonic()`` when it began, from which
+    ``minutes`` count."""
     from pantoum.ranks.opening import open_ranks
 
     with open_ranks(_started_by_torchrun()) as ranks:
@@ -114,6 +113,8 @@ def train_typed(
         def on_rank_0() -> RunResult:
             from pantoum.progress import told
             from pantoum.training import run_session
+            from pantoum.training.begin import TrainingCommand
+            from pantoum.training.run.budget import Clock
 
             chosen = TrainSettings(**settings)
             if text is not None:  # the run has the only copy of it
@@ -123,16 +124,8 @@ def train_typed(
                 named(texts, text, chosen.documents) as names,
                 told(chosen, names, progress, on_report) as tell,
             ):
-                return run_session.train(
-                    chosen,
-                    names,
-                    on_report=tell,
-                    started=started,
-                    command=tuple(words),
-                    ranks=ranks,
-                    engine=engine,
-                    job=_job(),
-                )
+                command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), ranks, engine)
+                return run_session.train(command, tell, _job())
 
         if ranks.count == 1:
             return Run(on_rank_0())
@@ -171,7 +164,7 @@ def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
             "cannot be shared by MPI ranks, which train with the core",
             "leave it out, or start the ranks with torchrun",
         )
-    from pantoum.torch.device import engine
+    from pantoum.torch.torch_backend import engine
 
     return engine(device)
 
@@ -194,7 +187,7 @@ def _job() -> LauncherJob | None:
 
     if not under_torchrun() or find_spec("torch") is None:
         return None
-    from pantoum.torch.launcher_store import torchrun_job
+    from pantoum.torch.ranks import torchrun_job
 
     return torchrun_job()
 

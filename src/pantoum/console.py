@@ -161,9 +161,9 @@ def page(title: str, by: str, threshold: float | None) -> Page:
 
 def sparkline(values: Sequence[float]) -> str:
     """A curve in one line of text."""
-    from pantoum.report import sparkline
+    from pantoum.report import plot
 
-    return sparkline.sparkline(values)
+    return plot.sparkline(values)
 
 
 def perplexity(nats: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pantoum.config.calls import public
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 from pantoum.errors import PantoumError
 
 if TYPE_CHECKING:

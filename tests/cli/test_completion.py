@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pantoum.cli.commands import COMMANDS
+from pantoum.cli.completion import SHELLS, commands_of
 from pantoum.cli.main import make_parser
-from pantoum.cli.shells import SHELLS, commands_of
 
 Run = Callable[..., Any]
 MAN = Path(__file__).parents[2] / "docs" / "pantoum.1"

@@ -185,7 +185,7 @@ def test_no_drawn_command_calls_itself_a_bug(
 
 
 @pytest.mark.slow
-@settings(max_examples=700, **RULES)
+@settings(max_examples=250, **RULES)
 @given(trajectory=st.lists(commands(), min_size=1, max_size=4), stdin=STDIN)
 def test_no_drawn_command_of_many_calls_itself_a_bug(
     made: Path, tmp_path: Path, trajectory: list[list[str]], stdin: bytes

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 
 @pytest.mark.parametrize("name", ["runs/book", "a b", "new\nline", "it's\ta\\ tab", "\x1b[31mred1", "é\n1"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pantoum.config.slurm import tasks_here, tasks_of_a_step, unused_tasks
+from pantoum.config.launcher import tasks_here, tasks_of_a_step, unused_tasks
 
 TASK = {"SLURM_PROCID": "0"}
 

@@ -98,7 +98,7 @@ def test_a_memory_mapped_text_is_not_copied(tmp_path):
     np.arange(1000, dtype=np.uint16).tofile(tmp_path / "tokens")
     mapped = np.memmap(tmp_path / "tokens", np.uint16, "r")
     batches = StatefulBatches(mapped, 4, 8)
-    assert all(np.shares_memory(each, mapped) for each in batches._rows.columns(0, 8))
+    assert all(np.shares_memory(each, mapped) for each in batches._columns(0, 8))
     batch = next(batches)
     assert type(batch.inputs_BT) is np.ndarray and batch.inputs_BT.flags.writeable
 

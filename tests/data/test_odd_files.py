@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
-from pantoum.data.short_lines import ADVICE
 from pantoum.errors import TextError
+from pantoum.text.documents import ADVICE
 
 POEM = "Es war, als hätt der Himmel die Erde still geküsst.\n" * 40
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pantoum.config import TrainSettings
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 
 TINY = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6, "batch_size": 4, "seq_len": 16}
@@ -15,9 +16,11 @@ TINY = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6, "batch_size": 4
 PROGRAM = """
 import json, sys
 from pantoum.config import TrainSettings
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 settings, texts = json.loads(sys.argv[1]), sys.argv[2:]
-result = train(TrainSettings(**settings), texts, on_report=lambda report: print(report.step, flush=True))
+command = TrainingCommand(TrainSettings(**settings), texts)
+result = train(command, lambda report: print(report.step, flush=True))
 print("stopped", result.stopped, flush=True)
 sys.exit(130 if result.stopped == "SIGINT" else 0)
 """
@@ -40,7 +43,7 @@ def run(story: Path, tmp_path: Path):
     def go(name: str, *, texts=None, listen=None, **settings):
         asked = settings if settings.get("resume") else {**TINY, **settings}
         given = [str(story)] if texts is None else texts
-        return train(TrainSettings(run=str(tmp_path / name), **asked), given, on_report=listen)
+        return train(TrainingCommand(TrainSettings(run=str(tmp_path / name), **asked), given), listen)
 
     return go
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError
 from pantoum.formats import checkpoint
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
@@ -72,7 +73,7 @@ def session(folder, text, **asked):
     try:
         begins = {} if folder.exists() else {**TINY, "steps": 40}
         resumes = {"resume": True} if folder.exists() else {}
-        return train(TrainSettings(run=str(folder), **begins, **resumes, **asked), [text])
+        return train(TrainingCommand(TrainSettings(run=str(folder), **begins, **resumes, **asked), [text]))
     except KilledError:
         return None
     except DivergedError as problem:
@@ -111,7 +112,7 @@ def test_where_it_rolls_back_to_does_not_depend_on_stops_kills_and_intervals(
 
 
 @pytest.mark.slow
-@settings(max_examples=100, **LAW)
+@settings(max_examples=30, **LAW)
 @given(*DRAWN)
 def test_nor_for_many_more(tmp_path_factory, trouble, seed, share, interval, stops):
     same_outcome(tmp_path_factory, trouble, seed, share, interval, stops)
@@ -139,9 +140,8 @@ def same_outcome(tmp_path_factory, trouble, seed, share, interval, stops):
 def test_noise_after_calm_text_is_the_texts_own_and_the_rate_is_kept(tmp_path):
     text, told = text_with_noise(tmp_path / "s.txt"), []
     asked = {**TINY, "hidden_size": 32, "embedding_size": None, "learning_rate": 0.025, "seed": 1}
-    result = train(
-        TrainSettings(run=str(tmp_path / "run"), steps=100, **asked), [text], on_report=told.append
-    )
+    settings = TrainSettings(run=str(tmp_path / "run"), steps=100, **asked)
+    result = train(TrainingCommand(settings, [text]), told.append)
     assert result.finished and sum("ROLLED BACK" in note for note in result.notes) == 1
     assert any("the text is like this" in note for note in result.notes)
     assert told[-1].learning_rate == pytest.approx(0.025)
@@ -158,7 +158,7 @@ def test_passages_of_noise_at_a_high_rate_do_not_end_a_run_that_recovers(tmp_pat
     asked |= {"hidden_size": 32, "valid_fraction": 0.1, "cell": "rnn", "optimizer": "adamw"}
     asked |= {"learning_rate": 0.025, "precision": "float32"}
     settings = TrainSettings(run=str(tmp_path / "run"), steps=3000, stop_after=230, **asked)
-    result = train(settings, [str(text)])
+    result = train(TrainingCommand(settings, [str(text)]))
     assert result.stopped == "stop_after"
     assert any("ROLLED BACK" in note for note in result.notes)
     assert any("the text is like this" in note for note in result.notes)

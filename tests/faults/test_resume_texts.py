@@ -9,6 +9,7 @@ import pytest
 
 from pantoum.errors import CheckpointError, RunError, TextError
 from pantoum.formats import checkpoint
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 
 FAR = "https://example.org/far.txt"
@@ -168,7 +169,7 @@ def test_a_run_begun_again_keeps_the_command_and_takes_the_new_interval(run, sto
     from pantoum.config import TrainSettings
 
     asked = TrainSettings(run=str(tmp_path / "cut"), resume=True, checkpoint_every=2, stop_after=3)
-    train(asked, [], command=["pantoum", "train", "again"])
+    train(TrainingCommand(asked, words=["pantoum", "train", "again"]))
     config = json.loads((tmp_path / "cut" / "config.json").read_text())
     assert config["command"] == ["pantoum", "train", "again"] and config["settings"]["steps"] == 6
     assert config["settings"]["checkpoint_every"] == 2 and config["texts"] == [str(story)]

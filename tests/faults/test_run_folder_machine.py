@@ -31,6 +31,7 @@ from pantoum.formats import checkpoint, durable, model_file
 from pantoum.formats.durable import is_temporary
 from pantoum.formats.run_lock import RunLock
 from pantoum.formats.system_calls import System
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
@@ -62,7 +63,7 @@ class Disk(System):
 def resumed(folder, **asked):
     """One session; the disk is at rest afterwards."""
     try:
-        return train(TrainSettings(run=str(folder), resume=True, **asked))
+        return train(TrainingCommand(TrainSettings(run=str(folder), resume=True, **asked)))
     finally:
         for thread in threading.enumerate():
             if thread.name == "pantoum-saver":
@@ -73,7 +74,8 @@ def begun(folder, **asked):
     """A new run that has done three steps."""
     text = folder.parent / "text.txt"
     text.write_text(TEXT)
-    train(TrainSettings(run=str(folder), steps=STEPS, stop_after=3, **TINY, **asked), [str(text)])
+    settings = TrainSettings(run=str(folder), steps=STEPS, stop_after=3, **TINY, **asked)
+    train(TrainingCommand(settings, [str(text)]))
 
 
 def fingerprint(folder):

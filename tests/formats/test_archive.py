@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pantoum.errors import ArchiveError
 from pantoum.formats import archive, archive_parts
-from pantoum.formats.archive_parts import Frame, Gap, Header, Index, Kind
+from pantoum.formats.archive_parts import Frame, Header, Index, Kind
 
 FRAMES = [
     Frame(Kind.BEGUN, 5, 0x01020304, b"abc"),
@@ -27,7 +27,7 @@ def written(header: Header, frames: list[Frame]) -> bytes:
     return header.to_bytes() + b"".join(frame.head + frame.payload for frame in frames) + index.to_bytes()
 
 
-def given_back(data: bytes, keep_going: bool = False) -> list[Frame | Gap]:
+def given_back(data: bytes, keep_going: bool = False) -> list[Frame | tuple[int, int]]:
     source = io.BytesIO(data)
     return list(archive.read(source, archive.read_header(source), keep_going=keep_going))
 
@@ -115,7 +115,7 @@ def test_a_damaged_index_costs_no_frame() -> None:
     data = written(Header(), FRAMES)
     for cut in (1, 5, 13):
         found = given_back(data[:-cut], keep_going=True)
-        assert found[:-1] == FRAMES and isinstance(found[-1], Gap)
+        assert found[:-1] == FRAMES and isinstance(found[-1], tuple)
         with pytest.raises(ArchiveError):
             archive.read_index(io.BytesIO(data[:-cut]))
 

@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 
 from pantoum.errors import SettingError
-from pantoum.inference.activations import (
-    Activations,
-    activations,
-    following,
-    indentation,
-    line_length,
-    quotes,
-)
+from pantoum.inference.activations import activations, following, indentation, line_length, quotes
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 
@@ -26,13 +19,13 @@ Make = Callable[..., LoadedModel]
 def test_the_last_layers_values_are_the_hidden_states(make: Make, cell: str) -> None:
     model = make("characters", cell=cell)
     tokens_T = model.tokenizer.encode("The cat sat.\nA dog")
-    found = activations(model, tokens_T)
+    texts, values_TU = activations(model, tokens_T)
     hidden_TH = Session(model).feed(tokens_T, hidden=True)
-    assert "".join(found.texts) == "The cat sat.\nA dog"
-    assert found.values_TU.shape == (18, 32)
+    assert "".join(texts) == "The cat sat.\nA dog"
+    assert values_TU.shape == (18, 32)
     if cell != "lstm":  # whose values are tanh of the cell, not its output
-        assert found.values_TU[:, 16:] == pytest.approx(hidden_TH, abs=1e-6)
-    assert np.abs(found.values_TU).max() <= 1.0 or cell == "mingru"
+        assert values_TU[:, 16:] == pytest.approx(hidden_TH, abs=1e-6)
+    assert np.abs(values_TU).max() <= 1.0 or cell == "mingru"
 
 
 def test_the_unit_that_follows_is_found() -> None:
@@ -44,8 +37,8 @@ def test_the_unit_that_follows_is_found() -> None:
     ):
         values_TU = np.random.default_rng(3).standard_normal((len(text), 9)).astype(np.float32)
         values_TU[:, 4] = -2.0 * np.array(values) + 1
-        best, told = following(Activations(tuple(text), values_TU), feature, 2)
-        assert (best[0].unit, round(best[0].correlation, 5)) == (4, -1.0) and told == values
+        best, told = following(list(text), values_TU, feature, 2)
+        assert (best[0][0], round(best[0][1], 5)) == (4, -1.0) and told == values
 
 
 def test_properties_of_a_text() -> None:

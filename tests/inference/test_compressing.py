@@ -231,7 +231,9 @@ def test_a_line_must_fit(make: Callable[..., LoadedModel], monkeypatch: pytest.M
 def test_another_model_is_refused_by_name(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     archived = compressed(DATA, model)
-    with pytest.raises(ArchiveError, match=f"needs the model with SHA-256 {'ab' * 32}; give it"):
+    with pytest.raises(
+        ArchiveError, match=f"needs the model with SHA-256 {'ab' * 32}; give the model that made it"
+    ):
         restored(archived, None)
     with pytest.raises(ArchiveError, match=f"SHA-256 {'ab' * 32}, this one has {'cd' * 32}"):
         restored(archived, replace(model, sha256="cd" * 32))

@@ -8,8 +8,7 @@ from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.config.tokens import TOKEN_KINDS
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.ending import Ending, tolerance
-from pantoum.inference.writing.generation import Generation
+from pantoum.inference.writing.generation import Ending, Generation, tolerance
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterLearner
 

@@ -13,7 +13,7 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import to_int8
+from pantoum.inference import exporting
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.exporting import export
 from pantoum.inference.files import torch_file
@@ -110,7 +110,7 @@ def test_int8_of_int8_and_the_model_over_itself_are_refused(characters: LoadedMo
 
 
 def test_damaged_codes_and_unknown_precisions_are_refused(characters: LoadedModel, tmp_path: Path) -> None:
-    made = to_int8.to_int8(model_file.read(write(tmp_path / "m", characters)))
+    made = exporting.to_int8(model_file.read(write(tmp_path / "m", characters)))
     codes = made.parameters["head.weight"].copy()
     codes[0, 0] = -128
     unscaled = {name: array for name, array in made.parameters.items() if name != "head.weight.scale"}
@@ -125,7 +125,7 @@ def test_damaged_codes_and_unknown_precisions_are_refused(characters: LoadedMode
             load(tmp_path / "n")
     floats = {**made.parameters, "head.weight": made.parameters["head.weight"].astype(np.float32)}
     with pytest.raises(ModelFileError, match="has the name of a scale"):
-        to_int8.to_int8(ModelFile(made.config | {"precision": "float32"}, floats, {}, {}))
+        exporting.to_int8(ModelFile(made.config | {"precision": "float32"}, floats, {}, {}))
     assert shape_of(made.config)[1] == "int8"
 
 

@@ -15,12 +15,11 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.exporting import export
+from pantoum.inference.exporting import export, to_int8
 from pantoum.inference.files import onnx_file
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import of_content
-from pantoum.inference.to_int8 import to_int8
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.count_mixture import CountMixture
 from pantoum.network.mixers.counted_ngrams import Counts

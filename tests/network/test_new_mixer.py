@@ -12,8 +12,7 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.kernels.mixed_rows import mix_rows
 from pantoum.network import LanguageModel
-from pantoum.network.mixers import Found, Mixer, ReadTokens
-from pantoum.network.mixers.history import History
+from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.program import Program
 from pantoum.network.spec import StateArray
 from pantoum.network.stepping import stepper

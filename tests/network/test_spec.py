@@ -85,7 +85,7 @@ def test_no_other_module_tells_a_parameter_from_its_name() -> None:
         "inference/files/torch_file.py",
         "inference/files/onnx_file.py",
     }
-    known |= {f"inference/importing/{name}.py" for name in ("converted", "from_torch")}
+    known |= {"inference/import_model.py", "inference/importing/from_torch.py"}
     found: dict[str, Any] = {
         str(file.relative_to(root)): own.findall(file.read_text(encoding="utf-8"))
         for folder in ("network", "training", "inference", "about", "report", "config")

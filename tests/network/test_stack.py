@@ -10,7 +10,7 @@ import pytest
 
 from pantoum.config import DropoutConfig
 from pantoum.errors import SettingError
-from pantoum.kernels import reference
+from pantoum.kernels import DropoutDraw, reference
 from pantoum.network import GRU, LSTM, RNN, Stack, unroll
 
 B, T, H = 2, 4, 5
@@ -46,7 +46,7 @@ def test_each_layer_drops_its_inputs_and_the_last_its_outputs(random: Random) ->
 
     def drop(y: np.ndarray, rate: float, layer: int) -> np.ndarray:
         y_TBH = np.ascontiguousarray(y.swapaxes(0, 1))
-        return reference.dropout(y_TBH, rate, 7, 8, layer, np.arange(B)).swapaxes(0, 1)
+        return reference.dropout(y_TBH, rate, layer, DropoutDraw(7, 8, np.arange(B))).swapaxes(0, 1)
 
     y = x
     for layer, rate in enumerate((rates.inputs, rates.between)):

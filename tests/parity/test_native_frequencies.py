@@ -7,7 +7,7 @@ import pytest
 
 from pantoum.errors import CoreError, PantoumError
 from pantoum.kernels import native, reference
-from pantoum.kernels.reference.frequencies import with_sum
+from pantoum.kernels.reference.sample import with_sum
 
 
 @pytest.mark.parametrize("V", [1, 2, 98, 257, 1000, 5003])

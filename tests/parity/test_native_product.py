@@ -141,11 +141,11 @@ def test_a_matrix_for_reading_does_not_need_its_weight(path: str) -> None:
     weight_GK, x_NK = normal(20, 9), normal(3, 9)
     expected = native.pack(weight_GK).product(x_NK)
     for kernels in (native, reference):
-        matrix = kernels.pack(weight_GK, reading=True)
+        matrix = kernels.pack(weight_GK, packs="for reading")
         weight_GK += 1
         np.testing.assert_allclose(matrix.product(x_NK), expected, rtol=1e-4, atol=1e-4)
         weight_GK -= 1
-    matrix = native.pack(weight_GK, reading=True)
+    matrix = native.pack(weight_GK, packs="for reading")
     with pytest.raises(CoreError, match="packed for reading alone"):
         matrix.product_transposed(normal(3, 20))
 

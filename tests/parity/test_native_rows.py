@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pantoum.errors import CoreError
-from pantoum.kernels import Workspace, native, reference
+from pantoum.kernels import DropoutDraw, Workspace, native, reference
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
@@ -45,13 +45,13 @@ def test_one_token_a_row(library: native.Library) -> None:
 @pytest.mark.parametrize(("T", "B", "H"), [(1, 1, 1), (3, 2, 7), (4, 5, 64)])
 def test_dropout_draws_the_same_masks(path: str, T: int, B: int, H: int, variational: bool) -> None:
     x_TBH, streams_B = normal(T, B, H), np.arange(B) + 7
-    arguments = (x_TBH, 0.3, 2**40 + 5, 11, 2, streams_B, variational)
+    arguments = (x_TBH, 0.3, 2, DropoutDraw(2**40 + 5, 11, streams_B, variational))
     assert np.array_equal(native.dropout(*arguments), reference.dropout(*arguments))
 
 
 def test_dropout_needs_a_number_for_each_stream(library: native.Library) -> None:
     with pytest.raises(CoreError, match="streams is uint32 of shape"):
-        native.dropout(normal(1, 2, 3), 0.5, 0, 0, 0, np.arange(1))
+        native.dropout(normal(1, 2, 3), 0.5, 0, DropoutDraw(0, 0, np.arange(1)))
 
 
 @pytest.mark.parametrize(("N", "H", "V"), [(1, 1, 1), (9, 7, 33), (700, 16, 2100)])

@@ -56,8 +56,8 @@ def test_the_core_draws_as_its_reference(path: str, kind: str, vocab: int) -> No
     banned = np.array([0], np.int32) if vocab > 2 else NONE
     for _ in range(3):
         logits_BV = logits_of(kind, 40, vocab, random)
-        native.sampler(ours, banned, logits_BV).draw(0, 40)
-        reference.sampler(others, banned, logits_BV).draw(0, 40)
+        native.sampler(ours, banned, logits_BV)(0, 40)
+        reference.sampler(others, banned, logits_BV)(0, 40)
         np.testing.assert_array_equal(ours.tokens, others.tokens)
         np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-7, atol=1e-6)
         np.testing.assert_allclose(ours.nats, others.nats, rtol=1e-7, atol=1e-6)
@@ -81,7 +81,7 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
             rows = copy.deepcopy(before)
             for first in range(0, count, size):
                 several = min(size, count - first)
-                native.sampler(rows, NONE, logits_BV[first : first + several]).draw(first, several)
+                native.sampler(rows, NONE, logits_BV[first : first + several])(first, several)
             found.add(b"".join(array.tobytes() for array in rows.arrays()))
     assert len(found) == 1
 
@@ -92,7 +92,7 @@ def test_scores_that_are_not_finite_are_an_error_of_ours(path: str, bad: float) 
     logits_BV[1, 3 if bad > -np.inf or np.isnan(bad) else slice(None)] = bad
     rows = DrawRows(2)
     with pytest.raises(PantoumError, match="not finite"):
-        native.sampler(rows, NONE, logits_BV).draw(0, 2)
+        native.sampler(rows, NONE, logits_BV)(0, 2)
     assert rows.written.tolist() == [1, 0]
 
 
@@ -111,8 +111,8 @@ def test_a_mask_leaves_out_what_it_does_not_allow(path: str, vocab: int) -> None
     others = copy.deepcopy(ours)
     for kind in ("plain", "ties", "equal"):
         logits_BV = logits_of(kind, 40, vocab, random)
-        native.sampler(ours, NONE, logits_BV).draw(0, 40)
-        reference.sampler(others, NONE, logits_BV).draw(0, 40)
+        native.sampler(ours, NONE, logits_BV)(0, 40)
+        reference.sampler(others, NONE, logits_BV)(0, 40)
         assert allowed_RV[np.arange(40), ours.tokens].all()
         np.testing.assert_array_equal(ours.tokens, others.tokens)
         np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-7, atol=1e-6)
@@ -124,6 +124,6 @@ def test_a_mask_of_all_tokens_changes_no_bit(path: str) -> None:
     masked = copy.deepcopy(plain)
     masked.mask(10)
     for rows in (plain, masked):
-        native.sampler(rows, NONE, logits_BV).draw(0, 40)
+        native.sampler(rows, NONE, logits_BV)(0, 40)
     for mine, other in zip(masked.arrays(), plain.arrays(), strict=False):
         np.testing.assert_array_equal(mine, other)

@@ -58,9 +58,7 @@ class Case:
             True,
             Workspace(),
         )
-        back = kernels.scan_vjp(
-            self.spec, tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace()
-        )
+        back = kernels.scan_vjp(tape, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace())
         flat = [outputs, last, *back]
         flat = [part for item in flat for part in (item if isinstance(item, tuple) else (item,))]
         return [np.array(part) for part in flat if part is not None]

@@ -56,12 +56,12 @@ def test_a_restarted_process_goes_on_with_the_run_of_its_job(started: Any, tmp_p
 def test_a_store_that_nobody_keeps_is_done_without(
     torch: Any, started: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pantoum.torch import launcher_store
+    from pantoum.torch import ranks
 
-    monkeypatch.setattr(launcher_store, "PATIENCE", 1.0)
+    monkeypatch.setattr(ranks, "PATIENCE", 1.0)
     started(1)
-    assert launcher_store.torchrun_job() is not None and launcher_store.may_restart()
+    assert ranks.torchrun_job() is not None and ranks.may_restart()
     monkeypatch.setenv("MASTER_PORT", "1")
-    assert launcher_store.torchrun_job() is None
+    assert ranks.torchrun_job() is None
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "0")
-    assert not launcher_store.may_restart()
+    assert not ranks.may_restart()

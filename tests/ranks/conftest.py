@@ -17,7 +17,7 @@ from pantoum.config import TrainSettings
 from pantoum.errors import RankError
 from pantoum.formats import checkpoint
 from pantoum.ranks.interface import Array
-from pantoum.ranks.single import SingleRank
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.result import RunResult
 from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
@@ -62,11 +62,18 @@ class ThreadRanks:
 
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
-    ) -> Exchange:
+    ) -> Callable[[], None]:
         for rank, array in outgoing:
             assert array.flags.c_contiguous and array.size and rank != self.rank
             self._put(rank, array.tobytes())
-        return Exchange(self, incoming)
+
+        def wait() -> None:
+            for rank, array in incoming:
+                content = self._get(rank)
+                assert len(content) == array.nbytes, "sizes agree"
+                array.reshape(-1)[:] = np.frombuffer(content, array.dtype)
+
+        return wait
 
     def abort(self, why: str) -> NoReturn:
         self._group.ended.set()
@@ -88,17 +95,6 @@ class ThreadRanks:
             except queue.Empty:
                 continue
         raise RankError(f"{self.place(rank)} has not answered")
-
-
-class Exchange:
-    def __init__(self, ranks: ThreadRanks, incoming: Sequence[tuple[int, Array]]) -> None:
-        self._ranks, self._incoming = ranks, incoming
-
-    def wait(self) -> None:
-        for rank, array in self._incoming:
-            content = self._ranks._get(rank)
-            assert len(content) == array.nbytes, "sizes agree"
-            array.reshape(-1)[:] = np.frombuffer(content, array.dtype)
 
 
 Together = Callable[..., list[Any]]
@@ -159,13 +155,14 @@ class Runs:
             **settings,
         }
         if count == 1:
-            return [train(TrainSettings(**asked), self._texts, ranks=SingleRank())]
+            return [train(TrainingCommand(TrainSettings(**asked), self._texts))]
 
         def work(ranks: ThreadRanks) -> RunResult:
             known = facts(self._texts, asked)
             if ranks.rank:
                 return serve(ranks, known)
-            return train_on_all(ranks, known, lambda: train(TrainSettings(**asked), self._texts, ranks=ranks))
+            command = TrainingCommand(TrainSettings(**asked), self._texts, ranks=ranks)
+            return train_on_all(ranks, known, lambda: train(command))
 
         return self._together(count, work)
 

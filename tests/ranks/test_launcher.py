@@ -9,8 +9,8 @@ import pytest
 from pantoum.config.launcher import default_threads, launched_rank, require_own_stdin, threads_of_a_rank
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import RankError, SettingError, TextError
+from pantoum.ranks.interface import SingleRank
 from pantoum.ranks.opening import open_ranks
-from pantoum.ranks.single import SingleRank
 
 
 @pytest.mark.parametrize(

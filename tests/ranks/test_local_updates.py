@@ -11,7 +11,7 @@ from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.network.gradient import Gradient
-from pantoum.ranks.single import SingleRank
+from pantoum.ranks.interface import SingleRank
 from pantoum.training.assembly import make_backend
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.parallel import outer_step
@@ -19,10 +19,9 @@ from pantoum.training.parallel.outer_step import OuterStep
 from pantoum.training.parallel.rank_commands import command
 from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.recipe import Outlook, Recipe
+from pantoum.training.together import work as follow
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.worker import work as follow
 
 SETTINGS = {
     "adamw": {"optimizer": "adamw", "ngrams": "2,3", "ngram_rows": 512},

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from pantoum.errors import RankError
 from pantoum.network.gradient import Gradient
-from pantoum.ranks.single import SingleRank
-from pantoum.training.update.gradient_sum import gradient_sum
-from pantoum.training.update.rank_sums import RankSums
-from pantoum.training.update.work_share import WorkShare
+from pantoum.training.update.rank_sums import RankSums, shared_out, spread
+from pantoum.training.update.shards import gradient_sum
 
 SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
 
@@ -117,14 +115,11 @@ def test_facts_of_all_shards_come_in_their_order(together):
 
 @given(st.lists(st.integers(1, 100), max_size=30), st.integers(1, 6))
 def test_tasks_are_shared_by_their_costs(costs, count):
-    class Group(SingleRank):
-        def __init__(self, rank):
-            self.rank, self.count = rank, count
-
-    shares = [WorkShare(Group(rank)) for rank in range(count)]
-    owners = shares[0].owners(costs)
-    assert sorted(task for share in shares for task in share.own(owners)) == list(range(len(costs)))
-    work = [sum(costs[task] for task in share.own(owners)) for share in shares]
+    owners = shared_out(costs, count)
+    assert len(owners) == len(costs) and all(0 <= rank < count for rank in owners)
+    work = [0.0] * count
+    for cost, owner in zip(costs, owners, strict=True):
+        work[owner] += cost
     assert max(work) <= sum(costs) / count + max(costs, default=0), (
         "no rank is idle while another has two tasks"
     )
@@ -133,7 +128,7 @@ def test_tasks_are_shared_by_their_costs(costs, count):
 def test_results_go_from_their_owners_to_all(together):
     def work(group):
         arrays = [np.full(place + 1, 10.0 * group.rank + place) for place in range(5)]
-        WorkShare(group).spread(arrays, [0, 2, 1, 1, 0])
+        spread(group, arrays, [0, 2, 1, 1, 0])
         return [array.tolist() for array in arrays]
 
     wanted = [[10.0 * owner + place] * (place + 1) for place, owner in enumerate([0, 2, 1, 1, 0])]

@@ -10,7 +10,7 @@ from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.training.parallel.spread_reading import SpreadReading
-from pantoum.training.worker import Worker
+from pantoum.training.together import Worker
 
 V = 9
 
@@ -36,15 +36,15 @@ def test_ranks_find_the_losses_of_one_process(together, length, ranks):
         return list(SpreadReading(group).read(program, model.parameters, tokens, SEGMENTS, resets_V))
 
     found = together(ranks, work)[0]
-    assert len(found) == len(alone) and not any(read.block.warms for read in alone)
-    for (block, nats_BT, predictions_BT), read in zip(found, alone, strict=True):
+    assert len(found) == len(alone) and not any(block.warms for block, *_ in alone)
+    for (block, nats_BT, predictions_BT), (same, nats, predictions, _) in zip(found, alone, strict=True):
         at = block.scored_BT
-        assert np.array_equal(block.at_BT, read.block.at_BT)
-        assert np.array_equal(nats_BT[at], read.nats_BT[at])
-        assert np.array_equal(predictions_BT[at], read.predictions_BT[at])
+        assert np.array_equal(block.at_BT, same.at_BT)
+        assert np.array_equal(nats_BT[at], nats[at])
+        assert np.array_equal(predictions_BT[at], predictions[at])
 
 
 def test_one_process_reads_alone():
-    from pantoum.ranks.single import SingleRank
+    from pantoum.ranks.interface import SingleRank
 
     assert not SpreadReading(SingleRank()).possible

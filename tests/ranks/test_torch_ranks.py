@@ -16,6 +16,7 @@ from pantoum.errors import RankError
 from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
@@ -43,7 +44,7 @@ class Tensors:
         own = np.ascontiguousarray(tensor.contiguous().view(torch.uint8).numpy())  # NumPy has no bfloat16
         found = [own if rank == self.rank else np.empty_like(own) for rank in range(self.count)]
         others = [rank for rank in range(self.count) if rank != self.rank and own.size]
-        self.exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others]).wait()
+        self.exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others])()
         return [torch.from_numpy(array).view(tensor.dtype) for array in found]
 
     def add_up(self, tensor: Any) -> Any:
@@ -192,7 +193,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
 
 def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
     """Two ranks of PyTorch, three of the core, one of PyTorch: the losses of the core alone."""
-    from pantoum.torch.device import engine
+    from pantoum.torch.torch_backend import engine
 
     (tmp_path / "t.txt").write_text("north wind and south rain, then sun again and again\n" * 80)
     texts, shape = [str(tmp_path / "t.txt")], {"hidden_size": 12, "num_layers": 1, "dropout": 0.2}
@@ -209,7 +210,8 @@ def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
             if ranks.rank:
                 return serve(with_tensors(ranks), known, made)
             ranks = with_tensors(ranks)
-            return train_on_all(ranks, known, lambda: train(settings, texts, ranks=ranks, engine=made()))
+            command = TrainingCommand(settings, texts, ranks=ranks, engine=made())
+            return train_on_all(ranks, known, lambda: train(command))
 
         return together(count, work)[0]
 

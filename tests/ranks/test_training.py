@@ -12,7 +12,7 @@ from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
 from pantoum.network.stack import Layer
-from pantoum.ranks.single import SingleRank
+from pantoum.ranks.interface import SingleRank
 from pantoum.training.together import facts, serve, train_on_all
 from pantoum.training.update.rank_sums import RankSums
 
@@ -159,7 +159,7 @@ def test_an_error_of_rank_0_ends_the_others_quietly(run, tmp_path, together):
 
 
 def test_a_rank_that_fails_ends_all(run, monkeypatch):
-    from pantoum.training.worker import Worker
+    from pantoum.training.together import Worker
 
     def update(self, rate, clip):
         raise MemoryError("no memory left")
@@ -195,7 +195,7 @@ def test_more_ranks_than_shards_are_refused(run):
 def test_minutes_choose_a_larger_model_for_more_ranks(monkeypatch):
     from pantoum.training import pace
     from pantoum.training.recipe.choose import choose
-    from pantoum.training.recipe.outlook import Outlook
+    from pantoum.training.recipe.recipe import Outlook
 
     monkeypatch.setattr(pace, "operations_a_second", lambda *_: 1e9)
     outlook, chosen = Outlook(10**9, 64), partial(choose, TrainSettings(shards=4))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.configuration import configuration
+from pantoum.report.comparison import configuration
 from pantoum.report.story import Story
 
 TEXT = {

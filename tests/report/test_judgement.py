@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pantoum.report.judgement import judgement
+from pantoum.report.summary import judgement
 
 
 def test_it_follows_the_figures() -> None:

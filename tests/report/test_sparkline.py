@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.report.sparkline import BARS, sparkline
+from pantoum.report.plot import BARS, sparkline
 
 
 def test_the_least_is_lowest_and_the_most_highest() -> None:

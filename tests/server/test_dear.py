@@ -21,9 +21,9 @@ from pantoum.server import aside, completions, guard, prompts
 from pantoum.server.admission import Admission
 from pantoum.server.aside import AT_ONCE
 from pantoum.server.caller import CALLER, Caller
-from pantoum.server.fields import KnownFields
 from pantoum.server.keys import Keyring
 from pantoum.server.refusals import RequestError
+from pantoum.server.schema import KnownFields
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
 WRITTEN = "/v1/completions"

@@ -14,8 +14,7 @@ import pytest
 
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
-from pantoum.server.log_lines import JsonFormatter
-from pantoum.server.serve import listening
+from pantoum.server.serve import JsonFormatter, listening
 
 KEY = "sk-secret-of-this-test"
 

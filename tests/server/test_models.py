@@ -16,10 +16,9 @@ import pytest
 import pantoum
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
-from pantoum.server import freed
+from pantoum.server import models
 from pantoum.server import models as served
-from pantoum.server.model_specs import spec_of
-from pantoum.server.models import Models
+from pantoum.server.models import Models, spec_of
 
 
 @pytest.fixture(scope="module")
@@ -227,4 +226,4 @@ def test_free_memory_goes_back_to_the_system_now_and_then(
     serve(slots=2)
     until(lambda: len(asked) > 1)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
-    freed.trim()  # another allocator has nothing to ask for
+    models.trim()  # another allocator has nothing to ask for

@@ -21,7 +21,7 @@ from pantoum.server.serve import listening_at
 def test_a_server_that_was_told_to_end_is_alive_and_not_ready(serve: Callable[..., Any]) -> None:
     server = serve(slots=2)
     assert server.client.get("/ready").json() == {"status": "ready"}
-    server.app.state.standing.draining = True
+    server.app.state.models.draining = True
     assert server.client.get("/ready").status_code == 503 and server.client.get("/health").status_code == 200
     assert server.text(max_tokens=2), "what comes before the balancer has noticed is served"
 

@@ -12,8 +12,7 @@ import numpy as np
 from pantoum.text.documents import sign_of
 from pantoum.text.numbers import EOS, UNK, Numbers, UnknownCount
 from pantoum.text.pieces import PieceCounter
-from pantoum.text.spec_checks import listed, refuse, require_documents, require_keys
-from pantoum.text.tokenizer import Across, Tokenizer
+from pantoum.text.tokenizer import Across, Tokenizer, listed, refuse, require_documents, require_keys
 
 
 class RuneTokenizer(Tokenizer):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pantoum.config import TrainSettings
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 
 WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "and", "then", "it", "slept"]
@@ -30,6 +31,6 @@ def run(text: Path, tmp_path: Path):
         resumed = bool(settings.get("resume")) or bool(settings.get("from_"))
         asked = settings if resumed else {**tiny, **settings}
         given = [str(text)] if texts is None else texts
-        return train(TrainSettings(run=str(tmp_path / name), **asked), given, on_report=listen)
+        return train(TrainingCommand(TrainSettings(run=str(tmp_path / name), **asked), given), listen)
 
     return go

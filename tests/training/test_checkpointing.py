@@ -10,7 +10,7 @@ import pytest
 from pantoum.errors import CheckpointError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.system_calls import System
-from pantoum.training.run.checkpointing import Saver, all_finite
+from pantoum.training.saving import Saver, all_finite
 
 
 def test_writes_behind_the_callers_back_and_prunes(tmp_path):

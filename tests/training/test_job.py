@@ -11,6 +11,7 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.errors import RunError
 from pantoum.formats import checkpoint
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
@@ -51,7 +52,7 @@ def failing(settings: TrainSettings, text: str, job: Memory) -> None:
     """A start of the command that ends in an error. It has no process of its own, so wait for what still
     saves."""
     with pytest.raises(MemoryError):
-        train(settings, [text], job=job)
+        train(TrainingCommand(settings, [text]), job=job)
     for thread in threading.enumerate():
         if thread.name == "pantoum-saver":
             thread.join(20.0)
@@ -69,39 +70,39 @@ def test_the_same_command_goes_on_with_its_run(
 ) -> None:
     """With ``run`` given, or the next free name; killed before the first checkpoint, and later."""
     monkeypatch.chdir(tmp_path)
-    train(TrainSettings(run="whole", **TINY), [text])
+    train(TrainingCommand(TrainSettings(run="whole", **TINY), [text]))
     job, settings = Memory(), TrainSettings(run="mine" if named else None, **TINY)
     for step in (1, 5, 8):
         fails_at(step)
         failing(settings, text, job)
     fails_at(None)
-    result = train(settings, [text], job=job)
+    result = train(TrainingCommand(settings, [text]), job=job)
     assert result.finished and result.run == job.run == tmp_path / ("mine" if named else "runs/rain")
     assert bits(result.run) == bits(tmp_path / "whole")
-    assert train(settings, [text], job=job).already, "nothing is left to do after the end"
+    assert train(TrainingCommand(settings, [text]), job=job).already, "nothing is left to do after the end"
     assert not (tmp_path / "runs/rain-2").exists()
 
 
 def test_a_run_of_another_job_is_not_entered(text: str, tmp_path: Path) -> None:
     settings = TrainSettings(run=str(tmp_path / "run"), **TINY)
-    train(settings, [text])
+    train(TrainingCommand(settings, [text]))
     before = bits(tmp_path / "run")
     job = Memory()
     for _ in range(2):
         with pytest.raises(RunError, match="exists already"):
-            train(settings, [text], job=job)
+            train(TrainingCommand(settings, [text]), job=job)
     assert bits(tmp_path / "run") == before
 
 
 def test_a_command_that_failed_before_it_made_a_run_begins_it(text: str, tmp_path: Path) -> None:
     job = Memory(tmp_path / "removed")
-    assert train(TrainSettings(run=str(tmp_path / "run"), **TINY), [text], job=job).finished
+    assert train(TrainingCommand(TrainSettings(run=str(tmp_path / "run"), **TINY), [text]), job=job).finished
     assert job.run == tmp_path / "run"
 
 
 def test_resume_is_left_as_it_was_typed(text: str, tmp_path: Path) -> None:
     """``--resume --steps`` trains further after a restart, too."""
-    train(TrainSettings(run=str(tmp_path / "run"), **TINY), [text])
+    train(TrainingCommand(TrainSettings(run=str(tmp_path / "run"), **TINY), [text]))
     job = Memory(tmp_path / "run")
     further = TrainSettings(run=str(tmp_path / "run"), resume=True, steps=3)
-    assert train(further, [text], job=job).steps == 12
+    assert train(TrainingCommand(further, [text]), job=job).steps == 12

@@ -16,8 +16,7 @@ from pantoum.errors import SettingError
 from pantoum.training import memory
 from pantoum.training.memory import available, estimate, require_memory
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.recipe import Outlook, Recipe
 
 TOKENS = 5_000_000
 CHILD = """

@@ -10,6 +10,7 @@ from pantoum.data.prepare import prepare
 from pantoum.errors import StorageError
 from pantoum.formats import checkpoint, durable, model_file
 from pantoum.report.comparison import compare
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 
 
@@ -24,7 +25,8 @@ def resume(tmp_path):
 
     def go(name="run", **settings):
         words = [str(word) for pair in settings.items() for word in pair]
-        return train(TrainSettings(run=str(tmp_path / name), resume=True, **settings), command=["go", *words])
+        asked = TrainSettings(run=str(tmp_path / name), resume=True, **settings)
+        return train(TrainingCommand(asked, words=["go", *words]))
 
     return go
 

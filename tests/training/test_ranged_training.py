@@ -39,7 +39,7 @@ def test_a_damaged_part_ends_the_run_where_it_is_reached(
 ) -> None:
     monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 0)
     monkeypatch.setattr(token_shard, "BLOCK", 1 << 10)
-    monkeypatch.setattr("pantoum.data.rows.LARGEST", 64)
+    monkeypatch.setattr("pantoum.data.batches.LARGEST", 64)
     (tmp_path / "t.txt").write_text(TEXT)
     data = pantoum.prepare(tmp_path / "t.txt", tmp_path / "data", tokens="bytes").folder
     with (data / "train.tokens").open("r+b") as file:

@@ -11,8 +11,7 @@ from pantoum.config import DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import SettingError
 from pantoum.training.recipe import large_vocabulary
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import Recipe, work
+from pantoum.training.recipe.recipe import Outlook, Recipe, work
 
 MEGABYTE = Outlook(tokens=1_000_000, vocab_size=65, steps=500)
 

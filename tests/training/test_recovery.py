@@ -8,10 +8,10 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.formats import checkpoint
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.run.budget import Budget, Span
-from pantoum.training.run.recovery import go_back
 from pantoum.training.run.run_state import RunState
+from pantoum.training.trainer import go_back
 from pantoum.training.update.update_guard import UpdateGuard
 
 STEPS = (10, 20, 25, 30, 33)

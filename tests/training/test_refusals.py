@@ -1,8 +1,7 @@
 """A disk that refuses is told once in full, then counted."""
 
 from pantoum.errors import StorageError
-from pantoum.training.run.checkpointing import Outcome
-from pantoum.training.saving import Refusals
+from pantoum.training.saving import Outcome, Refusals
 
 
 def told(*outcomes):

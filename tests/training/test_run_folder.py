@@ -8,6 +8,7 @@ import pytest
 
 from pantoum.config import TrainSettings
 from pantoum.errors import PantoumError, RunError
+from pantoum.training.begin import TrainingCommand
 from pantoum.training.run.run_folder import RunFolder, create, find, machine
 from pantoum.training.run_session import train
 
@@ -63,7 +64,7 @@ def test_what_is_typed_instead_of_run_is_understood_or_answered_with_the_command
     with pytest.raises(RunError, match="`pantoum train --run 'runs/b c' --resume` goes on"):
         find(TrainSettings(resume=True), [])
     assert find(TrainSettings(resume=True), ["runs/a"]).path == Path("runs/a")
-    assert train(TrainSettings(resume=True, steps=1), ["runs/a"]).steps == 3
+    assert train(TrainingCommand(TrainSettings(resume=True, steps=1), ["runs/a"])).steps == 3
     Path("notes").mkdir()
     with pytest.raises(RunError, match="there is no such run to resume"):
         find(TrainSettings(resume=True), ["notes"])

@@ -13,7 +13,7 @@ from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import UpdateSums
 from pantoum.training.run.run_state import Best, RunState

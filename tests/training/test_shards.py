@@ -19,10 +19,9 @@ from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient, round_to_bf16
 from pantoum.network.program import Program
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.update.gradient_sum import gradient_sum
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
-from pantoum.training.update.shards import Shards, tree_sum
+from pantoum.training.update.shards import Shards, gradient_sum, tree_sum
 
 V, B, T = 9, 7, 5
 SHAPES = [

@@ -16,8 +16,8 @@ from pantoum.config import ModelConfig
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.exporting import to_int8
 from pantoum.inference.files.compact_matrices import finished_forms
-from pantoum.inference.to_int8 import to_int8
 from pantoum.network import LanguageModel
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer
@@ -63,7 +63,7 @@ def content_of(
     parameters = dict(network.parameters)
     forms = finished_forms(tables)
     if form in ("coded", "halved"):
-        parameters = forms[-1 if form == "halved" else 0].of(parameters, tables)[0]
+        parameters = forms[-1 if form == "halved" else 0](parameters, tables)[0]
     content = ModelFile(
         config.spec(), parameters, tokenizer.spec(), {"made": "by a test"}, dict(extras or {})
     )

@@ -14,8 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from pantoum.about.card import card_rows, curve_rows, some, whole
-from pantoum.about.torch_export import torch_facts
+from pantoum.about.card import card_rows, curve_rows, some, torch_facts, whole
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed

@@ -2,23 +2,35 @@
 
 In order: what can be read without work; the rate of a large matrix product; the rate of real training steps
 at two shapes, and what share of the product's it is; the rate of writing one text. A few seconds in all.
+
+A rate is that of the least time of several tries, because a machine that also does other things can only
+ever be slower than it is. The share that training reaches is what a step's nominal products (those of a
+framework that takes no short cut) would need at the product's rate, over what the step needs.
+
+Shapes: B streams, T steps, H units (and embedding), L layers, V symbols.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from pantoum import kernels
-from pantoum.about.rates import SHAPES, TrainingRate, product_rates, training_rate, writing_rate
 from pantoum.config import VERSION
 from pantoum.config.processors import THREAD_VARIABLES, usable_processors
+from pantoum.kernels import Workspace
+from pantoum.network import LanguageModel
+from pantoum.network.gradient import norm
+from pantoum.network.program import Program
+from pantoum.network.stepping import stepper
 from pantoum.training.run.run_folder import machine as described
+from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = ["Machine", "examine"]
 
@@ -132,3 +144,111 @@ def advice(native: bool, cores: int, product: float) -> list[str]:
     if cores == 1:
         found.append("one core only: allow --minutes twice what others would")
     return found
+
+
+PRODUCT = (3000, 512, 1536)
+"""Rows, depth and columns of the product."""
+CLIP, RATE, DECAY = 1.0, 1e-3, 0.01
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of a GRU model and of its batches."""
+
+    batch_size: int
+    seq_len: int
+    hidden_size: int
+    num_layers: int
+    vocab_size: int = 98
+
+    def __str__(self) -> str:
+        return f"{self.num_layers} x {self.hidden_size} GRU, batches of {self.batch_size} x {self.seq_len}"
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of a step's products, forward and backward."""
+        H = self.hidden_size
+        return 6.0 * self.batch_size * self.seq_len * (6 * H * H * self.num_layers + H * self.vocab_size)
+
+
+SHAPES = (Shape(100, 30, 512, 3), Shape(32, 64, 256, 2))
+
+
+@dataclass(frozen=True)
+class TrainingRate:
+    """What whole steps reach: forward, backward, clipping, AdamW."""
+
+    shape: Shape
+    precision: str
+    tokens_per_second: float
+    gflops: float
+    share: float
+    """The rate as a share of that of the product in the same precision."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tokens_per_second:,.0f} tokens/s, {self.gflops:,.0f} GFLOP/s, {self.share:.0%} of "
+            f"the product's rate ({self.shape}, {self.precision})"
+        )
+
+
+def product_rates(seconds: float) -> dict[str, float]:
+    """GFLOP/s of a large product by precision: the better of the kernels' and, in float32, NumPy's BLAS."""
+    N, K, G = PRODUCT
+    random, backend, found = np.random.default_rng(0), kernels.backend(np.float32), {}
+    x_NK = random.standard_normal((N, K), np.float32)
+    weight_GK = random.standard_normal((G, K), np.float32)
+    right_KG, out_NG = np.ascontiguousarray(weight_GK.T), np.empty((N, G), np.float32)
+    for precision in kernels.precisions():
+        packed = backend.pack(weight_GK, precision)
+        best = least_time(lambda p=packed: p.product(x_NK, out=out_NG), seconds)  # type: ignore[misc]
+        if precision == "float32":
+            best = min(best, least_time(lambda: np.matmul(x_NK, right_KG, out=out_NG), seconds))
+        found[precision] = 2.0 * N * K * G / best / 1e9
+    return found
+
+
+def training_rate(shape: Shape, precision: str, product: float, seconds: float) -> TrainingRate:
+    """Whole steps of a GRU; ``product``: the rate to hold them against."""
+    model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
+    optimizer, workspace = make_optimizer("adamw", model, DECAY), Workspace()
+    backend, B, T = kernels.backend(np.float32), shape.batch_size, shape.seq_len
+    tokens_BT = np.random.default_rng(0).integers(0, shape.vocab_size, (B, T + 1))
+    state = model.initial_state(B)
+
+    def step() -> None:
+        program = Program(model, precision=precision, purpose="train", workspace=workspace)
+        found = program.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], state).gradients
+        optimizer.step(found, RATE, min(1.0, CLIP / norm(backend, found)))
+
+    step()  # makes its arrays
+    took = least_time(step, seconds)
+    gflops = shape.operations / took / 1e9
+    return TrainingRate(shape, precision, B * T / took, gflops, gflops / product)
+
+
+def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
+    """Tokens per second of one text, read as in generation; the draw adds a small part."""
+    model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
+    state, logits_CV = model.initial_state(1), np.empty((1, shape.vocab_size), np.float32)
+    reader = stepper(Program(model), np.zeros(1, np.int32), state, logits_CV)
+
+    def write() -> None:
+        for _ in range(tokens):
+            reader(0, 1)
+
+    return tokens / least_time(write, seconds)
+
+
+def least_time(work: Callable[[], object], seconds: float) -> float:
+    """The least time that ``work`` took, over tries that fill ``seconds``; at least two."""
+    end, best, tries = time.perf_counter() + seconds, float("inf"), 0
+    while tries < 2 or time.perf_counter() < end:
+        began = time.perf_counter()
+        work()
+        best, tries = min(best, time.perf_counter() - began), tries + 1
+    return best

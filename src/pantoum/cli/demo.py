@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     )
     settings = {"minutes": arguments.minutes, "run": folder or console.free_folder("runs/demo")}
     typed = arguments.typed, arguments.started
-    done = api.train_typed(texts, settings, *typed, progress=not output.quiet)
+    done = api.train_typed(texts, settings, typed, progress=not output.quiet)
     answer = "" if arguments.json or done.stopped or done.rank else _shown(done)
     return end(done, answer or str(done.folder), arguments.json, output)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pantoum.cli.output import Output
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pantoum.cli.output import Output
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 EXAMPLES = """examples:
   pantoum import lstm.safetensors --vocabulary words.txt --out lstm-pantoum.safetensors --text other.txt

@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
         if not options:
             words = " ".join(unknown)
             if "--prompt" in self.option_names():
-                from pantoum.config.shell import quoted
+                from pantoum.config.plain import quoted
 
                 typed = quoted(words)
                 return f"the text to continue is given with --prompt: `{self.prog} ... --prompt {typed}`"

@@ -7,7 +7,7 @@ import argparse
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import AUTO, TextSettings
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 EXAMPLES = """examples:
   pantoum prepare corpus/ --tokens words --out corpus.tokens

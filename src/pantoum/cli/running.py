@@ -18,8 +18,8 @@ import re
 import signal
 import sys
 
+from pantoum.cli.asked_to_stop import Interrupts
 from pantoum.cli.commands import module_of
-from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.cli.parser import Parser
 from pantoum.config.launcher import threads_of_a_rank

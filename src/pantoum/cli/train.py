@@ -12,7 +12,7 @@ from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
 from pantoum.config.launcher import follows
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 if TYPE_CHECKING:
     from pantoum.api import Run
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.answer(str(plan))
         return 0
     typed = arguments.typed, arguments.started
-    done = api.train_typed(arguments.texts, settings, *typed, progress=not output.quiet)
+    done = api.train_typed(arguments.texts, settings, typed, progress=not output.quiet)
     return end(done, str(done.folder), arguments.json, output)
 
 

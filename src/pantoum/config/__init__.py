@@ -40,11 +40,10 @@ if TYPE_CHECKING:
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
-    from pantoum.config.softmax import parse_softmax, spell_softmax
     from pantoum.config.tokens import token_unit
     from pantoum.config.train import BUDGETS, OF_ONE_COMMAND, TrainSettings
     from pantoum.config.train_text import DOCUMENTS, TextSettings
-    from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings
+    from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings, parse_softmax, spell_softmax
 
 __all__ = [
     "AUTO",
@@ -104,11 +103,10 @@ _HOMES = {
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "setting": ("declared",),
-    "softmax": ("parse_softmax", "spell_softmax"),
     "tokens": ("token_unit",),
     "train": ("BUDGETS", "OF_ONE_COMMAND", "TrainSettings"),
     "train_text": ("DOCUMENTS", "TextSettings"),
-    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings"),
+    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings", "parse_softmax", "spell_softmax"),
 }
 """The file of each name."""
 

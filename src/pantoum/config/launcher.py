@@ -3,15 +3,19 @@
 ``mpirun`` of Open MPI and MPICH, ``srun --mpi=pmix`` and their relatives tell each process its rank in an
 environment variable, as PyTorch's ``torchrun`` does. Without one of these nothing of MPI is imported.
 ``PANTOUM_LAUNCHER=none`` hides them: for a process that was itself started by a rank, and is none.
+
+Slurm says which task of how many a process is, and which processors are meant for it. ``srun`` starts the
+tasks of a step. A batch script and the tasks of a job array have variables of Slurm, too: such a process is
+alone, however many tasks the job may start.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 
-from pantoum.config import slurm
 from pantoum.config.processors import machine_processors, thread_limit, usable_processors
 from pantoum.errors import TextError
 
@@ -21,9 +25,12 @@ __all__ = [
     "launched_count",
     "launched_rank",
     "require_own_stdin",
+    "tasks_here",
+    "tasks_of_a_step",
     "threads_of_a_rank",
     "torchrun_count",
     "under_torchrun",
+    "unused_tasks",
 ]
 
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
@@ -40,9 +47,9 @@ def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
     """The rank that an MPI launcher gave this process; ``None`` without a launcher, or if it started one
     process only."""
     environment = os.environ if environment is None else environment
-    if environment.get("PANTOUM_LAUNCHER") == "none" or _number(environment, SIZE) == 1:
+    if environment.get("PANTOUM_LAUNCHER") == "none" or _count(environment, *SIZE) == 1:
         return None
-    return _number(environment, RANK)
+    return _count(environment, *RANK)
 
 
 def launched_count(environment: Mapping[str, str] | None = None) -> int:
@@ -51,14 +58,14 @@ def launched_count(environment: Mapping[str, str] | None = None) -> int:
     rank = launched_rank(environment)
     if rank is None:
         return 1
-    return max(rank + 1, _number(environment, SIZE) or slurm.tasks_of_a_step(environment))
+    return max(rank + 1, _count(environment, *SIZE) or tasks_of_a_step(environment))
 
 
 def follows(environment: Mapping[str, str] | None = None) -> bool:
     """Whether this process is a rank other than 0, of any launcher: rank 0 answers for all."""
     environment = os.environ if environment is None else environment
     if torchrun_count(environment) > 1:
-        return bool(_number(environment, ("RANK",)))
+        return bool(_count(environment, "RANK"))
     return bool(launched_rank(environment))
 
 
@@ -67,13 +74,13 @@ def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | Non
     with the others on its machine, and no more than ``--cpus-per-task``. ``None`` for a process alone."""
     environment = os.environ if environment is None else environment
     by_torchrun = torchrun_count(environment) > 1
-    if not by_torchrun and launched_rank(environment) is None and slurm.tasks_of_a_step(environment) == 1:
+    if not by_torchrun and launched_rank(environment) is None and tasks_of_a_step(environment) == 1:
         return None
     here = ("LOCAL_WORLD_SIZE",) if by_torchrun else LOCAL_SIZE
-    local = _number(environment, here) or slurm.tasks_here(environment) or 1
-    processors = min(machine_processors(), slurm.processors_of_a_node(environment) or machine_processors())
+    local = _count(environment, *here) or tasks_here(environment) or 1
+    processors = min(machine_processors(), processors_of_a_node(environment) or machine_processors())
     shares = [usable_processors(), processors // local]
-    if (given := slurm.processors_of_a_task(environment)) is not None:
+    if (given := processors_of_a_task(environment)) is not None:
         shares.append(given // local if by_torchrun else given)  # a task of Slurm is torchrun, not a rank
     return max(1, min(shares))
 
@@ -86,7 +93,7 @@ def default_threads() -> int:
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
     """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
     environment = os.environ if environment is None else environment
-    return (_number(environment, ("WORLD_SIZE",)) or 1) if under_torchrun(environment) else 1
+    return (_count(environment, "WORLD_SIZE") or 1) if under_torchrun(environment) else 1
 
 
 def under_torchrun(environment: Mapping[str, str] | None = None) -> bool:
@@ -125,7 +132,64 @@ def _is_stdin(status: os.stat_result) -> bool:
         return False
 
 
-def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+GROUP = re.compile(r"([0-9]{1,9})(?:\(x([0-9]{1,9})\))?", re.ASCII)
+"""Nodes with the same number of tasks: ``2(x3)`` is three nodes of two tasks."""
+
+
+def tasks_of_a_step(environment: Mapping[str, str]) -> int:
+    """The tasks that ``srun`` has started together with this process; 1 if it is no such task."""
+    task = _count(environment, "SLURM_PROCID")
+    if task is None:
+        return 1
+    # A batch script is task 0, and has the number of tasks of its job, but not that of a step.
+    others = _count(environment, "SLURM_NTASKS") if task > 0 else 1
+    return max(1, _count(environment, "SLURM_STEP_NUM_TASKS") or others or task + 1)
+
+
+def unused_tasks(environment: Mapping[str, str]) -> int:
+    """The tasks that the job of this batch script may start; 1 elsewhere."""
+    batch = _count(environment, "SLURM_PROCID") == 0 and "SLURM_STEP_NUM_TASKS" not in environment
+    return (_count(environment, "SLURM_NTASKS") or 1) if batch else 1
+
+
+def tasks_here(environment: Mapping[str, str]) -> int | None:
+    """The tasks on the node of this task; ``None`` if Slurm does not say it."""
+    if _count(environment, "SLURM_PROCID") is None:
+        return None
+    node = _count(environment, "SLURM_NODEID") or 0
+    for name in ("SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"):
+        if (found := _of_node(environment.get(name, ""), node)) is not None:
+            return found
+    if (found := _count(environment, "SLURM_NTASKS_PER_NODE")) is not None:
+        return max(1, found)
+    tasks = _count(environment, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+    nodes = _count(environment, "SLURM_STEP_NUM_NODES", "SLURM_NNODES", "SLURM_JOB_NUM_NODES")
+    return None if tasks is None else max(1, -(-tasks // max(1, nodes or 1)))
+
+
+def processors_of_a_task(environment: Mapping[str, str]) -> int | None:
+    """``--cpus-per-task``; ``None`` if it was not given."""
+    return _count(environment, "SLURM_CPUS_PER_TASK") or None
+
+
+def processors_of_a_node(environment: Mapping[str, str]) -> int | None:
+    """The processors of this node that belong to the job; ``None`` outside a job."""
+    return _count(environment, "SLURM_CPUS_ON_NODE") or None
+
+
+def _of_node(text: str, node: int) -> int | None:
+    """The tasks of a node, from a list such as ``2(x3),1``; beyond its end the most of any node."""
+    groups = [group for part in text.split(",") if (group := GROUP.fullmatch(part)) is not None]
+    if len(groups) <= text.count(","):
+        return None  # a part is of another form
+    for group in groups:
+        node -= int(group[2] or 1)
+        if node < 0:
+            return max(1, int(group[1]))
+    return max(1, *(int(group[1]) for group in groups))
+
+
+def _count(environment: Mapping[str, str], *names: str) -> int | None:
     """The first of these variables that is a whole number."""
     found = (environment.get(name, "") for name in names)
-    return next((int(value) for value in found if value.isascii() and value.isdigit()), None)
+    return next((int(value) for value in found if re.fullmatch("[0-9]{1,9}", value, re.ASCII)), None)

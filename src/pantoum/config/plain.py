@@ -1,11 +1,13 @@
-"""Plain values: what JSON can hold, which files, settings and answers consist of."""
+"""Plain values: what JSON can hold, which files, settings and answers consist of; and values as people type
+them."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-__all__ = ["Plain", "as_typed"]
+__all__ = ["Plain", "as_typed", "quoted"]
 
 Plain: TypeAlias = "bool | int | float | str | Sequence[Plain] | Mapping[str, Plain] | None"
 
@@ -15,3 +17,20 @@ def as_typed(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def quoted(name: str) -> str:
+    """The name in quotes where it needs them. What is not printable, as a newline is not, is spelled out in
+    the form ``$'a\\nb'``, which bash, zsh and POSIX shells from 2024 on read."""
+    if name.isprintable():
+        return shlex.quote(name)
+    return "$'" + "".join(map(_spelled, name)) + "'"
+
+
+def _spelled(character: str) -> str:
+    if character in "\\'":
+        return "\\" + character
+    if character.isprintable():
+        return character
+    # Three octal digits: a hexadecimal number might go on with the next character.
+    return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))

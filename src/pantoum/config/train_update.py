@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from pantoum.config.rules import AUTO, Auto, number, one_of, whole
+from pantoum.config.rules import AUTO, Auto, number, one_of, require, text, whole
 from pantoum.config.setting import SettingGroup, setting
-from pantoum.config.softmax import softmax_words
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "KeptSettings", "UpdateSettings"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "KeptSettings", "UpdateSettings", "parse_softmax", "spell_softmax"]
+
+
+SAMPLES = 2048
+"""Symbols that are sampled if no number is given."""
+
+
+def parse_softmax(given: str) -> int | None:
+    """Read ``full`` (``None``: all symbols), ``sampled`` or ``sampled:N``: the number of samples."""
+    found = re.fullmatch(r"full|sampled(?::([0-9]{1,9}))?", given)
+    require(
+        found is not None,
+        "softmax",
+        given,
+        "must be full, sampled or sampled:N",
+        "give for example --softmax sampled:2048",
+    )
+    assert found is not None
+    if given == "full":
+        return None
+    return SAMPLES if found[1] is None else whole(int(found[1]), "softmax", most=1 << 24)
+
+
+def softmax_words(value: object, argument: str) -> str:
+    """The symbols that are compared, as people give them."""
+    given = text(value, argument)
+    parse_softmax(given)
+    return given
+
+
+def spell_softmax(samples: int | None) -> str:
+    """The text that ``parse_softmax`` reads back."""
+    return "full" if samples is None else f"sampled:{samples}"
+
 
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")

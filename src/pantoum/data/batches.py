@@ -6,29 +6,36 @@ row's first token). Batch k of an epoch is columns ``[k * T, (k + 1) * T)``. At 
 by e: stream i reads row ``(i + e) mod B``, which begins where the stream's last row ended. So the state is
 never reset, but for the one stream whose row is row 0, where the text's end meets its start.
 
-The text is never copied as a whole: rows are views of an array, or ranges that are read from a token shard
-(``rows``), and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the *next*
+The text is never copied as a whole: rows are views of an array, or ranges that are read from a token shard,
+and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the *next*
 batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held here;
 ``reset_BT`` says where it must be zero, *before* the token of that place is fed.
 
-B streams, T time steps, N tokens of the text.
+The rows of a token shard that is larger than memory are read range by range: each row keeps a window of the
+shard, and all windows together have at most ``MOST`` bytes, however large the text is.
+
+The next window is read where the batch leaves one, from the MiB of the shard that it lies in, which is
+verified on the way. So a byte is never used that was not verified when it was read, and a shard that somebody
+cuts or overwrites is an error in the batch that would have used it (docs/decisions/083).
+
+B streams (rows), T time steps, N tokens of the text.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.config.plain import Plain
-from pantoum.data.rows import ArrayRows, RangedRows
 from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_shard import Shard
 
-__all__ = ["Batch", "StatefulBatches"]
+__all__ = ["Batch", "RangedRows", "StatefulBatches"]
 
 CURSOR_KEYS = ("epoch", "batch", "batch_size", "seq_len", "tokens")
 
@@ -70,11 +77,13 @@ class StatefulBatches(Iterator[Batch]):
         self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
         """Batches in one epoch."""
         length = self.steps_per_epoch * self.seq_len
-        self._rows: ArrayRows | RangedRows = (
-            RangedRows(tokens_N, self.batch_size, length)
-            if isinstance(tokens_N, Shard)
-            else ArrayRows(tokens_N, self.batch_size, length)
-        )
+        self._columns: Callable[[int, int], tuple[Tokens, Tokens]]
+        if isinstance(tokens_N, Shard):
+            self._columns = RangedRows(tokens_N, self.batch_size, length).columns
+        else:
+            laid, shape = self.batch_size * length, (self.batch_size, length)
+            inputs, targets = tokens_N[:laid].reshape(shape), tokens_N[1 : laid + 1].reshape(shape)
+            self._columns = partial(array_columns, inputs, targets)
         self._num_tokens = len(tokens_N)
         self._eos = eos
         self.go_to(cursor)
@@ -100,7 +109,7 @@ class StatefulBatches(Iterator[Batch]):
     def __next__(self) -> Batch:
         epoch, batch = self._epoch, self._batch
         first_row = epoch % self.batch_size
-        rows = self._rows.columns(batch * self.seq_len, (batch + 1) * self.seq_len)
+        rows = self._columns(batch * self.seq_len, (batch + 1) * self.seq_len)
         inputs_BT, targets_BT = (_rolled(each_BT, first_row) for each_BT in rows)
         if self._eos is None:
             reset_BT = np.zeros(inputs_BT.shape, np.bool_)
@@ -178,3 +187,46 @@ def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int
             stacklevel=3,
         )
     return fitting_B, fitting_T
+
+
+Tokens: TypeAlias = "npt.NDArray[np.generic]"
+MOST = 16 << 20
+"""Bytes of all windows of a text."""
+LEAST = 1 << 14
+"""Bytes of a window, however many rows there are: each costs the reading of a MiB."""
+LARGEST = 1 << 20
+"""Bytes of a window, however few rows there are: it lies in one MiB of the shard."""
+
+
+def array_columns(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tuple[Tokens, Tokens]:
+    """Views of some columns of all rows of an array and of their targets, each [B, end - begin]."""
+    return inputs[:, begin:end], targets[:, begin:end]
+
+
+class RangedRows:
+    """The rows of a token shard, read range by range."""
+
+    def __init__(self, shard: Shard, batch_size: int, length: int) -> None:
+        self._shard, self._length = shard, length
+        size = LARGEST
+        while size > LEAST and size * batch_size > MOST:
+            size //= 2
+        self._window = size // shard.dtype.itemsize
+        """A window ends at a multiple of so many tokens: only a batch that crosses one reads two MiBs."""
+        self._windows = [(0, np.empty(0, shard.dtype))] * batch_size
+
+    def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
+        """Copies of some columns and of their targets. ``ShardError``: the shard has been cut or changed."""
+        found_BT = np.empty((len(self._windows), end - begin + 1), self._shard.dtype)
+        for row, found_T in enumerate(found_BT):
+            found_T[:] = self._tokens(row, row * self._length + begin, len(found_T))
+        return found_BT[:, :-1], found_BT[:, 1:]
+
+    def _tokens(self, row: int, start: int, count: int) -> Tokens:
+        """Tokens of a row, from its window; where they are not all in it, a new one is read."""
+        first, window = self._windows[row]
+        if not first <= start <= start + count <= first + len(window):
+            first, end = start, start + count
+            window = self._shard.read(first, end + -end % self._window)
+            self._windows[row] = first, window
+        return window[start - first :][:count]

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["ApartError", "read_apart"]
+__all__ = ["BadDocumentError", "read_apart"]
 
 BLOCK = 1 << 16
 MEMORY, MEMORY_TIMES = 64 << 20, 10
@@ -31,7 +31,7 @@ START = (
 MESSAGE = 200
 
 
-class ApartError(ValueError):
+class BadDocumentError(ValueError):
     """What is wrong with a document, in a few words."""
 
 
@@ -55,11 +55,11 @@ def read_apart(codec: str, path: Path) -> Iterator[bytes]:
             process.wait()
             process.stdout.close()
         if code == -SIGXCPU:
-            raise ApartError("it takes longer than a document of its size may")
+            raise BadDocumentError("it takes longer than a document of its size may")
         if code:
             messages.seek(0)
             said = messages.read().decode("utf-8", "replace").strip().splitlines()
-            raise ApartError(
+            raise BadDocumentError(
                 said[-1][:MESSAGE] if said else "it takes more memory than a document of its size may"
             )
 

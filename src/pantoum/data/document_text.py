@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from pantoum.data.bounded_process import ApartError, read_apart
+from pantoum.data.bounded_process import BadDocumentError, read_apart
 from pantoum.data.expand import Bound, transcoded
 from pantoum.data.forms import HEAD, PACKED, Form, form_of
-from pantoum.data.office import MARKUP, BadPartError, book_pages, package_of, paragraph_lines
+from pantoum.data.office import MARKUP, book_pages, package_of, paragraph_lines
 from pantoum.data.page import page_lines
 from pantoum.data.sources import unreadable
 from pantoum.errors import TextError
@@ -56,7 +56,7 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
     try:
         if form.codec == "html":
             if size > LARGEST_PAGE:
-                raise BadPartError(f"it is larger than {LARGEST_PAGE >> 20} MiB")
+                raise BadDocumentError(f"it is larger than {LARGEST_PAGE >> 20} MiB")
             yield from page_lines(page_text(path.read_bytes(), label, encoding), _tag_counter(size))
             return
         if form.needs:
@@ -76,7 +76,7 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
             else:
                 blocks = _blocks(archive, MAIN_PART[codec], bound)
                 yield from paragraph_lines(blocks, MARKUP[codec], _tag_counter(size), bound.add)
-    except (BadPartError, ApartError) as error:
+    except BadDocumentError as error:
         raise TextError(f"cannot read {label!r}: {form.name}, and {error}; save it as plain text") from error
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
@@ -94,7 +94,7 @@ class _BoundedFile(io.FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """``FileIO.read``, within the bound."""
         if size is not None and size > LARGEST_DIRECTORY:
-            raise BadPartError(f"its list of parts is larger than {LARGEST_DIRECTORY >> 20} MiB")
+            raise BadDocumentError(f"its list of parts is larger than {LARGEST_DIRECTORY >> 20} MiB")
         return super().read(size) or b""
 
 
@@ -106,7 +106,7 @@ def _tag_counter(size: int) -> Callable[[], None]:
         nonlocal left
         left -= 1
         if left < 0:
-            raise BadPartError(f"it has more than {most:,} tags")
+            raise BadDocumentError(f"it has more than {most:,} tags")
 
     return count
 
@@ -115,7 +115,7 @@ def _blocks(archive: zipfile.ZipFile, name: str, bound: Bound) -> Iterator[bytes
     """A part, piece by piece. Other methods than the two would unpack all that a piece stands for at once."""
     info = archive.getinfo(name)
     if info.compress_type not in METHODS:
-        raise BadPartError(f"{name!r} in it is packed by a method that documents may not use")
+        raise BadDocumentError(f"{name!r} in it is packed by a method that documents may not use")
     with archive.open(info) as file:
         while block := file.read(BLOCK):
             bound.add(len(block))
@@ -132,7 +132,7 @@ def _book(
         page = io.BytesIO()
         for block in _blocks(archive, name, bound):
             if page.write(block) and page.tell() > most:
-                raise BadPartError(f"{name!r} in it is larger than {most >> 20} MiB")
+                raise BadDocumentError(f"{name!r} in it is larger than {most >> 20} MiB")
         yield from page_lines(page_text(page.getvalue(), f"{label}/{name}", encoding), count_tag)
 
 

@@ -11,7 +11,7 @@ import codecs
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 
 __all__ = ["GIVEN", "HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
 

@@ -11,9 +11,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pantoum.config import AUTO
 from pantoum.data import manifest
-from pantoum.data.prepare import Prepared, open_prepared, prepare
+from pantoum.data.prepare import Prepared, again_as, open_prepared, prepare
 from pantoum.data.prepared_folder import SHARDS, locked, shard_path
 from pantoum.data.sources import found
 from pantoum.errors import PantoumError, TextError
@@ -71,18 +70,8 @@ def restored(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -
     if differ:
         raise TextError(f"the tokens of {names} cannot be made again: {'; '.join(differ)}; {advice}")
     given = from_spec(content["tokenizer"]) if request["tokenizer"] else None
-    return prepare(
-        texts,
-        tokens=AUTO if given else request["tokens"],
-        vocab_size=request["vocab_size"] or AUTO,
-        documents=request["documents"],
-        encoding=request.get("encoding"),
-        valid=valid,
-        valid_fraction=request["valid_fraction"],
-        out=folder,
-        tokenizer=given,
-        run=folder.parent,
-    )
+    asked = again_as(request, valid)
+    return prepare(texts, out=folder, tokenizer=given, run=folder.parent, **asked)
 
 
 def _changes(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -> list[str]:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import unquote
 from xml.parsers import expat
 
+from pantoum.data.bounded_process import BadDocumentError
 from pantoum.data.paragraphs import LINE, SPACE, TAB, Paragraphs
 
-__all__ = ["MARKUP", "BadPartError", "book_pages", "package_of", "paragraph_lines"]
+__all__ = ["MARKUP", "book_pages", "package_of", "paragraph_lines"]
 
 DEEPEST, MOST_NAMES, LONGEST_MARK, MOST_PAGES = 1000, 10_000, 1 << 20, 50_000
 MOST_SPACES = 1000
@@ -25,10 +26,6 @@ SPACES = {
     "urn:oasis:names:tc:opendocument:xmlns:office:1.0": "office",
 }
 """Namespaces, by the prefixes that the standards write."""
-
-
-class BadPartError(ValueError):
-    """What is wrong with a part, in a few words."""
 
 
 class Markup:
@@ -106,7 +103,7 @@ def package_of(blocks: Iterable[bytes]) -> str:
     for _ in _parsed(blocks, start):
         pass
     if not found:
-        raise BadPartError("it names no book (rootfile)")
+        raise BadDocumentError("it names no book (rootfile)")
     return found[0]
 
 
@@ -122,7 +119,7 @@ def book_pages(blocks: Iterable[bytes], package: str) -> list[str]:
         elif _local(name) == "itemref":
             order[attributes.get("idref", "")] = None
         if max(len(items), len(order)) > MOST_PAGES:
-            raise BadPartError(f"it names more than {MOST_PAGES:,} files")
+            raise BadDocumentError(f"it names more than {MOST_PAGES:,} files")
 
     for _ in _parsed(blocks, start):
         pass
@@ -150,7 +147,7 @@ def _parsed(
     depth = size = 0
 
     def refuse(*_: object) -> None:
-        raise BadPartError("it declares entities, which no document needs")
+        raise BadDocumentError("it declares entities, which no document needs")
 
     def started(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
@@ -158,9 +155,9 @@ def _parsed(
         names.add(name)
         names.update(attributes)
         if depth > DEEPEST:
-            raise BadPartError(f"its elements lie deeper than {DEEPEST:,}")
+            raise BadDocumentError(f"its elements lie deeper than {DEEPEST:,}")
         if len(names) > MOST_NAMES:
-            raise BadPartError(f"it has more than {MOST_NAMES:,} different names")
+            raise BadDocumentError(f"it has more than {MOST_NAMES:,} different names")
         start(_short(name), {_short(key): value for key, value in attributes.items()})
 
     def ended(name: str) -> None:
@@ -178,11 +175,11 @@ def _parsed(
             parser.Parse(block)
             size += len(block)
             if size - parser.CurrentByteIndex > LONGEST_MARK:
-                raise BadPartError(f"a tag or comment in it is longer than {LONGEST_MARK >> 20} MiB")
+                raise BadDocumentError(f"a tag or comment in it is longer than {LONGEST_MARK >> 20} MiB")
             yield
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise BadPartError(f"it is not well-formed XML: {error}") from None
+        raise BadDocumentError(f"it is not well-formed XML: {error}") from None
 
 
 def _short(name: str) -> str:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pantoum.config import AUTO, TextSettings, whole
 from pantoum.config.tokens import check_tokens
@@ -39,7 +39,12 @@ from pantoum.formats import durable, token_shard
 from pantoum.formats.token_shard import Shard
 from pantoum.text.tokenizer import Tokenizer, from_spec
 
-__all__ = ["Prepared", "differences", "open_prepared", "prepare", "tokenizer_fingerprint"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pantoum.config.keywords import Preparing
+
+__all__ = ["Prepared", "again_as", "differences", "open_prepared", "prepare", "tokenizer_fingerprint"]
 
 SPACE = 3
 """Bytes of disk that a byte of text may take: numbers of two bytes, and their provisional form."""
@@ -64,27 +69,23 @@ class Prepared:
 def prepare(
     texts: Sequence[str | os.PathLike[str]],
     *,
-    tokens: str = AUTO,
-    vocab_size: int | str = AUTO,
-    documents: str | None = None,
-    encoding: str | None = None,
-    valid: str | os.PathLike[str] | None = None,
-    valid_fraction: float = 0.1,
     out: str | os.PathLike[str] | None,
     tokenizer: Tokenizer | None = None,
     report: Progress | None = None,
     run: Path | None = None,
     processes: int | None = None,
+    **settings: Unpack[Preparing],
 ) -> Prepared:
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``; ``None``: into memory.
 
-    ``encoding``: of the texts that are not UTF-8. ``tokenizer``: use this one and learn none; ``tokens`` and
+    The settings are those of ``TextSettings``. ``tokenizer``: use this one and learn none; ``tokens`` and
     ``vocab_size`` are then its own. ``report`` is called with the bytes read and the bytes there are.
     ``run``: the run that begins from it. ``processes``: how many split the text into words (``None``: as many
     as are worth it); the result is the same. Another command that works on the folder is waited for.
     ``RunError``: it is of another text, and a run began from that.
     """
-    request = _checked(tokens, vocab_size, documents, encoding, valid_fraction, tokenizer)
+    asked = TextSettings(**dict[str, Any](settings))
+    request, valid = _checked(asked, tokenizer), asked.valid
     if out is None:
         return _held(texts, valid, request, report, processes)
     folder = Path(out)
@@ -138,21 +139,23 @@ def open_prepared(
             "it was made from, or another folder"
         )
     given = prepared.tokenizer if request["tokenizer"] else None
-    again = prepare(
-        texts or (),
-        tokens=AUTO if given else request["tokens"],
-        vocab_size=request["vocab_size"] or AUTO,
-        documents=request["documents"],
-        encoding=request.get("encoding"),
-        valid=valid,
-        valid_fraction=request["valid_fraction"],
-        out=folder,
-        tokenizer=given,
-        report=report,
-        run=run,
-    )
+    asked = again_as(request, valid)
+    again = prepare(texts or (), out=folder, tokenizer=given, report=report, run=run, **asked)
     again.notes.append(f"prepared again: {'; '.join(differ)}")
     return again
+
+
+def again_as(request: Mapping[str, Any], valid: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """The settings with which a folder of this request is made again; a tokenizer that was given then is
+    given again."""
+    return {
+        "tokens": AUTO if request["tokenizer"] else request["tokens"],
+        "vocab_size": request["vocab_size"] or AUTO,
+        "documents": request["documents"],
+        "encoding": request.get("encoding"),
+        "valid": valid,
+        "valid_fraction": request["valid_fraction"],
+    }
 
 
 def differences(
@@ -227,16 +230,9 @@ def _same_again(folder: Path, request: Tokenizing, sources: Sources) -> bool:
     return bool(content["request"] == request.spec()) and not manifest.changes(content["facts"], sources)
 
 
-def _checked(
-    tokens: str,
-    vocab_size: int | str,
-    documents: str | None,
-    encoding: str | None,
-    valid_fraction: float,
-    tokenizer: Tokenizer | None,
-) -> Tokenizing:
+def _checked(asked: TextSettings, tokenizer: Tokenizer | None) -> Tokenizing:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
-    TextSettings(documents=documents, encoding=encoding, valid_fraction=valid_fraction)
+    documents, vocab_size, fraction = asked.documents, asked.vocab_size, float(asked.valid_fraction)
     if tokenizer is not None:
         own = tokenizer.documents or "one continuous text"
         if documents not in (None, tokenizer.documents):
@@ -245,16 +241,14 @@ def _checked(
         if vocab_size not in (AUTO, tokenizer.vocab_size):
             rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")
-        return Tokenizing(
-            tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding
-        )
-    if tokens != AUTO:
-        check_tokens(tokens, documents)
+        return Tokenizing(tokenizer.kind, None, tokenizer.documents, fraction, tokenizer, asked.encoding)
+    if asked.tokens != AUTO:
+        check_tokens(asked.tokens, documents)
     size: int | None = None
     if vocab_size != AUTO:
         whole(vocab_size, "vocab_size", least=3)
         size = int(vocab_size)
-    return Tokenizing(tokens, size, documents, float(valid_fraction), None, encoding)
+    return Tokenizing(asked.tokens, size, documents, fraction, None, asked.encoding)
 
 
 def _as_it_is(folder: Path, request: Tokenizing, sources: Sources) -> Prepared | None:

@@ -27,7 +27,7 @@ from typing import BinaryIO
 
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
-from pantoum.config.shell import quoted
+from pantoum.config.plain import quoted
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
 from pantoum.data.remote import RemoteFile, RemoteReader, is_address, remote_files
 from pantoum.errors import TextError

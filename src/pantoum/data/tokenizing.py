@@ -23,11 +23,9 @@ from pantoum.config import AUTO
 from pantoum.config.plain import Plain
 from pantoum.config.tokens import TokenKind, parse_tokens
 from pantoum.data import manifest
-from pantoum.data.destination import Destination
+from pantoum.data.destination import Destination, Spool
 from pantoum.data.held_out import Documents, Split, Tail
-from pantoum.data.short_lines import ADVICE, ShortLines
 from pantoum.data.sources import Source, Sources, left_out
-from pantoum.data.spool import Spool
 from pantoum.data.text_reader import (
     Measure,
     OddFileError,
@@ -41,7 +39,7 @@ from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.text.bpe_merges import LONGEST
 from pantoum.text.character import CharacterLearner
-from pantoum.text.documents import sign_of
+from pantoum.text.documents import ADVICE, ShortLines, sign_of
 from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner

@@ -51,7 +51,6 @@ from pantoum.formats.archive_parts import (
     VERSION,
     ArchiveSource,
     Frame,
-    Gap,
     Header,
     Index,
     Kind,
@@ -86,9 +85,11 @@ def read_header(source: ArchiveSource) -> Header:
     return Header(digest.hex(), RECORDS[records], slots)
 
 
-def read(source: ArchiveSource, header: Header, *, keep_going: bool = False) -> Iterator[Frame | Gap]:
+def read(
+    source: ArchiveSource, header: Header, *, keep_going: bool = False
+) -> Iterator[Frame | tuple[int, int]]:
     """The frames that follow the header, to the end of the archive. Damage is an ``ArchiveError``, or with
-    ``keep_going`` a ``Gap``, after which the next whole frame comes."""
+    ``keep_going`` the begin and end of what is no frame, after which the next whole frame comes."""
     window, index, whole = Window(source, len(header.to_bytes())), Index(), True
     while True:
         frame = window.frame()
@@ -104,7 +105,7 @@ def read(source: ArchiveSource, header: Header, *, keep_going: bool = False) -> 
         if not whole and _is_index(window.upcoming(MOST_PAYLOAD)):
             return
         whole, more = False, window.find()
-        yield Gap(begin, window.at)
+        yield begin, window.at
         if not more:
             return
 

@@ -35,7 +35,6 @@ __all__ = [
     "VERSION",
     "ArchiveSource",
     "Frame",
-    "Gap",
     "Header",
     "Index",
     "Kind",
@@ -132,14 +131,6 @@ class Frame:
         sizes = (self.plain.to_bytes(3, "little"), len(self.payload).to_bytes(3, "little"))
         head = HEAD.pack(FRAME, self.kind, *sizes, self.crc, crc32(self.payload), 0)[:-2]
         return head + struct.pack("<H", crc32(head) & 0xFFFF)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Bytes of an archive that are no frame."""
-
-    begin: int
-    end: int
 
 
 @dataclass

@@ -95,9 +95,7 @@ def write(folder: Path, step: int, content: Content) -> None:
 
     files = {}
     for name, chunks in ((ARRAYS, arrays()), (STATE, iter([content.state]))):
-        measured = _Measured(chunks)
-        durable.write_new(folder / name, measured)
-        files[name] = {"sha256": measured.hasher.hexdigest(), "size": measured.size}
+        files[name] = _written(folder / name, chunks)
     manifest = {"files": files, "format": FORMAT, "step": step, "version": VERSION}
     durable.write_new(folder / MANIFEST, plain_json.encode(manifest))
     durable.fsync_folder(folder)
@@ -134,19 +132,19 @@ def verify(folder: Path, step: int) -> bool:
     return True
 
 
-class _Measured:
-    """Chunks on their way to the disk, counted and hashed."""
+def _written(path: Path, chunks: Iterable[bytes]) -> dict[str, Plain]:
+    """Write a new file; its entry in the manifest."""
+    hasher, size = hashlib.sha256(), 0
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self.hasher = hashlib.sha256()
-        self.size = 0
-        self._chunks = chunks
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self.hasher.update(chunk)
-            self.size += len(chunk)
+    def counted() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in chunks:
+            hasher.update(chunk)
+            size += len(chunk)
             yield chunk
+
+    durable.write_new(path, counted())
+    return {"sha256": hasher.hexdigest(), "size": size}
 
 
 @contextmanager

@@ -12,7 +12,6 @@ Shapes: T tokens, U units of all layers, H units of one layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,23 +21,15 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.stepping import stepper
 
-__all__ = ["FEATURES", "MOST_TOKENS", "Activations", "FollowingUnit", "activations", "following"]
+__all__ = ["FEATURES", "MOST_TOKENS", "activations", "following"]
 
 MOST_TOKENS = 4000
 """Tokens of a text whose activations are held at once: 25 MB for a 3 x 512 model."""
 
 
-@dataclass(frozen=True, eq=False)
-class Activations:
-    """The units' values over a text."""
-
-    texts: tuple[str, ...]
-    """What each token shows; empty where a character is not whole."""
-    values_TU: Array
-
-
-def activations(model: LoadedModel, tokens_T: NDArray[np.uint32]) -> Activations:
-    """The values of all units after each token; at most ``MOST_TOKENS`` of them."""
+def activations(model: LoadedModel, tokens_T: NDArray[np.uint32]) -> tuple[list[str], Array]:
+    """(what each token shows, empty where a character is not whole; the values [T,U] of all units after
+    each); at most ``MOST_TOKENS`` tokens."""
     require(
         len(tokens_T) <= MOST_TOKENS,
         "text",
@@ -64,7 +55,7 @@ def activations(model: LoadedModel, tokens_T: NDArray[np.uint32]) -> Activations
         texts.append(decoder.push(token))
     if each == 2:
         np.tanh(values_TU, out=values_TU)
-    return Activations(tuple(texts), values_TU)
+    return texts, values_TU
 
 
 def line_length(text: str) -> list[float]:
@@ -112,27 +103,21 @@ FEATURES: dict[str, Callable[[str], list[float]]] = {
 }
 
 
-@dataclass(frozen=True)
-class FollowingUnit:
-    """A unit, and how closely it follows a property of the text."""
-
-    unit: int
-    correlation: float
-    """Pearson's, over the tokens; below 0 where the unit falls as the property rises."""
-
-
-def following(found: Activations, feature: str, count: int) -> tuple[list[FollowingUnit], list[float]]:
-    """The units that follow a property most closely, best first, and the property after each token."""
-    wanted_T = np.array(_after_tokens(found.texts, FEATURES[feature]))
+def following(
+    texts: Sequence[str], values_TU: Array, feature: str, count: int
+) -> tuple[list[tuple[int, float]], list[float]]:
+    """The units that follow a property of the text most closely, best first, each with Pearson's correlation
+    over the tokens (below 0 where it falls as the property rises), and the property after each token."""
+    wanted_T = np.array(_after_tokens(texts, FEATURES[feature]))
     if not len(wanted_T):
         return [], []
-    values_TU = found.values_TU - found.values_TU.mean(axis=0, dtype=np.float64)
+    values_TU = values_TU - values_TU.mean(axis=0, dtype=np.float64)
     centred_T = wanted_T - wanted_T.mean()
     sizes_U = np.sqrt((values_TU**2).sum(axis=0)) * np.sqrt((centred_T**2).sum())
     products_U = centred_T @ values_TU
     correlations_U = np.divide(products_U, sizes_U, out=np.zeros_like(products_U), where=sizes_U > 1e-12)
     best = np.argsort(-np.abs(correlations_U), kind="stable")[:count]
-    return [FollowingUnit(int(unit), float(correlations_U[unit])) for unit in best], wanted_T.tolist()
+    return [(int(unit), float(correlations_U[unit])) for unit in best], wanted_T.tolist()
 
 
 def _after_tokens(texts: Sequence[str], feature: Callable[[str], list[float]]) -> list[float]:

@@ -15,15 +15,14 @@ from pantoum.config import GenerationConfig, SamplingConfig, require
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Generation, Piece, Text, draw_seed
+from pantoum.inference.writing.generation import Generation, Piece, Text, completed, draw_seed
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from pantoum.inference.writing.distinct import Distinct
-    from pantoum.inference.writing.n_best import NBest
 
-    WrittenTexts: TypeAlias = "Generation | Distinct | NBest | _InTurn"
+    WrittenTexts: TypeAlias = "Generation | Distinct | ChosenTexts"
     """Texts that are written while it is iterated; a second iteration continues an interrupted one. Each has
     ``seed``, ``texts``, ``rejected``, ``finished`` and ``state``."""
 
@@ -58,28 +57,14 @@ def write_after(
     if not how_much.chooses:
         return Generation(model, states, sampling, how_much)
     goes_on = state is not None and state.last_token != model.eos
-    pairs = zip(prompts, states, strict=True)
-    parts = [_chosen(model, after, sampling, how_much, prompt, goes_on) for prompt, after in pairs]
-    return parts[0] if one else _InTurn(parts)
-
-
-def _chosen(
-    model: LoadedModel,
-    state: State,
-    sampling: SamplingConfig,
-    how_much: GenerationConfig,
-    prompt: str,
-    goes_on: bool,
-) -> Distinct | NBest:
-    """The texts after one prompt that are chosen among those that are written."""
     from pantoum.inference.writing.distinct import Distinct
 
-    if how_much.n_best is None:
-        return Distinct(model, state, sampling, how_much, prompt, goes_on)
-    from pantoum.inference.writing.n_best import NBest
-
-    candidates = replace(how_much, unique=True, exact=True, n_best=None)
-    return NBest(Distinct(model, state, sampling, candidates, prompt, goes_on), how_much.n_best)
+    best = how_much.n_best
+    if best is not None:
+        how_much = replace(how_much, unique=True, exact=True, n_best=None)
+    pairs = zip(prompts, states, strict=True)
+    parts = [Distinct(model, after, sampling, how_much, prompt, goes_on) for prompt, after in pairs]
+    return parts[0] if one and best is None else ChosenTexts(parts, best)
 
 
 def _after(model: LoadedModel, prompt: str, state: State | None) -> State:
@@ -88,14 +73,19 @@ def _after(model: LoadedModel, prompt: str, state: State | None) -> State:
     return session.state
 
 
-class _InTurn:
-    """The texts of several prompts, those of one prompt after the other."""
+class ChosenTexts:
+    """The texts that were chosen after several prompts, those of one prompt after the other. With ``best``
+    the so many most probable ones after each prompt, best first: their rank is the log-probability of the
+    whole text, its end included, under the model without sampling settings. Texts without an end of their
+    own have one length, so that none is ahead for being short."""
 
-    def __init__(self, parts: Sequence[Distinct | NBest]) -> None:
+    def __init__(self, parts: Sequence[Distinct], best: int | None = None) -> None:
         self.seed = parts[0].seed
         self.texts: list[Text] = []
-        self._parts = parts
+        self._parts, self._best = parts, best
         self._given = 0
+        self._ranked: dict[int, Iterator[Text]] = {}
+        """The best texts after a prompt that were not given yet."""
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -104,13 +94,21 @@ class _InTurn:
         return {name: sum(each[name] for each in counts) for name in counts[0]}
 
     def __iter__(self) -> Iterator[Piece]:
-        for prompt, part in enumerate(self._parts):
-            for piece in part:
-                text = part.texts[piece.index]
+        for prompt in range(len(self._parts)):
+            for text in self._after(prompt):
                 text.prompt = prompt
                 self.texts.append(text)
                 self._given += 1
-                yield Piece(self._given - 1, piece.text)
+                yield Piece(self._given - 1, text.text)
+
+    def _after(self, prompt: int) -> Iterator[Text]:
+        part = self._parts[prompt]
+        if self._best is None:
+            return (part.texts[piece.index] for piece in part)
+        if prompt not in self._ranked:
+            texts = sorted(completed(part).texts, key=lambda text: text.nats)
+            self._ranked[prompt] = iter(texts[: self._best])
+        return self._ranked[prompt]
 
     def finished(self, index: int) -> bool:
         """Whether text ``index`` was given, which is given whole."""

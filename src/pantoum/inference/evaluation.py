@@ -140,13 +140,6 @@ class Evaluation:
         return Evaluation(**{name: value for name, value in plain.items() if name in known})
 
 
-@dataclass
-class _Sums:
-    tokens: int = 0
-    nats: float = 0.0
-    right: int = 0
-
-
 def evaluate(
     program: Program,
     tokens: Array,
@@ -169,10 +162,10 @@ def evaluate(
     blocks in place of this process alone. Where ``until`` says that the time is over the rest is left out,
     with a note: of segments the ends, so that what was read is spread over the text."""
     found = _read_text(program, tokens, tokenizer, protocol, adapter, read)
-    sums = _summed(found, len(tokens) - 1, nats_T, progress, until)
+    targets, nats, right = _summed(found, len(tokens) - 1, nats_T, progress, until)
     if adapter is not None:
         adapter.finish()
-    require_finite([np.array(sums.nats)])
+    require_finite([np.array(nats)])
     hurried, total = until is not None and until(), len(tokens) - 1
     most = 0 if not compress else HURRIED_BYTES if hurried else COMPRESSED_BYTES
     characters, size, packed = _measure(tokens, tokenizer, most)
@@ -183,7 +176,7 @@ def evaluate(
     note = None
     if lacking:
         note = (
-            f"{lacking:,} of {sums.tokens:,} targets are unknown to the tokenizer: these figures do not "
+            f"{lacking:,} of {targets:,} targets are unknown to the tokenizer: these figures do not "
             f"compare with those of another tokenizer"
         )
         if encoded is not None:
@@ -194,25 +187,25 @@ def evaluate(
                     tokens, tokenizer, (characters, size), (encoded["characters"], encoded["bytes"])
                 )
             characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
-    if sums.tokens < total:
+    if targets < total:
         left_out = (
-            f"the time was over when {sums.tokens:,} of {total:,} targets were read, spread over the text: "
+            f"the time was over when {targets:,} of {total:,} targets were read, spread over the text: "
             "the figures are theirs"
         )
         note = left_out if note is None else f"{note}; {left_out}"
-        characters, size = (round(many * sums.tokens / total) for many in (characters, size))
-    mean = sums.nats / sums.tokens
+        characters, size = (round(many * targets / total) for many in (characters, size))
+    mean = nats / targets
     return Evaluation(
         protocol,
-        sums.tokens,
+        targets,
         lacking,
         characters,
         size,
         mean,
-        sums.nats / characters if characters else None,
-        sums.nats / math.log(2) / size if size else None,
+        nats / characters if characters else None,
+        nats / math.log(2) / size if size else None,
         math.exp(min(mean, 700.0)),
-        None if adapter is not None and program.mixed_in else sums.right / sums.tokens,
+        None if adapter is not None and program.mixed_in else right / targets,
         *packed,
         compressed_bytes=compressed,
         note=note,
@@ -234,8 +227,9 @@ def held_out_loss(
     """The mean loss alone, in nats per token: what a training run asks every now and then. It is not finite
     where the weights have diverged. ``nats_T`` takes the loss of each target; ``read`` is that of
     ``evaluate``."""
-    sums = _summed(_read_text(program, tokens, tokenizer, protocol, None, read), len(tokens) - 1, nats_T)
-    return sums.nats / sums.tokens
+    found = _read_text(program, tokens, tokenizer, protocol, None, read)
+    targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
+    return nats / targets
 
 
 def _read_text(
@@ -275,23 +269,24 @@ def _summed(
     nats_T: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
     until: Callable[[], bool] | None = None,
-) -> _Sums:
-    """The sums over the blocks of a text of so many targets, until these are not finite any more."""
-    sums = _Sums()
+) -> tuple[int, float, int]:
+    """The sums over the blocks of a text of so many targets (targets scored, their nats, those that were the
+    most probable token), until these are not finite any more."""
+    targets, nats, right = 0, 0.0, 0
     for block, nats_BT, predictions_BT in found:
         scored = block.scored_BT
-        sums.tokens += int(scored.sum())
-        sums.nats += float(nats_BT[scored].sum(dtype=np.float64))
+        targets += int(scored.sum())
+        nats += float(nats_BT[scored].sum(dtype=np.float64))
         if nats_T is not None:
             nats_T[block.at_BT[scored]] = nats_BT[scored]
-        sums.right += int((predictions_BT == block.targets_BT)[scored].sum())
-        if not math.isfinite(sums.nats):
+        right += int((predictions_BT == block.targets_BT)[scored].sum())
+        if not math.isfinite(nats):
             break
         if progress is not None:
-            progress(sums.tokens, total)
-        if until is not None and sums.tokens and until():
+            progress(targets, total)
+        if until is not None and targets and until():
             break
-    return sums
+    return targets, nats, right
 
 
 def _blocks_read(

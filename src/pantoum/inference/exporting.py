@@ -1,33 +1,55 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
-``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
+``int8`` gives an ordinary model file, whose cost in nats is measured where a text is given;
 ``torch`` a file for PyTorch (``torch_file``); ``onnx`` a graph for ONNX Runtime and others (``onnx_file``);
 ``hub`` a folder for the Hugging Face Hub (``hub``); ``arpa`` the counted n-grams by themselves
 (``arpa_file``); ``html`` a page that writes without a network (``web.html_page``).
+
+In int8 each row of each matrix becomes codes of eight bits and a scale, and tables of logits become compact
+(``compact_table``); biases stay float32. The file is an ordinary model, with a SHA-256 and
+therefore states of its own; its products are those of the codes. What it costs is measured, not promised:
+both models read the same text by ``carried``, and the difference of their losses goes into the card, with the
+protocol and the number of targets. The file of a finished run may hold codes itself: the cost is that beside
+its weights as they are read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
+from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import durable, model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
-from pantoum.inference.evaluation import Progress
+from pantoum.inference.evaluation import Progress, evaluate
 from pantoum.inference.files import arpa_file, hub, onnx_file, torch_file
 from pantoum.inference.files.apart import require_apart
+from pantoum.inference.files.compact_matrices import coded_names
+from pantoum.inference.files.compact_table import compacted
 from pantoum.inference.files.named_texts import named_texts
-from pantoum.inference.files.precision import plain
-from pantoum.inference.loaded_model import MODEL_NAME, checked, counts_of, load, model_path, of_content
+from pantoum.inference.files.precision import PRECISION, SCALE, plain, shape_of
+from pantoum.inference.loaded_model import (
+    MODEL_NAME,
+    LoadedModel,
+    checked,
+    counts_of,
+    load,
+    model_path,
+    of_content,
+)
+from pantoum.kernels import Array, backend
+from pantoum.network.spec import named
 from pantoum.text.tokenizer import from_spec
 
-__all__ = ["FORMS", "export"]
+__all__ = ["FORMS", "cost", "export", "to_int8"]
 
 CACHED = "the page writes without the cache, which `generate --cache` and others use"
 FORMS = ("int8", "torch", "onnx", "hub", "arpa", "html")
@@ -91,16 +113,16 @@ def export(
         durable.write_file(target, page(name, content.card, content.config, path.read_bytes(), progress))
         notes = [CACHED] if CARD_KEY in content.card else []
         return {**told, "bytes": target.stat().st_size, "notes": notes}
-    made, notes = to_int8.to_int8(content), list[str]()
+    made, notes = to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)
-        made = to_int8.with_cost(made, measured)
+        made = with_cost(made, measured)
     sha256 = model_file.write(target, made)
     return {
         **told,
         "bytes": target.stat().st_size,
         "sha256": sha256,
-        "cost": made.card[to_int8.CARD_KEY]["cost"],
+        "cost": made.card[INT8]["cost"],
         "notes": notes,
     }
 
@@ -112,5 +134,57 @@ def _cost(
 
     before, after = load(path), of_content(made, path, lambda: plain(made).parameters)
     prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=None)
-    measured = to_int8.cost(before, after, prepared.train.tokens, progress)
+    measured = cost(before, after, prepared.train.tokens, progress)
     return {**measured, **named_texts(prepared.facts["texts"])}, prepared.notes
+
+
+INT8 = "int8"
+"""Where the card of an int8 model says what it was made from and what that cost."""
+
+
+def to_int8(content: ModelFile) -> ModelFile:
+    """The same model with its matrices in int8."""
+    shape, precision = shape_of(content.config)
+    if precision == "int8":
+        raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
+    kernels, made = backend(np.float32), dict[str, Array]()
+    parameters, _ = compacted(content.parameters, named(shape, "table"))
+    coded = coded_names(parameters)
+    for name, array in parameters.items():
+        if name.endswith(SCALE) and name[: -len(SCALE)] not in coded:
+            raise ModelFileError(f"parameter {name!r} has the name of a scale; use another model")
+        if array.ndim != 2 or name in coded:  # codes are what they will be
+            made[name] = array
+            continue
+        made[name], made[name + SCALE] = kernels.quantize(np.ascontiguousarray(array, np.float32))
+    card = {**content.card, INT8: {"made_from": content.sha256, "cost": None}}
+    return replace(content, config={**content.config, PRECISION: "int8"}, parameters=made, card=card)
+
+
+def cost(
+    before: LoadedModel, after: LoadedModel, tokens: Array, progress: Progress | None = None
+) -> dict[str, Plain]:
+    """What the change costs on a text, nats per token by ``carried``."""
+    total = 2 * (len(tokens) - 1)
+    losses, scored = [], 0
+
+    def count(done: int, _: int) -> None:
+        if progress is not None:
+            progress(scored + done, total)
+
+    for model in (before, after):
+        found = evaluate(model.program, tokens, model.tokenizer, "carried", compress=False, progress=count)
+        losses.append(found.nats_per_token)
+        scored += found.tokens
+    return {
+        "protocol": "carried",
+        "tokens": len(tokens) - 1,
+        "float32": losses[0],
+        "int8": losses[1],
+        "nats_per_token": losses[1] - losses[0],
+    }
+
+
+def with_cost(content: ModelFile, measured: dict[str, Plain]) -> ModelFile:
+    """The int8 model with the measured cost on its card."""
+    return replace(content, card={**content.card, INT8: {**content.card[INT8], "cost": measured}})

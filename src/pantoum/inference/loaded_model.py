@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pantoum.config import ModelConfig
-from pantoum.config.plain import Plain
-from pantoum.config.shell import quoted
+from pantoum.config.plain import Plain, quoted
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
@@ -31,7 +30,7 @@ from pantoum.inference.files.compact_table import compact_tables, parts_of
 from pantoum.inference.files.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.packing import CodedFloats, Codes, Weight, floats
+from pantoum.network.packing import Codes, Weight, floats
 from pantoum.network.program import Program, is_held
 from pantoum.network.spec import Parameter, declared, named, require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
@@ -292,9 +291,9 @@ def _held(parameter: Parameter, weight: Weight) -> Weight:
     """What a program holds as it is must not go away with the file."""
     if isinstance(weight, RowCodes):
         return weight
-    if parameter.role == "table" and isinstance(weight, Codes) and not isinstance(weight, CodedFloats):
+    if parameter.role == "table" and isinstance(weight, Codes) and not weight.stored:
         return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
-    coded = isinstance(weight, CodedFloats)  # the program makes its own numbers of these
+    coded = isinstance(weight, Codes) and weight.stored  # the program makes its own numbers of these
     return _kept(floats(weight)) if is_held(parameter) and not coded else weight
 
 

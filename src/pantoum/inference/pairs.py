@@ -26,15 +26,6 @@ PHENOMENON = ("linguistics_term", "phenomenon", "UID")
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two sentences and what they are about."""
-
-    good: str
-    bad: str
-    phenomenon: str
-
-
-@dataclass(frozen=True)
 class PairsFound:
     """What a model made of pairs. The keys of ``evaluate --pairs --json``."""
 
@@ -63,13 +54,13 @@ class PairsFound:
 def judge(model: LoadedModel, files: Sequence[str]) -> PairsFound:
     """Read the pairs of files, and of the ``.jsonl`` files of folders."""
     pairs = [pair for file in files for path in _paths(Path(file)) for pair in _read(path)]
-    sentences = [text for pair in pairs for text in (pair.good, pair.bad)]
+    sentences = [text for pair in pairs for text in pair[:2]]
     tokens = [model.tokenizer.encode(text) for text in sentences]
     nats = sentence_nats(model, tokens).reshape(-1, 2)
     right = nats[:, 0] < nats[:, 1]
     unk = model.tokenizer.unk
     unknown = np.array([unk is not None and unk in ids for ids in tokens]).reshape(-1, 2).any(axis=1)
-    about = np.array([pair.phenomenon for pair in pairs])
+    about = np.array([phenomenon for _, _, phenomenon in pairs])
     phenomena = {
         str(name): {"pairs": int((about == name).sum()), "accuracy": float(right[about == name].mean())}
         for name in np.unique(about)
@@ -84,7 +75,8 @@ def _paths(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> Iterator[Pair]:
+def _read(path: Path) -> Iterator[tuple[str, str, str]]:
+    """(the good sentence, the bad one, what they are about)."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:
@@ -106,6 +98,6 @@ def _read(path: Path) -> Iterator[Pair]:
                 f"{str(path)!r}, line {number}, is no pair: it must be a JSON object with the texts "
                 "sentence_good and sentence_bad; give a file in the form of BLiMP"
             )
-        yield Pair(good, bad, about)
+        yield good, bad, about
     if not number:
         raise TextError(f"{str(path)!r} is empty: give a file of pairs")

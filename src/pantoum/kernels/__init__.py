@@ -17,12 +17,13 @@ from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.row_codes import RowCodes
-from pantoum.kernels.types import Array, Kernels, PackedMatrix, State, StepPart
+from pantoum.kernels.types import Array, DropoutDraw, Kernels, PackedMatrix, State, StepPart
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
     "Array",
     "DrawRows",
+    "DropoutDraw",
     "Kernels",
     "PackedMatrix",
     "RowCodes",

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = ["Array", "Decider", "Kernels", "PackedMatrix", "RecurrentWeight", "RowCall", "State", "StepPart"]
+__all__ = [
+    "Array",
+    "Decider",
+    "DropoutDraw",
+    "Kernels",
+    "PackedMatrix",
+    "Packs",
+    "RecurrentWeight",
+    "RowCall",
+    "State",
+    "StepPart",
+]
 
 Array: TypeAlias = npt.NDArray[Any]
 Kernels: TypeAlias = ModuleType
 State: TypeAlias = Array | tuple[Array, Array]
 """The state of a cell: h [B,H], or (h, c)."""
+Packs: TypeAlias = Literal["when asked", "as before", "for reading"]
+"""When a matrix makes what its products need: when it is first asked for, at once what the matrix before in
+its place had, or at once, for products alone."""
 RowCall: TypeAlias = Callable[[int, int], None]
 """A step, or a draw, of the rows first .. first + count - 1 of a batch, called with (first, count); their
 logits are the first ``count`` ones."""
@@ -59,6 +73,17 @@ class PackedMatrix(Protocol):
 
 RecurrentWeight: TypeAlias = tuple[PackedMatrix, ...]
 """W_hh of a scan: a matrix for each product of a step."""
+
+
+class DropoutDraw(NamedTuple):
+    """Which dropout masks: those of this seed and step, for streams of these global numbers."""
+
+    seed: int
+    step: int
+    streams_B: Any
+    """Whole numbers: an array, or a tensor where PyTorch draws."""
+    variational: bool = False
+    """Whether one mask serves all steps of a chunk."""
 
 
 class StepPart(NamedTuple):

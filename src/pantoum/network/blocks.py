@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ from pantoum.network.network_state import BlockState, check_state, from_arrays, 
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
-from pantoum.network.stack import Layer, Layers, Tape, Vectors
+from pantoum.network.stack import Layer, Layers, Pass, Vectors
 
 __all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "split_state", "unroll", "unroll_vjp"]
 
@@ -215,8 +216,12 @@ def unroll(
     streams: Array | None = None,
 ) -> tuple[Array, BlockState]:
     """(outputs [B,T,H], last state)."""
-    ran = _run(cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams, tape=False)
-    return _turned(ran.outputs_TBH), ran.last
+    x_TBE, state, steps = _checked(cell, inputs_BTE, initial_state, lengths, reset_BT)
+    layers = cell.ready()
+    dropout = dropout_draw(layers.dropout, dropout_key, streams, x_TBE.shape[1])
+    steps = replace(steps, dropout=dropout)
+    outputs_TBH, last, _ = layers.forward(Vectors(x_TBE), to_arrays(state), steps, Workspace())
+    return _turned(outputs_TBH), from_arrays(state, last)
 
 
 def unroll_vjp(
@@ -231,8 +236,13 @@ def unroll_vjp(
 ) -> tuple[Array, BlockState, Pullback]:
     """(outputs [B,T,H], last state, pullback), as ``jax.vjp``. Parameters must not change before the
     pullback."""
-    ran = _run(cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams, tape=True)
-    shape_BTH, names = ran.outputs_TBH.swapaxes(0, 1).shape, tuple(cell.parameters)
+    x_TBE, state, steps = _checked(cell, inputs_BTE, initial_state, lengths, reset_BT)
+    layers = cell.ready()
+    dropout = dropout_draw(layers.dropout, dropout_key, streams, x_TBE.shape[1])
+    steps = replace(steps, dropout=dropout, tape=True)
+    outputs_TBH, arrays, tape = layers.forward(Vectors(x_TBE), to_arrays(state), steps, Workspace())
+    last = from_arrays(state, arrays)
+    shape_BTH, names = outputs_TBH.swapaxes(0, 1).shape, tuple(cell.parameters)
 
     def pullback(
         d_outputs_BTH: Array, d_state: BlockState | None = None
@@ -245,49 +255,16 @@ def unroll_vjp(
                 f"must have the shape {shape_BTH}",
                 "give the gradient of the outputs",
             )
-        d_arrays = None if d_state is None else to_arrays(check_state(d_state, ran.last))
-        d_x_TBE, d_initial, found = ran.layers.backward(
-            ran.tape, _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
+        d_arrays = None if d_state is None else to_arrays(check_state(d_state, last))
+        d_x_TBE, d_initial, found = layers.backward(
+            tape, _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
         )
         # A cell is a stack of one layer, whose names have no number.
         named = {name if name in names else name.partition(".")[2]: d for name, d in found.items()}
-        d_state0 = from_arrays(ran.last, [array.copy() for array in d_initial])
+        d_state0 = from_arrays(last, [array.copy() for array in d_initial])
         return _turned(d_x_TBE), d_state0, {name: named[name] for name in names}
 
-    return _turned(ran.outputs_TBH), ran.last, pullback
-
-
-class Ran(NamedTuple):
-    """A forward pass of a block."""
-
-    layers: Layers
-    outputs_TBH: Array
-    last: BlockState
-    tape: Tape
-
-
-def _run(
-    block: Block,
-    inputs_BTE: Array,
-    state: BlockState | None,
-    lengths: Array | None,
-    reset_BT: Array | None,
-    dropout_key: tuple[int, int] | None,
-    streams: Array | None,
-    tape: bool,
-) -> Ran:
-    x_TBE, state, lengths, reset_TB = _checked(block, inputs_BTE, state, lengths, reset_BT)
-    layers, dropout = block.ready(), dropout_draw(dropout_key, streams, x_TBE.shape[1])
-    outputs_TBH, last, kept = layers.forward(
-        Vectors(x_TBE),
-        to_arrays(state),
-        reset_TB=reset_TB,
-        lengths=lengths,
-        dropout=dropout,
-        tape=tape,
-        workspace=Workspace(),
-    )
-    return Ran(layers, outputs_TBH, from_arrays(state, last), kept)
+    return _turned(outputs_TBH), last, pullback
 
 
 def _checked(
@@ -296,7 +273,7 @@ def _checked(
     state: BlockState | None,
     lengths: Array | None,
     reset_BT: Array | None,
-) -> tuple[Array, BlockState, Array | None, Array | None]:
+) -> tuple[Array, BlockState, Pass]:
     """The arguments of a scan, checked and time-major; inputs past a row's length are zeros."""
     x_BTE = np.asarray(x_BTE)
     if x_BTE.ndim != 3 or x_BTE.shape[2] != block.input_size or 0 in x_BTE.shape:
@@ -316,7 +293,7 @@ def _checked(
     x_TBE = np.ascontiguousarray(x_BTE.swapaxes(0, 1), block.dtype)
     if lengths is not None:
         x_TBE = np.where((np.arange(T)[:, None] < lengths)[:, :, None], x_TBE, block.dtype.type(0))
-    return x_TBE, state, lengths, check_resets(reset_BT, B, T)
+    return x_TBE, state, Pass(check_resets(reset_BT, B, T), lengths)
 
 
 def _turned(array: Array) -> Array:

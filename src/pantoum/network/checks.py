@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.config import whole
+from pantoum.config import DropoutConfig, whole
 from pantoum.errors import SettingError
-from pantoum.kernels import Array
-from pantoum.network.stack import DropoutDraw
+from pantoum.kernels import Array, DropoutDraw
 
 __all__ = ["check_lengths", "check_resets", "dropout_draw", "time_major_targets", "time_major_tokens"]
 
@@ -84,8 +83,10 @@ def check_resets(reset_BT: object, batch_size: int, steps: int) -> Array | None:
     return np.ascontiguousarray(reset_BT.T) if reset_BT.any() else None
 
 
-def dropout_draw(key: tuple[int, int] | None, streams: Array | None, batch_size: int) -> DropoutDraw | None:
-    """The dropout of a key and of these streams, checked."""
+def dropout_draw(
+    dropout: DropoutConfig, key: tuple[int, int] | None, streams: Array | None, batch_size: int
+) -> DropoutDraw | None:
+    """The draw of a key and of these streams, checked."""
     if key is None:
         return None
     if not isinstance(key, tuple) or len(key) != 2:
@@ -101,4 +102,4 @@ def dropout_draw(key: tuple[int, int] | None, streams: Array | None, batch_size:
             f"must be {batch_size} whole numbers",
             "give each row's global number",
         )
-    return DropoutDraw(seed, step, numbers)
+    return DropoutDraw(seed, step, numbers, dropout.kind == "variational")

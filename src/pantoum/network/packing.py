@@ -8,8 +8,8 @@ passes may run at the same time. For reading (``"read"``) each matrix has a plac
 at once, and the weight itself is not held any longer: only ``product`` can be asked of it.
 
 A file in int8 holds a weight as ``Codes``; the kernels take the codes as they are, so that no float32 copy
-is ever made (``kernels.reference.product`` says what a code means). ``CodedFloats`` are packed as the
-numbers that they stand for.
+is ever made (``kernels.reference.product`` says what a code means). Those of a float32 weight are packed as
+the numbers that they stand for.
 
 Shapes: G rows, K columns.
 """
@@ -23,7 +23,7 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels, PackedMatrix, RowCodes, Workspace
 
-__all__ = ["CodedFloats", "Codes", "Packer", "Purpose", "Weight", "floats", "looked_up"]
+__all__ = ["Codes", "Packer", "Purpose", "Weight", "floats", "looked_up"]
 
 Purpose: TypeAlias = Literal["train", "read"]
 
@@ -34,9 +34,12 @@ class Codes:
 
     codes_GK: Array
     scales_G: Array
+    stored: bool = False
+    """Whether it is a float32 weight that a file holds so. Its numbers are made where they are needed, one
+    weight after the other: all of them at once would take four times the file."""
 
     def __getitem__(self, rows: slice) -> Codes:
-        return Codes(self.codes_GK[rows], self.scales_G[rows])
+        return Codes(self.codes_GK[rows], self.scales_G[rows], self.stored)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,15 +50,6 @@ class Codes:
         """The weight that the codes stand for, float32."""
         weight_GK: Array = self.codes_GK * self.scales_G[:, None]
         return np.ascontiguousarray(weight_GK, np.float32)
-
-
-@dataclass(frozen=True)
-class CodedFloats(Codes):
-    """A float32 weight that a file holds as codes. Its numbers are made where they are needed, one weight
-    after the other: all of them at once would take four times the file."""
-
-    def __getitem__(self, rows: slice) -> CodedFloats:
-        return CodedFloats(self.codes_GK[rows], self.scales_G[rows])
 
 
 Weight: TypeAlias = Array | Codes | RowCodes
@@ -99,12 +93,12 @@ class Packer:
     ) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once;
         ``changed_U``: the rows in which it differs from the one before in its place (``Kernels.pack``)."""
-        if isinstance(weight, (RowCodes, CodedFloats)):
+        if isinstance(weight, RowCodes) or (isinstance(weight, Codes) and weight.stored):
             weight = weight.floats()
         if isinstance(weight, Codes):
             packed: PackedMatrix = self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
             return packed
-        place, reading = self._workspace.scope(name), self.purpose == "read"
-        replaces = not (self._by_turns or reading)
-        packed = self.kernels.pack(weight, self.precision, gates, place, reading, replaces, changed_U)
+        place, packs = self._workspace.scope(name), "when asked" if self._by_turns else "as before"
+        packs = "for reading" if self.purpose == "read" else packs
+        packed = self.kernels.pack(weight, self.precision, gates, place, packs, changed_U)
         return packed

@@ -47,7 +47,7 @@ from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
-from pantoum.network.stack import DropoutDraw
+from pantoum.network.stack import Pass
 
 if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
@@ -284,10 +284,10 @@ class Program:
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
         T, B = tokens_TB.shape
-        active = self.config.dropout.active
-        dropout = dropout_draw(dropout_key, streams, B) if active else None
-        reset_TB = check_resets(reset_BT, B, T)
-        read = self._forward(tokens_TB, state, reset_TB, None, dropout, True, workspace)
+        rates = self.config.dropout
+        dropout = dropout_draw(rates, dropout_key, streams, B) if rates.active else None
+        steps = Pass(check_resets(reset_BT, B, T), dropout=dropout, tape=True)
+        read = self._forward(tokens_TB, state, steps, workspace)
         targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head, d_added_NV = self.head.gradients(
             read.hidden_NH,
@@ -334,38 +334,22 @@ class Program:
     ) -> Outputs:
         tokens_TB = time_major_tokens(tokens_BT, self.vocab_size)
         T, B = tokens_TB.shape
-        lengths, reset_TB = check_lengths(lengths, B, T), check_resets(reset_BT, B, T)
+        lengths = check_lengths(lengths, B, T)
         workspace = Workspace() if workspace is None else workspace
-        return self._forward(tokens_TB, state, reset_TB, lengths, None, False, workspace)
+        return self._forward(tokens_TB, state, Pass(check_resets(reset_BT, B, T), lengths), workspace)
 
-    def _forward(
-        self,
-        tokens_TB: Array,
-        state: NetworkState,
-        reset_TB: Array | None,
-        lengths: Array | None,
-        dropout: DropoutDraw | None,
-        tape: bool,
-        workspace: Workspace,
-    ) -> Outputs:
+    def _forward(self, tokens_TB: Array, state: NetworkState, steps: Pass, workspace: Workspace) -> Outputs:
         """Every part, one after the other."""
         left = iter(state.checked(self.initial_state(tokens_TB.shape[1])).arrays)
         outputs, last, tapes = [], list[Array](), []
         for place, member in enumerate(self.members):
-            outputs_TBH, after, kept = member.forward(
-                tokens_TB,
-                list(islice(left, own_arrays(self.config))),
-                reset_TB=reset_TB,
-                lengths=lengths,
-                dropout=dropout,
-                tape=tape,
-                workspace=_scope(workspace, place),
-            )
+            own = list(islice(left, own_arrays(self.config)))
+            outputs_TBH, after, kept = member.forward(tokens_TB, own, steps, _scope(workspace, place))
             outputs.append(outputs_TBH)
             last += after
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        read = ReadTokens(tokens_TB, hidden_TBH, reset_TB, lengths, self.vocab_size)
+        read = ReadTokens(tokens_TB, hidden_TBH, steps.reset_TB, steps.lengths, self.vocab_size)
         adding, mixing = [], []
         for mixer in self.mixers:
             found = mixer.find(read, list(islice(left, len(mixer.states(self.model.hidden_size)))))

@@ -22,22 +22,26 @@ from typing import Any, Protocol, TypeAlias, cast
 import numpy as np
 
 from pantoum.config import CellSpec, DropoutConfig
-from pantoum.kernels import Array, PackedMatrix, State, Workspace
+from pantoum.kernels import Array, DropoutDraw, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
 
-__all__ = ["DropoutDraw", "Inputs", "Layer", "Layers", "Tape", "Vectors"]
+__all__ = ["Inputs", "Layer", "Layers", "Pass", "Tape", "Vectors"]
 
 Tape: TypeAlias = Any
 """What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
 
 
 @dataclass(frozen=True)
-class DropoutDraw:
-    """Which dropout masks: those of this seed and step, for streams of these global numbers."""
+class Pass:
+    """How a forward pass goes through the steps of its inputs."""
 
-    seed: int
-    step: int
-    streams_B: Array
+    reset_TB: Array | None = None
+    """Before which steps the state of a row is zeroed."""
+    lengths: Array | None = None
+    """The steps of each row, where not all."""
+    dropout: DropoutDraw | None = None
+    tape: bool = False
+    """Whether a backward pass follows."""
 
 
 class Layer:
@@ -83,13 +87,7 @@ class Layer:
         return d_x_NE, d_weight, self.kernels.bias_gradient(d_projection_NG)
 
     def forward(
-        self,
-        inputs: Inputs,
-        state: State,
-        reset_TB: Array | None,
-        lengths: Array | None,
-        tape: bool,
-        workspace: Workspace,
+        self, inputs: Inputs, state: State, read: Pass, workspace: Workspace
     ) -> tuple[Array, State, Tape]:
         """(outputs [T,B,H], the last state, tape or None)."""
         outputs_TBH, last, kept = self.kernels.scan(
@@ -98,12 +96,12 @@ class Layer:
             state,
             self.weight_hh,
             self.scan_bias_H,
-            reset_TB,
-            lengths,
-            tape,
+            read.reset_TB,
+            read.lengths,
+            read.tape,
             workspace,
         )
-        return outputs_TBH, last, (inputs, kept) if tape else None
+        return outputs_TBH, last, (inputs, kept) if read.tape else None
 
     def backward(
         self,
@@ -117,13 +115,7 @@ class Layer:
         the tape is not needed again."""
         inputs, scanned = tape
         d_projection_TBG, d_state0, d_weight_hh, d_scan_bias_H = self.kernels.scan_vjp(
-            self.cell,
-            scanned,
-            self.weight_hh,
-            d_outputs_TBH,
-            d_state,
-            scanned.gates_TBG if spend else None,
-            workspace,
+            scanned, d_outputs_TBH, d_state, scanned.gates_TBG if spend else None, workspace
         )
         d_inputs, d_weight_ih, d_bias_G = inputs.project_vjp(self, d_projection_TBG, workspace)
         found = {"weight_ih": d_weight_ih, "weight_hh": d_weight_hh, "bias_ih": d_bias_G}
@@ -134,7 +126,7 @@ class Layer:
 
 
 class Inputs(Protocol):
-    """Inputs that a layer can project: vectors, or (in ``network.inputs``) tokens by a look-up."""
+    """Inputs that a layer can project: vectors, or (in ``network.member``) tokens by a look-up."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection [T,B,G]."""
@@ -180,15 +172,7 @@ class Layers:
     dropout: DropoutConfig
 
     def forward(
-        self,
-        inputs: Inputs,
-        state: Sequence[Array],
-        *,
-        reset_TB: Array | None = None,
-        lengths: Array | None = None,
-        dropout: DropoutDraw | None = None,
-        tape: bool = False,
-        workspace: Workspace,
+        self, inputs: Inputs, state: Sequence[Array], read: Pass, workspace: Workspace
     ) -> tuple[Array, list[Array], Tape]:
         """(outputs [T,B,H], the last state, tape or None). A state is the arrays of all layers in order.
         Inputs that are no vectors apply their dropout themselves."""
@@ -196,13 +180,13 @@ class Layers:
         for place, (layer, own) in enumerate(zip(self.layers, self._by_layer(state), strict=True)):
             scope = workspace.scope(str(place))
             if isinstance(inputs, Vectors):
-                inputs = Vectors(self._dropped(inputs.x_TBE, place, dropout, scope))
-            y_TBH, after, kept = layer.forward(inputs, own, reset_TB, lengths, tape, scope)
+                inputs = Vectors(self._dropped(inputs.x_TBE, place, read.dropout, scope))
+            y_TBH, after, kept = layer.forward(inputs, own, read, scope)
             inputs = Vectors(y_TBH)
             last += after if isinstance(after, tuple) else (after,)
             tapes.append(kept)
-        outputs_TBH = self._dropped(y_TBH, len(self.layers), dropout, workspace)
-        return outputs_TBH, last, (tapes, dropout) if tape else None
+        outputs_TBH = self._dropped(y_TBH, len(self.layers), read.dropout, workspace)
+        return outputs_TBH, last, (tapes, read.dropout) if read.tape else None
 
     def backward(
         self,
@@ -238,17 +222,14 @@ class Layers:
     def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None) -> Array:
         """The dropout of a layer's input, or of its gradient."""
         out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
-        variational = self.dropout.kind == "variational"
-        draw = dropout.seed, dropout.step, layer, dropout.streams_B, variational
         kernels = self.layers[0].kernels
-        kept_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), *draw, out=out, workspace=workspace)
+        kept_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), layer, dropout, out, workspace)
         return kept_TBE
 
     def drop_one(self, units_TB: Array, layer: int, dropout: DropoutDraw) -> Array:
         """What ``drop`` multiplies one unit of each row by [T,B]."""
-        variational, first = self.dropout.kind == "variational", self.layers[0]
-        draw = dropout.seed, dropout.step, layer, dropout.streams_B, variational
-        scales_TB: Array = first.kernels.dropout_scales(units_TB, self._rate(layer), *draw)
+        first = self.layers[0]
+        scales_TB: Array = first.kernels.dropout_scales(units_TB, self._rate(layer), layer, dropout)
         return scales_TB.astype(first.bias_G.dtype)
 
     def _dropped(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:

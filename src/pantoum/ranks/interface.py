@@ -3,26 +3,27 @@
 All ranks call the same operations in the same order. An operation that waits for a rank which has died, or
 which has not answered for the time limit, does not return: it raises ``RankError``, or the implementation
 ends the job. Either way the rank is named.
+
+``SingleRank`` is the group of one process: it has nobody to wait for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Sequence
+from typing import NoReturn, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Pending", "Ranks"]
+from pantoum.errors import RankError
+
+__all__ = ["Array", "Pending", "Ranks", "SingleRank"]
 
 Array = npt.NDArray[np.generic]
 
 
-class Pending(Protocol):
-    """An exchange that has begun."""
-
-    def wait(self) -> None:
-        """Until the arrays of this rank were sent and received."""
+Pending: TypeAlias = Callable[[], None]
+"""An exchange that has begun: to call it is to wait until the arrays of this rank were sent and received."""
 
 
 class Ranks(Protocol):
@@ -62,7 +63,8 @@ class Ranks(Protocol):
         """Send arrays to ranks and receive into arrays from ranks, all at the same time.
 
         Between two ranks arrays arrive in the order in which they were sent; sizes and dtypes must agree.
-        Arrays are C-contiguous. Until ``wait`` has returned, none of them may be changed or read."""
+        Arrays are C-contiguous. Until what it gives was called and has returned, none of them may be changed
+        or read."""
         ...
 
     def abort(self, why: str) -> NoReturn:
@@ -71,3 +73,34 @@ class Ranks(Protocol):
 
     def close(self) -> None:
         """No sign of life is expected or sent any more."""
+
+
+class SingleRank:
+    """Rank 0 of 1."""
+
+    rank, count, overlaps = 0, 1, False
+
+    def place(self, rank: int) -> str:
+        """This process."""
+        return f"rank {rank}"
+
+    def broadcast(self, message: bytes | None = None) -> bytes:
+        """The message itself."""
+        return message or b""
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """The message itself."""
+        return [message]
+
+    def exchange(
+        self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
+    ) -> Pending:
+        """Nothing: there is no other rank."""
+        return lambda: None
+
+    def abort(self, why: str) -> NoReturn:
+        """Raise the error: there is no other rank to end."""
+        raise RankError(why)
+
+    def close(self) -> None:
+        """Nothing: nobody watches."""

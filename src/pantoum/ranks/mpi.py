@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -68,10 +69,10 @@ class MpiRanks:
         self._poll([self._comm.Igather(np.array([len(message)], np.int64), sizes)])
         own = np.frombuffer(message, np.uint8)
         if sizes is None:
-            self.exchange([(0, own)], []).wait()
+            self.exchange([(0, own)], [])()
             return []
         parts = [np.empty(int(size), np.uint8) for size in sizes]
-        self.exchange([], list(enumerate(parts))[1:]).wait()
+        self.exchange([], list(enumerate(parts))[1:])()
         return [message, *(part.tobytes() for part in parts[1:])]
 
     def exchange(
@@ -80,7 +81,7 @@ class MpiRanks:
         """Send and receive, without blocking."""
         requests = [self._comm.Irecv(_bytes(array), rank) for rank, array in incoming]
         requests += [self._comm.Isend(_bytes(array), rank) for rank, array in outgoing]
-        return _MpiRequests(self, requests)
+        return partial(self._poll, requests)
 
     def abort(self, why: str) -> NoReturn:
         """Say why, and end all ranks through the launcher."""
@@ -119,14 +120,6 @@ class MpiRanks:
                 "checkpoint is whole, and --resume goes on from it",
                 lost=True,
             ) from None
-
-
-class _MpiRequests:
-    def __init__(self, ranks: MpiRanks, requests: list[Any]) -> None:
-        self._ranks, self._requests = ranks, requests
-
-    def wait(self) -> None:
-        self._ranks._poll(self._requests)
 
 
 class _MpiBeats:

@@ -7,11 +7,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from pantoum.config.launcher import launched_count, launched_rank
-from pantoum.config.slurm import tasks_of_a_step, unused_tasks
+from pantoum.config.launcher import launched_count, launched_rank, tasks_of_a_step, unused_tasks
 from pantoum.errors import RankError, SettingError
-from pantoum.ranks.interface import Ranks
-from pantoum.ranks.single import SingleRank
+from pantoum.ranks.interface import Ranks, SingleRank
 
 __all__ = ["TIMEOUT", "open_ranks", "time_limit"]
 

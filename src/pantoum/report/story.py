@@ -14,9 +14,9 @@ from typing import Any
 from pantoum.config import CELLS, table_words, token_unit
 from pantoum.config.model_config import TABLE_TITLE
 from pantoum.config.plain import Plain
-from pantoum.report.judgement import comparable
 from pantoum.report.loss import Reference
 from pantoum.report.run_history import RunHistory
+from pantoum.report.summary import comparable
 from pantoum.report.wording import count, finite
 
 __all__ = ["Story"]

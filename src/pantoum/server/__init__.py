@@ -8,9 +8,9 @@ paths            the prefix of a proxy, HEAD, Allow
 caller           who asks, and what ends with the request
 writing          a request that writes, from fields to texts
 completions, responses, chat, embeddings, tokens, scores, sessions    OpenAI's forms and ours
-models, model_specs, catalogue, freed    which models, their reload, load and unload
+models, catalogue    which models, their reload, load and unload
 engine, job      the thread that owns a batch, and what goes to it and comes back
 session_table, stores, signing    sessions, where they are kept, states that may leave
-operation, metrics, log_lines    what operators see
+operation, metrics    what operators see
 refusals, schema, answers, events, recorded, aside    what they say, and large answers
 """

@@ -47,8 +47,7 @@ from pantoum.server.guard import Guard
 from pantoum.server.keys import Keyring
 from pantoum.server.metrics import Metrics
 from pantoum.server.models import Models
-from pantoum.server.operation import Standing
-from pantoum.server.paths import Heads, Prefixed
+from pantoum.server.paths import prefixed, with_heads
 from pantoum.server.session_table import SessionTable
 from pantoum.server.signing import Signer, load_key, state_folder
 from pantoum.server.stores import Store
@@ -103,7 +102,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     )
     signer = Signer(load_key(key_file))
     table = SessionTable(make_store(settings), settings.session_hours * 3600.0, settings.session_memory << 20)
-    metrics, standing = Metrics(models), Standing()
+    metrics = Metrics(models)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -126,12 +125,12 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         redoc_url=None,
         static_url="/docs/files",
     )
-    app.state.reread, app.state.standing = partial(reread, keyring, models), standing
+    app.state.reread, app.state.models = partial(reread, keyring, models), models
     refusals.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=4)
-    app.add_middleware(Heads)
+    app.add_middleware(with_heads)
     app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)
-    app.add_middleware(Prefixed, root=settings.root_path or "")
+    app.add_middleware(prefixed, root=settings.root_path or "")
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,
@@ -141,7 +140,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
             expose_headers=["X-Request-Id", "Retry-After"],
         )
     for router in (
-        operation.routes(models, table, metrics, standing),
+        operation.routes(models, table, metrics),
         catalogue.routes(models),
         tokenizing_routes.routes(models),
         completions.routes(models, signer),

@@ -14,12 +14,11 @@ from pantoum.config.plain import Plain
 from pantoum.inference.state import State
 from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.events import EventStream
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
 from pantoum.server.prompts import Prompt, encode
 from pantoum.server.recorded import Entry, chat_logprobs, completion_logprobs
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import ChatRequest, CompletionRequest, WritingRequest
+from pantoum.server.schema import ChatRequest, CompletionRequest, KnownFields, WritingRequest
 from pantoum.server.signing import Signer
 from pantoum.server.writing import Choice, Part, Request, begin, require_places
 
@@ -138,7 +137,6 @@ def routes(models: Models, signer: Signer) -> APIRouter:
             length=length,
             state=state,
             alternatives=fields.logprobs,
-            echo=bool(fields.echo),
         )
 
         def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:

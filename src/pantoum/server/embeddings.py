@@ -15,11 +15,10 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.inference.reading import Reading
 from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.completions import prompts_of
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
 from pantoum.server.prompts import Prompt
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import EmbeddingRequest
+from pantoum.server.schema import EmbeddingRequest, KnownFields
 from pantoum.server.writing import cancel, require_prompt, submit
 
 __all__ = ["routes"]

@@ -27,7 +27,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.server.caller import client
-from pantoum.server.job import Ended, Failed, FullError, Job, JobText, Read, StoppedError
+from pantoum.server.job import Ended, FullError, Job, JobText, Read, StoppedError
 from pantoum.server.readings import Readings
 from pantoum.server.retry import RetryAfter
 from pantoum.server.slots import Slots
@@ -251,7 +251,7 @@ class Engine:
             )
         except Exception as error:
             self._drop(job)
-            self._telling.post(job, Failed(error))
+            self._telling.post(job, error)
             return
         self.counters["texts_begun"] += 1
         text = self._texts[stream] = JobText(job, job.begun, stream)
@@ -355,7 +355,7 @@ class Engine:
             return
         if job.begun == 0:
             self._drop(job)
-            self._telling.post(job, Failed(TimeoutError()))
+            self._telling.post(job, TimeoutError())
             self._telling.tell()
             return
         while job.parked:  # its state is where it paused
@@ -383,7 +383,7 @@ class Engine:
         self._batch = StreamBatch(self.model)
         for job in list(self._active):
             self._give_up(job)
-            self._telling.post(job, Failed(error))
+            self._telling.post(job, error)
         self._telling.tell()
 
     def _place(self, job: Job, count: int) -> None:

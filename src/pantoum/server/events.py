@@ -17,7 +17,7 @@ from pantoum.server.aside import ENCODER
 from pantoum.server.connection import FEW
 from pantoum.server.refusals import RequestError, error_body, refusal, stopping
 
-__all__ = ["EventStream", "NamedEventStream"]
+__all__ = ["EventStream"]
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """No proxy may hold events back."""
@@ -27,11 +27,12 @@ DONE = b"data: [DONE]\n\n"
 class EventStream(StreamingResponse):
     """The response of a stream of lists of JSON values."""
 
-    done = DONE
-
-    def __init__(self, values: AsyncGenerator[list[str], None], at_end: Callable[[], object]) -> None:
-        """``at_end`` is called however the stream ends, also where it never began."""
-        self._values, self._at_end = values, at_end
+    def __init__(
+        self, values: AsyncGenerator[list[str], None], at_end: Callable[[], object], named: bool = False
+    ) -> None:
+        """``at_end`` is called however the stream ends, also where it never began. ``named``: the values are
+        the events of ``/v1/responses``, which have their names already; the last one is the end."""
+        self._values, self._at_end, self._named = values, at_end, named
         super().__init__((), media_type="text/event-stream", headers=HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +48,7 @@ class EventStream(StreamingResponse):
                 while value is not None:
                     await send({"type": "http.response.body", "body": self.written(value), "more_body": True})
                     value = await anext(self._values, None)
-                last = self.done
+                last = b"" if self._named else DONE
             except Exception as error:  # the response has begun: it can only be told here
                 last = self.failed(refusal(error))
             except asyncio.CancelledError:  # the server stops, or the client has gone and hears nothing of it
@@ -60,23 +61,11 @@ class EventStream(StreamingResponse):
 
     def written(self, found: list[str]) -> bytes:
         """JSON values as events; a client gets what came together in one write."""
-        return "".join(f"data: {one}\n\n" for one in found).encode()
+        return "".join(f"{'' if self._named else 'data: '}{one}\n\n" for one in found).encode()
 
     def failed(self, error: RequestError) -> bytes:
         """The event of an error, which is the last one."""
-        return self.written([ENCODER.encode(error_body(error))])
-
-
-class NamedEventStream(EventStream):
-    """The events of ``/v1/responses``: each has a name, and the last one is the end."""
-
-    done = b""
-
-    def written(self, found: list[str]) -> bytes:
-        """Events that have their name already."""
-        return "".join(f"{one}\n\n" for one in found).encode()
-
-    def failed(self, error: RequestError) -> bytes:
-        """The event of an error, which is the last one."""
+        if not self._named:
+            return self.written([ENCODER.encode(error_body(error))])
         told = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
         return self.written([f"event: error\ndata: {ENCODER.encode(told)}"])

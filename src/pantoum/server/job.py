@@ -6,7 +6,7 @@ request, in order. A job is done when its last event arrived; whoever does not w
     Read      the prompt was read; its recorded tokens and its summary are in ``job.reading``
     Written   some characters of text ``number``, with its recorded tokens
     Ended     text ``number`` has ended: why, after how many tokens, in which state
-    Failed    the job will say no more
+    an error  the job will say no more
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from pantoum.server.caller import client, spender
 __all__ = [
     "Ended",
     "Event",
-    "Failed",
     "FullError",
     "Inbox",
     "Job",
@@ -74,13 +73,7 @@ class Ended(NamedTuple):
     state: State
 
 
-class Failed(NamedTuple):
-    """The engine could not go on with the job."""
-
-    error: Exception
-
-
-Event = Read | Written | Ended | Failed
+Event = Read | Written | Ended | Exception
 
 
 @dataclass(frozen=True)
@@ -119,7 +112,7 @@ class Inbox:
     def arrive(self, job: Job, events: Sequence[Event]) -> None:
         """Events of a job have come."""
         for event in events:
-            if isinstance(event, Failed):
+            if isinstance(event, Exception):
                 job.failed, job.left = True, 0
             elif isinstance(event, Written):
                 self._unread += len(event.text)
@@ -158,8 +151,8 @@ class Inbox:
             if self._paused:
                 self._tell_paused(False)
             for _, event in found:
-                if isinstance(event, Failed):
-                    raise event.error
+                if isinstance(event, Exception):
+                    raise event
             yield found
 
     def _tell_paused(self, paused: bool) -> None:

@@ -4,16 +4,33 @@ Once a second a model's file is looked at; when it changed, the new one is loade
 verified, and takes all requests from then on. The old one ends with its last request, and its memory goes
 back to the system. A file that cannot be loaded is told in the log, and the old model stays. Names of one
 file with the same options have one engine.
+
+Memory that is free goes back to the system.
+
+Large arrays are mapped by themselves and go back at once. What a thread took in small pieces stays with the
+allocator, in an arena of that thread: after a crowd some tens of megabytes, and a model that is replaced
+every hour has another thread each time. glibc gives all of it back when it is asked to; other allocators do
+it by themselves.
+
+What a model is served as: ``[NAME=]PATH[,OPTION=VALUE]...``.
+
+The name is that of the run folder, or of the file without its ending, unless one is given. An option is one
+of the server's, for this model alone. What exists as a path is a path, whatever signs are in it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from pantoum.config import ServeSettings
 from pantoum.errors import PantoumError, SettingError
@@ -21,12 +38,10 @@ from pantoum.inference.loaded_model import LoadedModel, load, model_path
 from pantoum.server.aside import Turns
 from pantoum.server.chat import PLAIN, ChatTemplate
 from pantoum.server.engine import Engine
-from pantoum.server.freed import give_back, trim
 from pantoum.server.job import Inbox, Job
-from pantoum.server.model_specs import ModelSpec, spec_of
 from pantoum.server.refusals import RequestError
 
-__all__ = ["Models", "Served"]
+__all__ = ["Models", "Served", "spec_of", "trim"]
 
 log = logging.getLogger("pantoum.server")
 CHECK_EVERY = 1.0
@@ -84,6 +99,8 @@ class Models:
     def __init__(self, given: Sequence[str], settings: ServeSettings) -> None:
         """``given``: models as a person types them, ``[NAME=]PATH[,OPTION=VALUE]...``."""
         self._settings = settings
+        self.draining = False
+        """Whether the server was told to end: it takes requests until a load balancer has noticed."""
         self._loaded: dict[str, tuple[ModelSpec, LoadedModel, Mark, ChatTemplate]] = {}
         for text in given:
             spec = spec_of(text, settings)
@@ -277,3 +294,74 @@ def _load(path: str) -> tuple[LoadedModel, Mark]:
     mark = _mark(path)
     model = load(path)
     return model, mark
+
+
+def give_back() -> None:
+    """Collect what nobody uses any more, and give its memory back. It takes some tens of milliseconds."""
+    gc.unfreeze()  # what the server began with may be among it
+    gc.collect()
+    gc.freeze()
+    trim()
+
+
+def trim() -> None:
+    """Give free memory back. It takes some milliseconds, in which other threads run."""
+    try:
+        asked = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # no glibc; Windows has no library without a name
+        return
+    asked(0)
+
+
+OPTIONS: dict[str, type] = {
+    "slots": int,
+    "queue": int,
+    "max_prompt": int,
+    "max_tokens": int,
+    "max_answer": int,
+    "timeout": float,
+    "chat_template": str,
+}
+"""Options that a model may have of its own, and what they are read as."""
+NAMED = re.compile(r"([\w.:@+/-]{1,128})=(.+)", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that is to be served."""
+
+    name: str
+    path: str
+    settings: ServeSettings
+
+    def same_engine(self, other: ModelSpec) -> bool:
+        """Whether two names mean one model with the same options: it is then loaded once."""
+        return Path(self.path).resolve() == Path(other.path).resolve() and self.settings == other.settings
+
+
+def spec_of(given: str, settings: ServeSettings) -> ModelSpec:
+    """The model that a person typed."""
+    name, path, changed = "", given, {}
+    if not Path(given).exists():
+        if found := NAMED.fullmatch(given):
+            name, path = found[1], found[2]
+        while not Path(path).exists() and "=" in (last := path.rpartition(",")[2]) and "," in path:
+            path = path.rpartition(",")[0]
+            option, _, value = last.partition("=")
+            changed[option.replace("-", "_")] = _value(given, option.replace("-", "_"), value)
+    return ModelSpec(name or _name(path), path, replace(settings, **changed))
+
+
+def _value(given: str, option: str, value: str) -> Any:
+    if option not in OPTIONS:
+        rule = f"has the option {option!r}"
+        raise SettingError("model", given, rule, f"a model may have {', '.join(OPTIONS)}")
+    try:
+        return OPTIONS[option](value)
+    except ValueError:
+        raise SettingError("model", given, f"has {option}={value}", "give a number") from None
+
+
+def _name(path: str) -> str:
+    place = Path(path).absolute()
+    return place.name if place.is_dir() or place.suffix != ".safetensors" else place.stem

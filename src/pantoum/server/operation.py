@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
@@ -13,18 +11,10 @@ from pantoum.server.models import Models
 from pantoum.server.refusals import RequestError
 from pantoum.server.session_table import SessionTable
 
-__all__ = ["Standing", "routes"]
+__all__ = ["routes"]
 
 
-@dataclass
-class Standing:
-    """Whether new requests are welcome."""
-
-    draining: bool = False
-    """Whether the server was told to end: it takes requests until a load balancer has noticed."""
-
-
-def routes(models: Models, table: SessionTable, metrics: Metrics, standing: Standing) -> APIRouter:
+def routes(models: Models, table: SessionTable, metrics: Metrics) -> APIRouter:
     """All routes of operators."""
     router = APIRouter(tags=["server"])
 
@@ -36,8 +26,8 @@ def routes(models: Models, table: SessionTable, metrics: Metrics, standing: Stan
     @router.get("/ready", response_model=None)
     async def ready() -> dict[str, str]:
         """Whether new requests are welcome: it has a model, and was not told to end."""
-        if standing.draining or not models.all():
-            why = "was told to end" if standing.draining else "has no model"
+        if models.draining or not models.all():
+            why = "was told to end" if models.draining else "has no model"
             raise RequestError(503, f"this server {why}", headers={"Retry-After": "5"})
         return {"status": "ready"}
 

@@ -7,20 +7,15 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Heads", "Prefixed", "allowed"]
+__all__ = ["allowed", "prefixed", "with_heads"]
 
 METHODS = ("DELETE", "GET", "POST")
 
 
-class Prefixed:
+def prefixed(app: ASGIApp, root: str) -> ASGIApp:
     """Paths begin with the prefix of the server, whether its proxy took that away or not."""
 
-    def __init__(self, app: ASGIApp, root: str) -> None:
-        self._app, self._root = app, root
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through."""
-        root = self._root
+    async def through(scope: Scope, receive: Receive, send: Send) -> None:
         if root and scope["type"] == "http":
             path = scope["path"]
             if path == root:  # the page names its files relative to its folder
@@ -28,19 +23,17 @@ class Prefixed:
                 return
             path = path if path.startswith(f"{root}/") else root + path
             scope = {**scope, "root_path": root, "path": path}
-        await self._app(scope, receive, send)
+        await app(scope, receive, send)
+
+    return through
 
 
-class Heads:
+def with_heads(app: ASGIApp) -> ASGIApp:
     """``HEAD`` wherever ``GET`` is: the same answer without its body."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through."""
+    async def through(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
 
         async def without_body(message: Message) -> None:
@@ -48,9 +41,11 @@ class Heads:
 
         asked = {**scope, "method": "GET"}
         try:
-            await self._app(asked, receive, without_body)
+            await app(asked, receive, without_body)
         finally:
             scope.update({name: asked[name] for name in ("route", "endpoint") if name in asked})
+
+    return through
 
 
 def allowed(app: FastAPI, scope: Scope) -> str:

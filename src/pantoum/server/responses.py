@@ -13,13 +13,12 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.config.plain import Plain
 from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.completions import CHAT_TOKENS
-from pantoum.server.events import NamedEventStream
-from pantoum.server.fields import KnownFields
+from pantoum.server.events import EventStream
 from pantoum.server.models import Models
 from pantoum.server.prompts import encode
 from pantoum.server.recorded import Entry, chat_logprobs
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import ChatMessage, ResponsesRequest
+from pantoum.server.schema import ChatMessage, KnownFields, ResponsesRequest
 from pantoum.server.signing import Signer
 from pantoum.server.writing import Choice, Request, begin
 
@@ -210,7 +209,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
             raise
         written = ResponseText(request, fields, signer, logprobs)
         if fields.stream:
-            return NamedEventStream(written.events(), request.cancel)
+            return EventStream(written.events(), request.cancel, named=True)
         return await written.response()
 
     return router

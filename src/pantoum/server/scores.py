@@ -24,11 +24,10 @@ from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.segments import ReadElsewhere
 from pantoum.inference.state import State
 from pantoum.server.aside import answer_aside, one_at_a_time, require_size
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
 from pantoum.server.prompts import encode, require_unicode
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
+from pantoum.server.schema import ActivationsRequest, KnownFields, ScoreRequest, UnitsRequest
 from pantoum.server.writing import cancel, require_prompt, submit
 
 __all__ = ["routes"]
@@ -122,8 +121,8 @@ def routes(models: Models) -> APIRouter:
         tokens_T, places = prompt.tokens_T, () if prompt.places is None else prompt.places()
 
         def found() -> dict[str, Plain]:
-            seen = activations(served.model, tokens_T)
-            U = seen.values_TU.shape[1]
+            texts, values_TU = activations(served.model, tokens_T)
+            U = values_TU.shape[1]
             for unit in fields.units:
                 _require_unit(unit, U)
             return {
@@ -131,10 +130,10 @@ def routes(models: Models) -> APIRouter:
                 "model": served.name,
                 "layers": U // config.hidden_size,
                 "hidden_size": config.hidden_size,
-                "tokens": list(seen.texts),
+                "tokens": texts,
                 "text_offset": list(places),
                 "units": [
-                    {"unit": unit, "values": np.round(seen.values_TU[:, unit], 4).astype(float).tolist()}
+                    {"unit": unit, "values": np.round(values_TU[:, unit], 4).astype(float).tolist()}
                     for unit in fields.units
                 ],
             }
@@ -149,20 +148,20 @@ def routes(models: Models) -> APIRouter:
         prompt = await encode(served.model, fields.text)
 
         def found() -> dict[str, Plain]:
-            seen = activations(served.model, prompt.tokens_T)
-            best, values = following(seen, fields.feature, fields.count)
+            texts, values_TU = activations(served.model, prompt.tokens_T)
+            best, values = following(texts, values_TU, fields.feature, fields.count)
             units = [
                 {
-                    "unit": one.unit,
-                    "layer": one.unit // config.hidden_size,
-                    "index": one.unit % config.hidden_size,
-                    "correlation": one.correlation,
-                    "values": np.round(seen.values_TU[:, one.unit], 4).astype(float).tolist(),
+                    "unit": unit,
+                    "layer": unit // config.hidden_size,
+                    "index": unit % config.hidden_size,
+                    "correlation": correlation,
+                    "values": np.round(values_TU[:, unit], 4).astype(float).tolist(),
                 }
-                for one in best
+                for unit, correlation in best
             ]
             head = {"object": "units", "model": served.name, "feature": fields.feature}
-            return {**head, "tokens": list(seen.texts), "feature_values": values, "units": units}
+            return {**head, "tokens": texts, "feature_values": values, "units": units}
 
         return await answer_aside(found, served.settings.timeout)
 

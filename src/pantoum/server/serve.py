@@ -4,6 +4,9 @@ SIGTERM and Ctrl-C stop it gracefully: it takes no new connections, finishes wha
 seconds, and ends with 0. With ``--drain-delay`` SIGTERM lets it take requests for so long before, while
 ``/ready`` tells a load balancer to send no more. A second signal ends it at once. SIGHUP lets it read its
 keys and templates again.
+
+The log has a JSON object per line, also for warnings and tracebacks. What is said of a request carries its
+number, so that one search finds its line and its errors.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import json
 import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -25,11 +30,11 @@ from fastapi import FastAPI
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server.app import make_app
+from pantoum.server.caller import request_id
 from pantoum.server.connection import BACKLOG, Connection
-from pantoum.server.log_lines import log_to_stderr
 from pantoum.server.models import Models
 
-__all__ = ["config_of", "listening", "serve"]
+__all__ = ["JsonFormatter", "config_of", "listening", "serve"]
 
 DRAIN = 30
 """Seconds that running requests have to end after SIGTERM."""
@@ -106,13 +111,13 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end has come."""
-        standing = self._state.standing
-        if sig == signal.SIGTERM and self._delay and not standing.draining:
-            standing.draining = True
+        models = self._state.models
+        if sig == signal.SIGTERM and self._delay and not models.draining:
+            models.draining = True
             stop = super().handle_exit
             self._loop.call_soon_threadsafe(self._loop.call_later, self._delay, stop, sig, None)
             return
-        standing.draining = True
+        models.draining = True
         super().handle_exit(sig, frame)
 
 
@@ -162,3 +167,34 @@ def address_of(opened: socket.socket) -> str:
     """The address of the page."""
     host, port = opened.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON; the ``fields`` of its ``extra`` stand beside time and level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        said: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if message := record.getMessage():
+            said["message"] = message
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            said |= fields
+        elif number := request_id():
+            said["request_id"] = number
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+def log_to_stderr(quiet: bool) -> None:
+    """Send the log to stderr; ``quiet``: no line per request."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO)
+    logging.captureWarnings(True)

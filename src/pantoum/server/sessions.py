@@ -21,12 +21,11 @@ from pantoum.server.aside import ENCODER
 from pantoum.server.caller import owned
 from pantoum.server.completions import COMPLETION_TOKENS, Answer
 from pantoum.server.events import EventStream
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
 from pantoum.server.prompts import encode, require_unicode
 from pantoum.server.recorded import Entry, completion_logprobs
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import FeedRequest, GenerateRequest, RewindRequest, SessionRequest
+from pantoum.server.schema import FeedRequest, GenerateRequest, KnownFields, RewindRequest, SessionRequest
 from pantoum.server.session_table import Held, SessionTable, shown
 from pantoum.server.signing import Signer
 from pantoum.server.writing import begin, cancel, require_prompt, submit

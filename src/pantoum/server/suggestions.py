@@ -17,11 +17,10 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.next_word import Suggester, Suggestion, begun_word
 from pantoum.inference.state import State
 from pantoum.server.caller import owned
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models
 from pantoum.server.prompts import require_unicode
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import SuggestRequest
+from pantoum.server.schema import KnownFields, SuggestRequest
 from pantoum.server.session_table import SessionTable
 from pantoum.server.sessions import model_of, read_text
 from pantoum.server.signing import Signer

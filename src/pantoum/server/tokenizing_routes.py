@@ -13,12 +13,11 @@ from fastapi.responses import JSONResponse, Response
 
 from pantoum.server.aside import MANY, answer_aside
 from pantoum.server.caller import spender
-from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models
 from pantoum.server.prompts import encode
 from pantoum.server.recorded import Recorded
 from pantoum.server.refusals import RequestError
-from pantoum.server.schema import DetokenizeRequest, TokenizeRequest
+from pantoum.server.schema import DetokenizeRequest, KnownFields, TokenizeRequest
 from pantoum.server.writing import require_prompt
 
 __all__ = ["routes"]

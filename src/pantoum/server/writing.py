@@ -24,7 +24,7 @@ from pantoum.server.models import Served
 from pantoum.server.prompts import Prompt
 from pantoum.server.recorded import Entry, Recorded
 from pantoum.server.refusals import RequestError, busy, stopping
-from pantoum.server.schema import WritingRequest
+from pantoum.server.schema import CompletionRequest, WritingRequest
 
 __all__ = [
     "Choice",
@@ -108,11 +108,11 @@ async def begin(
     length: int,
     state: State | None = None,
     alternatives: int | None = None,
-    echo: bool = False,
 ) -> Request:
     """A request whose jobs the engine has. What it may cost is charged before: the tokens that it reads and
     writes, and the JSON that must be held until it is sent."""
     most, count = served.settings.max_tokens, request.n or 1
+    echo = isinstance(request, CompletionRequest) and bool(request.echo)
     if length > most:
         rule = f"this server's limit is {most:,} (--max-tokens)"
         raise RequestError(400, f"max_tokens is {length:,}: {rule}; ask for fewer", param="max_tokens")

@@ -30,8 +30,7 @@ from pantoum.text.byte import BYTES, OfBytes
 from pantoum.text.documents import BORDER_SIGN, mark, sign_of
 from pantoum.text.numbers import EOS, Numbers, Tokens, UnknownCount, joined
 from pantoum.text.pieces import LONGEST, PieceCounter, chunks
-from pantoum.text.spec_checks import MOST, listed, refuse, require_documents, require_keys, shown
-from pantoum.text.tokenizer import Across
+from pantoum.text.tokenizer import MOST, Across, listed, refuse, require_documents, require_keys, shown
 from pantoum.text.unicode import as_text
 
 __all__ = ["BpeLearner", "BpeTokenizer", "declared_size", "from_spec", "learner"]

@@ -14,8 +14,7 @@ from pantoum.config.plain import Plain
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import mark, sign_of
 from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount, joined, whole_numbers
-from pantoum.text.spec_checks import require_documents, require_keys
-from pantoum.text.tokenizer import Across, Tokenizer
+from pantoum.text.tokenizer import Across, Tokenizer, require_documents, require_keys
 from pantoum.text.unicode import as_bytes
 
 __all__ = ["BYTES", "ByteTokenizer", "OfBytes", "declared_size", "from_spec"]

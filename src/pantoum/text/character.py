@@ -18,8 +18,15 @@ from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.text.documents import sign_of
 from pantoum.text.numbers import EOS, UNK, Numbers, UnknownCount
-from pantoum.text.spec_checks import listed, refuse, require_documents, require_keys
-from pantoum.text.tokenizer import Across, Tokenizer, TokenLearner
+from pantoum.text.tokenizer import (
+    Across,
+    Tokenizer,
+    TokenLearner,
+    listed,
+    refuse,
+    require_documents,
+    require_keys,
+)
 from pantoum.text.unicode import REPLACEMENT
 
 __all__ = ["CharacterLearner", "CharacterTokenizer", "declared_size", "from_spec", "learner"]

@@ -26,8 +26,17 @@ from pantoum.text.decoder import Decoder, SpacedDecoder
 from pantoum.text.documents import BORDER_SIGN, sign_of
 from pantoum.text.numbers import EOS, UNK, Ids, Numbers, UnknownCount, whole_numbers
 from pantoum.text.pieces import LONGEST, PieceCounter, chunks, most_frequent
-from pantoum.text.spec_checks import MOST, listed, refuse, require_documents, require_keys, require_texts
-from pantoum.text.tokenizer import Across, Tokenizer, WordEdges
+from pantoum.text.tokenizer import (
+    MOST,
+    Across,
+    Tokenizer,
+    WordEdges,
+    listed,
+    refuse,
+    require_documents,
+    require_keys,
+    require_texts,
+)
 
 __all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "declared_size", "from_spec", "learner"]
 

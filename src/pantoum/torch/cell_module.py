@@ -1,10 +1,18 @@
-"""A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.stack``.
+"""Recurrent cells over a chunk of time steps, as modules with the parameter names of ``network.stack``.
 
 There are several implementations of one function. On a CPU pantoum's core computes the recurrence
-(``core_scan``). Elsewhere, and in float64, it is PyTorch's own module where there is one (cuDNN on a GPU),
-over the pieces between resets (``rows``); minGRU is a scan in log2(T) passes; GRU with the reset before the
-product is a loop over time steps, each compiled on a GPU. ``torch.compile`` and ``torch.export`` take the
-scan operator of PyTorch, so a graph is whole and does not depend on the number of time steps.
+(``core_scan``), as a function of autograd: PyTorch has no fused GRU or RNN for a CPU, where ``nn.GRU`` is
+some 45 operations per time step, both ways. The core has every cell, resets and lengths in one call each way.
+It takes the input projection: PyTorch multiplies by ``weight_ih``. Elsewhere, and in float64, it is PyTorch's
+own module where there is one (cuDNN on a GPU), over the pieces between resets (``rows``); minGRU is a scan in
+log2(T) passes; GRU with the reset before the product is a loop over time steps, each compiled on a GPU.
+``torch.compile`` and ``torch.export`` take the scan operator of PyTorch, so a graph is whole and does not
+depend on the number of time steps.
+
+A ``StackModule`` has between its cells what ``network.stack`` has, in the same order. The dropout masks are
+those of ``kernels.reference.dropout``, drawn on the device of a tensor. A mask is a function of (seed, step,
+layer, stream, position, unit), so a run that moves from one engine to the other keeps its masks. The hash
+works modulo 2^32, here in 64-bit integers.
 
 Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows, P places, S sequences.
 """
@@ -13,17 +21,95 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 from torch.nn.utils.rnn import PackedSequence
 
-from pantoum.config import CellSpec
+from pantoum.config import CELLS, CellSpec, ModelConfig
+from pantoum.kernels import Array, DropoutDraw, backend, without_core
+from pantoum.kernels import State as KernelState
+from pantoum.kernels.reference.dropout import FIRST, GOLDEN, LEVELS, SECOND, START, dropout_threshold
 from pantoum.torch.chunk_rows import ChunkRows
-from pantoum.torch.core_scan import core_scan, in_core
 from pantoum.torch.steps import State, doubling, loop, scan_operator, step_of
 
-__all__ = ["CellModule"]
+__all__ = ["CellModule", "StackModule"]
+
+
+def in_core(x_TBE: Tensor) -> bool:
+    """Whether the core can compute from this tensor: one in memory, of numbers of 32 bits or fewer."""
+    plain = type(x_TBE) in (Tensor, nn.Parameter) and not torch.jit.is_tracing()
+    return plain and x_TBE.device.type == "cpu" and x_TBE.dtype != torch.float64 and without_core() is None
+
+
+def core_scan(
+    spec: CellSpec,
+    projection_TBG: Tensor,
+    state: State,
+    weight_hh: Tensor | None,
+    bias_H: Tensor | None,
+    rows: ChunkRows,
+) -> tuple[Tensor, State]:
+    """(outputs [T,B,H], state). The projection is overwritten: nothing else may need it."""
+    projection_TBG = projection_TBG.float().contiguous()
+    outputs_TBH, *after = _Scan.apply(
+        (spec, rows, torch.is_grad_enabled()),
+        projection_TBG,
+        weight_hh,
+        bias_H,
+        *(part.float() for part in state),
+    )
+    return outputs_TBH, tuple(after)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, how: tuple[CellSpec, ChunkRows, bool], projection_TBG: Tensor,
+        weight_hh: Tensor | None, bias_H: Tensor | None, *state: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        spec, rows, tape = how
+        kernels, packed, start = backend(np.float32), [], 0
+        for gates in spec.products:
+            end = start + gates * projection_TBG.shape[2] // len(spec.gates)
+            packed.append(kernels.pack(_array(weight_hh)[start:end], gates=gates))
+            start = end
+        parts = tuple(_array(part) for part in state)
+        outputs_TBH, last, kept = kernels.scan(
+            spec,
+            _array(projection_TBG),
+            _state(parts),
+            tuple(packed),
+            None if bias_H is None else _array(bias_H),
+            None if rows.reset_TB is None else _array(rows.reset_TB),
+            None if rows.lengths_B is None else _array(rows.lengths_B),
+            tape,
+        )
+        ctx.tape = kept
+        return _tensor(outputs_TBH), *map(_tensor, last if isinstance(last, tuple) else (last,))
+
+    @staticmethod
+    def backward(ctx: Any, d_outputs_TBH: Tensor, *d_state: Tensor) -> tuple[Tensor | None, ...]:
+        parts = tuple(_array(part) for part in d_state)
+        d_projection_TBG, d_state0, d_weight_hh, d_bias_H = backend(np.float32).scan_vjp(
+            ctx.tape, _array(d_outputs_TBH), _state(parts)
+        )
+        found = (d_projection_TBG, d_weight_hh, d_bias_H, *(d_state0 if len(parts) > 1 else (d_state0,)))
+        return None, *(None if each is None else _tensor(each) for each in found)
+
+
+def _state(parts: tuple[Array, ...]) -> KernelState:
+    return parts[0] if len(parts) == 1 else (parts[0], parts[1])
+
+
+def _array(tensor: Tensor) -> Array:
+    """The numbers, in the tensor's memory where they lie in order there."""
+    return np.ascontiguousarray(tensor.detach().numpy())
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(array)
 
 
 class CellModule(nn.Module):
@@ -122,3 +208,54 @@ class CellModule(nn.Module):
                 module.flatten_parameters()
                 self._flat_at = tuple(parameter.data_ptr() for parameter in own.values())
         return module
+
+
+WORD = 0xFFFFFFFF
+NO_TENSORS: State = ()
+
+
+class StackModule(nn.ModuleList):
+    """The layers of one member."""
+
+    def __init__(self, config: ModelConfig, input_size: int) -> None:
+        sizes = [input_size] + [config.hidden_size] * (config.num_layers - 1)
+        super().__init__(CellModule(CELLS[config.cell], size, config.hidden_size) for size in sizes)
+        self.config = config
+
+    def forward(
+        self, x_TBE: Tensor, state: State, rows: ChunkRows, draw: DropoutDraw | None
+    ) -> tuple[Tensor, State]:
+        """(outputs [T,B,H], the parts of the state of all layers in order)."""
+        dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS
+        rates = [dropout.inputs, *[dropout.between] * (len(self) - 1), dropout.outputs]
+        for number, layer in enumerate(self):
+            own = state[number * parts : (number + 1) * parts]
+            x_TBE, last = layer(self._dropped(x_TBE, rates[number], number, draw), own, rows)
+            after += last
+        return self._dropped(x_TBE, rates[-1], len(self), draw), after
+
+    def _dropped(self, x_TBH: Tensor, rate: float, layer: int, draw: DropoutDraw | None) -> Tensor:
+        """The units that are kept, scaled; the others are 0."""
+        if draw is None or not rate:
+            return x_TBH
+        (T, _, H), device, threshold = x_TBH.shape, x_TBH.device, dropout_threshold(rate)
+        key = torch.full((1,), START, dtype=torch.int64, device=device)
+        for word in (draw.seed & WORD, draw.seed >> 32, draw.step, layer):
+            key = _mix(key ^ (word & WORD))
+        stream_B = _mix(key ^ (draw.streams_B.to(device) & WORD))
+        positions_T = torch.arange(1 if draw.variational else T, device=device)
+        rows_TB = _mix(stream_B[None, :] ^ positions_T[:, None])
+        units_H = torch.arange(H, device=device)
+        words_TBH = _mix((rows_TB[:, :, None] + (units_H >> 1) * int(GOLDEN)) & WORD)
+        draws_TBH = (words_TBH >> 16 * (units_H & 1)) & 0xFFFF
+        scale = LEVELS / (LEVELS - threshold)
+        return x_TBH * ((draws_TBH >= threshold).to(x_TBH.dtype) * scale)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """Wellons's lowbias32."""
+    x = x ^ (x >> 16)
+    x = (x * int(FIRST)) & WORD
+    x = x ^ (x >> 15)
+    x = (x * int(SECOND)) & WORD
+    return x ^ (x >> 16)

@@ -5,12 +5,19 @@ tensors in the order of ``network.network_state.NetworkState``: member by member
 tokens of the n-grams, then those of the counts. State goes in as an argument and comes out as a result;
 detach it between chunks to truncate back-propagation there (``losses`` and ``forward`` do not).
 
-Shapes: B streams, T time steps, V symbols, E embedding, H units of all members.
+A loss over many tokens is computed some tokens at a time (``by_parts``), so that the logits of all are never
+there at once. The forward pass keeps what the logits are made from. The backward pass makes those of a part
+again, takes its gradients, and adds those of the parameters in place. ``torch.utils.checkpoint`` would leave
+these sums to autograd, which may hold four arrays of the size of the output layer for one.
+
+Shapes: B streams, T time steps, N tokens, V symbols, E embedding, H units of all members.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +25,78 @@ from torch.nn.functional import cross_entropy, linear
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
+from pantoum.kernels import DropoutDraw
+from pantoum.torch.cell_module import NO_TENSORS, StackModule
 from pantoum.torch.chunk_rows import ChunkRows
 from pantoum.torch.count_module import CountModule
-from pantoum.torch.loss_parts import by_parts
 from pantoum.torch.ngram_module import NgramModule
-from pantoum.torch.stack_module import NO_TENSORS, Draw, StackModule
 from pantoum.torch.steps import State
 
 __all__ = ["LanguageModule"]
+
+
+def by_parts(
+    score: Callable[..., tuple[Tensor, Tensor]],
+    count: int,
+    given: Sequence[Tensor],
+    parameters: Sequence[Tensor],
+) -> tuple[Tensor, Tensor]:
+    """``score(*given)``, whose first result is differentiable, from ``count`` parts of each of ``given``
+    [N, ...]; ``parameters``: all other tensors that the result depends on."""
+    nats_N, hits_N = _ByParts.apply(score, count, len(given), *given, *parameters)
+    return nats_N, hits_N
+
+
+class _ByParts(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, score: Callable[..., tuple[Tensor, Tensor]], count: int, split: int, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ctx.score, ctx.count, ctx.split = score, count, split
+        ctx.save_for_backward(*tensors)
+        device = tensors[0].device.type
+        ctx.autocast = {
+            "device_type": device,
+            "dtype": torch.get_autocast_dtype(device),
+            "enabled": torch.is_autocast_enabled(device),
+        }
+        parts = zip(*(tensor.chunk(count) for tensor in tensors[:split]), strict=True)
+        nats, hits = zip(*(score(*part) for part in parts), strict=True)
+        hits_N = torch.cat(hits)
+        ctx.mark_non_differentiable(hits_N)
+        return torch.cat(nats), hits_N
+
+    @staticmethod
+    def backward(ctx: Any, d_nats_N: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        given, parameters = ctx.saved_tensors[: ctx.split], ctx.saved_tensors[ctx.split :]
+        sums: list[Tensor | None] = [None] * len(parameters)
+        d_given: list[list[Tensor]] = [[] for _ in given]
+        parts = zip(d_nats_N.chunk(ctx.count), *(tensor.chunk(ctx.count) for tensor in given), strict=True)
+        for d_nats, *part in parts:
+            part = [
+                each.detach().requires_grad_(whole.requires_grad)
+                for each, whole in zip(part, given, strict=True)
+            ]
+            with torch.enable_grad(), torch.autocast(**ctx.autocast):
+                nats, _ = ctx.score(*part)
+            wanted = [each for each in (*part, *parameters) if each.requires_grad]
+            # Popped, so that no gradient of this part is held while the next ones are made.
+            found = list(torch.autograd.grad(nats, wanted, d_nats))[::-1]
+            for place, each in enumerate(part):
+                if each.requires_grad:
+                    d_given[place].append(found.pop())
+            for place, each in enumerate(parameters):
+                if each.requires_grad:
+                    sums[place] = _added(sums[place], found.pop())
+            del nats
+        return None, None, None, *(torch.cat(each) if each else None for each in d_given), *sums
+
+
+def _added(total: Tensor | None, more: Tensor) -> Tensor:
+    if total is None or total.is_sparse:
+        return more if total is None else total + more
+    return total.add_(more)
+
 
 LOGITS_AT_ONCE = 2**22
 """Logits that a loss makes at a time: 16 MB in float32. The few passes over them cost little each."""
@@ -187,7 +258,7 @@ class LanguageModule(nn.Module):
         draw = None
         if dropout_key is not None and self.config.dropout.active:
             numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams
-            draw = Draw(*dropout_key, numbers_B)
+            draw = DropoutDraw(*dropout_key, numbers_B, self.config.dropout.kind == "variational")
         each, outputs, found, after = self._parts, NO_TENSORS, NO_TENSORS, NO_TENSORS
         for place, member in enumerate(self._each):
             if member.embedding is not None:

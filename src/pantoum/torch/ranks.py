@@ -6,6 +6,11 @@ the launcher, since two threads must not use one gloo connection.
 
 If a rank is lost, each of the others finds out by itself: by the signs of life, or because a connection to it
 breaks. The first one to say so writes the line; all end, and ``torchrun`` may start them again.
+
+``torchrun`` keeps a key-value store for its processes, over all restarts of a job. Ranks find each other
+through it, send signs of life, and agree on who speaks when the job fails; a restarted
+rank 0 learns from it which run the job has made. Keys of one attempt stand under its number, so that a
+restart never reads what processes that have ended wrote.
 """
 
 from __future__ import annotations
@@ -18,8 +23,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -28,9 +34,64 @@ from torch import Tensor, distributed
 from pantoum.errors import RankError
 from pantoum.ranks.interface import Array, Pending
 from pantoum.ranks.life import Life, pause_of
-from pantoum.torch.launcher_store import attempt_prefix, may_restart, open_store
 
-__all__ = ["GlooRanks"]
+__all__ = ["GlooRanks", "may_restart", "torchrun_job"]
+
+
+if TYPE_CHECKING:
+    from pantoum.training.run_session import LauncherJob
+
+
+STORE_PATIENCE = 20.0
+"""Seconds to reach the store, which is there before any process is started."""
+
+
+def open_store(rank: int, seconds: float) -> distributed.TCPStore:
+    """A connection of its own to the store; an operation that waits gives up after so many seconds.
+    ``KeyError``, ``ValueError``, ``RuntimeError``: the environment is not that of ``torchrun``, or nobody
+    answers."""
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    here = rank == 0 and not _of_the_launcher()  # then rank 0 has to keep it
+    return distributed.TCPStore(
+        host, port, is_master=here, timeout=timedelta(seconds=seconds), multi_tenant=True
+    )
+
+
+def attempt_prefix() -> str:
+    """The beginning of the keys of this start of the job."""
+    return f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/{_number('TORCHELASTIC_RESTART_COUNT')}/"
+
+
+def may_restart() -> bool:
+    """Whether ``torchrun`` starts all processes again when this attempt has failed."""
+    return _number("TORCHELASTIC_RESTART_COUNT") < _number("TORCHELASTIC_MAX_RESTARTS")
+
+
+def torchrun_job() -> LauncherJob | None:
+    """The job of this rank 0, whose run stands under a key that restarts do not change; ``None`` where
+    restarts are not asked for, or nothing outlives them."""
+    if not _number("TORCHELASTIC_MAX_RESTARTS") or not _of_the_launcher():
+        return None
+    try:
+        store = open_store(0, STORE_PATIENCE)
+    except (KeyError, ValueError, RuntimeError):
+        return None
+    from pantoum.training.run_session import LauncherJob
+
+    key = f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/run"
+    made = Path(os.fsdecode(store.get(key))) if store.check([key]) else None
+    return LauncherJob(made, lambda run: store.set(key, os.fsencode(run)))
+
+
+def _of_the_launcher() -> bool:
+    """Whether the launcher itself keeps the store."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _number(name: str) -> int:
+    text = os.environ.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
 
 PATIENCE = timedelta(days=30)
 """How long gloo waits: a rank may evaluate for long without a message. ``life`` finds ranks that are lost."""
@@ -93,12 +154,17 @@ class GlooRanks:
         with self.unbroken():
             requests = [distributed.irecv(_bytes(array), rank) for rank, array in incoming if array.size]
             requests += [distributed.isend(_bytes(array), rank) for rank, array in outgoing if array.size]
-        return _GlooRequests(self, requests)
+        return partial(self._wait, requests)
 
     def add_up(self, tensor: Tensor) -> Pending:
         """Begin the sum of this tensor over all ranks, in place, where it is; the same bits on every rank."""
         with self.unbroken():
-            return _GlooRequests(self, [distributed.all_reduce(tensor, async_op=True)])
+            return partial(self._wait, [distributed.all_reduce(tensor, async_op=True)])
+
+    def _wait(self, requests: list[Any]) -> None:
+        with self.unbroken():
+            for request in requests:
+                request.wait()
 
     def collected(self, tensor: Tensor) -> list[Tensor]:
         """This tensor of every rank, all of one size, in the order of ranks."""
@@ -181,24 +247,14 @@ class GlooRanks:
 
     def _send(self, rank: int, message: bytes) -> None:
         size, content = np.array([len(message)], np.int64), np.frombuffer(message, np.uint8)
-        self.exchange([(rank, size), (rank, content)], []).wait()
+        self.exchange([(rank, size), (rank, content)], [])()
 
     def _receive(self, rank: int) -> bytes:
         size = np.zeros(1, np.int64)
-        self.exchange([], [(rank, size)]).wait()
+        self.exchange([], [(rank, size)])()
         content = np.empty(int(size[0]), np.uint8)
-        self.exchange([], [(rank, content)]).wait()
+        self.exchange([], [(rank, content)])()
         return content.tobytes()
-
-
-class _GlooRequests:
-    def __init__(self, ranks: GlooRanks, requests: list[Any]) -> None:
-        self._ranks, self._requests = ranks, requests
-
-    def wait(self) -> None:
-        with self._ranks.unbroken():
-            for request in self._requests:
-                request.wait()
 
 
 class _StoreBeats:

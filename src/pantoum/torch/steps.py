@@ -39,9 +39,8 @@ def step_of(cell: CellSpec) -> Step:
             first, *second = weight_hh.split([gates * h.shape[1] for gates in cell.products])
             sums = linear(h, first).chunk(cell.products[0], dim=1)
             if second:
-                begun = of_cell.early(_given(sums, inputs, h))
-                early = begun.gates
-                sums += linear(begun.operand, second[0]).chunk(cell.products[1], dim=1)
+                early, operand = of_cell.early(_given(sums, inputs, h))
+                sums += linear(operand, second[0]).chunk(cell.products[1], dim=1)
         found = of_cell.forward(_given(sums, inputs, h, state[-1], bias_H, early))
         return (found.h,) if found.c is None else (found.h, found.c)
 
@@ -74,7 +73,7 @@ def loop(
     resets = [None] * rows.steps if rows.reset_TB is None else rows.reset_TB.unbind()
     goings = [None] * rows.steps if going_TB is None else going_TB.unbind()
     for x_BG, reset_B, going_B in zip(projection_TBG.unbind(), resets, goings, strict=True):
-        output_BH, state = _row_step(step, x_BG, state, weight_hh, bias_H, reset_B, going_B)
+        output_BH, state = _row_step(step, x_BG, state, (weight_hh, bias_H), reset_B, going_B)
         outputs.append(output_BH)
     return torch.stack(outputs), state
 
@@ -97,7 +96,7 @@ def scan_operator(
     def combine(carried: State, now: list[Tensor]) -> tuple[State, Tensor]:
         reset_B = now[1] if has_reset else None
         going_B = now[-1] if going_TB is not None else None
-        output_BH, after = _row_step(step, now[0], carried, weight_hh, bias_H, reset_B, going_B)
+        output_BH, after = _row_step(step, now[0], carried, (weight_hh, bias_H), reset_B, going_B)
         return tuple([part.clone() for part in after]), output_BH.clone()  # nothing may share memory
 
     after, outputs_TBH = scan(combine, tuple(state), over)
@@ -125,7 +124,7 @@ def doubling(projection_TBG: Tensor, state: State, rows: ChunkRows) -> tuple[Ten
 
 
 def _row_step(
-    step: Step, x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None,
+    step: Step, x_BG: Tensor, state: State, weights: tuple[Tensor | None, Tensor | None],
     reset_B: Tensor | None, going_B: Tensor | None,
 ) -> tuple[Tensor, State]:  # fmt: skip
     """(output, state). A reset zeroes the state of a row before the step; past the length of a row its output
@@ -133,7 +132,7 @@ def _row_step(
     before = state
     if reset_B is not None:
         state = tuple([part.masked_fill(reset_B[:, None], 0.0) for part in state])
-    state = step(x_BG, state, weight_hh, bias_H)
+    state = step(x_BG, state, *weights)
     if going_B is None:
         return state[0], state
     after = tuple([torch.where(going_B[:, None], new, old) for new, old in zip(state, before, strict=True)])

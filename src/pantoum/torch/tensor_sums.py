@@ -26,8 +26,8 @@ class TensorRanks(Ranks, Protocol):
     """Ranks that exchange tensors, too, where these are."""
 
     def add_up(self, tensor: Tensor) -> Pending:
-        """Begin the sum of this tensor over all ranks, in place; the same bits on every rank. Until ``wait``
-        has returned, it may be neither read nor changed."""
+        """Begin the sum of this tensor over all ranks, in place; the same bits on every rank. Until what it
+        gives was called and has returned, the tensor may be neither read nor changed."""
         ...
 
     def collected(self, tensor: Tensor) -> list[Tensor]:
@@ -67,7 +67,7 @@ class GradientSums:
         """Wait for the sums, and add the rows of sparse gradients; after each backward pass."""
         self._send([parameter for layer in self._left for parameter in layer])
         for gradients, flat, adding in self._sent:
-            adding.wait()
+            adding()
             _split(flat, gradients)
         for parameter in self._parameters:
             if parameter.grad.is_sparse:
@@ -78,7 +78,7 @@ class GradientSums:
 def add_up(ranks: TensorRanks, tensors: Sequence[Tensor]) -> None:
     """Each tensor becomes its sum over all ranks."""
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    ranks.add_up(flat).wait()
+    ranks.add_up(flat)()
     _split(flat, tensors)
 
 

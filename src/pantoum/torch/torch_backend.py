@@ -7,29 +7,35 @@ and no bit is promised. The loss is always that of all symbols, where the core m
 On several ranks each computes its rows of a batch in one pass, whatever the number of shards, and the
 gradients of all ranks are summed where they are (``rank_sums``).
 
+``engine`` says for ``--device`` whether a run trains in PyTorch, and on which device.
+
 B streams, T time steps.
 """
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from pantoum.config.launcher import torchrun_count
 from pantoum.data.batches import Batch
-from pantoum.errors import RankError
+from pantoum.errors import RankError, SettingError
 from pantoum.kernels import Array
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
 from pantoum.torch.conversion import state_from_torch, state_to_torch
 from pantoum.torch.tensor_sums import TensorRanks
 from pantoum.torch.torch_learner import TorchLearner
+from pantoum.training.assembly import TrainingEngine
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import SpreadState, StepResult
+from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
 
-__all__ = ["TorchBackend"]
+__all__ = ["TorchBackend", "engine"]
 
 
 class TorchBackend(Members[TorchLearner]):
@@ -64,8 +70,8 @@ class TorchBackend(Members[TorchLearner]):
         for learner, own in zip(self.learners, self.parts(state), strict=True):
             begun = state_to_torch(own, learner.module.head.bias.detach())
             found.append(learner.gradients(inputs, targets, resets, begun, step, numbers))
-        after = self.joined([state_from_torch(each.state) for each in found])
-        facts = [[each.loss, each.accuracy] for each in found]
+        after = self.joined([state_from_torch(state) for _, _, state in found])
+        facts = [[loss, accuracy] for loss, accuracy, _ in found]
         if self._together is not None:
             facts, after = self._of_all_ranks(self._together, facts, after)
         return StepResult(
@@ -89,3 +95,46 @@ class TorchBackend(Members[TorchLearner]):
 
     def _whole(self, numbers: Array) -> Tensor:
         return torch.from_numpy(np.array(numbers, np.int64)).to(self._device)
+
+
+def engine(device: str) -> TrainingEngine | None:
+    """The engine of ``cpu``, ``cuda`` or ``auto``; ``None``: the core, which ``auto`` takes without a GPU. On
+    several ranks each takes the GPU of its number on its machine."""
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return _on(device) if device == "cpu" else None
+    if not torch.cuda.is_available():
+        raise SettingError(
+            "device",
+            device,
+            "needs a GPU that PyTorch can use, and it finds none here",
+            "leave it out to train on this machine's processor",
+        )
+    if torchrun_count() == 1:
+        return _on("cuda")
+    place, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if place >= gpus:
+        raise SettingError(
+            "device",
+            device,
+            f"needs a GPU for each rank, and this machine has {gpus}",
+            f"start {gpus} ranks per machine",
+        )
+    torch.cuda.set_device(place)
+    return _on(f"cuda:{place}")
+
+
+def _on(device: str) -> TrainingEngine:
+    """PyTorch on a device."""
+    kind = torch.device(device).type
+    where = f"the GPU {torch.cuda.get_device_name()}" if kind == "cuda" else "the CPU"
+    note = (
+        f"trains in PyTorch {torch.__version__} on {where}; losses agree with those of the core within "
+        "rounding, bits do not; evaluations use the core"
+    )
+
+    def take_over(local: LocalBackend, recipe: Recipe, vocab_size: int) -> SharedBackend:
+        backend = TorchBackend(recipe, vocab_size, device)
+        backend.restore(local.snapshot())
+        return backend
+
+    return TrainingEngine(f"PyTorch {torch.__version__}, {kind}", note, take_over)

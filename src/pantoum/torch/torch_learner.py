@@ -9,7 +9,6 @@ Shapes: B streams, T time steps, V symbols, R rows of a parameter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,18 +30,9 @@ from pantoum.training.update.gradient_scale import EVERY, WINDOW
 from pantoum.training.update.learner import require_arrays
 from pantoum.training.update.optimizer import map_blocks
 
-__all__ = ["BatchOutcome", "TorchLearner"]
+__all__ = ["TorchLearner"]
 
 STEPS = "optimizer.steps"
-
-
-@dataclass(frozen=True)
-class BatchOutcome:
-    """What a batch gives for one member."""
-
-    loss: float
-    accuracy: float
-    state: State
 
 
 class TorchLearner:
@@ -85,7 +75,7 @@ class TorchLearner:
     def gradients(
         self, inputs_BT: Tensor, targets_BT: Tensor, reset_BT: Tensor | None, state: State, step: int,
         streams: Tensor,
-    ) -> BatchOutcome:  # fmt: skip
+    ) -> tuple[float, float, State]:  # fmt: skip
         """Forward and backward pass over the rows of a batch; the gradients, those of the whole batch, stay
         with the parameters. The loss is that of the rows."""
         self.module.zero_grad(set_to_none=True)
@@ -114,7 +104,7 @@ class TorchLearner:
             # One transfer, for which the host waits, in place of three.
             facts = torch.stack([loss.detach().double(), accuracy, norm.double()]).tolist()
         self.gradient_norm = facts[2]
-        return BatchOutcome(facts[0], facts[1], carried)
+        return facts[0], facts[1], carried
 
     def update(self, rate: float, clip: float | None) -> None:
         """Clip by norm, one step of the optimiser, one of the average."""

@@ -24,7 +24,7 @@ from pantoum.training.update.optimizer import (
     TABLE_KEEP,
     TABLE_RATE,
 )
-from pantoum.training.update.work_share import WorkShare
+from pantoum.training.update.rank_sums import shared_out
 
 __all__ = ["TorchOptimizer"]
 
@@ -79,7 +79,7 @@ class TorchOptimizer:
         # The iterations multiply matrices whose smaller side is that of the block.
         shapes = [self._block(name) for name, _ in blocks]
         costs = [float(H * K * min(H, K)) for H, K in shapes]
-        owners = WorkShare(ranks).owners(costs)
+        owners = shared_out(costs, ranks.count)
         own = [block for block, owner in zip(blocks, owners, strict=True) if owner == ranks.rank]
         self._own = {name: [place for other, place in own if other == name] for name in self._maps}
 

@@ -27,8 +27,7 @@ from pantoum.network.ensemble import join_states, part
 from pantoum.network.mixers.counting import MOST_TOKENS
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
-from pantoum.ranks.interface import Ranks
-from pantoum.ranks.single import SingleRank
+from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.parallel.ranked_backend import RankedBackend

@@ -13,13 +13,13 @@ import math
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pantoum import kernels
-from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TrainSettings, declared, require
+from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, TrainSettings, declared, require
 from pantoum.config.plain import Plain, as_typed
 from pantoum.config.tokens import parse_tokens
 from pantoum.data.prepare import Prepared, open_prepared, prepare
@@ -32,15 +32,14 @@ from pantoum.inference.loaded_model import checked, model_path
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.ranks.interface import Ranks
+from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import TrainingEngine, TrainingRun, make_batches
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
-from pantoum.training.recipe.outlook import MOST_EPOCHS, Outlook
-from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.recipe import MOST_EPOCHS, Outlook, Recipe
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
@@ -70,11 +69,11 @@ class TrainingCommand:
     """What one command asks for."""
 
     settings: TrainSettings
-    texts: Sequence[str]
-    clock: Clock
-    words: Sequence[str]
+    texts: Sequence[str] = ()
+    words: Sequence[str] = ()
     """The command as it was typed."""
-    ranks: Ranks
+    clock: Clock = field(default_factory=Clock)
+    ranks: Ranks = field(default_factory=SingleRank)
     """Who trains; this is rank 0 of them."""
     engine: TrainingEngine | None = None
     """What trains in place of the core."""
@@ -181,18 +180,8 @@ def prepare_texts(
                 "no text was given: name a file, a folder, or - for stdin, for example `pantoum train "
                 "book.txt`"
             )
-        return prepare(
-            texts,
-            tokens=settings.tokens,
-            vocab_size=settings.vocab_size,
-            documents=settings.documents,
-            encoding=settings.encoding,
-            valid=settings.valid,
-            valid_fraction=settings.valid_fraction,
-            out=out,
-            tokenizer=tokenizer,
-            run=run,
-        )
+        asked: Any = {name: getattr(settings, name) for name in declared(TextSettings)}
+        return prepare(texts, out=out, tokenizer=tokenizer, run=run, **asked)
     if settings.valid is not None and not texts:
         raise SettingError(
             "valid",

@@ -220,18 +220,18 @@ class KeepBest:
         before, tables = self._kept, named(self._config, "table")
         if self.coding is not None:
             for form in self._forms:
-                held, after = form.of(before, tables)
+                held, after = form(before, tables)
                 if all(np.array_equal(before[name], after[name]) for name in before):
                     self._held, self._kept = held, after
                     return  # they come from such a file, whose card has said it
         self.coding = {"tokens": 0, "nats_per_token": None}
         if self._monitored is None:
-            self._held, self._kept = self._forms[-1].of(before, tables)
+            self._held, self._kept = self._forms[-1](before, tables)
             return
         tokens = self._monitored[:COST_TOKENS]
         loss = self._loss_alone(before, tokens)
         for form in self._forms:
-            self._held, self._kept = form.of(before, tables)
+            self._held, self._kept = form(before, tables)
             cost = self._loss_alone(self._kept, tokens) - loss
             self.coding = {"tokens": len(tokens) - 1, "nats_per_token": cost}
             if cost <= MOST_COST:

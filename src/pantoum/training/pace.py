@@ -18,8 +18,7 @@ from pantoum.data.prepare import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
 from pantoum.training.memory import require_memory
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.recipe import Outlook, Recipe
 
 __all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
 

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,7 @@ from pantoum.config import (
     spell_softmax,
     whole,
 )
-from pantoum.config.plain import Plain, as_typed
-from pantoum.config.shell import quoted
+from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.data.remote import is_address
@@ -63,7 +62,7 @@ from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.schedule import Schedule
 
-__all__ = ["Finished", "resume"]
+__all__ = ["resume"]
 
 OF_THE_RECIPE = {"softmax", *(each.name for kind in (Recipe, ModelConfig) for each in fields(kind))}
 """Settings that the recipe of a run tells, if it was not given them too."""
@@ -72,15 +71,9 @@ BEGUN_WITH = "stop_after", "checkpoint_every", "data"
 """What a run that begins again from its start takes from the new command, beside the budget."""
 
 
-@dataclass(frozen=True)
-class Finished:
-    """The run is complete, and nothing further was asked."""
-
-    state: RunState
-
-
-def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | Finished:
-    """The run in ``folder``, ready to go on; or the news that it is finished."""
+def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunState:
+    """The run in ``folder``, ready to go on; of one that is finished, where nothing further was asked, its
+    state."""
     settings, texts = command.settings, command.texts
     found = checkpoint.newest(folder.path)
     config = folder.read_config() if found is None or folder.config.exists() else {}
@@ -106,13 +99,13 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | Finishe
     anew = asked is not None and not again and (state.finished or asked != state.budget)
     if state.finished and not again and not anew:
         _refuse_other_names(texts, config)
-        return Finished(state)
+        return state
     valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
     try:
         prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
     except TextError:
         if again:  # its text is gone: its end stays as it is
-            return Finished(state)
+            return state
         raise
     _refuse_other_texts(prepared, state, texts, valid)
     _require_arrays(found, state, prepared.tokenizer.vocab_size)

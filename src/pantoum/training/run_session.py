@@ -13,24 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pantoum.config import OF_ONE_COMMAND, TrainSettings
 from pantoum.data import prepared_folder
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.ranks.interface import Ranks
-from pantoum.ranks.single import SingleRank
 from pantoum.report import event_file
 from pantoum.report.record import Report
-from pantoum.training.assembly import TrainingEngine
 from pantoum.training.begin import TrainingCommand, begin
 from pantoum.training.reporting import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
-from pantoum.training.resume import Finished, resume
-from pantoum.training.run.budget import Clock
+from pantoum.training.resume import resume
 from pantoum.training.run.run_folder import create, find, leave_needed, run_named
+from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals, ending_at_once
 from pantoum.training.together import for_ranks
 from pantoum.training.trainer import Trainer
@@ -49,29 +46,22 @@ class LauncherJob:
 
 
 def train(
-    settings: TrainSettings,
-    texts: Sequence[str] = (),
-    *,
+    command: TrainingCommand,
     on_report: Callable[[Report], None] | None = None,
-    started: float | None = None,
-    command: Sequence[str] = (),
-    ranks: Ranks | None = None,
-    engine: TrainingEngine | None = None,
     job: LauncherJob | None = None,
 ) -> RunResult:
-    """Train as the settings ask, and return what became of it. With ``ranks`` this is rank 0, and the others
-    serve it (``together``). ``job``: of a launcher that starts the command again when it has failed.
+    """Train as the command asks, and return what became of it. This is rank 0; the other ranks serve it
+    (``together``). ``job``: of a launcher that starts the command again when it has failed.
 
-    ``started`` is ``time.monotonic()`` at the command's start, from which minutes are counted. A signal to
-    stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C raises
-    ``KeyboardInterrupt``.
+    A signal to stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C
+    raises ``KeyboardInterrupt``.
     """
-    clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
+    settings, texts, clock = command.settings, command.texts, command.clock
     settings, texts = (settings, texts) if job is None else _after_restart(job, settings, texts)
     if settings.tensorboard:
         event_file.require_package()
-    settings, texts = run_named(for_ranks(settings, ranks.count), texts)
-    asked = TrainingCommand(settings, texts, clock, command, ranks, engine)
+    settings, texts = run_named(for_ranks(settings, command.ranks.count), texts)
+    asked = replace(command, settings=settings, texts=texts)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     if job is not None and not settings.resume:
         job.remember(folder.path.absolute())
@@ -87,8 +77,8 @@ def train(
                     folder.require()
                     durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
             raise
-        if isinstance(run, Finished):
-            return of_finished(folder, run.state)
+        if isinstance(run, RunState):
+            return of_finished(folder, run)
         events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
         reporter = Reporter(folder, on_report, events)
         with StopSignals() as stop, nullcontext() if events is None else closing(events):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.run.budget import Clock
@@ -28,18 +27,13 @@ BYTES_PER_PARAMETER = 4 * 4
 """In a checkpoint: the weight, its average and two moments, each in float32."""
 
 
-@dataclass
-class Spent:
-    """Seconds that a phase took; 0 until it ends."""
-
-    seconds: float = 0.0
-
-
 class Timing:
     """What one session of a run asks of the time."""
 
     def __init__(self, run: TrainingRun, clock: Clock) -> None:
         self.run, self.clock = run, clock
+        self.took = 0.0
+        """Seconds of the phase that ended last."""
         state = run.state
         if state.span.by_clock and run.opens_span:
             state.open_span(clock.seconds)
@@ -131,11 +125,11 @@ class Timing:
         self.costs.stepped(seconds, targets)
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[Spent]:
-        """Add the time spent inside to the phase ``name`` of the run; the result has it at the end."""
-        began, spent = time.perf_counter(), Spent()
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the phase ``name`` of the run; ``took`` has it at the end."""
+        began = time.perf_counter()
         try:
-            yield spent
+            yield
         finally:
-            spent.seconds = time.perf_counter() - began
-            self.run.state.spend(name, spent.seconds)
+            self.took = time.perf_counter() - began
+            self.run.state.spend(name, self.took)

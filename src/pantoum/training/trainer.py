@@ -5,24 +5,35 @@
 update is made (``update.guard``), what is best (``keep_best``), how it is saved (``saving``) and told
 (``reporting``). Everything that a resumed run needs is in the run and its ``RunState``, so any step can be
 the last of a session and the first of the next. The arithmetic is known only as a ``Backend``.
+
+A rollback goes to one of the last good checkpoints of the run (``go_back``). A checkpoint is *good* if it was
+made at a moment that the rhythm names (with steps: on the grid of evaluations, whatever saving interval was
+asked for) and the update before it was not bad. The run's state lists the last ``MOST_ROLLBACKS`` good steps,
+as many as rollbacks can ask for (``RunState.add_good``). The list depends on the trajectory alone: a run that
+was stopped and resumed anywhere has the same list, and so goes back to the same step, as the run that was
+never stopped. Retention keeps the listed checkpoints.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-from pantoum.errors import DivergedError, ShardError, StorageError
+from pantoum.errors import CheckpointError, DivergedError, ShardError, StorageError
+from pantoum.formats import checkpoint
+from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.evaluation import Evaluation
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter, learned_by_heart, passage, sample_of
-from pantoum.training.run import recovery
 from pantoum.training.run.budget import Clock
+from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals
 from pantoum.training.saving import Saving
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard, Verdict
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "go_back"]
 
 
 class Trainer:
@@ -150,7 +161,7 @@ class Trainer:
         self.saving.wait()
         self.saving.collect()
         further = self.guard.further_back(trouble)
-        found, good = recovery.go_back(run.folder.path, state, further, self._note) or (None, None)
+        found, good = go_back(run.folder.path, state, further, self._note) or (None, None)
         if good is None and run.weights is None and state.identity.get("began_from") is not None:
             raise DivergedError(
                 f"{why}, before the first good checkpoint, and the model that the run began from is "
@@ -227,13 +238,13 @@ class Trainer:
     def _evaluate(self) -> float | None:
         """The validation loss of this moment; weights that are the best so far go to the saver."""
         run, keep, timing, step = self.run, self.run.keep_best, self.timing, self.run.state.step
-        with timing.phase("evaluation") as spent:
+        with timing.phase("evaluation"):
             valid, improved = keep.monitor(step, run.backend)
-        self._evaluated_at = step
+        self._evaluated_at, spent = step, timing.took
         if run.state.span.by_clock:
             keep.measure_mixing()
         if keep.tokens_scored:
-            timing.costs.evaluated(spent.seconds, keep.tokens_scored)
+            timing.costs.evaluated(spent, keep.tokens_scored)
         timing.rhythm.evaluated(step, timing.clock.seconds)
         if improved:
             self.saving.model()
@@ -241,9 +252,9 @@ class Trainer:
 
     def _sample(self) -> str:
         """A text, the same for the same weights: those of the last evaluation."""
-        with self.timing.phase("sampling") as spent:
+        with self.timing.phase("sampling"):
             sample = sample_of(self.run.keep_best.model(), self.run.state.recipe.seed)
-        self.timing.costs.sampling = spent.seconds
+        self.timing.costs.sampling = self.timing.took
         return sample
 
     def _report(
@@ -251,3 +262,30 @@ class Trainer:
     ) -> None:
         """Write a record of this moment."""
         self.reporter.report(self.run, self.timing, valid, sample, ended)
+
+
+def go_back(
+    folder: Path, now: RunState, further: int, note: Callable[[str], None]
+) -> tuple[Checkpoint, RunState] | None:
+    """The good checkpoint to go back to from the state ``now``, and its state; ``None``: there is none.
+
+    ``further``: newer good ones to pass over; where the list is shorter, the oldest is taken. One that does
+    not verify is said, and the next older one is taken, then newer ones, then any other that verifies. If
+    the list is empty there is none, whatever was saved for other reasons: the start depends on no stop.
+    """
+    good = now.good
+    if not good and now.run is not None:  # runs of older versions have neither a list nor a name
+        return None
+    place = max(0, len(good) - 1 - further)
+    others = [known for known in checkpoint.steps(folder) if known <= now.step and known not in good]
+    for candidate in (*reversed(good[: place + 1]), *good[place + 1 :], *reversed(others)):
+        try:
+            found = checkpoint.read(folder, candidate)
+            state = RunState.of(found)
+            state.require_run(now.run, found.path)
+        except CheckpointError as problem:
+            note(f"recovery passes over the checkpoint of step {candidate:,}: {problem}")
+            continue
+        if not state.in_trouble:
+            return found, state
+    return None

@@ -32,7 +32,7 @@ def test_matrices_take_turns_in_one_place_and_one_for_reading_has_a_copy() -> No
         np.testing.assert_array_equal(one.product(x), 2)
         np.testing.assert_array_equal(other.product(x), 4)
     assert place.nbytes == 6 * 8
-    matrix = reference.pack(weight, reading=True)
+    matrix = reference.pack(weight, packs="for reading")
     weight *= 2
     np.testing.assert_array_equal(matrix.product(x), 2)
 

@@ -35,7 +35,7 @@ def drawn(
     logits_BV = np.repeat(np.asarray(logits_V, np.float32)[None], DRAWS, axis=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "uniform", lambda *_: GRID)
-        sampler(rows, np.array(banned, np.int32), logits_BV).draw(0, DRAWS)
+        sampler(rows, np.array(banned, np.int32), logits_BV)(0, DRAWS)
     return (np.bincount(rows.tokens, minlength=len(logits_V)) / DRAWS).tolist()
 
 
@@ -112,7 +112,7 @@ def test_each_rows_settings_are_its_own_and_the_window_forgets() -> None:
     rows.set(1, temperature=0.0, penalty=2.0)
     rows.set(2, temperature=1.0, top_k=1)
     logits_BV = np.repeat(np.array([[2.0, 1.5, 1.2]], np.float32), 3, axis=0)
-    draw = sampler(rows, np.zeros(0, np.int32), logits_BV).draw
+    draw = sampler(rows, np.zeros(0, np.int32), logits_BV)
     tokens = []
     for _ in range(4):
         draw(0, 3)
@@ -138,7 +138,7 @@ def test_log_probabilities_are_the_models_own_and_add_up() -> None:
     rows.set(0, temperature=0.1, top_k=1)
     rows.set(1, temperature=0.0)
     logits_BV = np.repeat(LOGITS_V[None], 2, axis=0)
-    draw = sampler(rows, np.zeros(0, np.int32), logits_BV).draw
+    draw = sampler(rows, np.zeros(0, np.int32), logits_BV)
     draw(0, 2)
     draw(0, 2)
     np.testing.assert_allclose(rows.log_probability, np.log(0.5), rtol=1e-6)
@@ -160,7 +160,7 @@ def test_any_filters_leave_a_token_that_has_probability(
     row = np.array([logits], np.float32)
     rows = DrawRows(1)
     rows.set(0, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed)
-    sampler(rows, np.zeros(0, np.int32), row).draw(0, 1)
+    sampler(rows, np.zeros(0, np.int32), row)(0, 1)
     token = int(rows.tokens[0])
     assert 0 <= token < len(logits)
     # Logits so near that their probabilities are the same number are no order.

@@ -14,7 +14,7 @@ from zlib import crc32
 from pantoum.config import DecompressConfig, require
 from pantoum.errors import ArchiveError
 from pantoum.formats import archive, archive_parts
-from pantoum.formats.archive_parts import ArchiveSource, Frame, Gap, Header, Kind
+from pantoum.formats.archive_parts import ArchiveSource, Frame, Header, Kind
 from pantoum.inference.compressing import frames
 from pantoum.inference.compressing.adapting import MixingReader
 from pantoum.inference.compressing.learning import Learner
@@ -63,15 +63,14 @@ class _Decompressor:
         self.lost = lost
         """What could not be decoded, in words."""
 
-    def pieces(self, given: Iterable[Frame | Gap]) -> Iterator[bytes]:
+    def pieces(self, given: Iterable[Frame | tuple[int, int]]) -> Iterator[bytes]:
         """The bytes of frames that follow each other."""
         group = list[Frame]()
         for frame in given:
-            if isinstance(frame, Gap):
+            if isinstance(frame, tuple):
                 yield from self._texts(group)
-                self.lost.append(
-                    f"bytes {frame.begin:,} to {frame.end:,} of the archive are damaged or missing"
-                )
+                begin, end = frame
+                self.lost.append(f"bytes {begin:,} to {end:,} of the archive are damaged or missing")
                 self._learner = self._reader = None
                 continue
             if (
@@ -215,7 +214,8 @@ def _require_model(header: Header, model: LoadedModel | None) -> None:
     if not header.model:
         return
     if model is None:
-        raise archive_parts.refusal(f"it needs the model with SHA-256 {header.model}", "give it as model")
+        why = f"it needs the model with SHA-256 {header.model}"
+        raise archive_parts.refusal(why, "give the model that made it")
     if model.sha256 != header.model:
         raise archive_parts.refusal(
             f"it needs the model with SHA-256 {header.model}, this one has {model.sha256 or 'none'}",

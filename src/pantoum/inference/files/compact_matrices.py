@@ -22,14 +22,15 @@ Shapes: G rows, K columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from pantoum.inference.files.compact_table import compacted
 from pantoum.kernels import Array
 
-__all__ = ["SCALE", "FinishedForm", "coded", "coded_names", "finished_forms", "halved", "is_half", "widened"]
+__all__ = ["SCALE", "coded", "coded_names", "finished_forms", "halved", "is_half", "widened"]
 
 SCALE = ".scale"
 """After a parameter's name: the scales of its rows."""
@@ -46,24 +47,27 @@ Form: TypeAlias = "Callable[[Mapping[str, Array]], tuple[Arrays, Arrays]]"
 """Gives (the parameters as a file holds them, and as whoever reads the file has them in float32)."""
 
 
-class FinishedForm(NamedTuple):
-    """A form of matrices and one of tables."""
-
-    matrices: Form
-    greatest_code: int
-    """The greatest code that a table may have."""
-
-    def of(self, weights: Mapping[str, Array], tables: Sequence[str]) -> tuple[Arrays, Arrays]:
-        """(the weights as a file holds them, and as whoever reads the file has them in float32)."""
-        held, after = compacted(weights, tables, self.greatest_code)
-        matrices, read = self.matrices({name: array for name, array in weights.items() if name not in tables})
-        return {name: array for name, array in held.items() if name not in read} | matrices, after | read
+FinishedForm: TypeAlias = "Callable[[Mapping[str, Array], Sequence[str]], tuple[Arrays, Arrays]]"
+"""Gives from all weights, and the names of the tables among them, what a ``Form`` gives from the matrices."""
 
 
 def finished_forms(tables: Sequence[str]) -> tuple[FinishedForm, ...]:
     """Those for a model with these tables of logits, the smallest first."""
-    smallest, exact, halves = FinishedForm(coded, 31), FinishedForm(coded, 127), FinishedForm(halved, 127)
+    smallest, exact, halves = (
+        partial(_held, coded, 31),
+        partial(_held, coded, 127),
+        partial(_held, halved, 127),
+    )
     return (smallest, exact, halves) if tables else (exact, halves)
+
+
+def _held(
+    matrices: Form, greatest_code: int, weights: Mapping[str, Array], tables: Sequence[str]
+) -> tuple[Arrays, Arrays]:
+    """``greatest_code``: of a table."""
+    held, after = compacted(weights, tables, greatest_code)
+    made, read = matrices({name: array for name, array in weights.items() if name not in tables})
+    return {name: array for name, array in held.items() if name not in read} | made, after | read
 
 
 def coded(parameters: Mapping[str, Array]) -> tuple[Arrays, Arrays]:

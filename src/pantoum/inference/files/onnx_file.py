@@ -230,16 +230,15 @@ def _step(
         projected: Any = inputs
         return Given(sums, projected, h, c, bias, early, sigmoid, tanh)
 
-    inputs, sums, begun = split(x_BG, len(cell.gates)), list[Value](), None
+    inputs, sums, early = split(x_BG, len(cell.gates)), list[Value](), ()
     place, operand = 0, state[0]
     for number, gates in enumerate(cell.products):
         if number:
-            begun = of_cell.early(given(sums))
-            operand = begun.operand  # type: ignore[assignment]  # a value in place of an array
+            early, operand = of_cell.early(given(sums))
         rows = own["weight_hh"][place * units : (place + gates) * units]
         sums += split(_product(body, operand, f"{body.prefix}weight_hh_{number}", rows), gates)
         place += gates
-    found: Any = of_cell.forward(given(sums, () if begun is None else begun.gates))
+    found: Any = of_cell.forward(given(sums, early))
     return [found.h] if found.c is None else [found.h, found.c]
 
 

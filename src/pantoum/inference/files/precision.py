@@ -20,7 +20,7 @@ from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half, widened
 from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
-from pantoum.network.packing import CodedFloats, Codes, Weight, floats
+from pantoum.network.packing import Codes, Weight, floats
 from pantoum.network.spec import declared, named
 from pantoum.text.tokenizer import declared_size
 
@@ -50,8 +50,7 @@ def weights(content: ModelFile) -> dict[str, Weight]:
             rows, symbols = parameters[table].shape
             found[table] = row_codes(arrays, table, (rows, symbols))
     for name in coded:
-        kind = CodedFloats if precision == "float32" else Codes
-        found[name] = kind(arrays[name], arrays[name + SCALE])
+        found[name] = Codes(arrays[name], arrays[name + SCALE], stored=precision == "float32")
     parts = {part for table in compact for part in parts_of(table)}
     parts |= {part for name in coded for part in (name, name + SCALE)}
     return found | {name: widened(array) for name, array in arrays.items() if name not in parts}

@@ -161,8 +161,7 @@ def _run(layer: SourceLayer, projection_NG: Array) -> Array:
         sums, early, operand = list[Array](), (), h
         for number, gates in enumerate(cell.products):
             if number:
-                begun = of_cell.early(Given(sums, inputs, h, c, last_bias))
-                early, operand = begun.gates, begun.operand  # type: ignore[assignment]
+                early, operand = of_cell.early(Given(sums, inputs, h, c, last_bias))
             sums += [weights[gate] @ operand for gate in cell.gates[len(sums) : len(sums) + gates]]
         after = of_cell.forward(Given(sums, inputs, h, c, last_bias, early))
         h, c = after.h, c if after.c is None else after.c

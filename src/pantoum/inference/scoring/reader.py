@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import SteppedLosses
 
-__all__ = ["BlockRead", "PlainReader", "Reader", "fitting", "read_blocks", "state_arrays", "state_of"]
+__all__ = ["PlainReader", "Reader", "fitting", "read_blocks", "state_arrays", "state_of"]
 
 
 class Reader(Protocol):
@@ -108,26 +108,15 @@ def fitting(arrays: Mapping[str, Array], name: str, like: Array) -> Array:
     return copied
 
 
-class BlockRead(NamedTuple):
-    """A block that was read."""
-
-    block: TextBlock
-    nats_BT: Array
-    """The nats of all targets, of those that the block does not score, too."""
-    predictions_BT: Array
-    """The most probable tokens, if they were asked for."""
-    state: NetworkState
-    """The states of the rows after the block."""
-
-
 def read_blocks(
     program: Program,
     blocks: Iterable[TextBlock],
     resets_V: NDArray[np.bool_] | None,
     before: NetworkState | None = None,
     predict: bool = False,
-) -> Iterator[BlockRead]:
-    """Read the blocks of one text; those that only warm the states are not among the results. ``resets_V``:
+) -> Iterator[tuple[TextBlock, Array, Array, NetworkState]]:
+    """Read the blocks of one text: (the block, the nats [B,T] of all its targets, the most probable tokens
+    [B,T], the states after it). Those that only warm the states are not among the results. ``resets_V``:
     tokens before which the state is zeroed (none); ``before``: the state, one row, of what was read before
     the text (nothing); ``predict``: of ``Program.losses``. Nats need not be finite."""
     workspace, state = Workspace(), None
@@ -151,4 +140,4 @@ def read_blocks(
             nats_BT, predictions_BT, state = program.losses(
                 inputs_BT, targets_BT, state, reset_BT=reset_BT, workspace=workspace, predict=predict
             )
-        yield BlockRead(block, nats_BT, predictions_BT, state)
+        yield block, nats_BT, predictions_BT, state

@@ -146,10 +146,9 @@ class Segments(Following):
         streams = min(self._streams, len(ids_T) // LEAST_SPAN)
         by_steps = SteppedLosses.are_faster(self._program, streams, STEPPED)
         parts, before = spans(text_T, self._streams, STEPPED if by_steps else None), self._state
-        for read in read_blocks(self._program, parts, self._resets_V, before):
-            scored_BT = read.block.scored_BT
-            nats_T[read.block.at_BT[scored_BT]] = read.nats_BT[scored_BT]
-            self._state = read.state
+        found = read_blocks(self._program, parts, self._resets_V, before)
+        for block, nats_BT, _, self._state in found:
+            nats_T[block.at_BT[block.scored_BT]] = nats_BT[block.scored_BT]
         require_finite([nats_T])
         self._state, self._last = self._state.select([-1]), int(ids_T[-1])
         return nats_T

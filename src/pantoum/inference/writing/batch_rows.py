@@ -206,8 +206,7 @@ class BatchRows:
         """What a round changes of a row that is not counted."""
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
-        sampler = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
-        self._draw: RowCall = sampler.draw
+        self._draw: RowCall = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
         if self._borders is not None:
             self._draw = self._borders.draw_with(self._draw, self.draws, self._logits_CV)
 

@@ -8,11 +8,20 @@ The texts of ``Generation`` are streams of a ``StreamBatch``: text k of a state 
 seed, so text 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside
 the state lives in its stream; the bytes of a character that is not whole stay in the state and come with the
 next token, also in another process.
+
+When a text nears its length it may end after a line or a sentence (``Ending``), not in the middle of a word.
+A text of N tokens may end within its last ``SHARE`` of N (at most ``MOST`` tokens), as soon as it stands at
+the end of a line or of a sentence; it never has more than N tokens. A sentence ends with ``.``, ``!``, ``?``
+or ``…`` and the quotation marks and brackets after it. Where tokens are bytes or characters, white space must
+follow, because a point may be part of a number; larger tokens include the white space before a word, so the
+last token of the sentence decides there. The rule depends on the text alone, so a text ends at the same place
+alone, in a batch, and streamed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -20,11 +29,10 @@ from typing import NamedTuple, TypeVar
 from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.ending import Ending, tolerance
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
 
-__all__ = ["Candidate", "Generation", "Piece", "Text", "completed", "draw_seed"]
+__all__ = ["Candidate", "Ending", "Generation", "Piece", "Text", "completed", "draw_seed", "tolerance"]
 
 
 def draw_seed() -> int:
@@ -159,3 +167,29 @@ class Generation:
     def state(self, index: int = 0) -> State:
         """The state after text ``index``: the last token drawn is still unread."""
         return self.texts[index].stream.state
+
+
+SHARE, MOST = 0.2, 200
+TAIL = 8
+CLOSED = "[.!?…][\"'”’»)\\]]*"
+AFTER_SPACE = re.compile(rf"(?:\n|{CLOSED}[ \t])$")
+AT_ONCE = re.compile(rf"(?:\n|{CLOSED})$")
+
+
+def tolerance(length: int) -> int:
+    """How many tokens before its length a text may end."""
+    return min(int(SHARE * length), MOST)
+
+
+class Ending:
+    """Watches one text."""
+
+    def __init__(self, single: bool) -> None:
+        """``single``: whether each token is one character."""
+        self._pattern = AFTER_SPACE if single else AT_ONCE
+        self._tail = ""
+
+    def reached(self, piece: str) -> bool:
+        """Whether the text may end after this next piece."""
+        self._tail = (self._tail + piece)[-TAIL:]
+        return self._pattern.search(self._tail) is not None

@@ -29,7 +29,6 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted
 from pantoum.inference.writing.batch_rows import BatchRows, columns
 from pantoum.inference.writing.stream import Stream
-from pantoum.network.network_state import NetworkState
 from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import TokenTexts
 
@@ -118,7 +117,19 @@ class StreamBatch:
             adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
         with self.lock:
             self._begin()
-            joined = self._join(state, network, length, sampling, (seed, stream), adjusted, place)
+            last = self.model.border if state.last_token is None else state.last_token
+            decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
+            row = self._next_row()
+            if place is not None:
+                self._rows.mask(place.form.vocabulary.words)
+            joined = Stream(self, row, sampling.stop, decoder, adjusted, place)
+            begins = last == self.model.eos  # a document begins: as in training, from zero
+            values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
+            network = network.zero_where(np.array([begins]))
+            self._rows.set(row, network, {**values, **columns(sampling)}, length)
+            self._add(joined)
+            if not length or (place is not None and place.ended):
+                self._leave(row)
             self._failed = False
         return joined
 
@@ -197,32 +208,6 @@ class StreamBatch:
     def _state_of(self, row: int, pending: bytes) -> State:
         network, seen = self._rows.state(row), int(self.draws.position[row])
         return State.of(self.model, network, int(self.draws.tokens[row]), seen, pending)
-
-    def _join(
-        self,
-        state: State,
-        network: NetworkState,
-        length: int,
-        sampling: SamplingConfig,
-        numbers: tuple[int, int],
-        adjusted: Adjusted | None,
-        place: FormPlace | None,
-    ) -> Stream:
-        """``numbers``: the seed and the number of the stream."""
-        last = self.model.border if state.last_token is None else state.last_token
-        decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
-        row = self._next_row()
-        if place is not None:
-            self._rows.mask(place.form.vocabulary.words)
-        joined = Stream(self, row, sampling.stop, decoder, adjusted, place)
-        begins = last == self.model.eos  # a document begins: as in training, from zero
-        seed, stream = numbers
-        values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
-        self._rows.set(row, network.zero_where(np.array([begins])), {**values, **columns(sampling)}, length)
-        self._add(joined)
-        if not length or (place is not None and place.ended):
-            self._leave(row)
-        return joined
 
     def _place(self, sampling: SamplingConfig, state: State, length: int) -> FormPlace:
         """The beginning of a text that is to have a form."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from pantoum.kernels.native.library import core
 from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
-from pantoum.kernels.types import Array
+from pantoum.kernels.types import Array, DropoutDraw
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["dropout", "dropout_scales"]
@@ -20,11 +20,8 @@ WORD = 0xFFFFFFFF
 def dropout(
     x_TBH: Array,
     rate: float,
-    seed: int,
-    step: int,
     layer: int,
-    streams_B: Array,
-    variational: bool = False,
+    draw: DropoutDraw,
     out: Array | None = None,
     workspace: Workspace | None = None,
 ) -> Array:
@@ -35,12 +32,12 @@ def dropout(
         "dropout",
         x=x_TBH,
         y=y_TBH,
-        streams=np.ascontiguousarray(streams_B.astype(np.uint32)),
-        seed=seed & 0xFFFFFFFFFFFFFFFF,
-        step=step & WORD,
+        streams=np.ascontiguousarray(draw.streams_B.astype(np.uint32)),
+        seed=draw.seed & 0xFFFFFFFFFFFFFFFF,
+        step=draw.step & WORD,
         layer=layer & WORD,
         threshold=threshold,
         scale=LEVELS / (LEVELS - threshold),
-        variational=variational,
+        variational=draw.variational,
     )
     return y_TBH

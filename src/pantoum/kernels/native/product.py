@@ -64,8 +64,7 @@ class CoreMatrix:
         precision: str,
         gates: int,
         place: Workspace | None,
-        reading: bool,
-        replaces: bool,
+        packs: types.Packs,
         changed_U: Array | None,
     ) -> None:
         self._weight_GK: Array | None = weight_GK
@@ -83,10 +82,10 @@ class CoreMatrix:
         self._read_at: int | None = None
         if follows(self._place, self._mark, self._whose.get(NAMES[False])) and changed_U is not None:
             self._follow(checked_rows(changed_U, len(weight_GK)))
-        if replaces:
+        if packs == "as before":
             for name in tuple(self._whose):
                 self.panels(name == NAMES[True])
-        if reading:
+        if packs == "for reading":
             self._read_at = self.panels(False)
             self._weight_GK = None
 
@@ -192,14 +191,13 @@ def pack(
     precision: str = "float32",
     gates: int = 1,
     place: Workspace | None = None,
-    reading: bool = False,
-    replaces: bool = False,
+    packs: types.Packs = "when asked",
     changed_U: Array | None = None,
 ) -> CoreMatrix:
     """A weight ready for many products, as ``reference.pack`` says."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
-    return CoreMatrix(weight_GK, precision, gates, place, reading, replaces, changed_U)
+    return CoreMatrix(weight_GK, precision, gates, place, packs, changed_U)
 
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> CoreMatrix:

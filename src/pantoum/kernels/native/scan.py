@@ -29,6 +29,8 @@ class CoreTape:
     """What the backward pass needs. The operands (states, and those of a second product, in the product's
     precision) are addresses in the workspace, which holds them."""
 
+    cell: CellSpec
+    weight_hh: RecurrentWeight
     gates_TBG: Array
     hidden_SBH: Array
     cell_SBH: Array | None
@@ -37,7 +39,6 @@ class CoreTape:
     more_operands: int
     reset_TB: Array | None
     lengths: Array | None
-    precision: int
     workspace: Workspace
 
 
@@ -101,6 +102,8 @@ def scan(
         outputs_TBH,
         last,
         CoreTape(
+            cell,
+            weight_hh,
             projection_TBG,
             hidden_SBH,
             cell_SBH,
@@ -109,16 +112,13 @@ def scan(
             operands[1],
             reset_TB,
             lengths,
-            number,
             workspace,
         ),
     )
 
 
 def scan_vjp(
-    cell: CellSpec,
     tape: CoreTape | ReferenceTape,
-    weight_hh: RecurrentWeight,
     d_outputs_TBH: Array,
     d_state: State | None = None,
     out: Array | None = None,
@@ -126,15 +126,11 @@ def scan_vjp(
 ) -> tuple[Array, State, Array | None, Array | None]:
     """Gradients of the input projection, the initial state, W_hh and the bias inside the scan."""
     if isinstance(tape, ReferenceTape):
-        return reference_scan_vjp(cell, tape, weight_hh, d_outputs_TBH, d_state, out, workspace)
+        return reference_scan_vjp(tape, d_outputs_TBH, d_state, out, workspace)
     workspace = Workspace() if workspace is None else workspace
-    T, B, G = tape.gates_TBG.shape
+    cell, (T, B, G) = tape.cell, tape.gates_TBG.shape
     H = G // len(cell.gates)
-    number, panels = _weights(cell, weight_hh, H, True)
-    if number != tape.precision:
-        raise CoreError(
-            "weight_hh has another precision than in the forward scan: give the matrix that was given there"
-        )
+    number, panels = _weights(cell, tape.weight_hh, H, True)
     d_projection_TBG: Array = np.empty((T, B, G), np.float32) if out is None else out
     parts = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
     d_parts = [_gradient(part, B, H) for part in parts]

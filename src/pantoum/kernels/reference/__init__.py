@@ -11,7 +11,6 @@ from pantoum.kernels.reference.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
-from pantoum.kernels.reference.frequencies import frequencies
 from pantoum.kernels.reference.product import (
     bias_gradient,
     linear,
@@ -20,7 +19,7 @@ from pantoum.kernels.reference.product import (
     pack_codes,
     quantize,
 )
-from pantoum.kernels.reference.sample import sampler
+from pantoum.kernels.reference.sample import frequencies, sampler
 from pantoum.kernels.reference.scan import scan, scan_vjp, stepper
 from pantoum.kernels.reference.tables import (
     lookup,

@@ -1,6 +1,16 @@
 """What the equations of a cell are written in.
 
-A cell is a module with the functions of ``Equations``; ``scan`` runs them over time, forward and backward.
+A cell is a module with these functions; ``scan`` runs them over time, forward and backward.
+
+    forward(x: Given) -> Forward                    one step
+    backward(x: Taped, d_h, d_c) -> Backward        its gradient, from that of the new state
+
+A cell with two products has two more, for what the second one waits for:
+
+    early(x: Given) -> (gates, operand)             the gates of the first product, the operand of the second
+    early_backward(x: Taped, d_operand) -> (gates, h)
+        the gradients of the gates that act by the operand alone, and the operand's part in that of h
+
 All arrays are [B,H], B rows and H units, and empty where a cell has no such thing. ``forward`` and ``early``
 use arithmetic and the functions of ``Given`` alone, so PyTorch's tensors can take the place of the arrays.
 """
@@ -10,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from types import ModuleType
 
 import numpy as np
 
@@ -19,10 +29,8 @@ from pantoum.kernels.types import Array
 
 __all__ = [
     "Backward",
-    "Early",
-    "EarlyBackward",
-    "Equations",
     "Forward",
+    "Gates",
     "Given",
     "Taped",
     "equations",
@@ -72,14 +80,6 @@ class Forward:
 
 
 @dataclass(frozen=True)
-class Early:
-    """What the first of two products gives: its gates, and the operand of the second."""
-
-    gates: Gates
-    operand: Array
-
-
-@dataclass(frozen=True)
 class Taped:
     """What the backward pass knows of a step: what went in, the gates, and what came out."""
 
@@ -105,37 +105,9 @@ class Backward:
     candidate: Array | None = None
 
 
-@dataclass(frozen=True)
-class EarlyBackward:
-    """The gradients of the gates that act by the operand alone, and the operand's part in that of h."""
-
-    gates: Gates
-    h: Array
-
-
-class Equations(Protocol):
-    """A cell."""
-
-    def forward(self, x: Given) -> Forward:
-        """One step."""
-        ...
-
-    def backward(self, x: Taped, d_h: Array, d_c: Array) -> Backward:
-        """Its gradient, from that of the new state."""
-        ...
-
-    def early(self, x: Given) -> Early:
-        """Compute what the second product waits for, for a cell with two products."""
-        ...
-
-    def early_backward(self, x: Taped, d_operand: Array) -> EarlyBackward:
-        """Its gradient."""
-        ...
-
-
-def equations(cell: CellSpec) -> Equations:
+def equations(cell: CellSpec) -> ModuleType:
     """The module of a cell."""
-    return cast(Equations, import_module(f"pantoum.kernels.reference.{cell.kernel}"))
+    return import_module(f"pantoum.kernels.reference.{cell.kernel}")
 
 
 def sigmoid_slope(s: Array) -> Array:

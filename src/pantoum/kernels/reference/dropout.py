@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.types import Array
+from pantoum.kernels.types import Array, DropoutDraw
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["dropout", "dropout_scales", "dropout_threshold", "mix"]
@@ -36,11 +36,8 @@ LEVELS = 1 << 16
 def dropout(
     x_TBH: Array,
     rate: float,
-    seed: int,
-    step: int,
     layer: int,
-    streams_B: Array,
-    variational: bool = False,
+    draw: DropoutDraw,
     out: Array | None = None,
     workspace: Workspace | None = None,
 ) -> Array:
@@ -50,7 +47,7 @@ def dropout(
     y_TBH = np.empty_like(x_TBH) if out is None else out
     threshold = dropout_threshold(rate)
     scale = x_TBH.dtype.type(LEVELS / (LEVELS - threshold))
-    rows_TB = _row_keys(seed, step, layer, streams_B, 1 if variational else T)
+    rows_TB = _row_keys(layer, draw, T)
     words_BU = workspace.array("words", (B, (H + 1) // 2), np.uint32)
     shifted_BU = workspace.array("shifted", words_BU.shape, np.uint32)
     mask_BH = workspace.array("mask", (B, H), x_TBH.dtype)
@@ -64,19 +61,11 @@ def dropout(
     return y_TBH
 
 
-def dropout_scales(
-    units_TB: Array,
-    rate: float,
-    seed: int,
-    step: int,
-    layer: int,
-    streams_B: Array,
-    variational: bool = False,
-) -> Array:
+def dropout_scales(units_TB: Array, rate: float, layer: int, draw: DropoutDraw) -> Array:
     """What ``dropout`` multiplies one unit of each row by [T,B], in float64: 0, or the scale."""
     T, _ = units_TB.shape
     threshold = dropout_threshold(rate)
-    rows_TB = _row_keys(seed, step, layer, streams_B, 1 if variational else T)
+    rows_TB = _row_keys(layer, draw, T)
     units_TB = units_TB.astype(np.uint32)
     words_TB = mix(rows_TB + (units_TB >> np.uint32(1)) * GOLDEN)
     draws_TB = (words_TB >> np.uint32(16) * (units_TB & np.uint32(1))) & np.uint32(0xFFFF)
@@ -99,11 +88,12 @@ def mix(x: Array, scratch: Array | None = None) -> Array:
     return x
 
 
-def _row_keys(seed: int, step: int, layer: int, streams_B: Array, positions: int) -> Array:
+def _row_keys(layer: int, draw: DropoutDraw, steps: int) -> Array:
+    positions = 1 if draw.variational else steps
     key = np.array([START], np.uint32)
-    for word in (seed & 0xFFFFFFFF, seed >> 32, step, layer):
+    for word in (draw.seed & 0xFFFFFFFF, draw.seed >> 32, draw.step, layer):
         mix(np.bitwise_xor(key, np.uint32(word & 0xFFFFFFFF), out=key))
-    stream_B = mix(key ^ streams_B.astype(np.uint32))
+    stream_B = mix(key ^ draw.streams_B.astype(np.uint32))
     return mix(stream_B[None, :] ^ np.arange(positions, dtype=np.uint32)[:, None])
 
 

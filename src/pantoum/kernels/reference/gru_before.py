@@ -10,25 +10,16 @@ product waits for the first.
 
 from __future__ import annotations
 
-from pantoum.kernels.reference.cell import (
-    Backward,
-    Early,
-    EarlyBackward,
-    Forward,
-    Given,
-    Taped,
-    sigmoid_slope,
-    tanh_slope,
-)
+from pantoum.kernels.reference.cell import Backward, Forward, Gates, Given, Taped, sigmoid_slope, tanh_slope
 from pantoum.kernels.types import Array
 
 __all__ = ["backward", "early", "early_backward", "forward"]
 
 
-def early(x: Given) -> Early:
+def early(x: Given) -> tuple[Gates, Array]:
     """The gates r z, and the operand of the second product."""
     r, z = x.sigmoid(x.sums[0] + x.inputs[0]), x.sigmoid(x.sums[1] + x.inputs[1])
-    return Early((r, z), r * x.h)
+    return (r, z), r * x.h
 
 
 def forward(x: Given) -> Forward:
@@ -43,7 +34,7 @@ def backward(x: Taped, d_h: Array, d_c: Array) -> Backward:
     return Backward((d_h * (x.h - n) * sigmoid_slope(z), d_h * (1 - z) * tanh_slope(n)), d_h * z)
 
 
-def early_backward(x: Taped, d_operand: Array) -> EarlyBackward:
-    """The gradient of r."""
+def early_backward(x: Taped, d_operand: Array) -> tuple[Gates, Array]:
+    """The gradient of r, and what h gets by way of the operand."""
     r = x.gates[0]
-    return EarlyBackward((d_operand * x.h * sigmoid_slope(r),), d_operand * r)
+    return (d_operand * x.h * sigmoid_slope(r),), d_operand * r

@@ -110,26 +110,25 @@ def pack(
     precision: str = "float32",
     gates: int = 1,
     place: Workspace | None = None,
-    reading: bool = False,
-    replaces: bool = False,
+    packs: types.Packs = "when asked",
     changed_U: Array | None = None,
 ) -> types.PackedMatrix:
     """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once.
 
     What is made from the weight lies in ``place``, where several matrices may take turns: each is packed anew
-    when it is asked for after another one. No call may take two matrices of one place. With ``reading`` the
-    weight is packed at once, into a place that no other matrix uses, and is not held: only ``product`` can be
-    asked. With ``replaces`` the matrix takes the place of one that was used in the same way: what was made
-    from that one is made anew at once, so that threads which then multiply at the same time find it. With
-    ``changed_U`` the weight is that of the matrix before in this place, but for these rows: what ``product``
-    needs of that one is made anew in these rows alone, at once.
+    when it is asked for after another one. No call may take two matrices of one place. It ``packs`` "for
+    reading" at once, into a place that no other matrix uses, and does not hold the weight: only ``product``
+    can be asked. It packs "as before" where the matrix takes the place of one that was used in the same way:
+    what was made from that one is made anew at once, so that threads which then multiply at the same time
+    find it. With ``changed_U`` the weight is that of the matrix before in this place, but for these rows:
+    what ``product`` needs of that one is made anew in these rows alone, at once.
 
     NumPy has the array's precision and int8, and no use for blocks; it makes its copies when they are asked
     for."""
     if precision == "int8":
         return QuantizedMatrix.of(weight_GK)
     _check_precision(precision)
-    return ReferenceMatrix(weight_GK, place, reading, changed_U)
+    return ReferenceMatrix(weight_GK, place, packs == "for reading", changed_U)
 
 
 def follows(place: Workspace, mark: object, made_from: object) -> bool:

@@ -1,4 +1,4 @@
-"""The draw of the next token: logits and a uniform number in, a token out.
+"""What is made of logits: the next token, from a uniform number, and the frequencies of an entropy coder.
 
 In order, for each row: the repetition penalty on recent tokens (Keskar et al. 2019: a positive logit is
 divided, another multiplied), banned tokens and those that the mask of the row does not allow out, the
@@ -10,7 +10,11 @@ The uniform numbers are a pure function of (seed, stream, position): Philox4x32-
 counter-based generator that needs 32-bit multiplications only and is the same in every language. No
 generator is kept anywhere, so nothing has to be saved to go on, and a fork writes what its original writes.
 
-Shapes: B rows drawn, V symbols.
+The frequencies are whole numbers with an exact sum:
+
+    f = floor(total softmax(logits)),  and the first of the largest also gets what is left of ``total``
+
+Shapes: B rows drawn, N rows of frequencies, V symbols.
 """
 
 from __future__ import annotations
@@ -22,9 +26,9 @@ import numpy.typing as npt
 
 from pantoum.errors import PantoumError
 from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
-from pantoum.kernels.types import Array
+from pantoum.kernels.types import Array, RowCall
 
-__all__ = ["ReferenceSampler", "philox", "sampler", "uniform"]
+__all__ = ["frequencies", "philox", "sampler", "uniform", "with_sum"]
 
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
@@ -56,20 +60,17 @@ def uniform(seeds: U64, streams: U64, positions: U64) -> F64:
     return bits * 2.0**-53  # type: ignore[no-any-return]
 
 
-class ReferenceSampler:
-    """Draws for rows of a batch, from logits in one array."""
+def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> RowCall:
+    """Draws one token for each of some of these rows, from logits that are written to this array before;
+    tokens of ``banned_N`` [N] are never drawn."""
 
-    def __init__(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> None:
-        self._rows, self._banned_N, self._logits_CV = rows, banned_N, logits_CV
-
-    def draw(self, first: int, count: int) -> None:
-        """One token for each of the rows first .. first + count - 1, from the first ``count`` logits."""
-        rows, at = self._rows, slice(first, first + count)
-        logits_BV = self._logits_CV[:count].astype(np.float64)
+    def draw(first: int, count: int) -> None:
+        at = slice(first, first + count)
+        logits_BV = logits_CV[:count].astype(np.float64)
         x_BV = logits_BV.copy()
         if rows.recent_RW is not None:
             _penalise(x_BV, rows.recent_RW[at], rows.penalty[at])
-        x_BV[:, self._banned_N] = -np.inf
+        x_BV[:, banned_N] = -np.inf
         if rows.allowed_RM is not None:
             bytes_BM = rows.allowed_RM[at].astype("<u4").view(np.uint8)
             x_BV[np.unpackbits(bytes_BM, axis=1, count=x_BV.shape[1], bitorder="little") == 0] = -np.inf
@@ -84,11 +85,7 @@ class ReferenceSampler:
         )
         _note(rows, at, tokens_B, _log_probabilities(logits_BV, tokens_B))
 
-
-def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> ReferenceSampler:
-    """Draws for these rows from logits that are written to this array before each; tokens of ``banned_N``
-    [N] are never drawn."""
-    return ReferenceSampler(rows, banned_N, logits_CV)
+    return draw
 
 
 def _penalise(x_BV: F64, recent_BW: Array, penalty_B: F64) -> None:
@@ -152,3 +149,28 @@ def _note(rows: DrawRows, at: slice, tokens_B: Array, log_probability_B: F64) ->
         rows.recent_RW[np.arange(at.start, at.stop), place_B] = tokens_B
     rows.written[at] += 1
     rows.position[at] += np.uint64(1)
+
+
+def frequencies(logits_NV: Array, total: int) -> None:
+    """Logits become frequencies whose sum is ``total``, at most 2^24, in place."""
+    logits_NV -= logits_NV.max(axis=1, keepdims=True)
+    np.exp(logits_NV, out=logits_NV)
+    if not np.isfinite(logits_NV).all():
+        raise PantoumError(NOT_FINITE)
+    logits_NV *= total / logits_NV.sum(axis=1, keepdims=True, dtype=np.float64)
+    np.floor(logits_NV, out=logits_NV)
+    with_sum(logits_NV, total)
+
+
+def with_sum(whole_NV: Array, total: int) -> None:
+    """Rows of whole numbers get this sum, which they nearly have: by the first of the largest, and where that
+    is too small by those after it."""
+    left_N = total - whole_NV.sum(axis=1, dtype=np.int64)
+    at_N = whole_NV.argmax(axis=1)
+    whole_NV[np.arange(len(whole_NV)), at_N] += np.maximum(left_N, 0)
+    for row in np.flatnonzero(left_N < 0).tolist():
+        at, over = int(at_N[row]), -int(left_N[row])
+        while over:
+            taken = min(over, int(whole_NV[row, at]))
+            whole_NV[row, at] -= taken
+            at, over = (at + 1) % whole_NV.shape[1], over - taken

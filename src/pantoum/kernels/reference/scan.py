@@ -36,6 +36,8 @@ NONE: Array = np.empty(0)
 class ReferenceTape:
     """What the backward pass needs."""
 
+    cell: CellSpec
+    weight_hh: RecurrentWeight
     hidden_SBH: Array
     memory_SBH: Array | None
     """c of every step."""
@@ -80,11 +82,11 @@ def scan(
         sums = _gates(packs[0].product(h_BH, out=first_BG), H) if packs else []
         x = Given(sums, _gates(projection_TBG[t], H), h_BH, c_BH, NONE if bias_hh is None else bias_hh)
         if len(packs) > 1:
-            early = step.early(x)
-            sums += _gates(packs[1].product(early.operand), H)
-            x = replace(x, early=early.gates)
+            early, operand_BH = step.early(x)
+            sums += _gates(packs[1].product(operand_BH), H)
+            x = replace(x, early=early)
             if operands_TBH is not None:
-                operands_TBH[t] = early.operand
+                operands_TBH[t] = operand_BH
         found = step.forward(x)
         hidden_SBH[t + 1] = found.h
         rows.hold(t, h_BH, hidden_SBH[t + 1])
@@ -98,7 +100,9 @@ def scan(
     outputs_TBH = rows.outputs(hidden_SBH[1:], workspace)
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
     kept = (
-        ReferenceTape(hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows)
+        ReferenceTape(
+            cell, weight_hh, hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows
+        )
         if tape
         else None
     )
@@ -106,9 +110,7 @@ def scan(
 
 
 def scan_vjp(
-    cell: CellSpec,
     tape: ReferenceTape,
-    weight_hh: RecurrentWeight,
     d_outputs_TBH: Array,
     d_state: State | None = None,
     out: Array | None = None,
@@ -116,7 +118,8 @@ def scan_vjp(
 ) -> tuple[Array, State, Array | None, Array | None]:
     """Gradients of the input projection, the initial state, W_hh and the bias inside the scan, or None."""
     workspace = Workspace() if workspace is None else workspace
-    step, packs, rows = equations(cell), weight_hh, tape.rows
+    cell, packs, rows = tape.cell, tape.weight_hh, tape.rows
+    step = equations(cell)
     hidden_SBH, memory_SBH = tape.hidden_SBH, tape.memory_SBH
     (T, B, H), dtype = d_outputs_TBH.shape, hidden_SBH.dtype
     G, split = len(cell.gates) * H, cell.products[0] * H if packs else 0
@@ -141,8 +144,8 @@ def scan_vjp(
         gates, d_old_BH = tuple(found.gates), np.zeros_like(d_h_BH) if found.h is None else found.h
         if len(packs) > 1:
             late_BG = np.concatenate(gates[-cell.products[1] :], axis=1)
-            early = step.early_backward(x, packs[1].product_transposed(late_BG))
-            gates, d_old_BH = (*early.gates, *gates), d_old_BH + early.h
+            early, d_more_BH = step.early_backward(x, packs[1].product_transposed(late_BG))
+            gates, d_old_BH = (*early, *gates), d_old_BH + d_more_BH
         d_BG = np.concatenate(gates, axis=1, out=d_projection_TBG[t])
         d_steps = [d_BG]
         if d_candidate_TBH is not None and found.candidate is not None:

@@ -7,7 +7,10 @@ A ``Mixer`` finds, for the tokens of a block, all that it needs to know of them 
 after them; the rest are questions to that. A mixer is one file: those methods of ``Found`` that it does not
 have do nothing.
 
-Shapes: T steps, B rows (streams), N = T*B tokens in the order of the steps, H units, V symbols.
+``History`` has the last tokens of each stream, for what looks back on them: up to a reset, and across blocks.
+
+Shapes: T steps, B rows (streams), N = T*B tokens in the order of the steps, K tokens kept, S = K + T,
+H units, V symbols.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from pantoum.kernels import Array, StepPart
 from pantoum.network.gradient import Gradient
 from pantoum.network.spec import StateArray
 
-__all__ = ["Found", "Mixer", "ReadTokens"]
+__all__ = ["Found", "History", "Mixer", "ReadTokens"]
 
 
 @dataclass(frozen=True)
@@ -88,3 +91,40 @@ class Mixer(ABC):
         """Itself as the core's step of a whole model takes it; ``None``: that step lacks it, and a model with
         it reads by scans of one step."""
         return None
+
+
+class History:
+    """The tokens of a block, each as its number + 1, after those that the state kept; 0: none."""
+
+    def __init__(
+        self, tokens_TB: Array, known_BK: Array, reset_TB: Array | None, lengths: Array | None
+    ) -> None:
+        """``known_BK``: the kept tokens, the oldest first, without what can be none."""
+        (T, B), K = tokens_TB.shape, known_BK.shape[1]
+        self.kept, self._steps_T1 = K, np.arange(T)[:, None]
+        self.tokens_SB = np.concatenate([known_BK.T.astype(np.int64), tokens_TB.astype(np.int64) + 1])
+        self._begun_TB = None
+        if reset_TB is not None:  # the step at which what may be seen begins; none: before all
+            self._begun_TB = np.maximum.accumulate(np.where(reset_TB, self._steps_T1, -K))
+        self._ends_B = np.full(B, T) if lengths is None else np.asarray(lengths)
+
+    def token(self, back: int) -> Array:
+        """The token so many steps before each [T,B]."""
+        start, T = self.kept - back, len(self._steps_T1)
+        return self.shown(self.tokens_SB[start : start + T], back, 0)
+
+    def shown(self, found_TB: Array, back: int, none: int) -> Array:
+        """What each step found at the token so many steps before it; ``none`` where it may not see it."""
+        if self._begun_TB is None:
+            return found_TB
+        return np.where(self._steps_T1 - back >= self._begun_TB, found_TB, none)
+
+    def after(self) -> Array:
+        """The last tokens after the block [B,K]; past the length of a row its state stays."""
+        K, ends_B = self.kept, self._ends_B
+        places_BK, rows_B = ends_B[:, None] + np.arange(K), np.arange(len(ends_B))
+        after_BK: Array = self.tokens_SB[places_BK, rows_B[:, None]]
+        if self._begun_TB is None:
+            return after_BK
+        begun_B = np.where(ends_B > 0, self._begun_TB[np.maximum(ends_B, 1) - 1, rows_B], -K)
+        return np.where(places_BK - K >= begun_B[:, None], after_BK, 0)

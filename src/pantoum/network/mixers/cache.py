@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -95,17 +95,6 @@ class Cache(Mixer):
         return FoundCache(self, hidden_TBH, keys_BJH, tokens_BJ, first_TB, after)
 
 
-class Shares(NamedTuple):
-    """How much the pairs of a window count for some steps of a row."""
-
-    pairs: slice
-    """The window: those that any of the steps sees."""
-    weights_SJ: F32
-    """What each pair of the window counts, in proportion; 0 where a step does not see it."""
-    totals_S: F32
-    """Their sums; 0 where a step sees none."""
-
-
 @dataclass(frozen=True, eq=False)
 class FoundCache(Found):
     """The pairs that T steps of B rows see. Results are in the order of the steps, N = T * B."""
@@ -130,11 +119,11 @@ class FoundCache(Found):
         for b in range(B):
             for start in range(0, T, AT_ONCE):
                 steps = slice(start, min(start + AT_ONCE, T))
-                found = self._shares(b, steps)
-                hits = np.nonzero(self.tokens_BJ[b, found.pairs] == wanted_TB[steps, b, None])
-                sums_S = np.bincount(hits[0], found.weights_SJ[hits], len(found.totals_S))
-                p_TB[steps, b] = sums_S / np.maximum(found.totals_S, LEAST_TOTAL)
-                filled_TB[steps, b] = found.totals_S > 0
+                pairs, weights_SJ, totals_S = self._shares(b, steps)
+                hits = np.nonzero(self.tokens_BJ[b, pairs] == wanted_TB[steps, b, None])
+                sums_S = np.bincount(hits[0], weights_SJ[hits], len(totals_S))
+                p_TB[steps, b] = sums_S / np.maximum(totals_S, LEAST_TOTAL)
+                filled_TB[steps, b] = totals_S > 0
         return p_TB.reshape(-1), filled_TB.reshape(-1)
 
     def losses(self, logits_NV: Array, targets_N: Array, first: int, normal: bool) -> tuple[Array, Array]:
@@ -153,10 +142,10 @@ class FoundCache(Found):
 
     def _of_row(self, b: int, steps: slice, logs_SV: Array, targets_S: Array) -> tuple[F64, Array]:
         """``losses`` of steps of one row, one after the other."""
-        found, rows_S = self._shares(b, steps), np.arange(len(targets_S))
-        symbols_U, sums_SU = self._by_symbol(b, found)
+        shares, rows_S = self._shares(b, steps), np.arange(len(targets_S))
+        symbols_U, sums_SU = self._by_symbol(b, *shares)
         p_S, best_S = np.zeros(len(rows_S)), logs_SV.argmax(axis=1)
-        weights_S = self.cache.weight * (found.totals_S > 0)
+        weights_S = self.cache.weight * (shares[2] > 0)
         if len(symbols_U):
             mixed_SU = np.exp(logs_SV[:, symbols_U]) * (1 - weights_S[:, None]) + weights_S[:, None] * sums_SU
             held_S = mixed_SU.argmax(axis=1)
@@ -173,16 +162,17 @@ class FoundCache(Found):
         rows_NV, filled_N = np.zeros_like(logits_NV), np.zeros(len(places), bool)
         for row_V, place, number in zip(rows_NV, places.tolist(), range(len(places)), strict=True):
             b, step = place % B, place // B
-            found = self._shares(b, slice(step, step + 1))
-            filled_N[number] = found.totals_S[0] > 0
-            symbols_U, sums_SU = self._by_symbol(b, found)
+            shares = self._shares(b, slice(step, step + 1))
+            filled_N[number] = shares[2][0] > 0
+            symbols_U, sums_SU = self._by_symbol(b, *shares)
             row_V[symbols_U] = sums_SU[0]
         mix_rows(logits_NV, rows_NV, (1.0 - self.cache.weight * filled_N).astype(np.float32))
         return logits_NV
 
-    def _shares(self, b: int, steps: slice) -> Shares:
-        """What the pairs count for steps of a row, one after the other. Step t sees the N pairs from t + 1
-        on: in the window, a band along the diagonal."""
+    def _shares(self, b: int, steps: slice) -> tuple[slice, F32, F32]:
+        """What the pairs count for steps of a row, one after the other: (the window, which has the pairs that
+        any of the steps sees, what each of these counts in proportion [S,J], 0 where a step does not see it,
+        their sums [S]). Step t sees the N pairs from t + 1 on: in the window, a band along the diagonal."""
         S, N = steps.stop - steps.start, self.cache.size
         pairs = slice(steps.start + 1, steps.stop + N)
         queries_SH = self.hidden_TBH[steps, b] * self.hidden_TBH.dtype.type(self.cache.flatness)
@@ -198,17 +188,17 @@ class FoundCache(Found):
         top_S1 = scores_SJ.max(axis=1, keepdims=True)
         scores_SJ -= np.where(np.isfinite(top_S1), top_S1, 0)
         np.exp(scores_SJ, out=scores_SJ)
-        return Shares(pairs, scores_SJ, scores_SJ.sum(axis=1))
+        return pairs, scores_SJ, scores_SJ.sum(axis=1)
 
-    def _by_symbol(self, b: int, found: Shares) -> tuple[Array, F32]:
+    def _by_symbol(self, b: int, pairs: slice, weights_SJ: F32, totals_S: F32) -> tuple[Array, F32]:
         """(the symbols of the pairs [U], ascending, the share of each [S,U])."""
-        tokens_J = self.tokens_BJ[b, found.pairs]
+        tokens_J = self.tokens_BJ[b, pairs]
         order_J = np.argsort(tokens_J, kind="stable")
         order_J = order_J[np.searchsorted(tokens_J[order_J], 1) :]  # without empty places
         symbols_J = tokens_J[order_J] - 1
         starts_U = np.flatnonzero(np.diff(symbols_J, prepend=-1))
         if not len(starts_U):
-            return symbols_J, found.weights_SJ[:, :0]
-        sums_SU = np.add.reduceat(found.weights_SJ[:, order_J], starts_U, axis=1)
-        sums_SU /= np.maximum(found.totals_S, LEAST_TOTAL)[:, None]
+            return symbols_J, weights_SJ[:, :0]
+        sums_SU = np.add.reduceat(weights_SJ[:, order_J], starts_U, axis=1)
+        sums_SU /= np.maximum(totals_S, LEAST_TOTAL)[:, None]
         return symbols_J[starts_U], sums_SU

@@ -23,8 +23,7 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels, StepPart
 from pantoum.network.gradient import Gradient
-from pantoum.network.mixers import Found, Mixer, ReadTokens
-from pantoum.network.mixers.history import History
+from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.packing import Weight, looked_up
 from pantoum.network.spec import StateArray
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pantoum.report.escape import markup
-from pantoum.report.judgement import comparable, judgement
 from pantoum.report.story import Story
+from pantoum.report.summary import comparable, judgement
 from pantoum.report.wording import (
     MISSING,
     clock,

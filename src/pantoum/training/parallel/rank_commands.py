@@ -43,11 +43,11 @@ def send_arrays(ranks: Ranks, arrays: Iterable[Array], receivers: Sequence[int] 
     """Send arrays to these ranks, from rank 0 to every other one by default."""
     receivers = range(1, ranks.count) if receivers is None else receivers
     contiguous = [np.ascontiguousarray(array) for array in arrays if array.size]
-    ranks.exchange([(rank, array) for rank in receivers for array in contiguous], []).wait()
+    ranks.exchange([(rank, array) for rank in receivers for array in contiguous], [])()
 
 
 def receive_arrays(ranks: Ranks, told: Iterable[Sequence[Any]], sender: int = 0) -> dict[str, Array]:
     """What ``send_arrays`` sends, of the ``shapes`` told."""
     arrays = {name: np.empty(shape, np.dtype(dtype)) for name, dtype, shape in told}
-    ranks.exchange([], [(sender, array) for array in arrays.values() if array.size]).wait()
+    ranks.exchange([], [(sender, array) for array in arrays.values() if array.size])()
     return arrays

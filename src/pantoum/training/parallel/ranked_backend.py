@@ -179,7 +179,7 @@ class RankedBackend:
     def _send_batch(self, batch: Batch, streams: Array, **words: int) -> None:
         """Each rank's rows of a batch, in few bytes; the ranks compute when they have them."""
         if self._sending is not None:
-            self._sending.wait()
+            self._sending()
         small = np.min_scalar_type(self._vocab_size - 1)
         sent = [batch.inputs_BT.astype(small), batch.targets_BT.astype(small), np.ascontiguousarray(streams)]
         if batch.reset_BT.any():
@@ -215,7 +215,7 @@ class RankedBackend:
             for rank in range(1, self._ranks.count)
             for array in state.arrays
         ]
-        self._ranks.exchange([part for part in parts if part[1].size], []).wait()
+        self._ranks.exchange([part for part in parts if part[1].size], [])()
         return self._spread(state.select(self._rows(0)), self._number, state.finite)
 
     def _spread(self, own: NetworkState, number: int, finite: bool) -> SpreadState:
@@ -233,7 +233,7 @@ class RankedBackend:
             )
             incoming += [(rank, array) for array in arrays if array.size]
             found.append(NetworkState(arrays))
-        self._ranks.exchange([], incoming).wait()
+        self._ranks.exchange([], incoming)()
         return NetworkState.joined(found)
 
     def _rows(self, rank: int) -> slice:

@@ -70,7 +70,7 @@ class SpreadReading:
             size = _size(tokens, protocol, own)
             found.append((np.empty(size, np.float32), np.empty(size, np.int32)))
         incoming = [(rank, array) for rank, part in enumerate(found) for array in part if rank and array.size]
-        self._ranks.exchange([], incoming).wait()
+        self._ranks.exchange([], incoming)()
         yield from _together(blocks(tokens, protocol), found, spans)
 
 
@@ -86,7 +86,7 @@ def read_for_rank_0(
     resets_V = None if resets is None else np.isin(np.arange(vocab_size), resets)
     own = _own(_spans(tokens, protocol), ranks, ranks.rank)
     found = _read(program, tokens, protocol, resets_V, own)
-    ranks.exchange([(0, array) for array in found if array.size], []).wait()
+    ranks.exchange([(0, array) for array in found if array.size], [])()
 
 
 def _spans(tokens: Array, protocol: str) -> int:
@@ -114,9 +114,10 @@ def _read(
 ) -> tuple[Array, Array]:
     """Nats and predictions of these spans, block after block."""
     nats, predictions = [np.zeros(0, np.float32)], [np.zeros(0, np.int32)]
-    for read in read_blocks(program, _of_spans(blocks(tokens, protocol), own), resets_V):
-        nats.append(read.nats_BT.reshape(-1).astype(np.float32))
-        predictions.append(read.predictions_BT.reshape(-1).astype(np.int32))
+    found = read_blocks(program, _of_spans(blocks(tokens, protocol), own), resets_V)
+    for _, nats_BT, predictions_BT, _ in found:
+        nats.append(nats_BT.reshape(-1).astype(np.float32))
+        predictions.append(predictions_BT.reshape(-1).astype(np.int32))
     return np.concatenate(nats), np.concatenate(predictions)
 
 

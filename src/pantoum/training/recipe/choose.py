@@ -14,8 +14,7 @@ from dataclasses import replace
 
 from pantoum.config import AUTO, KeptSettings, ModelConfig, TrainSettings, declared
 from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.recipe import Outlook, Recipe
 from pantoum.training.recipe.update_choice import (
     WEIGHT_DECAY,
     batch_of,

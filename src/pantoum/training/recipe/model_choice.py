@@ -21,8 +21,7 @@ from dataclasses import replace
 from pantoum.config import AUTO, ModelConfig, TrainSettings, parse_softmax
 from pantoum.errors import SettingError
 from pantoum.training.recipe import large_vocabulary
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import work
+from pantoum.training.recipe.recipe import Outlook, work
 
 __all__ = ["counted_order", "members_of", "samples", "shape", "with_tables"]
 

@@ -15,8 +15,7 @@ import math
 
 from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
 from pantoum.training.recipe import large_vocabulary
-from pantoum.training.recipe.outlook import Outlook
-from pantoum.training.recipe.recipe import work
+from pantoum.training.recipe.recipe import Outlook, work
 
 __all__ = ["WEIGHT_DECAY", "batch_of", "dropout_of", "optimizer_of", "rate_of", "shards_of"]
 

@@ -31,8 +31,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import TrainSettings
-from pantoum.config.plain import Plain
-from pantoum.config.shell import quoted
+from pantoum.config.plain import Plain, quoted
 from pantoum.data.made_again import remove_shards
 from pantoum.data.remote import is_address
 from pantoum.errors import RunError, StorageError

@@ -24,7 +24,6 @@ from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
-from pantoum.training.update.work_share import WorkShare
 
 __all__ = ["Backend", "LocalBackend", "SharedBackend", "SpreadState", "StepResult"]
 
@@ -117,7 +116,7 @@ class LocalBackend(Members[MemberLearner]):
         """From now on train with other ranks: batches, states and streams are this rank's rows of each."""
         self._together = together
         for learner in self.learners:
-            learner.share_out(WorkShare(together.ranks))
+            learner.share_out(together.ranks)
 
     def collect(self) -> None:
         """Make the arrays of ``snapshot`` right on every rank; every rank calls it."""

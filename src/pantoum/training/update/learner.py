@@ -33,12 +33,11 @@ from pantoum.network.gradient import Gradient, Gradients, norm
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import named
+from pantoum.ranks.interface import Ranks
 from pantoum.training.update.gradient_scale import GradientScale
-from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
 from pantoum.training.update.optimizer import Optimizer
 from pantoum.training.update.rank_sums import RankSums
-from pantoum.training.update.shards import Node, Shards
-from pantoum.training.update.work_share import WorkShare
+from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
 
 __all__ = ["SELDOM", "MemberLearner", "require_arrays"]
 
@@ -199,9 +198,9 @@ class MemberLearner:
         """Updates done."""
         return self._optimizer.steps
 
-    def share_out(self, share: WorkShare) -> None:
+    def share_out(self, ranks: Ranks) -> None:
         """From now on several ranks make the same updates, and share what is costly in them."""
-        self._optimizer.share_out(share)
+        self._optimizer.share_out(ranks)
 
     def collect(self) -> None:
         """Make ``arrays`` right on every rank; every rank calls it."""

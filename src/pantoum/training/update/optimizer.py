@@ -27,7 +27,8 @@ from pantoum.kernels.reference.update import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
 from pantoum.network.spec import declared, named
-from pantoum.training.update.work_share import WorkShare
+from pantoum.ranks.interface import Ranks
+from pantoum.training.update.rank_sums import shared_out, spread
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "make_optimizer", "map_blocks"]
 
@@ -72,7 +73,7 @@ class AdamW:
                 rows_U=gradient.rows_U,
             )
 
-    def share_out(self, share: WorkShare) -> None:
+    def share_out(self, ranks: Ranks) -> None:
         """Several ranks make the same steps from now on. Each makes the whole step: it costs little more than
         to send its results."""
 
@@ -112,7 +113,7 @@ class Muon:
             for block in range(blocks[name])
         ]
         """Each block of each map."""
-        self._share: WorkShare | None = None
+        self._ranks: Ranks | None = None
         self._owners: list[int] = []
         self._decay, self._precision = weight_decay, precision
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
@@ -129,8 +130,10 @@ class Muon:
     def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update. AdamW uses ``rate``, Muon a multiple of it."""
         self._others.step(gradients, rate, factor)
-        own = range(len(self._blocks)) if self._share is None else self._share.own(self._owners)
-        blocks = [self._blocks[place] for place in own]
+        blocks = self._blocks
+        if self._ranks is not None:
+            owned = zip(self._blocks, self._owners, strict=True)
+            blocks = [block for block, owner in owned if owner == self._ranks.rank]
         self._kernels.muon(
             [self._maps[name][rows] for name, rows in blocks],
             [gradients[name].values[rows] for name, rows in blocks],
@@ -145,11 +148,11 @@ class Muon:
         )
         self._spread(self._maps)
 
-    def share_out(self, share: WorkShare) -> None:
+    def share_out(self, ranks: Ranks) -> None:
         """From now on each rank makes some of the blocks orthogonal; the momentum of a block is then right on
         its own rank only, until ``collect``."""
         shapes = [self._maps[name][rows].shape for name, rows in self._blocks]
-        self._share, self._owners = share, share.owners([H * K * min(H, K) for H, K in shapes])
+        self._ranks, self._owners = ranks, shared_out([H * K * min(H, K) for H, K in shapes], ranks.count)
 
     def collect(self) -> None:
         """The momentum of every block on every rank."""
@@ -162,8 +165,8 @@ class Muon:
 
     def _spread(self, arrays: Mapping[str, Array]) -> None:
         """Every block from the rank that has computed it to all others."""
-        if self._share is not None:
-            self._share.spread([arrays[name][rows] for name, rows in self._blocks], self._owners)
+        if self._ranks is not None:
+            spread(self._ranks, [arrays[name][rows] for name, rows in self._blocks], self._owners)
 
 
 class WithTables:
@@ -199,9 +202,9 @@ class WithTables:
                 factor=factor,
             )
 
-    def share_out(self, share: WorkShare) -> None:
+    def share_out(self, ranks: Ranks) -> None:
         """The work of the other optimiser; a step of a table is cheap."""
-        self._others.share_out(share)
+        self._others.share_out(ranks)
 
     def collect(self) -> None:
         """The arrays of the other optimiser."""

@@ -14,6 +14,9 @@ Sums of gradients that have all rows on every rank may ``begin`` before the othe
 adds and exchanges them, part by part, beside what its rank computes.
 
 Gradients of bf16 numbers (``network.gradient``) travel in two bytes a number.
+
+Where ranks share other work, each does some of the tasks (``shared_out``), and all get the results
+(``spread``).
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from pantoum.network.gradient import Gradient, from_two_bytes, two_bytes
 from pantoum.ranks.interface import Ranks
 from pantoum.training.update.shards import Node, Shards, tree_sum
 
-__all__ = ["RankSums", "Sums"]
+__all__ = ["RankSums", "Sums", "shared_out", "spread"]
 
 Sums: TypeAlias = Mapping[Node, Mapping[str, Gradient]]
 """The sums of the gradients over the shards of some subtrees."""
@@ -155,13 +158,13 @@ class RankSums:
         outgoing = [each for each in outgoing if each[1].size]
         incoming = [each for each in incoming if each[1].size]
         if not bf16:
-            self.ranks.exchange(outgoing, incoming).wait()
+            self.ranks.exchange(outgoing, incoming)()
             return
         sent, received = self._halves("sent", outgoing), self._halves("received", incoming)
         for (_, array), (_, halves) in zip(outgoing, sent, strict=True):
             if halves is not array:
                 two_bytes(array, halves)
-        self.ranks.exchange(sent, received).wait()
+        self.ranks.exchange(sent, received)()
         for (_, array), (_, halves) in zip(incoming, received, strict=True):
             if halves is not array:
                 from_two_bytes(halves, array)
@@ -227,3 +230,27 @@ class RankSums:
 def _in_bf16(gradients: Mapping[str, Gradient]) -> bool:
     """Whether these gradients are numbers of bf16, which those of a run all are, or none."""
     return any(gradient.bf16 for gradient in gradients.values())
+
+
+def shared_out(costs: Sequence[float], count: int) -> list[int]:
+    """Which of so many ranks does each task: the costliest task first, to the rank with the least work so
+    far. Every rank finds the same."""
+    work, found = [0.0] * count, [0] * len(costs)
+    for task in sorted(range(len(costs)), key=lambda task: (-costs[task], task)):
+        rank = work.index(min(work))
+        found[task] = rank
+        work[rank] += costs[task]
+    return found
+
+
+def spread(ranks: Ranks, arrays: Sequence[Array], owners: Sequence[int]) -> None:
+    """Each array goes from its owner to all other ranks, into the array at its place there."""
+    held = list(zip(arrays, owners, strict=True))
+    outgoing = [
+        (rank, array)
+        for rank in range(ranks.count)
+        if rank != ranks.rank
+        for array, owner in held
+        if owner == ranks.rank
+    ]
+    ranks.exchange(outgoing, [(owner, array) for array, owner in held if owner != ranks.rank])()
