@@ -121,6 +121,9 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calls = [" ".join(str(i * j * j % 11) for j in range(1, 40)) for i in range(60)]
     for name, part in {"calls": calls, "ordinary-calls": calls[::2], "new-calls": calls[::3]}.items():
         (folder / f"{name}.txt").write_text("\n".join(part) + "\n")
+    (folder / "blimp" / "data").mkdir(parents=True)
+    pair = '{"sentence_good": "The text is read.", "sentence_bad": "The text are read.", "UID": "agreement"}'
+    (folder / "blimp" / "data" / "agreement.jsonl").write_text(f"{pair}\n")
     (folder / "makemore").mkdir()
     (folder / "makemore" / "names.txt").write_text((folder / "names.txt").read_text().lower())
     lines = [f"10:{i // 60 % 60:02}:{i % 60:02} GET /page/{i * 7 % 13} 200\n" for i in range(1_200)]
