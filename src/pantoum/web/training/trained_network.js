@@ -1,5 +1,5 @@
 // A network as it trains: its weights, one batch forward and backward through the core, the gradient of each weight
-// (network/program.py, stack.py, inputs.py, head.py and kernels/native call the same operations in the same order).
+// (network/program.py, stack.py, member.py, head.py and kernels/native call the same operations in the same order).
 //
 // Shapes: B streams, T steps, N = T * B rows, E embedding, H units, G = 3 H gates, V symbols.
 
