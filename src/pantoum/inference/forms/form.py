@@ -69,8 +69,6 @@ class TokenForm:
         self.wide = False
         """Whether so much may follow that no search finds its way to an end: only what the expression spells
         out does, and a place after which the same may follow can be another one."""
-        self.covered = vocabulary.covers(asked.text)
-        """Whether no text of the form needs what the vocabulary lacks."""
 
     def matcher(self) -> Any:
         """A matcher at the beginning of a text."""

@@ -4,11 +4,8 @@ A text always has a way to an end of at most as many tokens as are left to it. A
 none is not taken: the first one of the way takes its place. So whatever the length, the text ends with its
 form, and no text comes to where nothing can follow.
 
-Whether a way still leads to an end after a token is asked of the automaton. A *step* goes from the tokens
-that might follow before a token to those that may follow after it. Once a step was found to have a way twice
-in the text, it is not asked about for some tokens, the fewer the less of the length is spare. That holds only
-where the vocabulary can write whatever the form may ask for. Should a way turn out to be none, the text goes
-the next one that is found, and if need be beyond its length: what is written has the form.
+Whether a way still leads to an end is asked of the automaton after each token. A way that is some tokens old
+cannot be mended: what must follow may have grown with each of them, as with brackets in brackets.
 
 Where a model has a token that ends a text, that token may come as soon as the text has the form. Without
 one the model ends it by leaving the form: where the text has the form, the next token is drawn among all, and
@@ -23,27 +20,21 @@ from __future__ import annotations
 from typing import Any
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.form import MASKS, TokenForm, Way
+from pantoum.inference.forms.form import TokenForm, Way
 
 __all__ = ["DROPPED", "FormPlace"]
 
 DROPPED = -1
 """In the place of a token: the text has ended before it."""
-ASKED, UNASKED, GROWTH = 2, 32, 4
-"""Times that a step is asked about; tokens after one another that are not; tokens of the length that must be
-spare for each of them, because the way to the end may have grown."""
 
 
 class FormPlace:
     """The place of one text."""
 
     __slots__ = (
-        "_asked",
         "_kept",
         "_left",
         "_matcher",
-        "_steps",
-        "_unasked",
         "_vocabulary",
         "_way",
         "changed",
@@ -64,16 +55,12 @@ class FormPlace:
             raise SettingError("length", length, rule, f"give {needed:,} or more")
         self._matcher: Any = form.matcher()
         self._vocabulary = form.vocabulary
-        self._asked = form.wide or not form.covered
-        """Whether every step is asked about."""
-        self._steps: dict[tuple[bytes, bytes], int] = {}
-        """Masks before and after a token: how often a way was found there."""
         self.mask = b""
         """The bits of the tokens that may come next."""
         self.changed = True
         """Whether the row of the text has other bits."""
-        self._kept, self._unasked = False, 0
-        """Whether the way from one place to the next stayed as it was, and for how many it was not asked."""
+        self._kept = False
+        """Whether the way from one place to the next stayed as it was."""
         self.ended = False
         """Whether the text has the form and cannot go on."""
         self.free = False
@@ -102,19 +89,7 @@ class FormPlace:
             self._way = ()
         elif way and way[0] == token:
             self._way = way[1:]
-        elif (
-            way
-            and self._unasked < UNASKED
-            and self._left - len(way) > GROWTH * self._unasked
-            and spaced == self.spaced
-            and self._steps.get((mask, self.mask), 0) >= ASKED
-        ):
-            self._unasked += 1
-        elif self._finds_way():
-            if not self._asked and len(self._steps) < MASKS:
-                step = (mask, self.mask)
-                self._steps[step] = self._steps.get(step, 0) + 1
-        else:
+        elif not self._finds_way():
             matcher.rollback(1)
             self._left += 1
             self.mask, self.spaced, self.changed = mask, spaced, True
@@ -167,7 +142,6 @@ class FormPlace:
         form, matcher, way, left = self.form, self._matcher, self._way, self._left
         if matcher is None:  # the automaton is too large from here on
             return False
-        self._unasked = 0
         rest = way[1:]
         for again in (self._kept, not self._kept):
             known = way if again else rest

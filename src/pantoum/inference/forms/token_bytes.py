@@ -10,7 +10,6 @@ Shapes: V symbols.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +24,6 @@ __all__ = ["TokenBytes"]
 
 WORD = 32
 """Tokens per word of a mask."""
-UTF8 = sorted({*range(0xF5)} - {0xC0, 0xC1})
-"""The bytes of UTF-8."""
-BEYOND = re.compile(r"\[\^|\\[^dswn\W]|[%~]")
-"""What may ask for other characters than those it is written in: classes by what they lack, escapes, names,
-what is not."""
 MOST_TRIED = 128
 """Tokens that are tried at one place."""
 END = b"<end>"
@@ -99,19 +93,6 @@ class TokenBytes:
             found = found[np.sort(np.unique(self.first_bytes[found], return_index=True)[1])]
         tokens: list[int] = found.tolist()
         return tokens
-
-    def covers(self, form: str) -> bool:
-        """Whether tokens of one byte write all that a form may ask for: every text, or printable ASCII and
-        the line end, where the form is written in these and does not ask for others."""
-        if self.shift:
-            return False
-        if all(bytes([byte]) in self.by_text for byte in UTF8):
-            return True
-        return (
-            form.isascii()
-            and not BEYOND.search(form)
-            and all(bytes([byte]) in self.by_text for byte in (10, *range(32, 127)))
-        )
 
     def only(self, token: int | None) -> bytes:
         """The mask of one token; ``None``: of the one that ends a text, and where none does, of all: the text
