@@ -28,7 +28,7 @@ __all__ = ["FIGURES", "Model", "by_folds", "settings_of"]
 
 FOLDS = 6
 FIGURES = ("alert by mean", "whole nats")
-TRAINING = {"steps": 20, "hidden_size": 32, "num_layers": 1, "kneser_ney": 8}
+TRAINING: dict[str, Any] = {"steps": 20, "hidden_size": 32, "num_layers": 1, "kneser_ney": 8}
 Nats = NDArray[np.float64]
 
 
