@@ -4,7 +4,7 @@
     python benchmarks/web_training.py --text input.txt --minute    also the loss after a minute of each
 
 Native and Node, with either module, take turns, with the same text, recipe and updates; their losses must be
-the same to the bit. Times are of the processor; what counts is the ratio of the best turns. Node and Chromium
+the same to the bit. What counts is the ratio of the best turns, in processor time. Node and Chromium
 have one engine.
 """
 
