@@ -75,12 +75,17 @@ def test_every_text_matches_an_expression(
         assert re.fullmatch(expression, text), (expression, text)
 
 
-@pytest.mark.parametrize("expression", [r"(?i:\w)", r"(?i)[-\w]", r"(?i:[\d\w.])"])
+@pytest.mark.parametrize("expression", [r"(?i:\w)", r"(?i)[-\w]", r"(?i:[\d\w.])", r"(?i)[^\W\d]", r"[^a\W]"])
 def test_a_class_is_the_same_whatever_the_case(expression: str, make: Make) -> None:
     # The lower case of U+0345 is itself, which is no letter; the library counts it as a case of iota.
     form = token_form(make("bytes"), AskedForm("matching", expression))
     for text in ("\u0345", "\u03b9", "a", "-", "."):
         assert form.matches(text) is bool(re.fullmatch(expression, text)), text
+
+
+def test_letters_and_classes_left_out_together_are_refused_where_case_is_ignored(make: Make) -> None:
+    with pytest.raises(SettingError, match=r"letters beside a class in \[\^b\\W\] where case is ignored"):
+        token_form(make("bytes"), AskedForm("matching", r"(?i:a[^b\W])"))
 
 
 SCHEMAS = [

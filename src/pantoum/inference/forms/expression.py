@@ -123,6 +123,7 @@ class _Rewriting:
         return _point(ord(_meant(escape)))
 
     def _class(self) -> str:
+        began = self._at
         opening = self._take(2 if self._pattern.startswith("[^", self._at) else 1)
         found, classes = list[str](), list[str]()
         while self._pattern[self._at] != "]" or not (found or classes):
@@ -134,8 +135,14 @@ class _Rewriting:
                 found.append(self._take(1))
                 found.append(self._element())
         self._take(1)
-        if opening == "[^" or not classes:
-            return f"{opening}{''.join(found + classes)}]"
+        if not classes:
+            return f"{opening}{''.join(found)}]"
+        if opening == "[^":
+            whole = self._pattern[began : self._at]
+            signs = re.sub(r"\\(.)", lambda m: "" if m[1].lower() in CLASSES else m[1], whole, flags=re.S)
+            if signs.lower() != signs.upper() and re.search(r"\(\?[a-z]*i", self._pattern):
+                self._refuse(f"letters beside a class in {whole} where case is ignored")
+            return f"(?-i:[^{''.join(found + classes)}])"
         own = [f"[{''.join(found)}]"] if found else []
         return f"(?:{'|'.join([*own, *(f'(?-i:{one})' for one in classes)])})"
 
