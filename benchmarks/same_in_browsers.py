@@ -99,7 +99,7 @@ def drawn_model(draw: random.Random) -> ModelFile:
     form = draw.choice(["float32", "coded", "halved", "int8", "int8"])
     forms = finished_forms(tables)
     if form in ("coded", "halved"):
-        parameters = forms[-1 if form == "halved" else 0].of(parameters, tables)[0]
+        parameters = forms[-1 if form == "halved" else 0](parameters, tables)[0]
     extras = {}
     if draw.random() < 0.1 and tokenizer.vocab_size < 300:
         eos = 0 if tokenizer.documents else None
