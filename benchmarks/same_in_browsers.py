@@ -86,6 +86,7 @@ def drawn_model(draw: random.Random) -> ModelFile:
         "ngrams": draw.choice([(), (), (2,), (2, 3), (2, 4)]),
         "ngram_rows": 64,
     }
+    shape["tied"] = shape["tied"] and shape["members"] == 1
     config = ModelConfig(**shape)
     network = LanguageModel(tokenizer.vocab_size, config=config, seed=draw.getrandbits(30))
     scale = draw.choice([0.5, 1.0, 3.0])
