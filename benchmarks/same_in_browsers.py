@@ -86,6 +86,7 @@ def drawn_model(draw: random.Random) -> ModelFile:
         "ngrams": draw.choice([(), (), (2,), (2, 3), (2, 4)]),
         "ngram_rows": 64,
     }
+    shape["tied"] = shape["tied"] and shape["members"] == 1
     config = ModelConfig(**shape)
     network = LanguageModel(tokenizer.vocab_size, config=config, seed=draw.getrandbits(30))
     scale = draw.choice([0.5, 1.0, 3.0])
@@ -99,7 +100,7 @@ def drawn_model(draw: random.Random) -> ModelFile:
     form = draw.choice(["float32", "coded", "halved", "int8", "int8"])
     forms = finished_forms(tables)
     if form in ("coded", "halved"):
-        parameters = forms[-1 if form == "halved" else 0].of(parameters, tables)[0]
+        parameters = forms[-1 if form == "halved" else 0](parameters, tables)[0]
     extras = {}
     if draw.random() < 0.1 and tokenizer.vocab_size < 300:
         eos = 0 if tokenizer.documents else None
