@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent / "src" / "pantoum"
@@ -74,3 +75,12 @@ def test_a_circle_is_found() -> None:
     edges = {name: imported(ast.parse(text), set(tree)) for name, text in tree.items()}
     assert circles(edges) == [["a", "b", "c"]]
     assert imported(ast.parse("def f():\n    import a"), set(tree)) == set()
+
+
+def test_no_script_hides_a_module_of_python() -> None:
+    # A folder of scripts may come first on the path of a child process, which then imports ours.
+    root = ROOT.parents[1]
+    folders = [root / "benchmarks", *(root / "benchmarks").glob("*/"), root / "examples", root / "docs"]
+    assert not [
+        file for each in folders for file in each.glob("*.py") if file.stem in sys.stdlib_module_names
+    ]

@@ -128,10 +128,10 @@ class ContextCounts {
  private:
   const int group_shift, run_shift, match_shift;
   const Long history_mask;
-  Long told = Long{1} << 62;    // the first place of what is not in the history,
-  const Int* untold = nullptr;  // but here
+  std::int64_t told = std::int64_t{1} << 62;  // the first place of what is not in the history,
+  const Int* untold = nullptr;                // but here
 
-  int at(Long place) const { return place < told ? a.history[place & history_mask] : untold[place - told]; }
+  int at(std::int64_t place) const { return place < told ? a.history[place & history_mask] : untold[place - told]; }
   bool goes_on(int m) const { return a.where[kLong + m] && a.where[kFound + m] < told; }
 
   void pass(int symbol, bool learns) {

@@ -4,7 +4,7 @@ Every text is refused, because none is UTF-8; the refusal should name the encodi
 all of the text alike. The table says how often the first name was right, how often one of the others named
 was, and how often none was, or the text was read at all: faults. A text has 2 to 12 of our sentences.
 
-    python benchmarks/encodings.py [--json]
+    python benchmarks/text_encodings.py [--json]
 """
 
 from __future__ import annotations
