@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pantoum.config import ScoreConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import SCALE
-from pantoum.inference import adapt
+from pantoum.inference import adapt, adapt_rule
 from pantoum.inference.adapt import Adapter, Settings
 from pantoum.inference.adapt_rule import Rule, settings_for
 from pantoum.inference.adapted import adapter_of
@@ -373,8 +373,8 @@ SAMPLED: list[dict[str, Any]] = [
 def test_rows_that_did_not_change_need_not_be_packed_again(
     make: Make, monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any], rate: float
 ) -> None:
-    monkeypatch.setattr(adapt, "WHOLE_VOCABULARY", 1000)
-    monkeypatch.setattr(adapt, "SAMPLES", 60)
+    monkeypatch.setattr(adapt_rule, "WHOLE_VOCABULARY", 1000)
+    monkeypatch.setattr(adapt_rule, "SAMPLES", 60)
     scholar = learner("words", 2000, None)
     scholar.feed(
         " ".join(f"w{number}" for number in range(1300))

@@ -38,7 +38,7 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.adapt_rule import Rule, Settings, settings_for
+from pantoum.inference.adapt_rule import Rule, Settings, sampler_of, settings_for
 from pantoum.inference.files.named_texts import named_texts, told_times
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
@@ -46,19 +46,16 @@ from pantoum.inference.mixture import Mixture
 from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
-from pantoum.network.candidates import CandidateSampler
 from pantoum.network.head import changed_rows
 from pantoum.network.mixers import Mixer
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program, Reach
+from pantoum.network.program import BatchResult, Program
+from pantoum.network.stack import Reach
 
 __all__ = ["Adapter", "Settings"]
 
-
-WHOLE_VOCABULARY, SAMPLES = 4096, 2048
-"""Symbols above which a step compares its targets with samples, and how many these are."""
 UNCHANGED_U = np.zeros(0, np.int64)
 CHUNKS = 5
 """Chunks that the model itself reads at once."""
@@ -118,8 +115,8 @@ class Adapter:
         self._in_window = 0
         """Tokens of the window that are read."""
         self._rule = Rule(model, settings)
-        self._sampler = _sampler(model)
-        self._network = _copy(source)
+        self._sampler = sampler_of(model)
+        self._network = source.copy()
         self._workspace, self._plain_workspace = Workspace(), Workspace()
         self._changed_U: Array | None = None
         """The rows of the head that have changed since a program was made; ``None``: all may be others."""
@@ -299,7 +296,7 @@ class Adapter:
     ) -> LoadedModel:
         if ended:
             self.finish()
-        weight, network = self._mixture.weight, _copy(self._network)
+        weight, network = self._mixture.weight, self._network.copy()
         self._scale_distance(network, weight)
         card = {key: said for key, said in self.model.card.items() if key != self._precision}
         now = {
@@ -389,14 +386,6 @@ class Adapter:
         return nats_BT, without_BT, predictions_BT, logits_BTV
 
 
-def _sampler(model: LoadedModel) -> CandidateSampler | None:
-    """What a step compares its targets with where there are many symbols: all weights of the head would take
-    most of the time. Tokens are numbered by their frequency, which falls about as 1 / rank (Zipf)."""
-    if model.vocab_size <= WHOLE_VOCABULARY or model.config.ngrams:
-        return None
-    return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
-
-
 def _heavier(cache: Cache | None) -> tuple[Cache | None, float]:
     """(the cache with the most weight that it may come to have, the share of it that the card says)."""
     if cache is None or not cache.weight:
@@ -407,14 +396,5 @@ def _heavier(cache: Cache | None) -> tuple[Cache | None, float]:
 
 def _coded(model: LoadedModel) -> Program:
     """The model itself in int8."""
-    program = model.program
-    if program.precision == "int8":
-        return program
-    return Program(model.network, precision="int8", mixers=[program.counts])
-
-
-def _copy(network: LanguageModel) -> LanguageModel:
-    """The same weights in memory of their own."""
-    copied = LanguageModel(network.vocab_size, config=network.config, seed=None, dtype=network.dtype)
-    copied.parameters.update(network.parameters)
-    return copied
+    program, ready = model.program, model.program.precision == "int8"
+    return program if ready else Program(model.network, precision="int8", mixers=[program.counts])

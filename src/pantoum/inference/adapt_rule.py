@@ -28,10 +28,15 @@ from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
 from pantoum.network.spec import below_last, named
 
-__all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "settings_for"]
+__all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "sampler_of", "settings_for"]
+
+
+WHOLE_VOCABULARY, SAMPLES = 4096, 2048
+"""Symbols above which a step compares its targets with samples, and how many these are."""
 
 
 @dataclass(frozen=True)
@@ -145,3 +150,11 @@ def _roots(model: LoadedModel) -> dict[str, Array]:
 
 def _named(model: LoadedModel) -> str:
     return "the model" if model.path is None else str(model.path)
+
+
+def sampler_of(model: LoadedModel) -> CandidateSampler | None:
+    """What a step compares its targets with where there are many symbols: all weights of the head would take
+    most of the time. Tokens are numbered by their frequency, which falls about as 1 / rank (Zipf)."""
+    if model.vocab_size <= WHOLE_VOCABULARY or model.config.ngrams:
+        return None
+    return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)

@@ -59,6 +59,12 @@ class LanguageModel:
         """The zero state of ``batch_size`` streams."""
         return zeros(state_of(self.config), batch_size, self.dtype)
 
+    def copy(self) -> LanguageModel:
+        """The same weights, in memory of their own."""
+        copied = LanguageModel(self.vocab_size, config=self.config, seed=None, dtype=self.dtype)
+        copied.parameters.update(self.parameters)
+        return copied
+
     def stack(self, member: int = 0) -> Stack:
         """The layers of a member as a stack of cells, which shares their parameters."""
         own = under(f"{prefix(self.config, member)}stack.", self.parameters)

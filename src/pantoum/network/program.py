@@ -47,13 +47,13 @@ from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
-from pantoum.network.stack import Pass
+from pantoum.network.stack import FULL, Pass, Reach
 
 if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
     from pantoum.network.mixers.count_mixture import CountMixture
 
-__all__ = ["BatchResult", "Program", "Reach", "is_held"]
+__all__ = ["BatchResult", "Program", "is_held"]
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,6 @@ class BatchResult:
     """The state to hand to the next batch, row by row."""
     gradients: dict[str, Gradient]
     """The gradients of the mean loss, by parameter name."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far gradients go back."""
-
-    parts: int = 1
-    """Through each of so many equal parts of the steps of one stream by itself."""
-    below: bool = True
-    """To what is below the last layer of each member, where there are several."""
-
-
-FULL = Reach()
 
 
 class Program:

@@ -25,10 +25,23 @@ from pantoum.config import CellSpec, DropoutConfig
 from pantoum.kernels import Array, DropoutDraw, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
 
-__all__ = ["Inputs", "Layer", "Layers", "Pass", "Tape", "Vectors"]
+__all__ = ["FULL", "Inputs", "Layer", "Layers", "Pass", "Reach", "Tape", "Vectors"]
 
 Tape: TypeAlias = Any
 """What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far gradients go back."""
+
+    parts: int = 1
+    """Through each of so many equal parts of the steps of one stream by itself."""
+    below: bool = True
+    """To what is below the last layer of each member, where there are several."""
+
+
+FULL = Reach()
 
 
 @dataclass(frozen=True)
