@@ -83,8 +83,10 @@ def pieces(data: bytes, loaded: LoadedModel, **asked: Any) -> Iterator[bytes]:
     return restoring.restore(io.BytesIO(data), loaded, DecompressConfig(**asked), [])
 
 
-def one_case(kind: str, number: int, seed: int, good: tuple[bytes, bytes], loaded: LoadedModel) -> list[str]:
-    """What is wrong with how one damage was answered."""
+def one_case(
+    kind: str, number: int, seed: int, good: tuple[bytes, bytes], known: set[bytes], loaded: LoadedModel
+) -> list[str]:
+    """What is wrong with how one damage was answered. ``known``: the pieces of the good archives."""
     draw = np.random.default_rng([seed, KINDS.index(kind), number])
     what, bad = damaged(draw, *good, number)
     found, begun = [], time.perf_counter()
@@ -97,7 +99,7 @@ def one_case(kind: str, number: int, seed: int, good: tuple[bytes, bytes], loade
     except Exception as problem:
         found.append(f"{what}: {type(problem).__name__}: {problem}")
     try:
-        wrong = [piece for piece in pieces(bad, loaded, keep_going=True) if piece not in one_case.known]  # type: ignore[attr-defined]
+        wrong = [piece for piece in pieces(bad, loaded, keep_going=True) if piece not in known]
         if wrong:
             found.append(f"{what}: a piece that nobody has compressed: {wrong[0][:40]!r}")
     except ArchiveError:
@@ -131,12 +133,11 @@ def main() -> int:
     loaded, faults, cases = model(), list[str](), Counter[str]()
     for kind in [given.kind] if given.kind else KINDS:
         good = made(kind, 1, loaded), made(kind, 2, loaded)
-        one_case.known = {piece for data in good for piece in pieces(data, loaded)}  # type: ignore[attr-defined]
+        known = {piece for data in good for piece in pieces(data, loaded)}
         for number in range(given.first, given.first + given.count):
             cases[kind] += 1
-            faults += [
-                f"{kind} {number}: {fault}" for fault in one_case(kind, number, given.seed, good, loaded)
-            ]
+            found = one_case(kind, number, given.seed, good, known, loaded)
+            faults += [f"{kind} {number}: {fault}" for fault in found]
     report = {"cases": dict(cases), "faults": faults}
     if given.json:
         print(json.dumps(report, indent=1))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from word_models import Item, contestants, first_is_likelier, judged, parser_of
+from word_models import Item, first_is_likelier, judge
 
 KEYS = "pattern", "constr_id", "sent_id"
 
@@ -35,9 +35,7 @@ def read(path: Path) -> Iterator[Item]:
 
 def main() -> None:
     """Print the table."""
-    asked = parser_of(__doc__, "generated.tab of one language").parse_args()
-    known, models = contestants(asked)
-    judged(list(read(asked.data))[:: asked.every], known, models, asked.json)
+    judge(__doc__, "generated.tab of one language", read)
 
 
 if __name__ == "__main__":

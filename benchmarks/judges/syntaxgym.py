@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from word_models import Item, Words, contestants, judged, parser_of, wikitext_words
+from word_models import Item, Words, judge, wikitext_words
 
 REGION = re.compile(r"\((\d+);%([^%]+)%\)")
 SIGNS: Mapping[type, Any] = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Lt: operator.lt,
@@ -87,9 +87,7 @@ def _right(formula: str, parts: Sequence[tuple[str, str]], nats: Sequence[float]
 
 def main() -> None:
     """Print the table."""
-    asked = parser_of(__doc__, "the folder test_suites/json of cpllab/syntactic-generalization").parse_args()
-    known, models = contestants(asked)
-    judged(list(read(asked.data))[:: asked.every], known, models, asked.json)
+    judge(__doc__, "the folder test_suites/json of cpllab/syntactic-generalization", read)
 
 
 if __name__ == "__main__":

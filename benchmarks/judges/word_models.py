@@ -16,7 +16,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ __all__ = [
     "contestants",
     "differing_words",
     "first_is_likelier",
+    "judge",
     "judged",
     "parser_of",
     "show",
@@ -238,6 +239,13 @@ def contestants(asked: argparse.Namespace) -> tuple[set[str], list[Contestant]]:
         found.append(OfTorch(asked.lstm, numbers))
     found.append(OfCounts(tokens, numbers))
     return set(numbers) - {EOS, UNK}, found
+
+
+def judge(doc: str | None, data: str, read: Callable[[Path], Iterable[Item]]) -> None:
+    """The whole command of a judge whose items ``read`` gives; ``data``: what the help says of its file."""
+    asked = parser_of(doc, data).parse_args()
+    known, models = contestants(asked)
+    judged(list(read(asked.data))[:: asked.every], known, models, asked.json)
 
 
 def judged(

@@ -48,7 +48,7 @@ Form: TypeAlias = "Callable[[Mapping[str, Array]], tuple[Arrays, Arrays]]"
 
 
 FinishedForm: TypeAlias = "Callable[[Mapping[str, Array], Sequence[str]], tuple[Arrays, Arrays]]"
-"""Gives from all weights, and the names of the tables among them, what a ``Form`` gives from the matrices."""
+"""The same as a ``Form``, of all weights: it takes them and the names of the tables among them."""
 
 
 def finished_forms(tables: Sequence[str]) -> tuple[FinishedForm, ...]:

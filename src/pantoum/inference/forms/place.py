@@ -60,7 +60,7 @@ class FormPlace:
         self.changed = True
         """Whether the row of the text has other bits."""
         self._kept = False
-        """Whether the way from one place to the next stayed as it was."""
+        """Whether the last token left the way as long as it was."""
         self.ended = False
         """Whether the text has the form and cannot go on."""
         self.free = False

@@ -28,12 +28,12 @@ __all__ = ["ContextMixture"]
 KEPT = 160
 """Tokens that a context may look back on: two lines of a text, or a match of 32 and three long words."""
 NETWORKS = 2
-"""The contexts learned beside two networks, of which the one here is the mean."""
+"""The contexts have learned with the logits of two networks: here both are those of the one that writes."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContextMixture(Mixer):
-    """Contexts, and their weight beside the network."""
+    """The contexts, and the weight of their prediction in the mixture."""
 
     name: ClassVar[str] = "contexts"
 

@@ -45,7 +45,7 @@ MIXING = ("weights", "finals", "curves")
 """What depends on more than the symbols that were read."""
 MOST_WEIGHT = 1e6
 MOST_READ, SPARE, READ_AGAIN = 1 << HISTORY_BITS, 1 << 12, 1 << 20
-"""Symbols that can be remembered; how few more make a reader full; how many of the last it then keeps."""
+"""Symbols that a reader can hold; how many free places make it full; how many it then reads again."""
 IMPOSSIBLE = "contexts hold what no text leaves there"
 JOINED, JOINED_FIRST = (0.4, 0.6), (0.2, 1.0)
 """The first weights of contexts and of the networks that join them, in all, after they have read something,
@@ -71,7 +71,6 @@ class ContextMixer:
         self._kernels = backend(np.float32)
         self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
         self._slot_bits, self._depths_V = slot_bits, _depths(symbols_V, middles)
-        self._begins = False
         self._borders: list[Array] = []
         """How many symbols had been read where documents began."""
         self._first = 0
@@ -88,7 +87,7 @@ class ContextMixer:
         """Nats [T] of symbols, each before it was learned from. ``logits_TNV``: by networks;
         ``resets_T``: a document begins with the symbol."""
         nats_T: Array = self._kernels.read_contexts(
-            self._tables, tokens_T, logits_TNV, self._resets(resets_T, tokens_T)
+            self._tables, tokens_T, logits_TNV, self._resets(resets_T)
         )
         return nats_T
 
@@ -96,8 +95,7 @@ class ContextMixer:
         """Read symbols as ``read`` does; for each decision on their paths twice the chance, of 2^22, of the
         way that was taken, plus 1 where that is right [Q]."""
         chances_Q = np.empty(int(self._depths_V[tokens_T].sum()), np.uint32)
-        resets_T = self._resets(None, tokens_T)
-        self._kernels.read_contexts(self._tables, tokens_T, logits_TNV, resets_T, chances_Q=chances_Q)
+        self._kernels.read_contexts(self._tables, tokens_T, logits_TNV, None, chances_Q=chances_Q)
         return chances_Q
 
     def decider(self) -> Decider:
@@ -109,9 +107,7 @@ class ContextMixer:
 
     def count(self, tokens_T: Array, resets_T: Array | None = None) -> None:
         """Learn how often what came, without predicting: in half of the time."""
-        self._kernels.read_contexts(
-            self._tables, tokens_T, None, self._resets(resets_T, tokens_T), predict=False
-        )
+        self._kernels.read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
 
     def probabilities(self, logits_NV: Array | None = None, after_K: Array | None = None) -> Array:
         """The probabilities [V] of the next symbol; nothing changes. ``read`` gives about these: it learns
@@ -130,10 +126,6 @@ class ContextMixer:
         finals[:, :-NETWORKS] *= np.float32(own)
         finals[:, -NETWORKS:][:, :networks] = theirs / networks
 
-    def begin_document(self) -> None:
-        """What was read before is no context of the next symbol; what was learned stays."""
-        self._begins = True
-
     def copy(self) -> ContextMixer:
         """Another that goes on from here by itself."""
         other = object.__new__(ContextMixer)
@@ -147,7 +139,7 @@ class ContextMixer:
         return bool(self._tables.where[READ] > MOST_READ - SPARE)
 
     def begin_anew(self) -> None:
-        """Forget all but the last symbols, and how to mix what contexts say."""
+        """Forget all but the last symbols, and the mixing weights."""
         read = int(self._tables.where[READ])
         first, borders = read - READ_AGAIN, self._all_borders()
         tokens_T = self._tables.history[np.arange(first, read) % MOST_READ]
@@ -156,7 +148,7 @@ class ContextMixer:
         self._count(tokens_T, borders[borders >= first] - first)
 
     def remember_from_here(self) -> None:
-        """Whoever goes on from a state will have read the same before."""
+        """States leave out what was read so far: whoever resumes one reads the same text first."""
         self._first, self._borders = int(self._tables.where[READ]), []
 
     def kept(self) -> dict[str, Array]:
@@ -172,14 +164,14 @@ class ContextMixer:
         packed = {
             name: np.frombuffer(zlib.compress(array.tobytes(), 6), np.uint8) for name, array in arrays.items()
         }
-        numbers = first, self._checksum(first), len(text), self._slot_bits, own.where[DECISIONS], self._begins
+        numbers = first, self._checksum(first), len(text), self._slot_bits, own.where[DECISIONS]
         return {**packed, "numbers": np.array(numbers, np.int64)}
 
     def resume(self, arrays: Mapping[str, Array]) -> None:
         """Go on from there, a reader that has read nothing but what the other had read first; ``ValueError``
         or ``KeyError`` where it cannot be."""
         own = self._tables
-        first, checksum, size, slot_bits, decisions, begins = arrays["numbers"].tolist()
+        first, checksum, size, slot_bits, decisions = arrays["numbers"].tolist()
         if slot_bits != self._slot_bits or (first and (first, checksum) != self._read_first()):
             raise ValueError("it began with the training text that its run kept, which is not the one here")
         if not (0 <= first <= MOST_READ and 0 <= size <= MOST_READ - first and decisions >= 0):
@@ -197,7 +189,7 @@ class ContextMixer:
         self._count(text, borders)
         for name, array in mixing.items():
             getattr(own, name).reshape(-1)[:] = array
-        own.where[DECISIONS], self._begins = decisions, bool(begins)
+        own.where[DECISIONS] = decisions
 
     def _count(self, tokens_T: Array, borders: Array) -> None:
         resets_T = np.zeros(len(tokens_T) + 1, bool)
@@ -214,17 +206,14 @@ class ContextMixer:
     def _all_borders(self) -> npt.NDArray[np.int64]:
         return np.concatenate([np.zeros(0, np.int64), *self._borders])
 
-    def _resets(self, resets_T: Array | None, tokens_T: Array) -> Array | None:
-        if self._begins and len(tokens_T):
-            resets_T = np.zeros(len(tokens_T), bool) if resets_T is None else resets_T.copy()
-            resets_T[0], self._begins = True, False
+    def _resets(self, resets_T: Array | None) -> Array | None:
         if resets_T is not None and resets_T.any():
             self._borders.append(np.flatnonzero(resets_T) + int(self._tables.where[READ]))
         return resets_T
 
 
 def _unpacked(array: Array, kind: npt.DTypeLike, count: int | None = None) -> Array:
-    """The numbers of a compressed array; ``ValueError`` unless they are so many."""
+    """The numbers of a compressed array; ``ValueError`` unless there are ``count``."""
     size = np.dtype(kind).itemsize
     most = (MOST_READ if count is None else count) * size
     unpacking = zlib.decompressobj()
