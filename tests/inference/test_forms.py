@@ -15,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pantoum import PantoumError
+from pantoum.batch import ModelBatch
 from pantoum.config import AskedForm, SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.inference.forms.form import token_form
+from pantoum.inference.forms import place
+from pantoum.inference.forms.form import TokenForm, token_form
 from pantoum.inference.forms.place import DROPPED, FormPlace
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.model import Model
@@ -162,6 +164,82 @@ def test_a_text_with_a_form_is_the_same_in_any_batch(make: Make, kind: str, docu
     for stream, text in batch:
         texts[stream] += text
     assert all(one.endswith(text) for one, text in zip([*alone, plain], texts.values(), strict=True))
+
+
+AHEAD: list[dict[str, Any]] = [
+    {"grammar": 'start: list\nlist: "T" (list | /[a-z]/)* "."\n'},
+    {"grammar": "start: /[a]{5}e|[an]{5}Z/\n"},
+    {"json_schema": {"type": "array", "items": {}}},
+    {"matching": "([a-z]{1,5} ){9,}"},
+    {"matching": "(?s:.*)dog ran"},
+]
+
+
+def asking_about_each(model: Model, patch: pytest.MonkeyPatch, **given: Any) -> list[str]:
+    """Texts none of whose tokens are drawn ahead."""
+    with patch.context() as each:
+        each.setattr(place, "REACH", 1)
+        return model.generate("The ", **given)
+
+
+@pytest.mark.parametrize("form", AHEAD)
+@pytest.mark.parametrize(
+    ("kind", "documents"), [("characters", "lines"), ("bytes", None), ("words", None), ("bpe", "files")]
+)
+@law
+@given(length=st.integers(20, 120), seed=st.integers(0, 1000))
+def test_a_text_drawn_ahead_has_its_form(
+    make: Make, kind: str, documents: str | None, form: dict[str, Any], length: int, seed: int
+) -> None:
+    model = make(kind, documents)
+    asked = SamplingConfig(**form).asked
+    assert asked is not None
+    for text in written(Model(model), length, seed, **form) or []:
+        assert token_form(model, asked).matches(text), text
+
+
+@pytest.mark.parametrize("form", AHEAD[1:4])
+@pytest.mark.parametrize("kind", ["characters", "bytes", "bpe"])
+def test_a_text_drawn_ahead_is_what_asking_about_each_token_gives(
+    make: Make, kind: str, form: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(make(kind))
+    for seed in range(6):
+        given = {"count": 4, "length": 400, "seed": seed, **form}
+        with suppress(SettingError):
+            slow = asking_about_each(model, monkeypatch, **given)
+            for text, other in zip(model.generate("The ", **given), slow, strict=True):
+                far = max(0, len(other) - 60)  # nearer to the end of the length the ways may differ
+                assert text[:far] == other[:far]
+
+
+def test_few_tokens_of_a_long_text_are_asked_about(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, is_way = list[int](), TokenForm.is_way
+    counted = lambda *given: asked.append(1) or is_way(*given)  # noqa: E731
+    monkeypatch.setattr(TokenForm, "is_way", counted)
+    text = Model(make("bytes")).generate(seed=1, length=900, min_p=None, matching="([a-z]{1,9} ){70,}")
+    assert len(text) > 300 and len(asked) < len(text) / 5
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
+def test_a_stream_stands_where_its_text_is_shown(
+    make: Make, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Tokens that are drawn ahead of the last known way belong to none of its figures.
+    def after(rounds: int) -> tuple[str, Any, ModelBatch]:
+        batch = Model(make(kind)).batch()
+        stream = batch.start("The ", seed=3, length=300, min_p=None, matching="[A-Za-z.,! ]{150,}")
+        return "".join(piece.text for _ in range(rounds) for piece in batch.round()), stream, batch
+
+    for rounds in (1, 9, 40, 61):
+        text, stream, batch = after(rounds)
+        with monkeypatch.context() as each:
+            each.setattr(place, "REACH", 1)
+            own, other, _ = after(stream.tokens)
+        assert (text, stream.nats, stream.tokens) == (own, other.nats, other.tokens)
+        assert stream.log_probability == other.log_probability or not stream.tokens
+        assert stream.state == other.state == batch.leave(stream)
+        assert (stream.nats, stream.tokens) == (other.nats, other.tokens)
 
 
 def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
@@ -329,10 +407,10 @@ def test_no_token_leads_to_where_the_vocabulary_lacks_what_must_come(
     asked = SamplingConfig(**form).asked
     assert asked is not None
     found = token_form(model, asked)
-    place, written = FormPlace(found, 300, False), []
+    text_place, written = FormPlace(found, 300, False, reach=1), []
     for token in tokenizer.encode(text):
-        written.append(place.take(token))
-        if place.ended or written[-1] == DROPPED:
+        written.append(text_place.take(token))
+        if text_place.ended or written[-1] == DROPPED:
             break
     tokens = [token for token in written if token != DROPPED]
     assert found.matches(tokenizer.decode(tokens))

@@ -29,10 +29,10 @@ __all__ = ["TokenForm", "Way", "token_form"]
 
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
+Telling = dict[bytes, list[int]]
+"""Of a mask, tokens that each led to another mask where a search met it: the others need not be tried."""
 TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
-REMEMBERED = 4
-"""Beginnings of ways that are kept for one mask."""
 NEAR = 12
 """Tokens after which a search looks whether the way from the place before goes on."""
 MASKS = 1000
@@ -62,9 +62,7 @@ class TokenForm:
         self._grammar = grammar_of(asked)
         self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
         self._pool: list[Any] = []
-        self._shortest: dict[bool, Way] = {}
-        self._beginnings: dict[bytes, list[Way]] = {}
-        self._telling: dict[bytes, list[int]] = {}
+        self._shortest: dict[bool, tuple[Way, Telling]] = {}
         self._reader: Any = None
         self.wide = False
         """Whether so much may follow that no search finds its way to an end: only what the expression spells
@@ -84,9 +82,15 @@ class TokenForm:
 
     def shortest(self, spaced: bool) -> Way:
         """The shortest text; ``SettingError`` where this vocabulary can write none."""
+        return self.begun(spaced)[0]
+
+    def begun(self, spaced: bool) -> tuple[Way, Telling]:
+        """The shortest text, and what the search for it has told: where each text begins, so that what it
+        becomes does not depend on others."""
         found = self._shortest.get(spaced)
         if found is None:
-            found = self._shortest[spaced] = self._shortest_of_all(spaced)
+            telling: Telling = {}
+            found = self._shortest[spaced] = self._shortest_of_all(spaced, telling), telling
         return found
 
     def matches(self, text: str) -> bool:
@@ -112,9 +116,8 @@ class TokenForm:
         numbers.append(self.vocabulary.ends[-1])
         return bool(matcher.validate_tokens(numbers) == len(numbers))
 
-    def way(self, matcher: Any, spaced: bool, most: int, before: Way) -> Way | None:
-        """A way of at most so many tokens to an end. ``before``: the one from the place before. What was put
-        before that one at another place with the same mask is tried first."""
+    def way(self, matcher: Any, spaced: bool, most: int, before: Way, telling: Telling) -> Way | None:
+        """A way of at most so many tokens to an end. ``before``: the one from the place before."""
         if most <= 0:
             return None
         if self.wide:
@@ -124,30 +127,22 @@ class TokenForm:
                 if self.is_way(matcher, rest, spaced):
                     return rest
         mask = self.vocabulary.mask(matcher, spaced)
-        known = self._beginnings.setdefault(mask, [])
-        for beginning in known:
-            for rest in (before, before[1:], ()):
-                way = beginning + rest
-                if 0 < len(way) <= most and self.is_way(matcher, way, spaced):
-                    return way
-        found, *_ = self._search(_Reached(matcher, spaced, (), mask, 0), most, TRIALS, before)
-        if found is not None:
-            known.insert(0, _beginning(found, before))
-            del known[REMEMBERED:]
-        return found
+        return self._search(_Reached(matcher, spaced, (), mask, 0), most, TRIALS, before, telling)[0]
 
-    def _search(self, begin: _Reached, most: int, trials: int, before: Way) -> tuple[Way | None, Way, bool]:
+    def _search(
+        self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
+    ) -> tuple[Way | None, Way, bool]:
         """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
         ``before``: a way that another place had; one that leads to where it goes on is enough."""
-        found, farthest, tried = self._look(begin, most, trials, before, self._telling)
-        if found is None and tried and self._telling:  # what told masks apart elsewhere may not do so here
+        found, farthest, tried = self._look(begin, most, trials, before, telling)
+        if found is None and tried and telling:  # what told masks apart elsewhere may not do so here
             return self._look(begin, most, trials, before, {})
         return found, farthest, tried
 
     def _look(
-        self, begin: _Reached, most: int, trials: int, before: Way, telling: dict[bytes, list[int]]
+        self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
     ) -> tuple[Way | None, Way, bool]:
-        """As ``_search``. ``telling``: of a mask, tokens of which each led to another mask."""
+        """As ``_search``."""
         vocabulary, farthest = self.vocabulary, begin.way
         level = [begin]
         for _ in range(most):
@@ -186,7 +181,7 @@ class TokenForm:
                         return one.way + rest, farthest, True
         return None, farthest, True
 
-    def _shortest_of_all(self, spaced: bool) -> Way:
+    def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way:
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
@@ -195,7 +190,7 @@ class TokenForm:
         if self.asked.kind == "matching":
             through = way_through(self.vocabulary, self.asked.text, self.matcher(), spaced)
         most = TRIALS_AT_FIRST if through is None else len(through) - 1
-        found, farthest, tried = self._search(begin, most, TRIALS_AT_FIRST, ())
+        found, farthest, tried = self._search(begin, most, TRIALS_AT_FIRST, (), telling)
         if found is not None:
             return found
         if through is not None:
@@ -249,14 +244,6 @@ def token_form(model: LoadedModel, asked: AskedForm) -> TokenForm:
     while len(forms) > KEPT:
         forms.popitem(last=False)
     return form
-
-
-def _beginning(way: Way, before: Way) -> Way:
-    """What a way has before it goes on as the one before, or as the end of that one."""
-    for rest in (before, before[1:]):
-        if rest and len(rest) < len(way) and way[-len(rest) :] == rest:
-            return way[: -len(rest)]
-    return way
 
 
 class _Bytes:

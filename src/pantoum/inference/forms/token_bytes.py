@@ -58,6 +58,8 @@ class TokenBytes:
         ends = set() if self.border is None else {self.border, self.border + self.shift}
         self.ends = [*sorted(ends), len(texts)]
         """The numbers that stand for the end of a text. The last one is of no token."""
+        self.end_byte, self.end_bit = self.ends[-1] // 8, 1 << self.ends[-1] % 8
+        """Where llguidance's bits say whether the text may end."""
         never |= set(self.ends)
         self.words = -(-V // WORD)
         """Words of a mask."""

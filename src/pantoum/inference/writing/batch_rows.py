@@ -9,7 +9,7 @@ Shapes: R rows, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,13 +27,26 @@ if TYPE_CHECKING:  # other models do not need it
     from pantoum.inference.forms.place import FormPlace
     from pantoum.inference.writing.word_borders import WordBorders
 
-__all__ = ["BatchRows", "columns"]
+__all__ = ["BatchRows", "Formed", "columns"]
 
 LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
 LARGEST_K = 2**31 - 1
 """The largest ``top_k`` that its column holds: more than any vocabulary has, so that the filter is off."""
+
+
+class Formed(NamedTuple):
+    """What became of rows whose texts have a form, in one round."""
+
+    dropped: list[int]
+    """Those that ended before their token, and are as they were."""
+    ended: list[int]
+    """Those that ended with it."""
+    held: list[int]
+    """Those that show nothing yet."""
+    late: list[int]
+    """Those that show tokens of earlier rounds, too."""
 
 
 class BatchRows:
@@ -47,8 +60,8 @@ class BatchRows:
         """Rounds until a row may reach its length."""
         self._banned_N = np.array(model.banned, np.int32)
         self._borders = _word_borders(model)
-        self._free = False
-        """Whether a token may be drawn that ends a text before it."""
+        self._undone = False
+        """Whether a draw may be taken back, at once or later."""
         self._bind()
 
     def __len__(self) -> int:
@@ -79,17 +92,29 @@ class BatchRows:
         masks, size = self._masks, len(place.mask)
         masks[row * size : (row + 1) * size] = place.mask
         place.changed = False
-        self._free = self._free or place.free
+        self._undone = True
 
-    def state(self, row: int) -> NetworkState:
-        """A copy of the state of one row."""
-        return self._state.select([row])
+    def state(self, row: int, place: FormPlace | None) -> tuple[NetworkState, int, int]:
+        """A copy of the state of one row, as far as its text is shown; the last token; tokens read."""
+        kept = None if place is None else place.kept
+        if kept is None:
+            return self._state.select([row]), int(self.draws.tokens[row]), int(self.draws.position[row])
+        *arrays, token, position, _, _, _ = kept
+        return NetworkState(tuple(array_H[None].copy() for array_H in arrays)), int(token), int(position)
+
+    def figures(self, row: int, place: FormPlace | None) -> tuple[int, float, float]:
+        """Tokens, nats and the last log-probability of a text, as far as it is shown."""
+        kept = None if place is None else place.kept
+        draws = self.draws
+        if kept is None:
+            return int(draws.written[row]), float(draws.nats[row]), float(draws.log_probability[row])
+        return int(kept[-3]), float(kept[-2]), float(kept[-1])
 
     def kept(self, row: int) -> Parked:
         """All of a row, for ``put_back``."""
         recent_RW = self.draws.recent_RW
         recent_W = None if recent_RW is None else recent_RW[row].copy()
-        return Parked(self.state(row), self.draws.get(row), recent_W, int(self._length_R[row]))
+        return Parked(self._state.select([row]), self.draws.get(row), recent_W, int(self._length_R[row]))
 
     def put_back(self, row: int, parked: Parked) -> None:
         """Begin a row, the last one in use, where another one was kept."""
@@ -121,31 +146,31 @@ class BatchRows:
         count: int,
         adjusted: Sequence[tuple[int, Adjusted]],
         formed: Sequence[tuple[int, FormPlace]] = (),
-    ) -> tuple[list[int], list[int]]:
+    ) -> Formed:
         """Read and draw a token for each of the first rows, a chunk at a time; the tokens drawn are those
         that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded.
-        ``formed``: rows whose texts have a form; returned are those that ended before their token, which are
-        as they were, and those that ended with it."""
-        dropped, ended = list[int](), list[int]()
-        free, self._free = self._free, False
+        ``formed``: rows whose texts have a form."""
+        found = Formed([], [], [], [])
+        undone, self._undone = self._undone, False
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
             keeping = formed
             if formed and count > self._chunk:
                 keeping = [each for each in formed if first <= each[0] < first + rows]
             # copies of what a draw changes, where one may be taken back
-            before = [array[first : first + rows].copy() for array in self._drawn] if free and keeping else []
+            part = slice(first, first + rows)
+            before = [array[part].copy() for array in self._drawn] if undone and keeping else []
             self._step(first, rows)
             asking = [each for each in adjusted if first <= each[0] < first + rows]
             for row, own in asking:
                 own.before(self._logits_CV[row - first])
             self._draw(first, rows)
             if keeping:
-                self._keep_form(first, keeping, before, dropped, ended)
+                self._keep_form(first, keeping, before, found)
             for row, own in asking:
-                if row not in dropped:
+                if row not in found.dropped:
                     self._adjust(row, own)
-        return dropped, ended
+        return found
 
     def at_length(self, count: int) -> list[int]:
         """Those of the first rows that have written their length; asked once after each ``advance``."""
@@ -168,8 +193,7 @@ class BatchRows:
         first: int,
         formed: Sequence[tuple[int, FormPlace]],
         before: Sequence[Array],
-        dropped: list[int],
-        ended: list[int],
+        found: Formed,
     ) -> None:
         """Each text of a form takes the token that was drawn for it, or another one in its place."""
         tokens: list[int] = self.draws.tokens[first : first + self._chunk].tolist()
@@ -177,26 +201,34 @@ class BatchRows:
             token = tokens[row - first]
             stands = place.take(token)
             if stands != token:
-                self._replace(row, stands, self._logits_CV[row - first])
-                if stands < 0:
-                    for array, kept in zip(self._drawn, before, strict=True):
-                        array[row] = kept[row - first]
-                    dropped.append(row)
+                if stands >= 0:
+                    self._replace(row, stands, self._logits_CV[row - first])
+                else:
+                    self._take_back(row, place.kept or [array[row - first] for array in before])
+                    (found.dropped if place.kept is None else found.held).append(row)
+                    place.kept = None
+            if place.ahead:
+                found.held.append(row)
+                if place.kept is None:
+                    place.kept = [array[row - first].copy() for array in before]
+            else:
+                self._undone = True
+                if place.late:
+                    found.late.append(row)
             if place.changed:
                 self.allow(row, place)
-            elif place.free:
-                self._free = True
             if place.ended:
-                ended.append(row)
+                found.ended.append(row)
+
+    def _take_back(self, row: int, kept: Sequence[Array]) -> None:
+        """A row is as it was."""
+        for array, own in zip(self._drawn, kept, strict=True):
+            array[row] = own
 
     def _replace(self, row: int, stands: int, logits_V: Array) -> None:
-        """Another token stands in the place of the one drawn; below 0: none does."""
+        """Another token stands in the place of the one drawn."""
         draws = self.draws
         draws.nats[row] += draws.log_probability[row]
-        if stands < 0:
-            draws.written[row] -= 1
-            draws.position[row] -= np.uint64(1)
-            return
         own = float(log_probabilities(logits_V)[stands])
         draws.tokens[row], draws.log_probability[row] = stands, own
         draws.nats[row] -= own
@@ -215,8 +247,10 @@ class BatchRows:
         """The addresses of the arrays, for the calls of a round."""
         V = self._model.vocab_size
         self._chunk = min(len(self), max(FEWEST, LOGITS // V))
-        self._drawn = [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
-        """What a round changes of a row that is not counted."""
+        draws = self.draws
+        own = (draws.tokens, draws.position, draws.written, draws.nats, draws.log_probability)
+        self._drawn = [*self._state.arrays, *own]
+        """What a round changes of a row, but for its recent tokens."""
         allowed_RM = self.draws.allowed_RM
         self._masks = memoryview(b"") if allowed_RM is None else allowed_RM.reshape(-1).view(np.uint8).data
         """The bits of all rows, one after the other."""

@@ -130,7 +130,7 @@ class Generation:
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
         ends_early = not how_much.exact and model.eos is None and not sampling.stop and not sampling.asked
-        self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
+        self._rounds, self._early = 0, length - tolerance(length) if ends_early else None
         self._endings = {text.stream: Ending(model.tokenizer.declared.single) for text in self.texts}
 
     def __iter__(self) -> Iterator[Piece]:
@@ -138,7 +138,7 @@ class Generation:
             # All texts take their token before any piece is given: the caller may stop at any piece.
             pieces = [self._keep(self._of[stream], shown) for stream, shown in self._batch.round()]
             self._rounds += 1
-            if self._rounds >= self._early:
+            if self._early is not None and self._rounds >= self._early:
                 self._end_early(pieces)
             yield from pieces
             if len(self._batch) != before:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 from pantoum.errors import PantoumError
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted, Drawn
-from pantoum.kernels import Array, DrawRows
+from pantoum.kernels import Array
 from pantoum.network.network_state import NetworkState
 from pantoum.text.decoder import Decoder
 from pantoum.text.tokenizer import Tokenizer
@@ -40,8 +40,6 @@ class Parked(NamedTuple):
 class StreamRows(Protocol):
     """The batch that a stream is a row of."""
 
-    draws: DrawRows
-
     @property
     def lock(self) -> AbstractContextManager[bool]:
         """Held by every call that reads or changes a stream."""
@@ -49,6 +47,10 @@ class StreamRows(Protocol):
 
     def state_of(self, row: int, pending: bytes) -> State:
         """The state in a row, as a value."""
+
+    def figures(self, row: int) -> tuple[int, float, float]:
+        """Tokens, nats and the last log-probability of the text in a row."""
+        ...
 
 
 class Stream:
@@ -113,21 +115,19 @@ class Stream:
     def tokens(self) -> int:
         """Tokens written."""
         with self._batch.lock:
-            return int(self._batch.draws.written[self.row]) if self._kept is None else self._kept[0]
+            return self._batch.figures(self.row)[0] if self._kept is None else self._kept[0]
 
     @property
     def nats(self) -> float:
         """Nats of all of them under the model itself, whatever the sampling settings were."""
         with self._batch.lock:
-            return float(self._batch.draws.nats[self.row]) if self._kept is None else self._kept[1]
+            return self._batch.figures(self.row)[1] if self._kept is None else self._kept[1]
 
     @property
     def log_probability(self) -> float:
         """Natural logarithm of the probability that the model itself gave the last token."""
         with self._batch.lock:
-            if self._kept is None:
-                return float(self._batch.draws.log_probability[self.row])
-            return self._kept[2]
+            return self._batch.figures(self.row)[2] if self._kept is None else self._kept[2]
 
     def drawn(self) -> list[Drawn]:
         """The tokens recorded since the last call, where ``alternatives`` was given."""

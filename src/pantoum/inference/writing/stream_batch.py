@@ -1,6 +1,6 @@
 """Streams of one model in one batch; each starts, leaves and ends independently of the others.
 
-``round`` writes one token per stream. In order: the network reads the last token of every stream and gives
+``round`` draws one token per stream. In order: the network reads the last token of every stream and gives
 the distribution of the next one; one token per stream is drawn, by the settings, seed and number of that
 stream; the text that can be shown is returned; a stream that met a stop string, the end of its document or
 its length leaves. Each stream has a row of ``BatchRows``, whose arrays double when they are full and halve
@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # other texts do not need it
 __all__ = ["StreamBatch", "StreamPiece"]
 
 PLAIN = SamplingConfig()
+LARGEST_KEPT = 1 << 16
+"""Bytes of a state that is copied so that a draw can be taken back later."""
 FAILED = (
     "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "
     "start a new batch"
@@ -111,10 +113,12 @@ class StreamBatch:
         require(fits, "sampling", sampling, "must be a SamplingConfig", "leave it out, or give one")
         state = State.start(self.model) if state is None else state
         network = State.required(state).for_model(self.model)
-        place = None if sampling.asked is None else self._place(sampling, state, length)
         adjusted = None
         if Adjusted.needed(sampling, alternatives):
             adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
+        place = None
+        if sampling.asked is not None:
+            place = self._place(sampling, state, length, adjusted is None)
         with self.lock:
             self._begin()
             last = self.model.border if state.last_token is None else state.last_token
@@ -194,6 +198,11 @@ class StreamBatch:
                 raise PantoumError(FAILED)
             return self._state_of(row, pending)
 
+    def figures(self, row: int) -> tuple[int, float, float]:
+        """Tokens, nats and the last log-probability of the text in a row."""
+        with self.lock:
+            return self._rows.figures(row, self._streams[row].place)
+
     def _require_own(self, stream: Stream) -> None:
         fits = isinstance(stream, Stream) and stream.writes_in(self)
         rule = "is not a stream of this batch"
@@ -206,20 +215,21 @@ class StreamBatch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        network, seen = self._rows.state(row), int(self.draws.position[row])
-        return State.of(self.model, network, int(self.draws.tokens[row]), seen, pending)
+        return State.of(self.model, *self._rows.state(row, self._streams[row].place), pending)
 
-    def _place(self, sampling: SamplingConfig, state: State, length: int) -> FormPlace:
-        """The beginning of a text that is to have a form."""
+    def _place(self, sampling: SamplingConfig, state: State, length: int, plain: bool) -> FormPlace:
+        """The beginning of a text that is to have a form. ``plain``: no logits are changed or recorded."""
         from pantoum.inference.forms.form import token_form
-        from pantoum.inference.forms.place import FormPlace
+        from pantoum.inference.forms.place import REACH, FormPlace
 
         asked = sampling.asked
         assert asked is not None
         spaced = state.pending == SPACE and self.model.tokenizer.declared.spaces != "apart"
         rule = "cannot begin within a character, and the state ends within one"
         require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
-        return FormPlace(token_form(self.model, asked), length, spaced)
+        small = sum(array.nbytes for array in state.layers) <= LARGEST_KEPT
+        plain = plain and small and not sampling.stop and sampling.repetition_penalty in (None, 1.0)
+        return FormPlace(token_form(self.model, asked), length, spaced, REACH if plain else 1)
 
     def _next_row(self) -> int:
         """The row after the last stream."""
@@ -243,17 +253,23 @@ class StreamBatch:
         streams, count = self._streams, len(self._streams)
         formed = [(stream.row, place) for stream, place in self._formed.items()]
         asking = [(stream.row, own) for stream, own in self._adjusted.items()]
-        dropped, at_end = self._rows.advance(count, asking, formed)
+        of_forms = self._rows.advance(count, asking, formed)
         tokens: list[int] = self.draws.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
-        for row in dropped:
+        for row in of_forms.dropped:
             ended[row], texts[row] = "form", ""
-        for row in self._to_take(texts).difference(ended):
+        for row in of_forms.held:
+            texts[row] = ""
+            if ended:  # it may be where it was before its first token again, as after an end
+                ended.pop(row, None)
+        for row in of_forms.late:
+            texts[row] = self._late(streams[row])
+        for row in self._to_take(texts).difference(ended, of_forms.held, of_forms.late):
             texts[row] = self._take(streams[row], tokens[row])
             if streams[row].stopped is not None:
                 ended[row] = streams[row].stopped
-        for row in at_end:
+        for row in of_forms.ended:
             ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
             own = streams[row].place
@@ -286,6 +302,16 @@ class StreamBatch:
         else:
             self._careful.discard(stream)
         return text
+
+    def _late(self, stream: Stream) -> str:
+        """What a stream shows after tokens that were held until now."""
+        place = stream.place
+        assert place is not None
+        tokens, place.late = place.late, []
+        texts = [None if stream.careful else self._texts[token] for token in tokens]
+        if None not in texts:
+            return "".join(map(str, texts))
+        return "".join(self._take(stream, token) for token in tokens)
 
     def _at_borders(self, tokens: list[int]) -> dict[int, str | None]:
         """Rows whose document has ended."""
