@@ -183,9 +183,7 @@ def asking_about_each(model: Model, patch: pytest.MonkeyPatch, **given: Any) -> 
 
 
 @pytest.mark.parametrize("form", AHEAD)
-@pytest.mark.parametrize(
-    ("kind", "documents"), [("characters", "lines"), ("bytes", None), ("words", None), ("bpe", "files")]
-)
+@pytest.mark.parametrize(("kind", "documents"), [("characters", "lines"), ("bytes", None), ("bpe", "files")])
 @law
 @given(length=st.integers(20, 120), seed=st.integers(0, 1000))
 def test_a_text_drawn_ahead_has_its_form(
