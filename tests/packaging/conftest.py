@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,7 @@ def surroundings(**changes: str | None) -> dict[str, str]:
     return kept
 
 
-def wheel_of(source: Path, folder: Path, **changes: str) -> Path:
-    """The wheel of a source; its core is optimised little, which takes less time and changes no bit."""
-    environment = surroundings(SKBUILD_CMAKE_DEFINE="PANTOUM_OPTIMIZE=-O1", **changes)
+def wheel_of(source: Path, folder: Path, environment: Mapping[str, str]) -> Path:
     run(
         sys.executable,
         "-m",
@@ -57,7 +55,7 @@ def wheel_of(source: Path, folder: Path, **changes: str) -> Path:
         "-w",
         folder,
         source,
-        env=environment,
+        env=dict(environment),
     )
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -75,13 +73,13 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the sdist gives where a compiler is."""
-    return wheel_of(sdist, tmp_path_factory.mktemp("wheel"))
+    return wheel_of(sdist, tmp_path_factory.mktemp("wheel"), surroundings())
 
 
 @pytest.fixture(scope="session")
 def pure_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the sdist gives where none is."""
-    return wheel_of(sdist, tmp_path_factory.mktemp("pure"), CXX="/bin/false")
+    return wheel_of(sdist, tmp_path_factory.mktemp("pure"), surroundings(CXX="/bin/false"))
 
 
 class Installed:
