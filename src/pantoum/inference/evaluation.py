@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.finite import require_finite
 from pantoum.inference.scoring.protocols import ROWS, SEGMENTS, TextBlock, blocks, parse_protocol
 from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
+from pantoum.network.checks import require_finite
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
