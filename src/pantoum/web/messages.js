@@ -1,14 +1,18 @@
 // What both workers say and hear: compressed bytes, and errors as sentences.
 
-import { PantoumError } from "./errors.js";
+import { PantoumError, need } from "./errors.js";
+
+const TOO_OLD = "this browser cannot unpack the model: update it; Chrome and Edge 91, Firefox 113 and Safari 16.4 can";
 
 /**
  * What was compressed by gzip, as a page holds it.
- * @param {Uint8Array} data
+ * @param {Uint8Array<ArrayBuffer>} data
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function expanded(data) {
   if (data[0] !== 0x1f || data[1] !== 0x8b) return data;
-  const stream = new Blob([/** @type {BlobPart} */ (data)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  need(typeof DecompressionStream === "function", TOO_OLD);
+  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
