@@ -13,7 +13,7 @@ import sys
 
 from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.followed_log import FollowedLog, require_followable
-from pantoum.cli.options import add_settings, given
+from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
 from pantoum.config import ScoreConfig, require
@@ -44,7 +44,7 @@ FOR_CHOICES = {"cache", "encoding"}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_model(parser)
     parser.add_argument(
         "text",
         nargs="?",
