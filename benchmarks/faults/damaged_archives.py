@@ -6,9 +6,10 @@ learns from nothing, or by both. Read strictly it is refused by an ``ArchiveErro
 damage come drawn frames whose checksums match: what they say is their author's, so they may be read, but not
 beyond what they claim.
 
-    python benchmarks/faults/damaged_archives.py [--count 10000] [--seed 0] [--kind KIND] [--log F] [--json]
+    python benchmarks/faults/damaged_archives.py [--count 10000] [--seed 0] [--first 0] [--kind KIND] [--log F]
 
-A case depends on the seed, the kind and its number only. With ``--log`` a run that was ended goes on.
+A case is repeated from its seed, kind and number: ``--first N --count 1``. With ``--log`` a run that was
+ended goes on.
 """
 
 from __future__ import annotations
@@ -128,6 +129,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--log", type=Path, help="a line per case, for a run that may be ended")
     parser.add_argument("--json", action="store_true")
@@ -140,7 +142,7 @@ def main() -> int:
     kinds = [given.kind] if given.kind else list(KINDS)
     good = {kind: (made(kind, 1, loaded), made(kind, 2, loaded)) for kind in kinds}
     known = {kind: {piece for data in both for piece in pieces(data, loaded)} for kind, both in good.items()}
-    for number, kind in itertools.product(range(given.count), kinds):
+    for number, kind in itertools.product(range(given.first, given.first + given.count), kinds):
         cases[kind] += 1
         case = (given.seed, kind, number)
         if (found := done.get(case)) is None:

@@ -5,9 +5,9 @@ with NUL, one long line, a piece of a file of this Python (source, byte code, ma
 together. It is compressed by a model of each tokenizer as a text, as lines and with ``--adapt``, or by what
 learns from nothing, and decompressed: whole, a part by its offset, one line by its number.
 
-    python benchmarks/faults/drawn_archives.py [--count 1000] [--seed 0] [--log FILE] [--json]
+    python benchmarks/faults/drawn_archives.py [--count 1000] [--seed 0] [--first 0] [--log FILE] [--json]
 
-A case depends on the seed and its number only. With ``--log`` a run that was ended goes on. ``digest`` is the
+A case is repeated from its seed and number: ``--first N --count 1``. With ``--log`` a run that was ended goes on. ``digest`` is the
 SHA-256 of all archives: with another PANTOUM_ISA or PANTOUM_THREADS it must be the same.
 """
 
@@ -120,11 +120,11 @@ def one_case(seed: int, number: int) -> tuple[str, str, list[str]]:
     return f"{way}, {kind}" if given else way, hashlib.sha256(archive).hexdigest(), found
 
 
-def cases(seed: int, count: int, log: Path | None) -> Iterator[tuple[int, str, str, list[str]]]:
+def cases(seed: int, numbers: range, log: Path | None) -> Iterator[tuple[int, str, str, list[str]]]:
     """Each case, from the log where it is there."""
     known = log.read_text().splitlines() if log is not None and log.exists() else []
     done = {(line[0], line[1]): line[2:] for line in map(json.loads, known)}
-    for number in range(count):
+    for number in numbers:
         found = done.get((seed, number))
         if found is None:
             found = one_case(seed, number)
@@ -138,12 +138,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--log", type=Path, help="a line per case, for a run that may be ended")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     archiving.SEARCHED, archiving.RECORDS_A_FRAME, frames.TOKENS_A_LANE, learning.SLOTS = 50, 20, 30, 12
     ways, faults, digest = Counter[str](), list[str](), hashlib.sha256()
-    for number, way, sha256, found in cases(given.seed, given.count, given.log):
+    numbers = range(given.first, given.first + given.count)
+    for number, way, sha256, found in cases(given.seed, numbers, given.log):
         ways[way] += 1
         digest.update(sha256.encode())
         faults += [f"{number}, {way}: {fault}" for fault in found]
