@@ -6,7 +6,7 @@ learns from nothing, or by both. Read strictly it is refused by an ``ArchiveErro
 damage come drawn frames whose checksums match: what they say is their author's, so they may be read, but not
 beyond what they claim.
 
-    python benchmarks/faults/damaged_archives.py [--count 10000] [--seed 0] [--first 0] [--kind KIND] [--log F]
+    python benchmarks/faults/damaged_archives.py [--count 10000] [--seed 0] [--first 0] [--kind K] [--log F]
 
 A case is repeated from its seed, kind and number: ``--first N --count 1``. With ``--log`` a run that was
 ended goes on.

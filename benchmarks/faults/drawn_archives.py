@@ -7,8 +7,8 @@ learns from nothing, and decompressed: whole, a part by its offset, one line by 
 
     python benchmarks/faults/drawn_archives.py [--count 1000] [--seed 0] [--first 0] [--log FILE] [--json]
 
-A case is repeated from its seed and number: ``--first N --count 1``. With ``--log`` a run that was ended goes on. ``digest`` is the
-SHA-256 of all archives: with another PANTOUM_ISA or PANTOUM_THREADS it must be the same.
+A case is repeated from its seed and number: ``--first N --count 1``. With ``--log`` a run that was ended goes
+on. ``digest`` is the SHA-256 of all archives: with another PANTOUM_ISA or PANTOUM_THREADS it is the same.
 """
 
 from __future__ import annotations
