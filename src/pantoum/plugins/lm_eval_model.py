@@ -19,9 +19,9 @@ import numpy as np
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
-from pantoum.inference.finite import require_finite
 from pantoum.kernels import Array
 from pantoum.model import load
+from pantoum.network.checks import require_finite
 
 __all__ = ["PantoumLM"]
 

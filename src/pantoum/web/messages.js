@@ -1,8 +1,7 @@
 // What both workers say and hear: compressed bytes, and errors as sentences.
 
-import { PantoumError, need } from "./errors.js";
-
-const TOO_OLD = "this browser cannot unpack the model: update it; Chrome and Edge 91, Firefox 113 and Safari 16.4 can";
+import { PantoumError } from "./errors.js";
+import { inflated } from "./inflate.js";
 
 /**
  * What was compressed by gzip, as a page holds it.
@@ -11,9 +10,7 @@ const TOO_OLD = "this browser cannot unpack the model: update it; Chrome and Edg
  */
 export async function expanded(data) {
   if (data[0] !== 0x1f || data[1] !== 0x8b) return data;
-  need(typeof DecompressionStream === "function", TOO_OLD);
-  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Uint8Array(await new Response(inflated(data, "gzip")).arrayBuffer());
 }
 
 /** @param {unknown} error */

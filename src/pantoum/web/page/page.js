@@ -124,6 +124,7 @@ async function others(text, place) {
     const space = model.bringsSpace ? "" : (word.match(/^\s*/u)?.[0] ?? "");
     const found = await model.words(before + space, CHOICES);
     $("others-title").textContent = `In the place of “${visible(word.trim() || word)}”`;
+    $("choices").dir = text.direction;
     $("choices").replaceChildren(
       ...found.map((/** @type {{text: string, probability: number}} */ choice) => {
         const button = document.createElement("button");

@@ -47,7 +47,7 @@ export class WrittenText {
     this._text.onkeydown = (event) => {
       const place = this._words.findIndex(({ span }) => span === event.target);
       if (place < 0 || event.ctrlKey || event.metaKey) return;
-      const right = getComputedStyle(this._text).direction === "rtl" ? -1 : 1;
+      const right = this.direction === "rtl" ? -1 : 1;
       /** @type {Record<string, number>} */
       const moves = { ArrowRight: place + right, ArrowDown: place + 1, ArrowLeft: place - right, ArrowUp: place - 1, Home: 0, End: this._words.length - 1 };
       if (event.key in moves) this._go(moves[event.key]);
@@ -92,6 +92,11 @@ export class WrittenText {
     }
     this._add({ text: instead, nats: 0 });
     return this.write(model, { ...settings, prompt: this.at(this._words.length).before }, options);
+  }
+
+  /** The one of its letters: "ltr" or "rtl". */
+  get direction() {
+    return getComputedStyle(this._text).direction;
   }
 
   /** Puts the focus on its last word. */

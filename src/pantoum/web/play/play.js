@@ -120,7 +120,7 @@ async function go() {
   try {
     const { finished, step } = await trainer.ask("run", [], { onPieces: heard });
     own.state = finished ? "finished" : "stopped";
-    tell(finished ? `Trained: ${step} steps. The model can be downloaded, and write.` : `Stopped after step ${step}. The model of this step can be downloaded.`);
+    tell(finished ? `Trained: ${step} steps. The model writes below and can be downloaded.` : `Stopped after step ${step}. The model of this step can be downloaded.`);
   } catch (error) {
     own.state = "finished";
     refuse(error);
