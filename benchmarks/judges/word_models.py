@@ -273,16 +273,18 @@ def show(
     as_json: bool,
     more: Mapping[str, list[float]] | None = None,
 ) -> None:
-    """Print the table: one row per phenomenon, their mean, all items, those whose words are known, and with
-    ``more`` other figures of these."""
+    """Print the table: one row per phenomenon, all items, those whose words are known, the mean of phenomena
+    with its standard error, and with ``more`` other figures of known words."""
     names, of_name = sorted(set(about)), np.array(about)
     rows = {name: of_name == name for name in names}
     ends = {"all items": np.full(len(about), True), "of known words": np.array(knows)}
     right = {model: np.array(found) for model, found in answers.items()}
     table = {name: (int(mask.sum()), [float(each[mask].mean()) if mask.any() else float("nan")
                     for each in right.values()]) for name, mask in (rows | ends).items()}  # fmt: skip
-    means = [float(np.mean([table[name][1][m] for name in names])) for m in range(len(right))]
-    table["mean of phenomena"] = len(names), means
+    shares_NM = np.array([table[name][1] for name in names])
+    table["mean of phenomena"] = len(names), shares_NM.mean(axis=0).tolist()
+    errors = shares_NM.std(axis=0, ddof=min(1, len(names) - 1)) / len(names) ** 0.5
+    table["its standard error"] = len(names), errors.tolist()
     table |= {name: (sum(knows), figures) for name, figures in (more or {}).items()}
     if as_json:
         print(json.dumps({"models": list(right), "table": table}))

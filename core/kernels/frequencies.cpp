@@ -14,14 +14,14 @@ int row_of(float* x, Long V, Long total) {
   const double sum = exponentials(x, V);
   if (!(sum - sum == 0.0)) return PANTOUM_NOT_FINITE;
   const float scale = static_cast<float>(static_cast<double>(total) / sum);
-  std::int64_t held = 0;
+  std::int32_t held = 0, highest = 0;  // `held` is nearly `total`; whole numbers are added and compared in lanes
   for (Long c = 0; c < V; ++c) {
     const std::int32_t frequency = static_cast<std::int32_t>(x[c] * scale);
     x[c] = static_cast<float>(frequency);
     held += frequency;
+    highest = frequency > highest ? frequency : highest;
   }
-  float most = 0.0f;
-  for (Long c = 0; c < V; ++c) most = x[c] > most ? x[c] : most;
+  const float most = static_cast<float>(highest);
   Long at = 0;
   while (x[at] != most) ++at;
   Long left = total - held;

@@ -145,14 +145,15 @@ constexpr int kMostPanels = 4;  // of a tile
 constexpr int kMostTileRows = kUnitRows > kTileRows ? kUnitRows : kTileRows;
 
 // Accumulators, the panels' vectors and one broadcast value have to stay in registers.
+template <class P>
 constexpr bool tile_fits(int rows, int panels) {
-  return rows <= kTileRows && (rows + 1) * panels * kPanelVectors < kRegisters;
+  return rows <= kTileRows && (rows + 1) * panels * kPanelVectors < P::kRegisters;
 }
 
 // Whether one call takes so many: the unit takes panels one after the other.
 template <class P>
 constexpr bool panels_fit(int rows, int panels) {
-  return P::kUnitFrom > 0 && rows >= P::kUnitFrom ? rows <= kUnitRows : tile_fits(rows, panels);
+  return P::kUnitFrom > 0 && rows >= P::kUnitFrom ? rows <= kUnitRows : tile_fits<P>(rows, panels);
 }
 
 // One tile of a size that fits, chosen at run time.

@@ -38,8 +38,8 @@ inline void multiply(const Panels<P>& w, Long panel, Long next, int gates, const
                      float* sums, Long gate_sums = kGateSums) {
   TileArguments t{operands, row,           4,         w.at(panel), next * w.bytes_each(), w.steps(),
                   sums,     kPanelColumns, gate_sums, false};
-  const int at_once = panels_fit<P>(rows, gates) ? gates : panels_fit<P>(rows, 2) && gates % 2 == 0 ? 2 : 1;
-  for (int g = 0; g < gates; g += at_once) {
+  for (int g = 0, at_once; g < gates; g += at_once) {
+    for (at_once = gates - g; at_once > 1 && !panels_fit<P>(rows, at_once);) --at_once;
     run_tile<P>(t, rows, at_once, vectors_of(w.width(panel)));
     t.panel += at_once * t.panel_next;
     t.out += at_once * gate_sums;

@@ -11,7 +11,7 @@ using Tile = void (*)(const TileArguments&);
 
 template <class P, int rows, int panels, int vectors>
 constexpr Tile tile_or_none() {
-  if constexpr (tile_fits(rows, panels) && (P::kUnitFrom == 0 || rows < P::kUnitFrom))
+  if constexpr (tile_fits<P>(rows, panels) && (P::kUnitFrom == 0 || rows < P::kUnitFrom))
     return tile<P, rows, panels, vectors>;
   else
     return nullptr;

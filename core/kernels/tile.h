@@ -64,8 +64,9 @@ struct Float32 {
   using Element = float;
   using Stored = Float32;
   using Sum = F16;
-  static constexpr int kPair = 1;   // elements of k a step
-  static constexpr int kSteps = 1;  // that panels and rows are filled up to
+  static constexpr int kRegisters = PANTOUM_ISA::kRegisters;  // that a tile may take
+  static constexpr int kPair = 1;                             // elements of k a step
+  static constexpr int kSteps = 1;                            // that panels and rows are filled up to
   static constexpr int kUnitFrom = 0;
   static constexpr bool kCodes = false;
   static F16 step(const char* a, F16 b, F16 sum) {
@@ -80,6 +81,7 @@ struct BFloat16 {
   using Element = Half;
   using Stored = BFloat16;
   using Sum = F16;
+  static constexpr int kRegisters = PANTOUM_ISA::kRegisters;
   static constexpr int kPair = 2;
   static constexpr int kSteps = kUnitSteps;
   static constexpr int kUnitFrom = kHasUnit ? 1 : 0;  // the bits of a row are the same among any others
@@ -98,6 +100,11 @@ struct Int8 {
   using Element = std::int8_t;
   using Stored = Float32;
   using Sum = I16;
+#ifdef PANTOUM_HAS_OWN_TILES
+  static constexpr int kRegisters = kCodeRegisters;
+#else
+  static constexpr int kRegisters = PANTOUM_ISA::kRegisters;
+#endif
   static constexpr int kPair = 4;
   static constexpr int kSteps = kUnitSteps;
   static constexpr int kUnitFrom = 0;

@@ -23,10 +23,10 @@ import numpy as np
 from pantoum.config import text as checked
 from pantoum.config.calls import public
 from pantoum.errors import SettingError
-from pantoum.inference.finite import require_finite
 from pantoum.inference.sentences import sentence_nats
 from pantoum.kernels import Array
 from pantoum.model import load
+from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 
 __all__ = ["BeamModel", "Model", "State"]

@@ -250,12 +250,6 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_named_arrays_may_hold_infinities(tmp_path: Path) -> None:
-    content = {"best": np.array([np.inf]), "w": np.zeros(1)}
-    checkpoint.commit(tmp_path, 1, content, {}, maybe_infinite={"best"})
-    assert np.isinf(checkpoint.read(tmp_path, 1).arrays["best"]).all()
-
-
 def test_a_disk_too_small_is_told_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

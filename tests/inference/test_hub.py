@@ -108,7 +108,18 @@ def test_every_command_takes_the_address(
     assert main(["info", "hf://who/book", "--json"]) == 0
     out = capfd.readouterr().out
     assert f'"sha256": "{first.sha256}"' in out
-    assert main(["export", "hf://who/book", "--to", "int8", "--out", str(tmp_path / "n"), "--quiet"]) == 0
+    (tmp_path / "t.txt").write_text("abc abd\n" * 20)
+    text, out = str(tmp_path / "t.txt"), str(tmp_path / "out")
+    for command in (
+        ["export", "hf://who/book", "--to", "int8", "--out", str(tmp_path / "n")],
+        ["evaluate", "hf://who/book", text],
+        ["score", "hf://who/book@v1", text],
+        ["compress", text, "--model", "hf://who/book", "--out", out],
+        ["decompress", out, "--model", "hf://who/book", "--out", str(tmp_path / "again.txt")],
+        ["train", text, "--from", "hf://who/book", "--steps", "1", "--run", str(tmp_path / "run")],
+    ):
+        assert main([*command, "--quiet"]) == 0, command
+    assert (tmp_path / "again.txt").read_text() == (tmp_path / "t.txt").read_text()
 
 
 def test_a_model_in_the_cache_needs_no_network(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pantoum.config import CELLS, DropoutConfig, ModelConfig
 from pantoum.errors import ModelFileError, SettingError
@@ -302,6 +304,39 @@ def test_what_is_exported_goes_through_a_state_dict(torch: Any, shape: str, tmp_
     if told["names"] == "pantoum.torch":
         again.load_state_dict(load_file(tmp_path / "exported"))
         assert torch.equal(again(tokens)[0], module(tokens)[0])
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> ModelConfig:
+    members, size = draw(st.integers(1, 3)), draw(st.integers(1, 24))
+    embedding = draw(st.none() | st.integers(1, 12))
+    tied = embedding is not None and draw(st.booleans())
+    ngrams = draw(st.sampled_from([(), (2,), (2, 3, 5)]))
+    return ModelConfig(
+        draw(st.sampled_from(sorted(CELLS))), size, draw(st.integers(1, 3)),
+        size if tied and members > 1 else embedding,
+        tied=tied, members=members, ngrams=ngrams, ngram_rows=64,
+    )  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shapes())
+def test_drawn_models_that_are_exported_have_the_same_logits(
+    torch: Any, tmp_path: Path, shape: ModelConfig
+) -> None:
+    import pantoum.torch
+
+    tokenizer, random = ByteTokenizer(), np.random.default_rng(0)
+    network = LanguageModel(tokenizer.vocab_size, config=shape, seed=None)
+    for array in network.parameters.values():
+        array[...] = random.standard_normal(array.shape) / max(2, array.shape[-1] ** 0.5)
+    content = ModelFile(shape.spec(), dict(network.parameters), tokenizer.spec(), {})
+    model_file.write(tmp_path / "model", content)
+    export(tmp_path / "model", "torch", tmp_path / "exported")
+    tokens = random.integers(0, tokenizer.vocab_size, (2, 9))
+    expected, _ = Program(network).logits(tokens, network.initial_state(2))
+    found = pantoum.torch.load(tmp_path / "exported")(torch.tensor(tokens))[0].detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_module_that_was_trained_becomes_a_model_again(torch: Any, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_streams_of_another_shape_are_refused(run: Any, change: Any) -> None:
     assert newest is not None
     arrays = dict(newest.arrays)
     arrays["streams"] = change(arrays["streams"])
-    checkpoint.commit(folder, newest.step, arrays, newest.state, maybe_infinite=list(arrays))
+    checkpoint.commit(folder, newest.step, arrays, newest.state)
     try:
         run(resume=True)
     except (CheckpointError, SettingError):

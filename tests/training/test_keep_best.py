@@ -148,7 +148,7 @@ def keeper(best=None, held_out=1500, monitored=601, **more):
 
 def loss_of(weights, tokens):
     program = Program(LanguageModel(257, config=CONFIG, seed=None), weights)
-    return held_out_loss(program, tokens, ByteTokenizer(), SEGMENTS)
+    return held_out_loss(program, tokens, ByteTokenizer())
 
 
 def same(one, other):
@@ -377,7 +377,7 @@ def test_a_model_of_now_and_the_kept_one_are_mixed_with_the_counts_of_the_text()
     keep = KeepBest(CONFIG, tokenizer, text[:900], 601, None, counts=counts)
     network = LanguageModel(tokenizer.vocab_size, config=CONFIG, seed=2)
     loss, improved = keep.monitor(3, Weights(dict(network.parameters)))
-    alone = held_out_loss(Program(network), text[:601], tokenizer, SEGMENTS)
+    alone = held_out_loss(Program(network), text[:601], tokenizer)
     assert improved and loss < alone - 1.0
     for model in (keep.model(), keep.kept_model()):
-        assert held_out_loss(model.program, text[:601], tokenizer, SEGMENTS) == pytest.approx(loss, rel=1e-4)
+        assert held_out_loss(model.program, text[:601], tokenizer) == pytest.approx(loss, rel=1e-4)

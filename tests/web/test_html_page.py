@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import html
 import re
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,11 @@ def test_a_script_has_all_that_it_imports_and_nothing_else_to_load(entry: object
     assert "import.meta" not in script and "import(" not in script
     made = re.findall(r"const (\$[\w$]+) = \(", script)
     assert set(re.findall(r"= (\$[\w$]+);", script)) == set(made[:-1])
+
+
+@pytest.mark.parametrize("entry", [HERE / "worker.js", HERE / "training" / "worker.js"])
+def test_no_worker_reads_a_blob_which_webkit_refuses_from_a_disk(entry: Path) -> None:
+    assert "new Blob" not in bundled(entry)
 
 
 def test_its_policy_names_its_own_script_and_style_and_no_address(made: str) -> None:

@@ -119,6 +119,43 @@ def test_by_keyboard_alone(ready: Callable[..., Any], model: Path) -> None:
     assert shown.locator(".text").text_content() != before
 
 
+def test_a_link_writes_the_text_that_is_shown_also_after_a_fork(ready: Callable[..., Any]) -> None:
+    opened = ready(link="#prompt=The+cat&seed=3&length=100&three=1")
+    written(opened)
+    shown = opened.page
+    shown.locator(".text [role=button]").nth(3).click()
+    shown.locator("#choices button").nth(2).click()
+    shown.wait_for_function("document.activeElement.closest('.text')")  # it ends with the focus there
+    text = shown.locator(".text").first.text_content()
+    shown.locator("#prompt").fill("Another one")
+    shown.locator("#share").click()
+    shown.locator("#status", has_text="link").wait_for()
+    other = ready(link=shown.evaluate("location.hash"))
+    written(other)
+    assert other.page.locator(".text").all_text_contents() == [text]
+
+
+def test_shades_leave_white_space_and_arrow_keys_follow_the_text(ready: Callable[..., Any]) -> None:
+    opened = ready(link="#prompt=%D7%A9%D7%9C%D7%95%D7%9D&seed=3&length=100")
+    written(opened)
+    words = opened.page.locator(".text [role=button]")
+    shown = [text for text in words.all_text_contents() if text.strip()]
+    assert len(shown) > 3 and all(text == text.lstrip() for text in shown)
+    words.first.focus()
+    opened.page.keyboard.press("ArrowLeft")  # the next word, where a text runs to the left
+    assert words.nth(1).evaluate("(word) => word === document.activeElement")
+
+
+def test_a_browser_that_cannot_unpack_is_told_which_ones_can(tab: Callable[..., Any], page: Path) -> None:
+    text = page.read_text("utf-8")
+    asked = 'typeof DecompressionStream === "function"'
+    assert text.count(asked) == 1
+    page.write_text(text.replace(asked, "false"), "utf-8")
+    shown = tab().page
+    shown.goto(page.as_uri())
+    shown.locator("#error:not([hidden])", has_text="cannot unpack the model: update it").wait_for()
+
+
 def test_text_of_others_is_never_markup(
     tab: Callable[..., Any], write: Callable[..., Path], cores: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,19 @@ def test_it_tells_its_sources_and_its_structs() -> None:
     told = made.about(b"\0asm" + made._section(made.PLAIN))
     assert told["sources"] == made._fingerprint()
     assert told["structs"]["pack"]["weight"] == "p" and told["structs"]["pack"]["rows"] == "l"
+
+
+def test_the_hash_of_the_sources_is_the_same_in_every_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = made._fingerprint()
+    assert made.CORE is not None
+    copy = tmp_path / "tests" / "core"
+    shutil.copytree(made.CORE, copy, ignore=lambda folder, names: {"tests"} & set(names))
+    monkeypatch.setattr(made, "CORE", copy)
+    assert made._fingerprint() == found
+    (copy / "scratch.cpp").write_text("// changed")
+    assert made._fingerprint() != found
 
 
 def test_they_are_compiled_once_and_kept(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,11 +18,16 @@ from pantoum.web import html_page
 pytestmark = pytest.mark.slow
 SCRIPT = """
 import { readFileSync } from "node:fs";
+import * as library from "pantoum";
 import { load, PantoumError } from "pantoum";
 import { RemoteModel } from "pantoum/remote.js";
 const model = await load(readFileSync(process.argv[2]));
 const writing = model.generate({ prompt: "The ", length: 40, seed: 1 });
 for (const _ of writing);
+const types = readFileSync("node_modules/pantoum/pantoum.d.ts", "utf8");
+const told = [...types.matchAll(/^export (?:class|function) ([A-Za-z]+)/gm)];
+const [real, typed] = [Object.keys(library).sort(), told.map(([, name]) => name).sort()];
+if (String(real) !== String(typed)) throw new Error(`${real} are exported, ${typed} have types`);
 if (typeof RemoteModel.load !== "function" || !(new PantoumError("") instanceof Error)) throw new Error();
 process.stdout.write(writing.text);
 """
@@ -62,6 +67,8 @@ def test_what_is_packed_writes_what_python_writes(
         "worker.js",
         "text/decoder.js",
         "pantoum.d.ts",
+        "worker_model.d.ts",
+        "README.md",
         "pantoum.wasm",
         "pantoum-fused.wasm",
         "package.json",

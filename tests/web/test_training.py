@@ -121,6 +121,8 @@ def test_what_cannot_be_learned_from_is_refused(train: Train) -> None:
         ("".join(map(chr, range(300, 900))).encode(), {"kind": "characters"}, "600 different characters"),
         (b"text", {"steps": 0}, "steps is 0"),
         (b"text", {"units": 2.5}, "units is 2.5"),
+        (b"text", {"seed": 2.5}, "seed is 2.5"),
+        (b"text", {"seed": -1}, "seed is -1"),
     ]
     for (_, _, words), found in zip(
         wrong, train(*((text, settings) for text, settings, _ in wrong)), strict=True

@@ -111,6 +111,31 @@ def test_a_text_that_cannot_be_used_is_refused(opened: Callable[..., Any], text:
     assert shown.locator("#train").is_enabled() and shown.locator("#run").is_hidden()
 
 
+def test_a_text_is_dropped_as_a_file_is(opened: Callable[..., Any]) -> None:
+    shown = opened().page
+    shown.locator("#text").fill("")
+    shown.evaluate(
+        """(text) => {
+          const given = new DataTransfer();
+          given.setData("text/plain", text);
+          const how = {dataTransfer: given, bubbles: true, cancelable: true};
+          document.body.dispatchEvent(new DragEvent("drop", how));
+        }""",
+        TEXT,
+    )
+    assert shown.locator("#text").input_value() == TEXT
+
+
+def test_a_file_that_is_gone_is_named(opened: Callable[..., Any], tmp_path: Path) -> None:
+    shown, file = opened().page, tmp_path / "gone.txt"
+    file.write_text(TEXT, "utf-8")
+    shown.locator("#file").set_input_files(file)
+    file.unlink()
+    shown.locator("#train").click()
+    shown.locator("#error:not([hidden])", has_text="the file cannot be read").wait_for()
+    assert shown.locator("#train").is_enabled()
+
+
 def test_a_browser_without_simd_is_told_which_ones_have_it(opened: Callable[..., Any], page: Path) -> None:
     text = page.read_text("utf-8")
     assert text.count("WebAssembly.validate(PROBE)") == 2  # in the scripts of both workers

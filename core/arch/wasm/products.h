@@ -45,24 +45,31 @@ inline void place_codes(std::uint32_t* step, std::ptrdiff_t column, const std::u
 
 // One row of codes. A relaxed product takes a factor of seven bits, without a sign, so that it is the same on every
 // processor. Where the factor is negative, the other one is -1 less itself, and the factor has to be added once more.
-inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t steps, float* out, bool resume) {
+template <int panels>
+inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t next, std::ptrdiff_t steps, float* out,
+                         std::ptrdiff_t out_next, bool resume) {
   const v128_t ones = wasm_i16x8_const_splat(1);
-  v128_t zero = wasm_i8x16_const_splat(0), sum[4] = {zero, zero, zero, zero};
+  v128_t zero = wasm_i8x16_const_splat(0), sum[4 * panels];
+  for (v128_t& one : sum) one = zero;
   __asm__("" : "+r"(zero));  // otherwise clang makes a shift of the comparison, for which x86 has no instruction
-#pragma clang loop unroll_count(2)
   for (std::ptrdiff_t k = 0; k < steps; ++k, panel += kLanes * sizeof(float)) {
-    const char* at = panel;
-    __asm__("" : "+r"(at));  // otherwise clang adds to a pointer for every load
     const v128_t codes = wasm_v128_load32_splat(a + 4 * k);
     const v128_t sign = wasm_i8x16_lt(codes, zero), size = wasm_i8x16_abs(codes);
-    for (int i = 0; i < 4; ++i) {
-      const v128_t b = wasm_v128_xor(wasm_v128_load(at + 16 * i), sign);
-      const v128_t pairs = wasm_i16x8_relaxed_dot_i8x16_i7x16(b, size);
-      sum[i] = wasm_i32x4_add(sum[i], wasm_i32x4_dot_i16x8(pairs, ones));
+#pragma clang loop unroll(full)
+    for (int p = 0; p < panels; ++p) {
+      const char* at = panel + p * next;
+      __asm__("" : "+r"(at));  // otherwise clang adds to a pointer for every load
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; ++i) {
+        const v128_t b = wasm_v128_xor(wasm_v128_load(at + 16 * i), sign);
+        const v128_t pairs = wasm_i16x8_relaxed_dot_i8x16_i7x16(b, size);
+        sum[4 * p + i] = wasm_i32x4_add(sum[4 * p + i], wasm_i32x4_dot_i16x8(pairs, ones));
+      }
     }
   }
   const v128_t once_more = sum_of_codes(a, steps, [=](v128_t x) { return wasm_i8x16_min(x, zero); });
-  for (int i = 0; i < 4; ++i) write_codes(out + 4 * i, wasm_i32x4_sub(sum[i], once_more), resume);
+  for (int i = 0; i < 4 * panels; ++i)
+    write_codes(out + i / 4 * out_next + i % 4 * 4, wasm_i32x4_sub(sum[i], once_more), resume);
 }
 #else
 constexpr int kPairs = 4;  // of columns: with more, sums do not stay in registers, of which x86 has sixteen
@@ -126,7 +133,7 @@ inline v128_t added_pairs(v128_t a, v128_t b) {
 }
 
 // One row of codes; whole numbers are the same in any order.
-inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t steps, float* out, bool resume) {
+inline void panel_of_codes(const char* a, const char* panel, std::ptrdiff_t steps, float* out, bool resume) {
   v128_t both[4], high[4];
   for (int i = 0; i < 4; ++i) both[i] = high[i] = wasm_i32x4_const(0, 0, 0, 0);
   for (std::ptrdiff_t k = 0; k < steps; ++k, panel += kLanes * sizeof(float)) {
@@ -146,14 +153,18 @@ inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t steps,
     write_codes(out + 8 + 4 * i, second, resume);
   }
 }
+template <int panels>
+inline void row_of_codes(const char* a, const char* panel, std::ptrdiff_t next, std::ptrdiff_t steps, float* out,
+                         std::ptrdiff_t out_next, bool resume) {
+  for (int p = 0; p < panels; ++p) panel_of_codes(a, panel + p * next, steps, out + p * out_next, resume);
+}
 #endif
 
 template <int rows, int panels>
 inline void tile_of_codes(const TileArguments& t) {
-  for (int p = 0; p < panels; ++p)
-    for (int r = 0; r < rows; ++r)
-      row_of_codes(t.a + r * t.a_row, t.panel + p * t.panel_next, t.steps, t.out + r * t.out_row + p * t.out_next,
-                   t.resume);
+  for (int r = 0; r < rows; ++r)
+    row_of_codes<panels>(t.a + r * t.a_row, t.panel, t.panel_next, t.steps, t.out + r * t.out_row, t.out_next,
+                         t.resume);
 }
 
 }  // namespace PANTOUM_ISA

@@ -19,9 +19,10 @@ constexpr int kLanes = 16;
 constexpr int kPanelVectors = 1;  // a panel of packed weights is 16 columns wide
 constexpr int kTileRows = 2;
 #ifdef __wasm_relaxed_simd__
-constexpr int kRegisters = 5;  // in sixteens of floats: a row of two panels, or two rows of one
+constexpr int kRegisters = 5;      // in sixteens of floats: a row of two panels, or two rows of one
+constexpr int kCodeRegisters = 7;  // products.h takes one row after the other: three panels, a GRU's gates
 #else
-constexpr int kRegisters = 4;  // products.h takes one row after the other
+constexpr int kRegisters = 4, kCodeRegisters = 4;  // products.h takes one row after the other
 #endif
 #define PANTOUM_HAS_OWN_TILES 1  // products.h
 

@@ -36,6 +36,8 @@ __all__ = ["Machine", "examine"]
 
 SECONDS = 0.6
 """Time for each rate."""
+WRITTEN = 20
+"""Tokens that are written in a try."""
 SLOW_PRODUCT = 30.0
 """GFLOP/s below which something is wrong: one core of the last ten years does more."""
 
@@ -231,17 +233,17 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
     return TrainingRate(shape, precision, B * T / took, gflops, gflops / product)
 
 
-def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
+def writing_rate(shape: Shape, seconds: float) -> float:
     """Tokens per second of one text, read as in generation; the draw adds a small part."""
     model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
     state, logits_CV = model.initial_state(1), np.empty((1, shape.vocab_size), np.float32)
     reader = stepper(Program(model), np.zeros(1, np.int32), state, logits_CV)
 
     def write() -> None:
-        for _ in range(tokens):
+        for _ in range(WRITTEN):
             reader(0, 1)
 
-    return tokens / least_time(write, seconds)
+    return WRITTEN / least_time(write, seconds)
 
 
 def least_time(work: Callable[[], object], seconds: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pantoum.cli.options import add_settings, given
+from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import CompleteConfig
 
@@ -25,7 +25,7 @@ begin with what is there of it. In a line \\n, \\t and \\\\ stand for a new line
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_model(parser)
     add_settings(parser, CompleteConfig)
     parser.add_argument(
         "--json", action="store_true", help="answer with a JSON list of words and probabilities per line"

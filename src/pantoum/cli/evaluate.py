@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pantoum.cli.options import add_settings, given
+from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import EvaluationConfig, require
 
@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_model(parser)
     parser.add_argument(
         "texts",
         nargs="*",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from pantoum.cli.options import add_model
 from pantoum.cli.output import Output
 from pantoum.config.plain import quoted
 
@@ -20,7 +21,7 @@ EXAMPLES = """examples:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_model(parser)
     parser.add_argument("--to", required=True, metavar="int8|torch|onnx|hub|arpa|html", help="the format")
     parser.add_argument("--out", required=True, metavar="F", help="the file to write; for hub, the folder")
     parser.add_argument(

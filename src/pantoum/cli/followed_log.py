@@ -9,7 +9,7 @@ since the last save are answered again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,18 +55,17 @@ class FollowedLog:
         scorer: Scorer,
         text: str,
         state_file: str | None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Where the state file exists, the scorer goes on from it."""
         from pantoum import console
 
-        self._scorer, self._clock = scorer, clock
+        self._scorer = scorer
         self._path = None if state_file is None else Path(state_file)
         settings = asdict(config)
         self._of = {"model": console.sha256_of(model), **{name: settings[name] for name in OF_THE_STATE}}
         self._every = EVERY_WITH_WEIGHTS if config.adapt else EVERY
         self._always = not config.adapt
-        self._whole, self._saved = True, clock()
+        self._whole, self._saved = True, time.monotonic()
         place, waiting, self.resumed = None, 0, False
         if self._path is not None:
             console.require_score_state_place(model, self._path, [text, config.model_out])
@@ -93,7 +92,7 @@ class FollowedLog:
         """Save the state, if everything that was read has been answered. A full disk ends no monitor."""
         from pantoum import console
 
-        self._saved = self._clock()
+        self._saved = time.monotonic()
         if self._path is None or not self._whole or self._follower.place == self._at:
             return
         try:
@@ -105,4 +104,4 @@ class FollowedLog:
             warnings.warn(f"the state was not saved: {error}", UserWarning, stacklevel=2)
 
     def _due(self, caught_up: bool) -> bool:
-        return (caught_up and self._always) or self._clock() - self._saved >= self._every
+        return (caught_up and self._always) or time.monotonic() - self._saved >= self._every

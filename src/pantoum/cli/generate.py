@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pantoum.cli.options import add_settings, given
+from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.config.launcher import require_own_stdin
@@ -39,7 +39,7 @@ FORM_FILES = {"json_schema", "grammar"}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_model(parser)
     parser.add_argument(
         "--prompt",
         default="",

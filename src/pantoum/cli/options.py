@@ -17,7 +17,7 @@ from pantoum.config import AUTO
 from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError
 
-__all__ = ["add_settings", "from_environment", "given"]
+__all__ = ["add_model", "add_settings", "from_environment", "given"]
 
 FACTORS = {"k": 1e3, "m": 1e6, "%": 0.01}
 MINUTES = {
@@ -26,6 +26,12 @@ MINUTES = {
     **dict.fromkeys(("s", "sec", "seconds"), 1 / 60),
 }
 """What people write behind a number; of minutes, units of time."""
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model that a command works with."""
+    named = "a model file, a run folder (its best model), or hf://owner/name of the Hugging Face Hub"
+    parser.add_argument("model", metavar="MODEL", help=named)
 
 
 def add_settings(parser: argparse.ArgumentParser, kind: type[SettingGroup]) -> None:

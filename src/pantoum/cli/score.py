@@ -13,7 +13,7 @@ import sys
 
 from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.followed_log import FollowedLog, require_followable
-from pantoum.cli.options import add_settings, given
+from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
 from pantoum.config import ScoreConfig, require
@@ -37,11 +37,14 @@ With --exit-code the command exits with 3 if there was an alert.
 ALERTED = 3
 KNOWN_AFTER = 200
 """Tokens after which a text that is mostly unknown to the model is noted."""
+CHOICE_FORMATS = ("text", "tsv", "json")
+FOR_CHOICES = {"cache", "encoding"}
+"""Formats and settings that mean something with ``--choices``."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_model(parser)
     parser.add_argument(
         "text",
         nargs="?",
@@ -86,9 +89,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Score the text part by part and write the results as they come."""
     if arguments.choices is not None:
-        from pantoum.cli.score_choices import score_choices
-
-        score_choices(arguments, output)
+        _score_choices(arguments, output)
         return 0
     config = ScoreConfig(**given(arguments, ScoreConfig))
     alone = arguments.only_alerts
@@ -155,3 +156,45 @@ def _note_unknown(unknown: int, tokens: int, output: Output) -> bool:
         "about this text; is it the right model, and is the text in the same language and encoding?"
     )
     return True
+
+
+def _score_choices(arguments: argparse.Namespace, output: Output) -> None:
+    """How probable each of given continuations of a text is, the most probable one first."""
+    typed = given(arguments, ScoreConfig)
+    for name in typed.keys() - FOR_CHOICES:
+        rule = "has no effect on choices, whose probabilities are those of whole texts"
+        require(False, name, typed[name], rule, "leave it or --choices out")
+    rule, advice = f"cannot show choices, which {', '.join(CHOICE_FORMATS)} can", "give another --format"
+    require(arguments.format in CHOICE_FORMATS, "format", arguments.format, rule, advice)
+    from pantoum import console, load
+
+    config = ScoreConfig(**typed)
+    choices = console.lines(arguments.choices, "choices")
+    before = "".join(_text_of(part) for part in console.parts(arguments.text, config.encoding))
+    before = before.removesuffix("\n").removesuffix("\r")
+    found = load(arguments.model).choices(before, choices, cache=config.cache)
+    found.sort(key=lambda choice: -choice.log_probability)
+    if arguments.format == "json":
+        output.json({"choices": [choice._asdict() for choice in found]})
+        return
+    rows = [("probability", "per token", "nats", "tokens", "text")]
+    rows += [
+        (
+            f"{c.probability:.4f}",
+            f"{c.probability_per_token:.4f}",
+            f"{-c.log_probability:.3f}",
+            str(c.tokens),
+            c.text,
+        )
+        for c in found
+    ]
+    if arguments.format == "tsv":
+        output.write("".join("\t".join(row) + "\n" for row in rows))
+        return
+    output.write(
+        "".join(f"{p:>11}  {q:>9}  {nats:>9}  {size:>6}  {text}\n" for p, q, nats, size, text in rows)
+    )
+
+
+def _text_of(part: str | bytes) -> str:
+    return part if isinstance(part, str) else part.decode("utf-8", "surrogateescape")

@@ -101,128 +101,103 @@ class Numbered:
         return found
 
 
-class TextForm:
+@dataclass(frozen=True)
+class RowForm:
+    """A row per score, each by itself."""
+
+    head: str
+    row: Callable[[int, Score], str]
+    """The row of a score that begins in this line."""
+    needs_pieces = False
+
+    def begin(self) -> str:
+        """The names of the columns, where they are told."""
+        return self.head
+
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
+        """One row each."""
+        return "".join(self.row(line, score) for line, score in scores)
+
+    def end(self, sums: ScoreSums) -> str:
+        """Nothing: the sums are told on stderr."""
+        return ""
+
+
+def text_rows(by: str, threshold: float | None, name: str) -> RowForm:
     """One row per score, for people: nats, peak, tokens, place, odd, text. An alert has ``!`` before it.
 
     ``odd`` is the most surprising token, and its column in the text: it stands beside the text, so that a
     search finds what the text says. On a terminal there is a header; with colours alerts are red, and the
-    most surprising token is also set off within the text.
+    most surprising token is also set off within the text. Line ends and control characters are escaped.
     """
+    marks = ("", "") if threshold is None else ("  ", "! ")
+    terminal = is_terminal(sys.stdout)
+    coloured = terminal and not os.environ.get("NO_COLOR")
+    name, tokens = "stdin" if name == "-" else name, by == "token"
+    width = len(name) + 5
 
-    needs_pieces = False
-
-    def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        self._marks = ("", "") if threshold is None else ("  ", "! ")
-        self._terminal = is_terminal(sys.stdout)
-        self._colour = self._terminal and not os.environ.get("NO_COLOR")
-        self._name = "stdin" if name == "-" else name
-        self._by = by
-
-    def begin(self) -> str:
-        """The names of the columns, on a terminal."""
-        if not self._terminal:
-            return ""
-        where = "place".ljust(len(self._name) + 5)
-        odd = f"  {'odd':10}" if self._by != "token" else ""
-        head = f"{self._marks[0]}{'nats':>10} {'peak':>8} {'tokens':>6}  {where}{odd}  text"
-        return f"{DIM}{head}{PLAIN}\n" if self._colour else f"{head}\n"
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """One line each; line ends and control characters in the text are escaped."""
-        rows = []
-        for line, score in scores:
-            colour = RED if score.alert and self._colour else ""
-            where = f"{self._name}:{line}".ljust(len(self._name) + 5)
-            row = (
-                f"{colour}{self._marks[score.alert]}{score.nats:10.3f} {score.peak:8.3f} {score.tokens:6d}  "
-                f"{where}{self._odd(score)}  {self._text(score, colour)}"
-            )
-            rows.append(f"{row}{PLAIN}\n" if colour else f"{row}\n")
-        return "".join(rows)
-
-    def _text(self, score: Score, colour: str) -> str:
-        """The text of a score; in colours, with its most surprising token set off."""
-        text, (start, end) = one_row(score.text, self._by), score.at
-        if not self._colour or self._by == "token":
-            return self._shown(text)
-        token = self._shown(text[start:end])
-        return f"{self._shown(text[:start])}{STRONG}{token}{PLAIN}{colour}{self._shown(text[end:])}"
-
-    def _odd(self, score: Score) -> str:
-        """The most surprising token and its column, from 1; a space where nothing was judged."""
-        if self._by == "token":
-            return ""
-        quoted = json.dumps(score.odd, ensure_ascii=False) if score.peak else ""
-        return "  " + f"{score.at[0] + 1}:{self._visible(quoted)}".ljust(10) if quoted else " " * 12
-
-    def _shown(self, text: str) -> str:
-        return self._visible(text.translate(ESCAPES))
-
-    def _visible(self, escaped: str) -> str:
-        if not self._terminal:
+    def visible(escaped: str) -> str:
+        if not terminal:
             return escaped
         from pantoum import console
 
         return console.visible(escaped)
 
-    def end(self, sums: ScoreSums) -> str:
-        """Nothing."""
-        return ""
+    def shown(text: str) -> str:
+        return visible(text.translate(ESCAPES))
+
+    def text_of(score: Score, colour: str) -> str:
+        text, (start, end) = one_row(score.text, by), score.at
+        if not coloured or tokens:
+            return shown(text)
+        return f"{shown(text[:start])}{STRONG}{shown(text[start:end])}{PLAIN}{colour}{shown(text[end:])}"
+
+    def odd(score: Score) -> str:
+        """The most surprising token and its column, from 1; a space where nothing was judged."""
+        if tokens:
+            return ""
+        quoted = json.dumps(score.odd, ensure_ascii=False) if score.peak else ""
+        return "  " + f"{score.at[0] + 1}:{visible(quoted)}".ljust(10) if quoted else " " * 12
+
+    def row(line: int, score: Score) -> str:
+        colour = RED if score.alert and coloured else ""
+        figures = f"{score.nats:10.3f} {score.peak:8.3f} {score.tokens:6d}"
+        where = f"{name}:{line}".ljust(width)
+        found = f"{colour}{marks[score.alert]}{figures}  {where}{odd(score)}  {text_of(score, colour)}"
+        return f"{found}{PLAIN}\n" if colour else f"{found}\n"
+
+    columns = (
+        f"{'nats':>10} {'peak':>8} {'tokens':>6}  {'place'.ljust(width)}{'' if tokens else '  odd'.ljust(12)}"
+    )
+    head = f"{marks[0]}{columns}  text"
+    return RowForm("" if not terminal else f"{DIM}{head}{PLAIN}\n" if coloured else f"{head}\n", row)
 
 
-class Tsv:
+def tsv_rows(by: str, threshold: float | None, name: str) -> RowForm:
     """One row per score, for programs; ``odd`` is the most surprising token, ``column`` its place in the
-    text, from 1."""
+    text, from 1. Line ends and control characters are escaped."""
+    alerts = ("", "") if threshold is None else ("0\t", "1\t")
 
-    needs_pieces = False
+    def row(line: int, s: Score) -> str:
+        figures = f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{line}\t{s.at[0] + 1}"
+        return f"{figures}\t{s.odd.translate(ESCAPES)}\t{one_row(s.text, by).translate(ESCAPES)}\n"
 
-    def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        self._by, self._marked = by, threshold is not None
-
-    def begin(self) -> str:
-        """The names of the columns."""
-        return "nats\ttokens\tpeak\t" + ("alert\t" if self._marked else "") + "line\tcolumn\todd\ttext\n"
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """One row each; line ends and control characters in the text are escaped."""
-        alerts = ("0\t", "1\t") if self._marked else ("", "")
-        return "".join(
-            f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{line}\t{s.at[0] + 1}\t"
-            f"{s.odd.translate(ESCAPES)}\t{one_row(s.text, self._by).translate(ESCAPES)}\n"
-            for line, s in scores
-        )
-
-    def end(self, sums: ScoreSums) -> str:
-        """Nothing."""
-        return ""
+    marked = "" if threshold is None else "alert\t"
+    return RowForm(f"nats\ttokens\tpeak\t{marked}line\tcolumn\todd\ttext\n", row)
 
 
-class JsonLines:
-    """One object per score, for programs that read a log as it grows."""
+def json_rows(by: str, threshold: float | None, name: str) -> RowForm:
+    """One object per score, for programs that read a log as it grows; the text is without the end of its
+    line."""
+    name = "stdin" if name == "-" else name
 
-    needs_pieces = False
-
-    def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        self._by, self._marked = by, threshold is not None
-        self._name = "stdin" if name == "-" else name
-
-    def begin(self) -> str:
-        """Nothing."""
-        return ""
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """One object per line; the text is without the end of its line."""
-        return "".join(f"{_json(self._object(line, score))}\n" for line, score in scores)
-
-    def _object(self, line: int, s: Score) -> dict[str, Plain]:
-        alert: dict[str, Plain] = {"alert": s.alert} if self._marked else {}
-        where: dict[str, Plain] = {"file": self._name, "line": line, "column": s.at[0] + 1, "odd": s.odd}
+    def row(line: int, s: Score) -> str:
+        alert: dict[str, Plain] = {} if threshold is None else {"alert": s.alert}
+        where: dict[str, Plain] = {"file": name, "line": line, "column": s.at[0] + 1, "odd": s.odd}
         figures: dict[str, Plain] = {"nats": s.nats, "tokens": s.tokens, "peak": s.peak}
-        return {**alert, **where, **figures, "text": one_row(s.text, self._by)}
+        return _json({**alert, **where, **figures, "text": one_row(s.text, by)}) + "\n"
 
-    def end(self, sums: ScoreSums) -> str:
-        """Nothing: the sums are told on stderr."""
-        return ""
+    return RowForm("", row)
 
 
 class Json:
@@ -296,12 +271,12 @@ def _json(value: dict[str, Plain]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-ScoreForm: TypeAlias = TextForm | Tsv | Json | JsonLines | Html
+ScoreForm: TypeAlias = RowForm | Json | Html
 """Writes scores, each with its line number, as they come; with ``needs_pieces``, each with its tokens too."""
 FORMS: dict[str, Callable[[str, float | None, str], ScoreForm]] = {
-    "text": TextForm,
-    "tsv": Tsv,
+    "text": text_rows,
+    "tsv": tsv_rows,
     "json": Json,
-    "jsonl": JsonLines,
+    "jsonl": json_rows,
     "html": Html,
 }

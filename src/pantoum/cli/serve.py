@@ -34,7 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="+",
         metavar="[NAME=]MODEL",
-        help="model files or run folders (their best model); NAME=MODEL,slots=16 gives a name and options",
+        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL,slots=16 gives a "
+        "name and options",
     )
     add_settings(parser, ServeSettings)
 

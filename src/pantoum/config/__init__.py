@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
     from pantoum.config.tokens import token_unit
-    from pantoum.config.train import BUDGETS, OF_ONE_COMMAND, TrainSettings
-    from pantoum.config.train_text import DOCUMENTS, TextSettings
+    from pantoum.config.train import BUDGETS, DOCUMENTS, OF_ONE_COMMAND, TextSettings, TrainSettings
     from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings, parse_softmax, spell_softmax
 
 __all__ = [
@@ -104,8 +103,7 @@ _HOMES = {
     "serve": ("ServeSettings",),
     "setting": ("declared",),
     "tokens": ("token_unit",),
-    "train": ("BUDGETS", "OF_ONE_COMMAND", "TrainSettings"),
-    "train_text": ("DOCUMENTS", "TextSettings"),
+    "train": ("BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "TextSettings", "TrainSettings"),
     "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings", "parse_softmax", "spell_softmax"),
 }
 """The file of each name."""

@@ -52,13 +52,12 @@ def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
     return _count(environment, *RANK)
 
 
-def launched_count(environment: Mapping[str, str] | None = None) -> int:
+def launched_count() -> int:
     """How many ranks an MPI launcher has started at least, as far as the environment says it."""
-    environment = os.environ if environment is None else environment
-    rank = launched_rank(environment)
+    rank = launched_rank(os.environ)
     if rank is None:
         return 1
-    return max(rank + 1, _count(environment, *SIZE) or tasks_of_a_step(environment))
+    return max(rank + 1, _count(os.environ, *SIZE) or tasks_of_a_step(os.environ))
 
 
 def follows(environment: Mapping[str, str] | None = None) -> bool:

@@ -116,7 +116,6 @@ def open_prepared(
     *,
     valid: str | os.PathLike[str] | None = None,
     strict: bool = False,
-    report: Progress | None = None,
     run: Path | None = None,
 ) -> Prepared:
     """Open a folder that ``prepare`` made; ``run``: the run that begins from it.
@@ -140,7 +139,7 @@ def open_prepared(
         )
     given = prepared.tokenizer if request["tokenizer"] else None
     asked = again_as(request, valid)
-    again = prepare(texts or (), out=folder, tokenizer=given, report=report, run=run, **asked)
+    again = prepare(texts or (), out=folder, tokenizer=given, run=run, **asked)
     again.notes.append(f"prepared again: {'; '.join(differ)}")
     return again
 

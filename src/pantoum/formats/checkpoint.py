@@ -55,21 +55,18 @@ def commit(
     step: int,
     arrays: Mapping[str, Array],
     state: Mapping[str, Plain],
-    *,
-    maybe_infinite: Collection[str] = (),
 ) -> Path:
     """Make the checkpoint of ``step`` durable and return its folder. Those of this step and later ones, where
     there are any, are void in the same instant.
 
-    The arrays must not change meanwhile; those named in ``maybe_infinite`` may hold values that are not
-    finite. ``CheckpointError``: the content cannot be kept. ``StorageError``: the disk refused. Either way
-    every earlier checkpoint is as it was.
+    The arrays must not change meanwhile. ``CheckpointError``: the content cannot be kept. ``StorageError``:
+    the disk refused. Either way every earlier checkpoint is as it was.
     """
     target = Path(run_folder) / FOLDER / _name(step)
     try:
         if not 0 <= step < MOST_STEPS:
             raise ValueError(f"its step must be from 0 to {MOST_STEPS:,}")
-        content = checkpoint_folder.Content.of(arrays, state, maybe_infinite)
+        content = checkpoint_folder.Content.of(arrays, state)
     except (ValueError, TypeError) as problem:
         words = f"cannot commit the checkpoint {str(target)!r}: {problem}; nothing was written"
         raise CheckpointError(words) from None

@@ -12,7 +12,7 @@ are the business of ``checkpoint``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,16 +60,14 @@ class Content:
     state: bytes
 
     @staticmethod
-    def of(
-        arrays: Mapping[str, Array], state: Mapping[str, Plain], maybe_infinite: Collection[str]
-    ) -> Content:
-        """Check arrays and state; only those named in ``maybe_infinite`` may be other than finite."""
+    def of(arrays: Mapping[str, Array], state: Mapping[str, Plain]) -> Content:
+        """Check arrays and state."""
         named = {}
         for name, array in arrays.items():
             dtype = DTYPE_NAMES.get(array.dtype.name)
             if dtype is None:
                 raise ValueError(f"array {name!r} is {array.dtype.name}, not one of {', '.join(DTYPE_NAMES)}")
-            if dtype in FLOATS and name not in maybe_infinite:
+            if dtype in FLOATS:
                 tensor_layout.require_finite(name, dtype, array)
             named[name] = (dtype, array)
         header, order = tensor_layout.header_bytes(named, METADATA)

@@ -40,12 +40,12 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import Rule, Settings, sampler_of, settings_for
 from pantoum.inference.files.named_texts import named_texts, told_times
-from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.mixture import Mixture
 from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
+from pantoum.network.checks import require_finite
 from pantoum.network.head import changed_rows
 from pantoum.network.mixers import Mixer
 from pantoum.network.mixers.cache import Cache

@@ -12,6 +12,7 @@ logits, never changes the model, and knows nothing of files.
 from __future__ import annotations
 
 import bz2
+import html
 import lzma
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,15 +24,22 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.figures import figures_html
-from pantoum.inference.finite import require_finite
-from pantoum.inference.scoring.protocols import ROWS, TextBlock, blocks, parse_protocol
+from pantoum.inference.scoring.protocols import ROWS, SEGMENTS, TextBlock, blocks, parse_protocol
 from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
+from pantoum.network.checks import require_finite
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["COMPRESSED_BYTES", "Evaluation", "Progress", "ReadText", "evaluate", "held_out_loss"]
+__all__ = [
+    "COMPRESSED_BYTES",
+    "Evaluation",
+    "Progress",
+    "ReadText",
+    "evaluate",
+    "figures_html",
+    "held_out_loss",
+]
 
 COMPRESSED_BYTES, HURRIED_BYTES = 64_000_000, 1_000_000
 """At most so many bytes are given to xz and bz2: the figure is for scale."""
@@ -220,14 +228,13 @@ def held_out_loss(
     program: Program,
     tokens: Array,
     tokenizer: Tokenizer,
-    protocol: str,
     nats_T: NDArray[np.float32] | None = None,
     read: ReadText | None = None,
 ) -> float:
-    """The mean loss alone, in nats per token: what a training run asks every now and then. It is not finite
-    where the weights have diverged. ``nats_T`` takes the loss of each target; ``read`` is that of
-    ``evaluate``."""
-    found = _read_text(program, tokens, tokenizer, protocol, None, read)
+    """The mean loss by ``SEGMENTS`` alone, in nats per token: what a training run asks every now and then. It
+    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; ``read`` is that
+    of ``evaluate``."""
+    found = _read_text(program, tokens, tokenizer, SEGMENTS, None, read)
     targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
     return nats / targets
 
@@ -361,3 +368,13 @@ def _xz(data: bytearray) -> int:
     window = 1 << max(12, min(26, (len(data) - 1).bit_length()))
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
     return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))
+
+
+def figures_html(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A table with a title; titles, names and figures are plain text."""
+    lines = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(figure)}</td></tr>"
+        for name, figure in rows
+    )
+    return f"<table><caption>{html.escape(title)}</caption><tbody>{lines}</tbody></table>"

@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pantoum.config import require, text, whole
-from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array
+from pantoum.network.checks import require_finite
 from pantoum.network.stepping import stepper
 from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import Tokenizer

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Drawn, log_probabilities, most_probable
 from pantoum.kernels import Array
+from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 
 __all__ = ["CHUNK", "Reading", "advance", "read_all"]

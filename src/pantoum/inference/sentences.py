@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array, Workspace
+from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 

@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 
 from pantoum.config import GenerationConfig, SamplingConfig, require, truth, whole
 from pantoum.config.calls import public, taking
-from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, read_all
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation, draw_seed
 from pantoum.kernels import Array
+from pantoum.network.checks import require_finite
 from pantoum.text.prompt import encode_prompt, space_held
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from pantoum.network.network_state import BlockState, check_state, from_arrays, 
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
-from pantoum.network.stack import Layer, Layers, Pass, Vectors
+from pantoum.network.stack import Layer, Layers, Pass, Vectors, copied
 
 __all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "split_state", "unroll", "unroll_vjp"]
 
@@ -257,7 +257,7 @@ def unroll_vjp(
             )
         d_arrays = None if d_state is None else to_arrays(check_state(d_state, last))
         d_x_TBE, d_initial, found = layers.backward(
-            tape, _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
+            copied(tape), _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
         )
         # A cell is a stack of one layer, whose names have no number.
         named = {name if name in names else name.partition(".")[2]: d for name, d in found.items()}

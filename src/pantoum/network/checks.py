@@ -1,17 +1,28 @@
 """What comes in from outside is checked once, here, and made time-major: tokens, lengths, resets, dropout.
+``require_finite`` checks what a model says of it.
 
 Shapes: B streams, T steps, V symbols.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from pantoum.config import DropoutConfig, whole
-from pantoum.errors import SettingError
+from pantoum.errors import PantoumError, SettingError
 from pantoum.kernels import Array, DropoutDraw
+from pantoum.kernels.draw_rows import NOT_FINITE
 
-__all__ = ["check_lengths", "check_resets", "dropout_draw", "time_major_targets", "time_major_tokens"]
+__all__ = [
+    "check_lengths",
+    "check_resets",
+    "dropout_draw",
+    "require_finite",
+    "time_major_targets",
+    "time_major_tokens",
+]
 
 
 def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "tokens_BT") -> Array:
@@ -103,3 +114,12 @@ def dropout_draw(
             "give each row's global number",
         )
     return DropoutDraw(seed, step, numbers, dropout.kind == "variational")
+
+
+def require_finite(arrays: Iterable[Array]) -> None:
+    """Raise ``PantoumError`` unless every number of these arrays is finite: every path that reads text with a
+    model asks this of what it read. A NaN compares as false with every threshold, so a damaged model would
+    raise no alert, and its text would pass as ordinary. Finite weights do not prevent it, because products of
+    large weights overflow."""
+    if not all(bool(np.isfinite(array).all()) for array in arrays):
+        raise PantoumError(NOT_FINITE)

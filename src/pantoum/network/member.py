@@ -253,7 +253,7 @@ class Member:
                 finished(own)
 
         d_inputs, _, _ = self.layers.backward(
-            kept, d_outputs_TBH, spend=True, below=below, workspace=workspace, finished=layer_finished
+            kept, d_outputs_TBH, below=below, workspace=workspace, finished=layer_finished
         )
         if not below and len(self.layers.layers) > 1:
             return found
@@ -283,7 +283,7 @@ class Member:
             dropout = None
         embedding_VE = self.embedding_VE
         if embedding_VE is None:
-            scale_TB = None if dropout is None else layers.drop_one(tokens_TB, 0, dropout)
+            scale_TB = None if dropout is None else layers.drop_one(tokens_TB, dropout)
             return OneHotTokens(tokens_TB, self._weight, scale_TB, self.table_VG, self.vocab_size)
         if dropout is not None:
             drop = partial(layers.drop, layer=0, dropout=dropout, workspace=None)

@@ -16,7 +16,7 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a ta
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -25,7 +25,7 @@ from pantoum.config import CellSpec, DropoutConfig
 from pantoum.kernels import Array, DropoutDraw, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
 
-__all__ = ["FULL", "Inputs", "Layer", "Layers", "Pass", "Reach", "Tape", "Vectors"]
+__all__ = ["FULL", "Inputs", "Layer", "Layers", "Pass", "Reach", "Tape", "Vectors", "copied"]
 
 Tape: TypeAlias = Any
 """What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
@@ -127,15 +127,14 @@ class Layer:
         tape: Tape,
         d_outputs_TBH: Array,
         d_state: State | None,
-        spend: bool,
         below: bool,
         workspace: Workspace,
     ) -> tuple[Array, State, dict[str, Array]]:
-        """(the gradient of what the inputs are made from, d_state0, gradients by parameter name); ``spend``:
-        the tape is not needed again; ``below``: the first of them is wanted, else it is empty."""
+        """(the gradient of what the inputs are made from, d_state0, gradients by parameter name); ``below``:
+        the first of them is wanted, else it is empty. The tape is spent."""
         inputs, scanned = tape
         d_projection_TBG, d_state0, d_weight_hh, d_scan_bias_H = self.kernels.scan_vjp(
-            scanned, d_outputs_TBH, d_state, scanned.gates_TBG if spend else None, workspace
+            scanned, d_outputs_TBH, d_state, scanned.gates_TBG, workspace
         )
         if below or not isinstance(inputs, Vectors):
             d_inputs, d_weight_ih, d_bias_G = inputs.project_vjp(self, d_projection_TBG, workspace)
@@ -189,6 +188,14 @@ class Vectors:
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
 
 
+def copied(tape: Tape) -> Tape:
+    """A tape of ``Layers`` for one backward pass, which overwrites a part of it: this one stays."""
+    tapes, dropout = tape
+    return [
+        (inputs, replace(scanned, gates_TBG=scanned.gates_TBG.copy())) for inputs, scanned in tapes
+    ], dropout
+
+
 @dataclass(frozen=True)
 class Layers:
     """The layers of a stack; each has weights of its own."""
@@ -219,15 +226,14 @@ class Layers:
         d_outputs_TBH: Array,
         d_state: Sequence[Array] | None = None,
         *,
-        spend: bool = False,
         below: bool = True,
         workspace: Workspace,
         finished: Callable[[dict[str, Array]], None] | None = None,
     ) -> tuple[Array, list[Array], dict[str, Array]]:
-        """(the gradient of what the inputs are made from, d_state0, gradients by parameter name). With
-        ``spend`` the tape is not needed again; without ``below`` only the last layer has gradients, where
-        there are several. ``finished`` takes the gradients of each layer as soon as they are known, those of
-        the last layer first."""
+        """(the gradient of what the inputs are made from, d_state0, gradients by parameter name). The
+        tape is spent (``copied``); without ``below`` only the last layer has gradients, where there are
+        several. ``finished`` takes the gradients of each layer as soon as they are known, those of the last
+        layer first."""
         tapes, dropout = tape
         d_own = [None] * len(self.layers) if d_state is None else self._by_layer(d_state)
         found, d_initial = dict[str, Array](), list[Array]()
@@ -236,7 +242,7 @@ class Layers:
             scope, kept = workspace.scope(str(place)), tapes[place]
             ends = not below and len(self.layers) > 1
             d_below, d_before, of_layer = self.layers[place].backward(
-                kept, d_below, d_own[place], spend, not ends, scope
+                kept, d_below, d_own[place], not ends, scope
             )
             if isinstance(kept[0], Vectors) and not ends:
                 d_below = self._dropped(d_below, place, dropout, scope)
@@ -256,10 +262,10 @@ class Layers:
         kept_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), layer, dropout, out, workspace)
         return kept_TBE
 
-    def drop_one(self, units_TB: Array, layer: int, dropout: DropoutDraw) -> Array:
-        """What ``drop`` multiplies one unit of each row by [T,B]."""
+    def drop_one(self, units_TB: Array, dropout: DropoutDraw) -> Array:
+        """What ``drop`` multiplies one unit of each row of the first layer's input by [T,B]."""
         first = self.layers[0]
-        scales_TB: Array = first.kernels.dropout_scales(units_TB, self._rate(layer), layer, dropout)
+        scales_TB: Array = first.kernels.dropout_scales(units_TB, self._rate(0), 0, dropout)
         return scales_TB.astype(first.bias_G.dtype)
 
     def _dropped(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:

@@ -19,6 +19,7 @@ from pantoum.report.wording import clock, count
 __all__ = ["BUCKETS", "Axis", "Bucket", "bucketed", "clock_axis", "count_axis", "loss_axis"]
 
 BUCKETS = 120
+MOST_TICKS = 6
 Point = tuple[float, float]
 Tick = tuple[float, str]
 
@@ -94,41 +95,37 @@ def _widened(values: list[float], margin: float) -> Point:
     return least - margin * span, most + margin * span
 
 
-def loss_axis(values: Iterable[float], most_ticks: int = 6) -> Axis:
+def loss_axis(values: Iterable[float]) -> Axis:
     """An axis over all these values, a little wider than they are."""
     least, most = _widened(list(values) or [0.0, 1.0], 0.06)
-    step = _step(most - least, most_ticks)
+    step = _step(most - least, MOST_TICKS)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     return Axis(least, most, tuple((v, f"{v:.{digits}f}") for v in _multiples(least, most, step)))
 
 
-def count_axis(values: Iterable[float], most_ticks: int = 6, *, log: bool = False) -> Axis:
-    """An axis of counts from the least to the greatest value: from zero, or logarithmic."""
+def count_axis(values: Iterable[float]) -> Axis:
+    """A logarithmic axis of counts from the least to the greatest value."""
     positive = [v for v in values if v > 0.0] or [1.0]
-    most = max(positive)
-    if not log:
-        steps = _multiples(0.0, most, _step(most, most_ticks))
-        return Axis(0.0, most, tuple((v, _plain(v)) for v in steps))
-    least = min(positive)
+    least, most = min(positive), max(positive)
     if most <= least * 1.001:
         least, most = least / 2.0, most * 2.0
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         steps = [f * 10.0**p for p in powers for f in factors if least * 0.999 <= f * 10.0**p <= most * 1.001]
-        if len(steps) <= most_ticks:
+        if len(steps) <= MOST_TICKS:
             break
     else:
-        every = math.ceil(len(steps) / most_ticks)
+        every = math.ceil(len(steps) / MOST_TICKS)
         steps = steps[::-every][::-1]
     return Axis(least, most, tuple((v, _plain(v)) for v in steps), log=True)
 
 
-def clock_axis(seconds: Iterable[float], most_ticks: int = 6) -> Axis:
+def clock_axis(seconds: Iterable[float]) -> Axis:
     """An axis of time from zero to the greatest value."""
     most = max([*seconds, 1.0])
     usual = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
     step = float(
-        next((s for s in usual if most / s <= most_ticks), 86400 * math.ceil(most / 86400 / most_ticks))
+        next((s for s in usual if most / s <= MOST_TICKS), 86400 * math.ceil(most / 86400 / MOST_TICKS))
     )
     spell: Callable[[float], str] = clock
     return Axis(0.0, most, tuple((v, spell(v)) for v in _multiples(0.0, most, step)))

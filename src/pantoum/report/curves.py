@@ -233,8 +233,9 @@ def spread_apart(wanted: Sequence[tuple[float, float]], least: float, most: floa
     return tops
 
 
-def small(points: Sequence[tuple[float, float]], words: str, *, width: int = 160, height: int = 40) -> str:
+def small(points: Sequence[tuple[float, float]], words: str) -> str:
     """The shape of one figure over the run, without axes; ``words`` describes it for screen readers."""
+    width, height = 160, 40
     head = f'<svg class="small" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
     head += f'aria-label="{markup(words)}">'
     if len(points) < 2 or points[-1][0] <= points[0][0]:

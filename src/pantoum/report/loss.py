@@ -52,12 +52,10 @@ class LossView:
     """Those that lie inside the picture."""
 
 
-def by_tokens(
-    history: RunHistory, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
-) -> LossView:
+def by_tokens(history: RunHistory, references: Sequence[Reference] = (), unit: str = "token") -> LossView:
     """Loss by tokens trained on, on a logarithmic axis."""
     lines = _lines(history, "tokens")
-    x = count_axis([a for points in lines.values() for a, _ in points], most_ticks, log=True)
+    x = count_axis([a for points in lines.values() for a, _ in points])
     y = loss_axis([b for points in lines.values() for _, b in points] + [r.loss for r in references])
     return LossView(
         "Loss by tokens",
@@ -72,12 +70,10 @@ def by_tokens(
     )
 
 
-def by_time(
-    history: RunHistory, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
-) -> LossView:
+def by_time(history: RunHistory, references: Sequence[Reference] = (), unit: str = "token") -> LossView:
     """Loss by time, on a linear axis."""
     lines = _lines(history, "seconds")
-    x = clock_axis([a for points in lines.values() for a, _ in points], most_ticks)
+    x = clock_axis([a for points in lines.values() for a, _ in points])
     smooth = [(b.x, b.mean) for points in lines.values() for b in bucketed(points, x)]
     late = [loss for time, loss in smooth if time >= GONE * x.most]
     within: tuple[Reference, ...] = ()

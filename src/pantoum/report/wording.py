@@ -112,10 +112,10 @@ def spoken(seconds: object) -> str:
     return " ".join(words) or "0 seconds"
 
 
-def share(part: object, digits: int = 1) -> str:
+def share(part: object) -> str:
     """A share of one in percent: ``58.1 %``."""
     number = finite(part)
-    return MISSING if number is None else f"{100 * number:.{digits}f} %"
+    return MISSING if number is None else f"{100 * number:.1f} %"
 
 
 def rate(value: object) -> str:

@@ -31,7 +31,6 @@ from pantoum.config import VERSION, ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server import (
     answers,
-    catalogue,
     completions,
     embeddings,
     operation,
@@ -141,7 +140,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         )
     for router in (
         operation.routes(models, table, metrics),
-        catalogue.routes(models),
+        operation.model_routes(models),
         tokenizing_routes.routes(models),
         completions.routes(models, signer),
         responses.routes(models, signer),

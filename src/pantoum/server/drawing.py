@@ -1,14 +1,24 @@
-"""How a request wants tokens to be drawn: its fields as settings, or an error that names the field."""
+"""How a request wants tokens to be drawn, and the form that it asks its texts to have (OpenAI's
+``response_format``, vLLM's ``guided_...`` and ``structured_outputs``): its fields as settings, or an error
+that names the field.
+
+A form is made in a thread beside the event loop, before the engine hears of the request: a large one takes a
+tenth of a second, and texts of others are written meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.server.asked_forms import asked_form
+from pantoum.inference.loaded_model import LoadedModel
 from pantoum.server.refusals import RequestError
 from pantoum.server.schema import WritingRequest
 
-__all__ = ["sampling_of"]
+__all__ = ["require_form", "sampling_of"]
 
 MOST_STOPS, LONGEST_STOP = 64, 1000
 """Stop strings of a request, and characters of each: all are looked for after every token."""
@@ -20,6 +30,14 @@ UNABLE = {
     "suffix": "this model writes forward only",
     "guided_whitespace_pattern": "white space may stand wherever JSON has it",
 }
+GUIDED = {
+    "guided_regex": "matching",
+    "guided_choice": "choices",
+    "guided_grammar": "grammar",
+    "guided_json": "json_schema",
+}
+STRUCTURED = {"regex": "matching", "choice": "choices", "grammar": "grammar", "json": "json_schema"}
+OBJECT = {"type": "object"}
 
 
 def sampling_of(request: WritingRequest) -> SamplingConfig:
@@ -60,4 +78,71 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
         logit_bias=bias or None,
         stop=tuple(stop for stop in stops if stop),
         **form,
+    )
+
+
+def asked_form(request: WritingRequest) -> tuple[str, dict[str, Any]]:
+    """The field that asks for a form, and the setting that it means; nothing where none does."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, setting in GUIDED.items():
+        value = getattr(request, name)
+        if value is not None:
+            found[name] = {setting: value}
+    for name, read in (("response_format", _format), ("structured_outputs", _structured)):
+        value = getattr(request, name)
+        if value is not None and (settings := read(value)):
+            found[name] = settings
+    if len(found) > 1:
+        told = " and ".join(found)
+        raise RequestError(400, f"{told} are given together: a text has one form; leave one out", param=told)
+    return next(iter(found.items()), ("", {}))
+
+
+async def require_form(
+    model: LoadedModel, request: WritingRequest, sampling: SamplingConfig, length: int
+) -> None:
+    """Refuse a form that this model cannot write, or not within this length."""
+    asked = sampling.asked
+    if asked is None:
+        return
+
+    def shortest() -> int:
+        from pantoum.inference.forms.form import token_form
+
+        return len(token_form(model, asked).shortest(False))
+
+    try:
+        needed = await asyncio.to_thread(shortest)
+    except SettingError as error:
+        raise RequestError(400, str(error), param=asked_form(request)[0]) from None
+    if needed > length:
+        rule = f"the shortest text of this form has {needed:,} tokens; give {needed:,} or more"
+        raise RequestError(400, f"max_tokens is {length:,}: {rule}", param="max_tokens")
+
+
+def _format(value: Mapping[str, Any]) -> dict[str, Any]:
+    """OpenAI's: ``text``, ``json_object``, or ``json_schema`` with its schema."""
+    kind = value.get("type")
+    if kind == "text":
+        return {}
+    if kind == "json_object":
+        return {"json_schema": OBJECT}
+    held = value.get("json_schema", value)
+    schema = held.get("schema") if isinstance(held, Mapping) else None
+    if kind == "json_schema" and isinstance(schema, (Mapping, bool)):
+        return {"json_schema": schema}
+    rule = "must have the type text, json_object, or json_schema with json_schema.schema"
+    raise RequestError(400, f"response_format {rule}", param="response_format")
+
+
+def _structured(value: Mapping[str, Any]) -> dict[str, Any]:
+    """vLLM's newer field: one of ``regex``, ``choice``, ``grammar`` and ``json``, or ``json_object``."""
+    given = {name: one for name, one in value.items() if one is not None}
+    if given == {"json_object": True}:
+        return {"json_schema": OBJECT}
+    if len(given) == 1 and given.keys() <= STRUCTURED.keys():
+        return {STRUCTURED[name]: one for name, one in given.items()}
+    rule = f"must have one of {', '.join(STRUCTURED)}, json_object"
+    raise RequestError(
+        400, f"structured_outputs has {', '.join(given)}: it {rule}", param="structured_outputs"
     )

@@ -1,17 +1,23 @@
-"""What those ask who run the server: does it live, is it ready, which version is it, what did it do."""
+"""What those ask who run the server: does it live, is it ready, which version is it, what did it do, and
+``/v1/models``: which models there are; with the key of an administrator, which there shall be.
+"""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from pantoum.config import VERSION
+from pantoum.config.plain import Plain
+from pantoum.errors import PantoumError
+from pantoum.server.caller import CALLER
 from pantoum.server.metrics import Metrics
-from pantoum.server.models import Models
+from pantoum.server.models import Models, Served
 from pantoum.server.refusals import RequestError
+from pantoum.server.schema import LoadRequest
 from pantoum.server.session_table import SessionTable
 
-__all__ = ["routes"]
+__all__ = ["model_routes", "routes"]
 
 
 def routes(models: Models, table: SessionTable, metrics: Metrics) -> APIRouter:
@@ -41,5 +47,68 @@ def routes(models: Models, table: SessionTable, metrics: Metrics) -> APIRouter:
         """What it did, for Prometheus."""
         metrics.sessions = await table.count()
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def described(one: Served) -> dict[str, Plain]:
+    """A model as ``/v1/models`` shows it."""
+    model = one.model
+    return {
+        "id": one.name,
+        "object": "model",
+        "created": one.created,
+        "owned_by": "pantoum",
+        "fingerprint": one.fingerprint,
+        "vocabulary": model.tokenizer.vocab_size,
+        "tokens": model.tokenizer.kind,
+        "unit": model.tokenizer.declared.unit,
+        "documents": model.tokenizer.documents,
+        "cell": model.config.cell,
+        "members": model.config.members,
+        "layers": model.config.num_layers,
+        "hidden_size": model.config.hidden_size,
+        "slots": one.engine.slots,
+        "parameters": model.program.model.num_parameters,
+    }
+
+
+def require_admin() -> None:
+    """Refuse whoever may not change the models."""
+    if not CALLER.get().admin:
+        raise RequestError(
+            403, "this needs a key with the word admin in the file of keys", code="admin_required"
+        )
+
+
+def model_routes(models: Models) -> APIRouter:
+    """All routes of models."""
+    router = APIRouter(prefix="/v1/models", tags=["models"])
+
+    @router.get("", response_model=None)
+    async def list_models() -> Response:
+        """The models that it has."""
+        return JSONResponse({"object": "list", "data": [described(one) for one in models.all()]})
+
+    @router.post("", response_model=None)
+    async def load(fields: LoadRequest) -> Response:
+        """Serve one more until the server ends, as on the command line. Needs an admin key."""
+        require_admin()
+        try:
+            return JSONResponse(described(await models.load(fields.model)))
+        except (PantoumError, OSError) as error:
+            raise RequestError(400, str(error), param="model") from None
+
+    @router.get("/{name:path}", response_model=None)
+    async def show(name: str) -> Response:
+        """One of them."""
+        return JSONResponse(described(models.get(name)))
+
+    @router.delete("/{name:path}", response_model=None)
+    async def unload(name: str) -> Response:
+        """Serve it no more; requests that have begun go on. Needs an admin key."""
+        require_admin()
+        models.unload(name)
+        return JSONResponse({"id": name, "object": "model", "deleted": True})
 
     return router

@@ -117,11 +117,6 @@ class SessionTable:
         """The time by which sessions expire: it goes on from that of the start, also if the clock is set."""
         return self._begun + time.monotonic()
 
-    @property
-    def in_memory(self) -> int:
-        """Sessions that are in memory."""
-        return len(self._kept)
-
     async def create(self, marks: tuple[Mark, ...]) -> Held:
         """A new session."""
         name = owned(secrets.token_urlsafe(18))

@@ -16,9 +16,8 @@ from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import draw_seed
 from pantoum.server.aside import MANY, one_at_a_time, require_size
-from pantoum.server.asked_forms import require_form
 from pantoum.server.caller import first_token
-from pantoum.server.drawing import sampling_of
+from pantoum.server.drawing import require_form, sampling_of
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.prompts import Prompt

@@ -22,8 +22,8 @@ from pantoum.model import Model
 from pantoum.model import load as load_public
 from pantoum.network.mixers import count_mixture
 from pantoum.network.network_state import NetworkState
-from pantoum.torch.count_module import CountModule
 from pantoum.torch.language_module import LanguageModule
+from pantoum.torch.ngram_modules import CountModule
 from pantoum.torch.steps import State
 
 __all__ = ["from_torch", "load", "save", "state_from_torch", "state_to_torch", "to_torch"]

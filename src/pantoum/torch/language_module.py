@@ -28,8 +28,7 @@ from pantoum.errors import SettingError
 from pantoum.kernels import DropoutDraw
 from pantoum.torch.cell_module import NO_TENSORS, StackModule
 from pantoum.torch.chunk_rows import ChunkRows
-from pantoum.torch.count_module import CountModule
-from pantoum.torch.ngram_module import NgramModule
+from pantoum.torch.ngram_modules import CountModule, NgramModule
 from pantoum.torch.steps import State
 
 __all__ = ["LanguageModule"]

@@ -29,7 +29,6 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.evaluation import held_out_loss
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
-from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.ranks.interface import Ranks, SingleRank
@@ -280,7 +279,7 @@ def surprise(source: ModelFile, prepared: Prepared) -> float | None:
     config = ModelConfig.from_spec(source.config)
     model = LanguageModel(prepared.tokenizer.vocab_size, config=config, seed=None)
     tokens = prepared.train.read(0, min(SURPRISING_TOKENS, prepared.train.count))
-    found = held_out_loss(Program(model, source.parameters), tokens, prepared.tokenizer, SEGMENTS)
+    found = held_out_loss(Program(model, source.parameters), tokens, prepared.tokenizer)
     more = found - own
     return max(0.0, round(more, 1)) if math.isfinite(more) else None
 

@@ -148,9 +148,9 @@ class KeepBest:
         times, tokens = [], self._monitored[:MIXED_TOKENS]
         for mixture in (self._better_mixture, None):
             program = self._program(self._better, self._precision, mixture)
-            held_out_loss(program, tokens[:64], self._tokenizer, SEGMENTS)
+            held_out_loss(program, tokens[:64], self._tokenizer)
             began = time.perf_counter()
-            held_out_loss(program, tokens, self._tokenizer, SEGMENTS)
+            held_out_loss(program, tokens, self._tokenizer)
             times.append(time.perf_counter() - began)
         self._mixed_costs = min(max(1.0, times[0] / times[1]), MOST_MIXED)
 
@@ -239,7 +239,7 @@ class KeepBest:
 
     def _loss_alone(self, weights: Mapping[str, Array], tokens: Array) -> float:
         """The loss of a network, without counts."""
-        return held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer, SEGMENTS)
+        return held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer)
 
     def evaluate(
         self,
@@ -316,9 +316,9 @@ class KeepBest:
         """The validation loss of a network, and of the counts beside it where there are any."""
         read = self._reader(program, weights)
         if self._counts is None:
-            return held_out_loss(program, tokens, self._tokenizer, SEGMENTS, read=read), None
+            return held_out_loss(program, tokens, self._tokenizer, read=read), None
         nats_T = np.full(len(tokens) - 1, np.nan, np.float32)
-        held_out_loss(program, tokens, self._tokenizer, SEGMENTS, nats_T, read)
+        held_out_loss(program, tokens, self._tokenizer, nats_T, read)
         mixture, loss = self._counts.fit(nats_T)
         return loss, mixture
 

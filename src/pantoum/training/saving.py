@@ -217,6 +217,7 @@ class Saving:
         run, keep = self._run, self._run.keep_best
         if keep.judges_nothing:
             keep.keep_last(run.backend)
+        run.state.has_taken(self._timing.clock.seconds)
         made = keep.model_file(
             card(run.state, keep.best, evaluation, run.prepared.facts, run.parameters, keep.peaks)
         )

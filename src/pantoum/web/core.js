@@ -84,9 +84,10 @@ export class Core {
    * @param {T} type
    * @param {number} address
    * @param {number} size
+   * @returns {InstanceType<(typeof globalThis)[T]>}
    */
   array(type, address, size) {
-    return new globalThis[type](this.memory.buffer, address, size);
+    return /** @type {any} */ (new globalThis[type](this.memory.buffer, address, size));
   }
 
   /**

@@ -12,7 +12,6 @@ import base64
 import gzip
 import hashlib
 import html
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,8 @@ IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (\w+))", re.MULTILINE)
 COMMENT = re.compile(r"^ *//.*\n|^ */\*\*(?:[^*]|\*(?!/))*\*/\n|/\*\*(?:[^*]|\*(?!/))*\*/ ?", re.MULTILINE)
 """Comments on lines of their own, and types, which the page does not need."""
+TOLD = ("nats_per_token", "unit", "bits_per_byte", "xz_bits_per_byte", "protocol")
+"""What the page tells of the held-out text."""
 
 
 def page(
@@ -115,10 +116,17 @@ def _card(card: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[
     """What is told of a model: rows for people, of whatever a card holds as single values."""
     yield "network", _facts(config)
     for name, value in card.items():
-        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            yield name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else str(value)
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool) and name != "units":
+            yield name.replace("_", " "), _figure(value)
         elif name in ("validation", "loss") and isinstance(value, Mapping):
-            yield name, json.dumps(value, ensure_ascii=False)
+            told = {key: value[key] for key in TOLD if key in value} or value
+            yield name, ", ".join(f"{str(key).replace('_', ' ')} {_figure(one)}" for key, one in told.items())
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def _packed(data: bytes) -> str:

@@ -5,7 +5,6 @@ import { fuses } from "./fused.js";
 import { Model } from "./model.js";
 import { Training } from "./training/training.js";
 
-export { Core } from "./core.js";
 export { PantoumError } from "./errors.js";
 export { fuses } from "./fused.js";
 export { Model } from "./model.js";

@@ -1,15 +1,16 @@
 // What both workers say and hear: compressed bytes, and errors as sentences.
 
 import { PantoumError } from "./errors.js";
+import { inflated } from "./inflate.js";
 
 /**
  * What was compressed by gzip, as a page holds it.
- * @param {Uint8Array} data
+ * @param {Uint8Array<ArrayBuffer>} data
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function expanded(data) {
   if (data[0] !== 0x1f || data[1] !== 0x8b) return data;
-  const stream = new Blob([/** @type {BlobPart} */ (data)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Uint8Array(await new Response(inflated(data, "gzip")).arrayBuffer());
 }
 
 /** @param {unknown} error */

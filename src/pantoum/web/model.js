@@ -2,7 +2,7 @@
 
 import { shapeOf } from "./config.js";
 import { countsOf } from "./counts.js";
-import { need, whole } from "./errors.js";
+import { need, seedOf, whole } from "./errors.js";
 import { Generation } from "./generation.js";
 import { readModelFile } from "./model_file.js";
 import { Program } from "./program.js";
@@ -13,7 +13,6 @@ import { declaredSize, encoded, tokenizerOf } from "./text/tokenizers.js";
 import { weightsOf } from "./weights.js";
 
 const LARGE = 1e6;
-const MOST_SEED = 2n ** 63n - 1n;
 
 /** @typedef {import("./state.js").State} State */
 
@@ -99,9 +98,7 @@ export class Model {
    */
   seed(given) {
     if (given === undefined || given === null) return BigInt(Math.floor(Math.random() * 2 ** 31));
-    const number = typeof given === "bigint" ? given : BigInt(whole(given, "seed"));
-    need(number >= 0n && number <= MOST_SEED, `seed is ${number}: give a whole number from 0 to ${MOST_SEED}`);
-    return number;
+    return seedOf(given);
   }
 
   /**
@@ -118,6 +115,7 @@ export class Model {
    * @param {{prompt?: string, length?: number, seed?: number | bigint, stream?: number, exact?: boolean, state?: Uint8Array} & Record<string, any>} [settings]
    */
   generate({ prompt = "", length = 500, seed, stream = 0, exact = false, state, ...sampling } = {}) {
+    need(typeof prompt === "string", `prompt is ${typeof prompt}: give a string`);
     const settings = samplingOf(sampling);
     const session = this.session(state ?? null);
     const how = { length: whole(length, "length"), seed: this.seed(seed), stream: whole(stream, "stream"), exact: Boolean(exact) };

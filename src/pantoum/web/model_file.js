@@ -1,6 +1,7 @@
 // A model file: its bytes verified, its header parsed, its arrays as views (docs/formats.md has every byte).
 
 import { PantoumError, need } from "./errors.js";
+import { inflated } from "./inflate.js";
 import { hex, sha256 } from "./sha256.js";
 
 const HEADER_LIMIT = 1_000_000;
@@ -116,7 +117,7 @@ function finite(dtype, values) {
 export async function unpacked(stream, size) {
   const out = new Uint8Array(size);
   let at = 0;
-  const reader = new Blob([/** @type {BlobPart} */ (stream)]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+  const reader = inflated(stream, "deflate").getReader();
   try {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       if (at + part.value.length > size) throw new RangeError("too long");

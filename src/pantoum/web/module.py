@@ -157,12 +157,11 @@ def _fingerprint() -> str | None:
     """The hash of the sources; ``None`` where there are none."""
     if CORE is None:
         return None
-    files = (
-        file for ending in ("h", "cpp") for file in CORE.rglob(f"*.{ending}") if "tests" not in file.parts
-    )
+    files = {file.relative_to(CORE): file for ending in ("h", "cpp") for file in CORE.rglob(f"*.{ending}")}
     found = hashlib.sha256(repr((FLAGS, PATHS)).encode())
-    for file in sorted(files):
-        found.update(file.relative_to(CORE).as_posix().encode() + b"\0" + file.read_bytes())
+    for name, file in sorted(files.items()):
+        if name.parts[0] != "tests":
+            found.update(name.as_posix().encode() + b"\0" + file.read_bytes())
     return found.hexdigest()
 
 

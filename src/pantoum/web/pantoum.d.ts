@@ -2,7 +2,9 @@
  * that is trained here is the file of `pantoum train`. */
 
 /** A mistake of the caller, or a file that cannot be used; its message is a sentence for a person. */
-export class PantoumError extends Error {}
+export class PantoumError extends Error {
+  constructor(message: string);
+}
 
 /** Settings of the draw, with the names and defaults of `pantoum generate`. */
 export interface Sampling {
@@ -62,20 +64,24 @@ export interface Suggestion {
   probability: number;
 }
 
-/** A stream of text with a model. */
+/** A stream of text with a model; `model.session()` makes one. */
 export class Session {
+  private constructor();
   /** Where it stands: the bytes of Python's `State`, so that a session goes on there and back. */
   readonly state: Uint8Array;
   readonly tokensSeen: number;
   feed(text: string): string[];
   generate(settings?: Sampling & { length?: number; seed?: number | bigint }): Generator<Piece, string>;
   suggest(k?: number): Suggestion[];
+  /** The most probable beginnings of what comes next, each to the end of a word. */
+  words(k?: number): { text: string; probability: number }[];
   fork(): Session;
   rewind(state: Uint8Array): void;
 }
 
-/** A trained model; it never changes. */
+/** A trained model, which `load` makes; it never changes. */
 export class Model {
+  private constructor();
   readonly card: Record<string, unknown>;
   readonly config: Record<string, unknown>;
   readonly sha256: string;
@@ -109,8 +115,9 @@ export interface TrainSettings {
   seed?: number | bigint;
 }
 
-/** A training run of `pantoum train --valid-fraction 0`, step by step. */
+/** A training run of `pantoum train --valid-fraction 0`, step by step; `train` makes one. */
 export class Training {
+  private constructor();
   readonly steps: number;
   readonly step: number;
   /** Tokens trained on. */

@@ -38,6 +38,8 @@ export class Program {
     this._places = this.sizes.map((size) => core.alloc(4 * size));
     this._tokens = core.alloc(4);
     this._logits = core.alloc(4 * V);
+    /** What `score` needs. @type {number | undefined} */
+    this._spent = undefined;
     const structs = Array.from({ length: K }, (_, member) => this._member(weights, member));
     const head = this._head(weights);
     const beside = this._places.slice(K * layers * cell.states);

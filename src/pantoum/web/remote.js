@@ -89,7 +89,7 @@ export class RemoteModel {
    * The same with all that is known of it; `onPieces` gets it as it is written, and `signal` ends it.
    * @param {Record<string, any>} [settings]
    * @param {{onPieces?: (pieces: Piece[]) => void, signal?: AbortSignal}} [options]
-   * @returns {Promise<{text: string, tokens: number, nats: number, stopped: string | null, seed: bigint, notes: string[]}>}
+   * @returns {Promise<{text: string, tokens: number, nats: number, stopped: "stop" | "eos" | null, seed: bigint, notes: string[]}>}
    */
   write(settings = {}, options = {}) {
     return this._calls.ask("generate", [settings], options);

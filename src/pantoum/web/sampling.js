@@ -12,7 +12,7 @@ const DEFAULTS = {
   min_p: 0.05,
   repetition_penalty: null,
   greedy: false,
-  stop: [],
+  stop: /** @type {string[]} */ ([]),
 };
 
 /**

@@ -78,6 +78,7 @@ function lineStarts(pieces) {
  * @param {Score[]} pieces
  */
 function wordStarts(pieces) {
+  /** @type {number[]} */
   const starts = [];
   let [visible, after] = [false, false];
   pieces.forEach(({ text }, place) => {

@@ -20,7 +20,7 @@ let made = 0;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const CALLS = {
-  async load(/** @type {Uint8Array} */ module, /** @type {Uint8Array} */ data) {
+  async load(/** @type {Uint8Array<ArrayBuffer>} */ module, /** @type {Uint8Array<ArrayBuffer>} */ data) {
     model = await Model.load(await Core.load(await expanded(module)), await expanded(data));
     const { card, config, documents, sha256, tokenizer } = model;
     return { card, config, documents, sha256, bringsSpace: tokenizer.spaces !== "apart" };

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
-from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import ROWS, TextBlock
 from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
+from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import SteppedLosses

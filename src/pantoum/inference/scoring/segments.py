@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
-from pantoum.inference.finite import require_finite
 from pantoum.inference.scoring.protocols import LEAST_SPAN, spans
 from pantoum.inference.scoring.reader import Reader, read_blocks
 from pantoum.kernels import Array
+from pantoum.network.checks import require_finite
 from pantoum.network.program import Program
 from pantoum.network.stepping import SteppedLosses
 

@@ -11,7 +11,7 @@ from pantoum.kernels.native.cross_entropy import (
     cross_entropy_gradient,
     cross_entropy_of_logits,
 )
-from pantoum.kernels.native.dropout import dropout, dropout_scales
+from pantoum.kernels.native.draws import dropout, dropout_scales, frequencies, sampler
 from pantoum.kernels.native.library import Library, core, missing
 from pantoum.kernels.native.product import (
     bias_gradient,
@@ -21,7 +21,6 @@ from pantoum.kernels.native.product import (
     pack_codes,
     quantize,
 )
-from pantoum.kernels.native.sample import frequencies, sampler
 from pantoum.kernels.native.scan import scan, scan_vjp
 from pantoum.kernels.native.step import stepper
 from pantoum.kernels.native.tables import lookup, lookup_gradient, lookup_sum, lookup_sum_gradient, rms_rows

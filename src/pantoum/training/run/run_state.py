@@ -149,6 +149,10 @@ class RunState:
         """What other parts of the run know, for the checkpoint that is made now."""
         self.seconds, self.guard, self.best = seconds, guard, best
 
+    def has_taken(self, seconds: float) -> None:
+        """All sessions have used so many seconds by now."""
+        self.seconds = seconds
+
     def finish(self) -> None:
         """The budget is used."""
         self.finished = True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
@@ -25,10 +25,9 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 class StopSignals:
     """While inside, a signal to stop sets ``received`` to its name instead of ending the process."""
 
-    def __init__(self, on_second: Callable[[], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.received: str | None = None
         """The name of the first signal that came, or ``None``."""
-        self._on_second = on_second
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -48,8 +47,6 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
-            if self._on_second is not None:
-                self._on_second()
             raise KeyboardInterrupt
         if self.received is None:
             self.received = signal.Signals(number).name

@@ -10,6 +10,8 @@ const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementB
 let model;
 /** @type {AbortController | null} */
 let writing = null;
+/** What writes the texts that are shown. @type {Record<string, any> | null} */
+let shown = null;
 
 /** The bytes of an element's text in base64. @param {string} id */
 function bytesIn(id) {
@@ -30,7 +32,7 @@ async function begin() {
   }
   /** @type {any} */ (window).pantoum = model;
   for (const id of ["write", "again", "share"]) $(id).disabled = false;
-  tell("Ready.");
+  tell("Ready: press Write.");
   document.body.dataset.ready = "true";
   if (location.hash.length > 1) write();
 }
@@ -50,8 +52,10 @@ function drawn() {
   return crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
 }
 
+/** What the form asks for; `three`, where it does, is what a link says. @returns {Record<string, any>} */
 function settings() {
-  return { temperature: Number($("temperature").value), length: Number($("length").value), seed: Number($("seed").value) };
+  const [temperature, length, seed] = ["temperature", "length", "seed"].map((name) => Number($(name).value));
+  return { prompt: $("prompt").value, temperature, length, seed, ...($("three").checked ? { three: "1" } : {}) };
 }
 
 /** Takes what a link asks for. */
@@ -71,12 +75,12 @@ function show() {
 
 async function write() {
   if (!$("form").reportValidity()) return;
-  const prompt = $("prompt").value;
-  const count = $("three").checked ? COUNT : 1;
+  const { three, prompt, ...asked } = (shown = settings());
+  const count = three ? COUNT : 1;
   $("texts").replaceChildren();
-  const texts = Array.from({ length: count }, (_, stream) => new WrittenText(prompt, count > 1 ? `Text ${stream + 1}` : "Text", others));
+  const texts = Array.from({ length: count }, (_, stream) => new WrittenText(prompt, count > 1 ? `Text ${stream + 1}` : "Text", { chosen: others, tell }));
   $("texts").append(...texts.map((text) => text.element));
-  await run(texts.map((text, stream) => (options) => text.write(model, { prompt, stream, ...settings() }, options)));
+  await run(texts.map((text, stream) => (options) => text.write(model, { ...asked, prompt, stream }, options)));
 }
 
 /**
@@ -96,7 +100,7 @@ async function run(texts) {
     if (writing !== own) return;
     const tokens = done.reduce((sum, one) => sum + one.tokens, 0);
     const seconds = (performance.now() - began) / 1000;
-    tell([`${tokens} tokens in ${seconds.toFixed(1)} seconds.`, ...done[0].notes].join(" "));
+    tell(`${[`${tokens} tokens in ${seconds.toFixed(1)} seconds`, ...done[0].notes].join("; ")}.`);
   } catch (error) {
     if (writing === own) tell("");
     refuse(error);
@@ -120,20 +124,23 @@ async function others(text, place) {
     const space = model.bringsSpace ? "" : (word.match(/^\s*/u)?.[0] ?? "");
     const found = await model.words(before + space, CHOICES);
     $("others-title").textContent = `In the place of “${visible(word.trim() || word)}”`;
+    $("choices").dir = text.direction;
     $("choices").replaceChildren(
       ...found.map((/** @type {{text: string, probability: number}} */ choice) => {
         const button = document.createElement("button");
         button.type = "button";
-        const [shown, chance, share] = [document.createElement("code"), document.createElement("span"), document.createElement("span")];
-        shown.textContent = visible(choice.text.trim() || choice.text);
-        shown.dir = "auto";
+        const [label, chance, share] = [document.createElement("code"), document.createElement("span"), document.createElement("span")];
+        label.textContent = visible(choice.text.trim() || choice.text);
+        label.dir = "auto";
         chance.textContent = `${(100 * choice.probability).toFixed(1)} %`;
         share.className = "share";
         share.style.width = `${100 * choice.probability}%`;
-        button.append(shown, chance, share);
+        button.append(label, chance, share);
         button.onclick = () => {
           $("others").close();
-          run([(options) => text.fork(model, place, space + choice.text, settings(), options)]).then(() => text.focus());
+          const { three, ...asked } = settings();
+          shown = { ...asked, prompt: before + space + choice.text };
+          run([(options) => text.fork(model, place, space + choice.text, asked, options)]).then(() => text.focus());
         };
         const item = document.createElement("li");
         item.append(button);
@@ -163,8 +170,7 @@ $("again").onclick = () => {
 $("stop").onclick = () => writing?.abort();
 $("close").onclick = () => $("others").close();
 $("share").onclick = async () => {
-  const asked = new URLSearchParams({ prompt: $("prompt").value, .../** @type {any} */ (settings()), ...($("three").checked ? { three: "1" } : {}) });
-  history.replaceState(null, "", `#${asked}`);
+  history.replaceState(null, "", `#${new URLSearchParams(shown ?? settings())}`);
   try {
     await navigator.clipboard.writeText(location.href);
     tell("The link is copied: it writes this text again.");

@@ -9,11 +9,11 @@ export class WrittenText {
   /**
    * @param {string} prompt
    * @param {string} title
-   * @param {(text: WrittenText, place: number) => void} chosen
+   * @param {{chosen: (text: WrittenText, place: number) => void, tell: (message: string) => void}} heard
    */
-  constructor(prompt, title, chosen) {
+  constructor(prompt, title, { chosen, tell }) {
     this._prompt = prompt;
-    /** @type {{text: string, nats: number, span: HTMLSpanElement}[]} */
+    /** Each with the white space before it, which has no shade. @type {{text: string, nats: number, space: Text, span: HTMLSpanElement}[]} */
     this._words = [];
     const [heading, bar, copy] = [document.createElement("h3"), document.createElement("header"), document.createElement("button")];
     this.element = document.createElement("article");
@@ -25,7 +25,7 @@ export class WrittenText {
     copy.onclick = async () => {
       try {
         await navigator.clipboard.writeText(this.at(this._words.length).before);
-        copy.textContent = "Copied";
+        tell(`${title} is copied.`);
       } catch {
         // A page of http, or one that may not: whoever wants to copies what is selected then.
         getSelection()?.selectAllChildren(this._text);
@@ -47,8 +47,9 @@ export class WrittenText {
     this._text.onkeydown = (event) => {
       const place = this._words.findIndex(({ span }) => span === event.target);
       if (place < 0 || event.ctrlKey || event.metaKey) return;
+      const right = this.direction === "rtl" ? -1 : 1;
       /** @type {Record<string, number>} */
-      const moves = { ArrowRight: place + 1, ArrowDown: place + 1, ArrowLeft: place - 1, ArrowUp: place - 1, Home: 0, End: this._words.length - 1 };
+      const moves = { ArrowRight: place + right, ArrowDown: place + 1, ArrowLeft: place - right, ArrowUp: place - 1, Home: 0, End: this._words.length - 1 };
       if (event.key in moves) this._go(moves[event.key]);
       else if (event.key === "Enter" || event.key === " ") chosen(this, place);
       else return;
@@ -85,9 +86,17 @@ export class WrittenText {
    * @param {{signal: AbortSignal}} options
    */
   fork(model, place, instead, settings, options) {
-    for (const { span } of this._words.splice(place)) span.remove();
+    for (const { space, span } of this._words.splice(place)) {
+      space.remove();
+      span.remove();
+    }
     this._add({ text: instead, nats: 0 });
     return this.write(model, { ...settings, prompt: this.at(this._words.length).before }, options);
+  }
+
+  /** The one of its letters: "ltr" or "rtl". */
+  get direction() {
+    return getComputedStyle(this._text).direction;
   }
 
   /** Puts the focus on its last word. */
@@ -110,16 +119,18 @@ export class WrittenText {
   _add({ text, nats }) {
     const last = this._words.at(-1);
     if (!last || (/^\s/u.test(text) && !BLANK.test(last.text))) {
-      const span = document.createElement("span");
+      const [space, span] = [document.createTextNode(""), document.createElement("span")];
       span.setAttribute("role", "button");
       span.tabIndex = this._words.length ? -1 : 0;
-      this._words.push({ text: "", nats: 0, span });
-      this._text.append(span);
+      this._words.push({ text: "", nats: 0, space, span });
+      this._text.append(space, span);
     }
     const word = this._words[this._words.length - 1];
     word.text += text;
     word.nats += nats;
-    word.span.textContent = word.text;
+    const begin = BLANK.test(word.text) ? 0 : word.text.search(/\S/u);
+    word.space.data = word.text.slice(0, begin);
+    word.span.textContent = word.text.slice(begin);
     const shade = SHADES.filter((least) => word.nats >= least).length;
     word.span.className = shade ? `s${shade}` : "";
     word.span.title = `${word.nats.toFixed(1)} nats`;

@@ -1,5 +1,6 @@
 // Training in a page: a text, a button, the loss and what the model writes meanwhile, the model as a file.
 
+import { PantoumError } from "../errors.js";
 import { fuses } from "../fused.js";
 import { Calls, RemoteModel } from "../remote.js";
 import { drawCurve } from "./curve.js";
@@ -43,7 +44,7 @@ function begin() {
   }
   parts.module = Uint8Array.from(atob(fuses() ? parts.fused : parts.module), (sign) => sign.charCodeAt(0));
   $("train").disabled = false;
-  tell("Ready.");
+  tell("Ready: give it a text, then press Train.");
   show();
   document.body.dataset.ready = "true";
 }
@@ -74,7 +75,12 @@ function show() {
 
 /** The bytes of the text, and the name that its file has. */
 async function given() {
-  if (chosen) return { name: chosen.name, bytes: new Uint8Array(await chosen.arrayBuffer()) };
+  if (chosen) {
+    const read = await chosen.arrayBuffer().catch(() => {
+      throw new PantoumError("the file cannot be read: it is a folder, was changed or is too large; choose a text file");
+    });
+    return { name: chosen.name, bytes: new Uint8Array(read) };
+  }
   return { name: PASTED, bytes: new TextEncoder().encode($("text").value) };
 }
 
@@ -114,7 +120,7 @@ async function go() {
   try {
     const { finished, step } = await trainer.ask("run", [], { onPieces: heard });
     own.state = finished ? "finished" : "stopped";
-    tell(finished ? `Trained: ${step} steps. The model can be downloaded, and write.` : `Stopped after step ${step}. The model of this step can be downloaded.`);
+    tell(finished ? `Trained: ${step} steps. The model writes below and can be downloaded.` : `Stopped after step ${step}. The model of this step can be downloaded.`);
   } catch (error) {
     own.state = "finished";
     refuse(error);
@@ -219,7 +225,7 @@ $("form").onsubmit = (/** @type {Event} */ event) => {
   if (run?.state !== "trains") train();
 };
 $("stop").onclick = () => trainer?.ask("stop", []);
-$("further").onclick = () => go();
+$("further").onclick = () => go().catch(refuse);
 $("save").onclick = () => save().catch(refuse);
 $("write").onclick = () => write().catch(refuse);
 $("temperature").oninput = show;
@@ -236,9 +242,15 @@ document.ondragleave = () => document.body.classList.remove("over");
 document.ondrop = (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  if (run?.state !== "trains" && event.dataTransfer?.files.length) {
-    $("file").files = event.dataTransfer.files;
-    choose(event.dataTransfer.files[0]);
+  const given = event.dataTransfer;
+  if (run?.state === "trains" || !given) return;
+  if (given.files.length) {
+    $("file").files = given.files;
+    choose(given.files[0]);
+  } else if (given.types.includes("text/plain")) {
+    choose(null);
+    $("file").value = "";
+    $("text").value = given.getData("text/plain");
   }
 };
 window.onbeforeunload = (event) => {

@@ -24,7 +24,12 @@ export class TrainedNetwork {
   constructor(core, shape, { streams: B, chunk: T, dropout, seed }) {
     this.core = core;
     const { units: H, layers: L, embedding: E, vocabSize: V } = shape;
-    [this._B, this._T, this._H, this._E, this._V, this._seed] = [B, T, H, E, V, seed];
+    this._B = B;
+    this._T = T;
+    this._H = H;
+    this._E = E;
+    this._V = V;
+    this._seed = seed;
     const N = T * B;
     const room = (/** @type {number} */ numbers) => this._room(numbers);
     /** @type {Map<string, Weight>} */
@@ -37,7 +42,9 @@ export class TrainedNetwork {
     this._drops = Math.min(Math.round(dropout * LEVELS), LEVELS - 1);
     this._streams = core.put(Uint32Array.from({ length: B }, (_, stream) => stream));
     this._kind = core.cells.indexOf("gru");
-    [this._tokens, this._targets, this._reset] = [core.alloc(4 * N), core.alloc(4 * N), core.alloc(N)];
+    this._tokens = core.alloc(4 * N);
+    this._targets = core.alloc(4 * N);
+    this._reset = core.alloc(N);
     /** Whether the first layer projects all symbols once, and looks tokens up in that. */
     this._byTable = !this._drops && N > V;
     this._table = this._byTable ? room(V * GATES * H) : 0;
@@ -63,13 +70,16 @@ export class TrainedNetwork {
       };
     });
     this._dOperands = core.alloc(Number(core.exports.pantoum_operand_bytes(BigInt(N), BigInt(GATES * H), 0)));
-    [this._dState, this._dBiasRows, this._dBias] = [room(B * H), room(B * H), room(H)];
+    this._dState = room(B * H);
+    this._dBiasRows = room(B * H);
+    this._dBias = room(H);
     this._head = this._matrix(this._at("head.weight").value, V, H, V);
     this._outputs = this._drops ? room(N * H) : 0;
     this._dOutputs = room(N * H);
     this._rows = Math.min(N, Math.max(FEWEST_ROWS, Math.floor(LOGITS / V)));
     this._logits = room(this._rows * V);
-    [this._nats, this._predictions] = [room(N), core.alloc(4 * N)];
+    this._nats = room(N);
+    this._predictions = core.alloc(4 * N);
     const weights = [...this.weights.values()];
     this._gradients = core.put(Uint32Array.from(weights, ({ gradient }) => gradient));
     this._sizes = core.put(BigInt64Array.from(weights, ({ size }) => BigInt(size)));

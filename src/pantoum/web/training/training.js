@@ -3,7 +3,7 @@
 // held-out text stand beside those of xz and bz2 in the file, which no browser has.
 
 import { shapeOf } from "../config.js";
-import { whole } from "../errors.js";
+import { seedOf, whole } from "../errors.js";
 import { StatefulBatches } from "./batches.js";
 import { Real, modelFile } from "./model_writer.js";
 import { Optimizer } from "./optimizer.js";
@@ -29,6 +29,7 @@ export class Training {
    * @param {TrainSettings} [settings]
    */
   constructor(core, bytes, { name = "text.txt", kind = null, steps = 1000, units = 128, layers = 2, seed = 0 } = {}) {
+    const number = seedOf(seed);
     this.steps = whole(steps, "steps", 1, MOST_STEPS);
     this._text = trainingText(bytes, name, kind);
     const { tokens, symbols, spec } = this._text;
@@ -40,13 +41,13 @@ export class Training {
       steps,
       units: whole(units, "units", 16, 1024),
       layers: whole(layers, "layers", 1, 8),
-      seed: BigInt(seed),
+      seed: number,
     });
     const { streams, chunk, dropout, embedding } = this.recipe;
     this.config = { cell: "gru", hidden_size: units, num_layers: layers, embedding_size: embedding, tied: false, norm: null, residual: false, dropout: dropout ? `variational:${dropout}` : "0" };
     this.batches = new StatefulBatches(tokens, streams, chunk);
     const shape = shapeOf(this.config, symbols);
-    this._network = new TrainedNetwork(core, shape, { streams: this.batches.streams, chunk: this.batches.chunk, dropout, seed: BigInt(seed) });
+    this._network = new TrainedNetwork(core, shape, { streams: this.batches.streams, chunk: this.batches.chunk, dropout, seed: number });
     this._optimizer = new Optimizer(this._network, this.recipe);
     this._guard = new UpdateGuard(symbols);
     /** How many numbers the model has. */

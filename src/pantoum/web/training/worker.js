@@ -13,7 +13,7 @@ let running = false;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const CALLS = {
-  async begin(/** @type {Uint8Array} */ module, /** @type {Uint8Array} */ text, /** @type {any} */ settings) {
+  async begin(/** @type {Uint8Array<ArrayBuffer>} */ module, /** @type {Uint8Array} */ text, /** @type {any} */ settings) {
     training = new Training(await Core.load(await expanded(module)), text, settings);
     const { parameters, notes, command, kind, recipe } = training;
     return { parameters, notes, command, kind, streams: recipe.streams, chunk: recipe.chunk };

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from pantoum.about.plan import forecast
 from pantoum.data.prepare import prepare
-from pantoum.training.recipe.forecast import forecast
 
 
 @pytest.fixture

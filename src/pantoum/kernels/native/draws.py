@@ -1,9 +1,11 @@
-"""The draw of the next token and the frequencies of an entropy coder: ``reference.sample`` in the core.
+"""What is drawn by chance, and frequencies: ``reference.dropout`` and ``reference.sample`` in the core.
 
-The arguments of a draw are made once: addresses of the columns and of the logits. A call changes two numbers
-of them. The frequencies have the same bits on every path.
+A mask of dropout is a hash, which ``reference.dropout`` defines. The arguments of a token's draw are made
+once: addresses of the columns and of the logits. A call changes two numbers of them. The frequencies of an
+entropy coder have the same bits on every path.
 
-Shapes: C rows of logits at once, V symbols, N banned tokens, or rows of frequencies.
+Shapes: T steps, B streams, H units; C rows of logits at once, V symbols, N banned tokens, or rows of
+frequencies.
 """
 
 from __future__ import annotations
@@ -11,14 +13,46 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from pantoum.errors import PantoumError
 from pantoum.kernels.draw_rows import COLUMNS, NOT_FINITE, DrawRows
 from pantoum.kernels.native import library
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
-from pantoum.kernels.types import Array, RowCall
+from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
+from pantoum.kernels.types import Array, DropoutDraw, RowCall
+from pantoum.kernels.workspace import Workspace
 
-__all__ = ["frequencies", "sampler"]
+__all__ = ["dropout", "dropout_scales", "frequencies", "sampler"]
+
+WORD = 0xFFFFFFFF
+
+
+def dropout(
+    x_TBH: Array,
+    rate: float,
+    layer: int,
+    draw: DropoutDraw,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> Array:
+    """x with units dropped; gradients go back by the same call."""
+    y_TBH: Array = np.empty(x_TBH.shape, np.float32) if out is None else out
+    threshold = dropout_threshold(rate)
+    core().call(
+        "dropout",
+        x=x_TBH,
+        y=y_TBH,
+        streams=np.ascontiguousarray(draw.streams_B.astype(np.uint32)),
+        seed=draw.seed & 0xFFFFFFFFFFFFFFFF,
+        step=draw.step & WORD,
+        layer=layer & WORD,
+        threshold=threshold,
+        scale=LEVELS / (LEVELS - threshold),
+        variational=draw.variational,
+    )
+    return y_TBH
 
 
 def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> RowCall:
