@@ -90,7 +90,7 @@ def test_minutes_end_on_time(run):
     )
     assert result.finished and 1.0 < result.seconds < 60.0 and result.steps >= 1
     seconds = model_file.read(result.model).card["seconds"]
-    assert 1.0 < seconds < result.seconds + 0.1, "those until the file was made, not until a checkpoint before"
+    assert 1.0 < seconds < result.seconds + 0.1, "until the file was made, not until a checkpoint before"
 
 
 def test_minutes_too_few_for_float32_say_in_what_the_held_out_text_was_read(run, monkeypatch):
