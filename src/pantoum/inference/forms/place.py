@@ -111,6 +111,11 @@ class FormPlace:
         """Tokens that an end asks for at least, as far as is known."""
         return len(self._way)
 
+    @property
+    def undoable(self) -> bool:
+        """Whether the next draw may be taken back, at once or later."""
+        return self.free or self._room > 0
+
     def take(self, token: int) -> int:
         """The token that stands where this one was drawn: itself, the first one of the way, ``DROPPED`` or
         ``BACK``."""

@@ -92,7 +92,7 @@ class BatchRows:
         masks, size = self._masks, len(place.mask)
         masks[row * size : (row + 1) * size] = place.mask
         place.changed = False
-        self._undone = True
+        self._undone = self._undone or place.undoable
 
     def state(self, row: int, place: FormPlace | None) -> tuple[NetworkState, int, int]:
         """A copy of the state of one row, as far as its text is shown; the last token; tokens read."""
@@ -211,10 +211,9 @@ class BatchRows:
                 found.held.append(row)
                 if place.kept is None:
                     place.kept = [array[row - first].copy() for array in before]
-            else:
-                self._undone = True
-                if place.late:
-                    found.late.append(row)
+            elif place.late:
+                found.late.append(row)
+            self._undone = self._undone or place.undoable
             if place.changed:
                 self.allow(row, place)
             if place.ended:
