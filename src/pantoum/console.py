@@ -113,13 +113,14 @@ def keep_score(scorer: Scorer, path: Path, of: Mapping[str, Plain], place: Place
 def resume_score(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Place, int]:
     """Go on from there: (the place in the log, the lines that were read and not answered)."""
     from pantoum.data.follow import Place
+    from pantoum.formats import score_state_file
     from pantoum.inference import score_state
 
     place, waiting = score_state.read(scorer, path, of)
     try:
         return Place.from_plain(place), waiting
     except (KeyError, ValueError, TypeError) as problem:
-        raise score_state.unusable(path, problem) from None
+        raise score_state_file.unusable(path, problem) from None
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

@@ -85,7 +85,7 @@ class Run:
         return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
 
     def _repr_html_(self) -> str:
-        from pantoum.inference.evaluation import figures_html
+        from pantoum.inference.figures import figures_html
 
         heads = [line.partition(":") for line in self.summary]
         table = figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])

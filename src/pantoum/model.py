@@ -105,7 +105,7 @@ class Model:
             ("documents", self.documents or ""),
             ("sha256", sha256),
         ]
-        from pantoum.inference.evaluation import figures_html
+        from pantoum.inference.figures import figures_html
 
         return figures_html("model", [row for row in rows if row[1]])
 

@@ -41,7 +41,7 @@ class PantoumLM(LM):
         self._encode, self._border = self._model.tokenizer.encode, self._model._loaded.border
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """Of each continuation its log-probability, and whether the model would write it itself."""
+        """For each continuation: its log-probability, and whether greedy decoding writes it."""
         pairs = [request.args for request in requests]
         found = self._read([self._encode(context + continuation) for context, continuation in pairs])
         begins = [len(self._encode(context)) for context, _ in pairs]
@@ -69,7 +69,7 @@ class PantoumLM(LM):
         return str(written)
 
     def _read(self, texts: Sequence[Array]) -> list[tuple[Array, Array]]:
-        """Of each text the nats of its tokens, and which of them were the most probable."""
+        """For each text: the nats of its tokens, and which tokens were the most probable ones."""
         found = [(np.zeros(0), np.zeros(0, np.bool_))] * len(texts)
         for rows in _alike([len(text) for text in texts]):
             text_BT = np.full((len(rows), 1 + len(texts[rows[0]])), self._border, np.int64)

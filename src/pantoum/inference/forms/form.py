@@ -30,7 +30,7 @@ __all__ = ["TokenForm", "Way", "token_form"]
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
 Telling = dict[bytes, list[int]]
-"""Of a mask, tokens that each led to another mask where a search met it: the others need not be tried."""
+"""The tokens to try after each mask: in an earlier search each of them led to another mask."""
 TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
 NEAR = 12
