@@ -138,11 +138,12 @@ int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision) {
 
 const pantoum_cell* pantoum_cells(int64_t* count) { return kernels().cells(count); }
 
-#define PANTOUM_OPERATION(name, Arguments)    \
-  int pantoum_##name(const Arguments* args) { \
-    FloatModes modes;                         \
-    return kernels().name(*args);             \
+#define PANTOUM_CALL(name)                                \
+  int pantoum_##name(const pantoum_##name##_args* args) { \
+    FloatModes modes;                                     \
+    return kernels().name(*args);                         \
   }
-#include "kernels/operations.h"
+PANTOUM_PRODUCT_OPERATIONS(PANTOUM_CALL)
+PANTOUM_VECTOR_OPERATIONS(PANTOUM_CALL)
 
 }  // extern "C"

@@ -6,8 +6,9 @@
  * numbers and aliasing are the caller's to check (the Python side does). A null pointer is allowed
  * where "or null" is written.
  *
- * Each operation takes a pointer to its arguments and returns a status; pantoum_message() says what
- * a status means. The core never throws, exits or aborts; it may be called from several threads.
+ * Each operation takes a pointer to its arguments and returns a status: int pantoum_pack(const pantoum_pack_args*).
+ * The list is at the end. pantoum_message() says what a status means. The core never throws, exits or aborts; it may
+ * be called from several threads.
  *
  * This file is the only declaration of the operations: kernels/native/declaration.py reads it and makes from it the
  * structs, the checks of the arrays and the calls. So a pointer to numbers says its shape at the head of its comment,
@@ -66,7 +67,6 @@ typedef struct {
   int64_t changes;
 } pantoum_pack_args;
 PANTOUM_API int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed);
-PANTOUM_API int pantoum_pack(const pantoum_pack_args*);
 
 /* Each row as codes of -127 to 127: scale = max|row| / 127, code = row * (127 / max|row|) to the nearest,
  * ties to even. Below 2^-100 a row counts as zeros, with scale 0; with a number that is not finite its
@@ -77,7 +77,6 @@ typedef struct {
   float* scales;       /* [rows] */
   int64_t rows, depth;
 } pantoum_quantize_args;
-PANTOUM_API int pantoum_quantize(const pantoum_quantize_args*);
 
 /* A quantised weight packed for x W^T with INT8. */
 typedef struct {
@@ -86,7 +85,6 @@ typedef struct {
   void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
   int64_t rows, depth, block;
 } pantoum_pack_codes_args;
-PANTOUM_API int pantoum_pack_codes(const pantoum_pack_codes_args*);
 
 /* With panels of INT8 each row of x is quantised as a weight's row is, and its products are exact:
  * y = (sum of codes) * (scale of x's row * scale of W's row) + bias, the same bits on every path. */
@@ -99,7 +97,6 @@ typedef struct {
   int64_t count, depth, columns, block;
   int32_t precision;
 } pantoum_product_args;
-PANTOUM_API int pantoum_product(const pantoum_product_args*);
 
 /* out = d^T x */
 typedef struct {
@@ -110,7 +107,6 @@ typedef struct {
   int32_t precision;
   int32_t resume; /* go on with the sums that out holds */
 } pantoum_weight_gradient_args;
-PANTOUM_API int pantoum_weight_gradient(const pantoum_weight_gradient_args*);
 
 /* out = the sum of the rows of d */
 typedef struct {
@@ -119,7 +115,6 @@ typedef struct {
   int64_t count, columns;
   int32_t resume;
 } pantoum_bias_gradient_args;
-PANTOUM_API int pantoum_bias_gradient(const pantoum_bias_gradient_args*);
 
 /* ---- tables --------------------------------------------------------------------------------- */
 typedef struct {
@@ -128,7 +123,6 @@ typedef struct {
   float* out;            /* [vocabulary, columns]: for each token the sum of its rows */
   int64_t count, columns, vocabulary;
 } pantoum_lookup_gradient_args;
-PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
 
 /* Large tables of which a batch uses few rows. Each token uses `each` of them, its use m of all being that of
  * token m / each. */
@@ -148,7 +142,6 @@ typedef struct {
   float* out;          /* [count, columns]: the sum of each token's rows */
   int64_t count, each, columns;
 } pantoum_lookup_sum_args;
-PANTOUM_API int pantoum_lookup_sum(const pantoum_lookup_sum_args*);
 
 typedef struct {
   const float* d;        /* [N, columns]: N = count / each */
@@ -157,7 +150,6 @@ typedef struct {
   float* out;            /* [used, columns]: the sum of d over each row's uses */
   int64_t count, used, each, columns;
 } pantoum_sum_uses_args;
-PANTOUM_API int pantoum_sum_uses(const pantoum_sum_uses_args*);
 
 /* Of the rows in use alone, g being factor * gradient:
  * squares = keep * squares + share * g^2;  table -= rate * g / (sqrt(squares) + epsilon). */
@@ -169,7 +161,6 @@ typedef struct {
   int64_t used, columns;
   float rate, keep, share, epsilon, factor;
 } pantoum_rms_rows_args;
-PANTOUM_API int pantoum_rms_rows(const pantoum_rms_rows_args*);
 
 /* ---- cells ---------------------------------------------------------------------------------- */
 /* The cells that this core has. A cell's number, its `kind`, is its place. */
@@ -206,7 +197,6 @@ typedef struct {
   int32_t kind, precision, tape;
 } pantoum_scan_args;
 PANTOUM_API int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision);
-PANTOUM_API int pantoum_scan(const pantoum_scan_args*);
 
 /* The backward pass. `d_projection` may be `gates` themselves. With parts > 1 gradients go back through each of so
  * many equal parts of the steps of one stream without lengths by itself. */
@@ -232,7 +222,6 @@ typedef struct {
   int64_t steps, batch, units, parts;
   int32_t kind, precision;
 } pantoum_scan_vjp_args;
-PANTOUM_API int pantoum_scan_vjp(const pantoum_scan_vjp_args*);
 
 /* ---- between the layers --------------------------------------------------------------------- */
 /* y = x * scale where the hash of (seed, step, layer, stream, position, unit) is at least the threshold
@@ -247,7 +236,6 @@ typedef struct {
   float scale;
   int32_t variational; /* one mask for all steps */
 } pantoum_dropout_args;
-PANTOUM_API int pantoum_dropout(const pantoum_dropout_args*);
 
 /* ---- losses --------------------------------------------------------------------------------- */
 /* nats and the most probable symbol of each row. The logits are spent; with weight > 0 they become
@@ -260,7 +248,6 @@ typedef struct {
   int64_t count, vocabulary;
   float weight;
 } pantoum_softmax_args;
-PANTOUM_API int pantoum_softmax(const pantoum_softmax_args*);
 
 /* The same nats and predictions from x W^T + bias + given, without an array of all logits: a tile of
  * rows and columns exists at a time. */
@@ -275,7 +262,6 @@ typedef struct {
   int64_t count, depth, vocabulary;
   int32_t precision;
 } pantoum_losses_args;
-PANTOUM_API int pantoum_losses(const pantoum_losses_args*);
 
 /* ---- an entropy coder's frequencies ------------------------------------------------------------ */
 /* A row of logits becomes total * softmax(logits), each rounded down to a whole number, and the first of the largest
@@ -284,7 +270,6 @@ typedef struct {
   float* logits;                    /* [count, vocabulary] */
   int64_t count, vocabulary, total; /* total: 1 .. 2^24 */
 } pantoum_frequencies_args;
-PANTOUM_API int pantoum_frequencies(const pantoum_frequencies_args*);
 
 /* ---- counted n-grams ------------------------------------------------------------------------ */
 /* The contexts of one length that occurred, M of them, and the C continuations of all of them: those of one context
@@ -315,7 +300,6 @@ typedef struct {
   float* logits;        /* [count, vocabulary] */
   int64_t count, vocabulary;
 } pantoum_mix_counts_args;
-PANTOUM_API int pantoum_mix_counts(const pantoum_mix_counts_args*);
 
 /* ---- counted contexts that learn while they read --------------------------------------------- */
 /* Everything that such a reader has, in arrays of the caller that kernels/context_tables.py makes; sizes that are
@@ -367,7 +351,6 @@ typedef struct {
   uint32_t* chances;     /* [Q] or null */
   int64_t count, networks, vocabulary;
 } pantoum_read_contexts_args;
-PANTOUM_API int pantoum_read_contexts(const pantoum_read_contexts_args*);
 
 /* The probabilities of the next symbol. Nothing is learned: of the mixer only `where`, `masses` and `pending` change.
  */
@@ -378,7 +361,6 @@ typedef struct {
   float* probabilities; /* [vocabulary] */
   int64_t networks, after_count, vocabulary;
 } pantoum_context_probabilities_args;
-PANTOUM_API int pantoum_context_probabilities(const pantoum_context_probabilities_args*);
 
 /* A symbol, decision by decision: `outcome` -1 begins it, 0 (left) and 1 are the way at the node before. */
 typedef struct {
@@ -389,7 +371,6 @@ typedef struct {
   int64_t networks, vocabulary;
   int32_t outcome;
 } pantoum_decide_context_args;
-PANTOUM_API int pantoum_decide_context(const pantoum_decide_context_args*);
 
 /* ---- the update of weights ------------------------------------------------------------------ */
 typedef struct {
@@ -398,7 +379,6 @@ typedef struct {
   double* total;              /* [1]: the sum of all their squares */
   int64_t count;
 } pantoum_sum_of_squares_args;
-PANTOUM_API int pantoum_sum_of_squares(const pantoum_sum_of_squares_args*);
 
 /* first = beta1 * first + share1 * g;  second = beta2 * second + share2 * g^2;
  * parameter = keep * parameter - rate * first / (root * sqrt(second) + epsilon)
@@ -412,7 +392,6 @@ typedef struct {
   int64_t used, columns;
   float beta1, share1, beta2, share2, root, epsilon, rate, keep;
 } pantoum_adamw_args;
-PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
 
 /* Muon over blocks [rows, depth], each on its own:
  * momentum = beta * momentum + share * g;  u = beta * momentum + share * g;
@@ -429,7 +408,6 @@ typedef struct {
   float beta, share, keep;
   int32_t precision; /* of the products' operands */
 } pantoum_muon_args;
-PANTOUM_API int pantoum_muon(const pantoum_muon_args*);
 
 /* averaged += share * (parameter - averaged) */
 typedef struct {
@@ -438,7 +416,6 @@ typedef struct {
   int64_t size;
   float share;
 } pantoum_average_args;
-PANTOUM_API int pantoum_average(const pantoum_average_args*);
 
 /* ---- adapting ------------------------------------------------------------------------------- */
 /* squares = keep * squares + share * (the sum of a row's squares) */
@@ -448,7 +425,6 @@ typedef struct {
   int64_t rows, columns;
   float keep, share;
 } pantoum_row_squares_args;
-PANTOUM_API int pantoum_row_squares(const pantoum_row_squares_args*);
 
 /* parameter += back * (trained - parameter) - speed * gradient, of a table of R rows in `used` of them */
 typedef struct {
@@ -460,7 +436,6 @@ typedef struct {
   const float* back;     /* [R] */
   int64_t used, columns;
 } pantoum_adapt_args;
-PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
 
 /* ---- a step of a whole model ----------------------------------------------------------------- */
 /* One layer. Matrices are packed with block = H. */
@@ -509,7 +484,6 @@ typedef struct {
   int32_t kind;
   int32_t head_precision, projection_precision;
 } pantoum_step_args;
-PANTOUM_API int pantoum_step(const pantoum_step_args*);
 
 /* ---- the next token ------------------------------------------------------------------------- */
 /* One draw for each of the rows first .. first + count - 1 of a batch, whose settings and counters are
@@ -536,7 +510,23 @@ typedef struct {
                                 drawn; words: at least vocabulary / 32, rounded up */
   int64_t first, count, vocabulary, banned_count, window, words;
 } pantoum_sample_args;
-PANTOUM_API int pantoum_sample(const pantoum_sample_args*);
+
+/* ---- every operation ------------------------------------------------------------------------ */
+/* First those that multiply matrices, or whose operands lie as products read them; then those of vectors alone,
+ * which are not compiled again for a path that has the vectors of another one. */
+/* clang-format off */
+#define PANTOUM_PRODUCT_OPERATIONS(X) \
+  X(pack) X(quantize) X(pack_codes) X(product) X(weight_gradient) X(scan) X(scan_vjp) X(softmax) X(losses) X(muon) \
+  X(step)
+#define PANTOUM_VECTOR_OPERATIONS(X) \
+  X(bias_gradient) X(lookup_gradient) X(lookup_sum) X(sum_uses) X(rms_rows) X(dropout) X(frequencies) \
+  X(mix_counts) X(read_contexts) X(context_probabilities) X(decide_context) X(sum_of_squares) X(adamw) X(average) \
+  X(row_squares) X(adapt) X(sample)
+/* clang-format on */
+#define PANTOUM_DECLARE(name) PANTOUM_API int pantoum_##name(const pantoum_##name##_args*);
+PANTOUM_PRODUCT_OPERATIONS(PANTOUM_DECLARE)
+PANTOUM_VECTOR_OPERATIONS(PANTOUM_DECLARE)
+#undef PANTOUM_DECLARE
 
 #ifdef __cplusplus
 }

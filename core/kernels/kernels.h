@@ -9,11 +9,12 @@
 
 // A path may have the vectors of another one, PANTOUM_BASE in its vector.h, and differ in some products alone. It takes
 // from that path what would be compiled to the same code: whole operations, and those of a precision.
+#define PANTOUM_DECLARE(name) int name(const pantoum_##name##_args&);
 #ifdef PANTOUM_BASE
 namespace pantoum {
 namespace PANTOUM_BASE {
-#define PANTOUM_OPERATION(name, Arguments) int name(const Arguments&);
-#include "operations.h"
+PANTOUM_PRODUCT_OPERATIONS(PANTOUM_DECLARE)
+PANTOUM_VECTOR_OPERATIONS(PANTOUM_DECLARE)
 }  // namespace PANTOUM_BASE
 }  // namespace pantoum
 #endif
@@ -21,11 +22,13 @@ namespace PANTOUM_BASE {
 namespace pantoum {
 namespace PANTOUM_ISA {
 
-#define PANTOUM_OPERATION(name, Arguments) int name(const Arguments&);
+PANTOUM_PRODUCT_OPERATIONS(PANTOUM_DECLARE)
 #ifdef PANTOUM_BASE
-#define PANTOUM_VECTOR_OPERATION(name, Arguments) using PANTOUM_BASE::name;
+#define PANTOUM_TAKE(name) using PANTOUM_BASE::name;
+PANTOUM_VECTOR_OPERATIONS(PANTOUM_TAKE)
+#else
+PANTOUM_VECTOR_OPERATIONS(PANTOUM_DECLARE)
 #endif
-#include "operations.h"
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed);
 std::int64_t operand_bytes(std::int64_t rows, std::int64_t depth, int precision);
 const pantoum_cell* cells(std::int64_t* count);

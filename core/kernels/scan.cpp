@@ -1,4 +1,4 @@
-// A cell over time steps: scan.h says who does what, cells/cell.h what a cell is.
+// A cell over time steps: scan.h says who does what, cell.h what a cell is.
 #include "cells.h"
 #include "scan.h"
 

@@ -1,4 +1,4 @@
-// The backward pass through a cell over time steps: see scan.h and cells/cell.h.
+// The backward pass through a cell over time steps: see scan.h and cell.h.
 #include "cells.h"
 #include "scan.h"
 #include "weight_gradient.h"

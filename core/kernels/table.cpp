@@ -10,14 +10,9 @@ namespace pantoum {
 namespace PANTOUM_ISA {
 
 extern const Kernels table;
-constexpr Kernels table = {
-    PANTOUM_TEXT(PANTOUM_ISA),
-    packed_bytes,
-    operand_bytes,
-    cells,
-#define PANTOUM_OPERATION(name, Arguments) name,
-#include "operations.h"
-};
+#define PANTOUM_NAME(name) , name
+constexpr Kernels table = {PANTOUM_TEXT(PANTOUM_ISA), packed_bytes, operand_bytes,
+                           cells PANTOUM_PRODUCT_OPERATIONS(PANTOUM_NAME) PANTOUM_VECTOR_OPERATIONS(PANTOUM_NAME)};
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -3,7 +3,7 @@
 Names are looked for in code spans and blocks. The log and the changelog tell of the past and are not read.
 
 - A path has the ending of a source file, or begins with a folder of the repository or of the package:
-  ``tests/test_layers.py``, ``training/recipe/``, ``core/kernels/cells/<cell>.h`` (``<...>``: any name).
+  ``tests/test_layers.py``, ``training/recipe/``, ``core/arch/<isa>/vector.h`` (``<...>``: any name).
   It may leave out the folders that a reader knows: some file or folder must end like this.
 - A dotted name begins with a package of pantoum, with or without ``pantoum.``:
   ``training.update.update_guard``, ``network.network_state.NetworkState``. ``torch`` without ``pantoum.`` is
@@ -190,7 +190,7 @@ def test_what_is_gone_is_found() -> None:
         "training/recipes/",
         "data/gone.py",
     ]
-    assert exists("core/kernels/cells/<cell>.h") and not exists("core/kernels/cells/<cell>.cpp")
+    assert exists("core/arch/<isa>/vector.h") and not exists("core/arch/<isa>/vector.cpp")
     right = (
         "pantoum.train",
         "network.LanguageModel",

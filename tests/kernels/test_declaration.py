@@ -25,7 +25,7 @@ typedef struct {
   int64_t count, depth; /* sizes */
   int32_t precision;
 } pantoum_toy_args;
-PANTOUM_API int pantoum_toy(const pantoum_toy_args*);
+#define PANTOUM_VECTOR_OPERATIONS(X) X(toy)
 """
 
 

@@ -1,7 +1,7 @@
 """Every recurrent cell, one row each: all that is said of a cell outside of its equations.
 
 The equations stand in ``kernels/reference/<cell>.py`` and, for the native core, in
-``core/kernels/cells/<cell>.h``. What chooses, builds, packs, counts, reports or exports a cell reads this
+``core/kernels/cells.h``. What chooses, builds, packs, counts, reports or exports a cell reads this
 table and names no cell.
 """
 

@@ -45,7 +45,7 @@ def table_rows(value: object, argument: str) -> int:
 
 
 # Rules of settings (``train_model``), and of what a file says.
-CELL = partial(one_of, choices=tuple(CELLS))
+CELL = partial(one_of, choices=CELLS)
 HIDDEN_SIZE = EMBEDDING_SIZE = partial(whole, most=65_536)
 NUM_LAYERS = partial(whole, most=256)
 NGRAM_ROWS = table_rows

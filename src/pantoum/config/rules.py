@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from typing import Literal, TypeVar
 
@@ -94,7 +94,7 @@ def _float(value: object) -> float:
         return math.nan
 
 
-def one_of(value: object, argument: str, choices: tuple[str, ...]) -> str:
+def one_of(value: object, argument: str, choices: Collection[str]) -> str:
     """One of the named choices; for a mistyped one the nearest is suggested."""
     if isinstance(value, str) and value in choices:
         return str(value)

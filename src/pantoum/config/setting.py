@@ -47,8 +47,7 @@ class Setting:
     @property
     def choices(self) -> tuple[str, ...]:
         """The values of a rule that lists them."""
-        found: tuple[str, ...] = getattr(self.rule, "keywords", {}).get("choices", ())
-        return found
+        return tuple(getattr(self.rule, "keywords", {}).get("choices", ()))
 
     @property
     def described(self) -> str:

@@ -83,7 +83,7 @@ class Declaration:
         assert abi is not None
         self.abi = int(abi[1])
         self.structs: dict[str, type[ctypes.Structure]] = {}
-        self.operations = tuple(re.findall(r"int pantoum_(\w+)\(const pantoum_\1_args\*\)", text))
+        self.operations = tuple(re.findall(r"\bX\((\w+)\)", text))
         """The functions that take the struct of their name."""
         self._fields: dict[str, list[Field]] = {}
         self._fillers: dict[str, Filler] = {}

@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.errors import PantoumError
-from pantoum.kernels.draw_rows import COLUMNS, NOT_FINITE, DrawRows
-from pantoum.kernels.native import library
+from pantoum.kernels.draw_rows import COLUMNS, DrawRows
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
@@ -80,17 +78,10 @@ def _draw(
     assert 0 <= count <= most[0] and 0 <= first <= most[1] - count
     arguments.first, arguments.count = first, count
     status = operation(arguments)
-    if status == library.NOT_FINITE:
-        raise PantoumError(NOT_FINITE)
     if status:
         core().refuse("sample", status)
 
 
 def frequencies(logits_NV: Array, total: int) -> None:
     """Logits become frequencies whose sum is ``total``, at most 2^24, in place."""
-    operation, fill = core().operation("frequencies")
-    status = operation(fill(logits=logits_NV, total=total))
-    if status == library.NOT_FINITE:
-        raise PantoumError(NOT_FINITE)
-    if status:
-        core().refuse("frequencies", status)
+    core().call("frequencies", logits=logits_NV, total=total)

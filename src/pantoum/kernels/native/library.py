@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from pantoum.config.launcher import default_threads
-from pantoum.errors import CoreError, SettingError
+from pantoum.errors import CoreError, PantoumError, SettingError
+from pantoum.kernels.draw_rows import NOT_FINITE
 from pantoum.kernels.native.declaration import Declaration
 
-__all__ = ["NOT_FINITE", "Library", "core", "missing"]
+__all__ = ["Library", "core", "missing"]
 
-NOT_FINITE = 4
-"""The status of a draw from logits that are not finite."""
+OF_LOGITS = 4
+"""The status PANTOUM_NOT_FINITE: the caller's logits, not the call, are wrong."""
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
 HEADER = FILE.with_name("pantoum_core.h")
 
@@ -90,6 +91,8 @@ class Library:
 
     def refuse(self, name: str, status: int) -> NoReturn:
         """The error that a status stands for."""
+        if status == OF_LOGITS:
+            raise PantoumError(NOT_FINITE)
         message = self._handle.pantoum_message(status).decode()
         raise CoreError(f"the core's {name} refused: {message}; PANTOUM_ISA=numpy goes on without it")
 

@@ -15,7 +15,7 @@
 //                                    gradient of the state before, with the operand's share
 #pragma once
 
-#include "../activation.h"
+#include "activation.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
