@@ -62,3 +62,20 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -
     assert (
         before.slots.tobytes() == ours.slots.tobytes() and before.weights.tobytes() == ours.weights.tobytes()
     )
+
+
+@pytest.mark.parametrize("beside", [0, 2])
+def test_the_core_decides_with_the_bits_of_its_reference(path: str, beside: int) -> None:
+    """Drawn decisions: both give the same chances, arrive at the same symbols, and learn the same."""
+    tables, draw = (made(beside), made(beside)), np.random.default_rng(4)
+    ours, theirs = native.context_decider(tables[0]), reference.context_decider(tables[1])
+    for given_NV in logits(beside)[:40] if beside else [None] * 40:
+        chance, symbol = ours.begin(given_NV), -1
+        assert chance == theirs.begin(given_NV)
+        while symbol < 0:
+            outcome = int(draw.random() * (1 << 22) < chance)
+            chance, symbol = ours.decide(outcome)
+            assert (chance, symbol) == theirs.decide(outcome)
+    for name, array in tables[0].named().items():
+        if name != "pending":
+            assert array.tobytes() == getattr(tables[1], name).tobytes(), name
