@@ -117,7 +117,9 @@ class OfPantoum:
         for rows, text_BT, lengths_B in _blocks([ids[:-1] for ids in tokens]):
             text_BT[:, 0] = self._model.border
             state = program.initial_state(len(rows))
-            logits_BV, _, _ = program.last_logits(text_BT, state, lengths=lengths_B + 1)
+            _, state = program.hidden(text_BT, state, lengths=lengths_B)
+            last_BT = np.take_along_axis(text_BT, lengths_B[:, None], axis=1)
+            logits_BV, _ = program.last_logits(last_BT, state)
             for row, logits_V in zip(rows, logits_BV.astype(np.float64), strict=True):
                 log_p_V = logits_V - np.logaddexp.reduce(logits_V)
                 found[row] = _guess(log_p_V, self._words, int(tokens[row][-1]))

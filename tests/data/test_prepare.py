@@ -95,8 +95,7 @@ def test_a_held_out_file(tmp_path: Path) -> None:
     assert parts(prepared) == ("aaabbb" * 9, "abc\ufffdabc".replace("c", "\ufffd"))
     assert prepared.facts["valid_text"]["name"] == "other.txt"
     assert any("byte-order mark" in note for note in prepared.notes)
-    again = open_prepared(tmp_path / "out", [book], valid=other, strict=True)
-    assert again.facts == prepared.facts
+    assert differences(open_prepared(tmp_path / "out"), [book], valid=other) == []
 
 
 def test_documents_are_held_out_whole_by_the_hash_of_their_index(tmp_path: Path) -> None:
@@ -225,8 +224,6 @@ def test_a_touched_text_is_the_same_a_changed_one_is_not(tmp_path: Path) -> None
     assert differences(prepared, [path]) == []
     text_file(tmp_path, STORY.replace("day", "dax"))
     assert differences(prepared, [path]) == [f"{str(path)!r} is another text than 'book.txt' was"]
-    with pytest.raises(TextError, match=r"was prepared from another text: .*; give the text"):
-        open_prepared(tmp_path / "out", [path], strict=True)
     again = open_prepared(tmp_path / "out", [path])
     assert "dax" in parts(again)[0] and "prepared again" in again.notes[-1]
 
@@ -341,7 +338,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     for bad in (b"", b"a", b"abc\xff"):
         with pytest.raises(TextError):
             prepare([text_file(tmp_path, bad, "bad")], tokens="characters", out=tmp_path / "out")
-    assert open_prepared(tmp_path / "out", [path], strict=True).facts == before
+    assert open_prepared(tmp_path / "out").facts == before
 
 
 def test_a_text_of_a_few_characters_holds_nothing_out_and_says_so(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def written(model: LoadedModel, draw: np.random.Generator) -> np.ndarray:
     """A text drawn from a model and its cache, than which nothing predicts it better."""
     ids, state = [int(draw.integers(model.vocab_size))], model.program.initial_state(1)
     while len(ids) <= SHORT:
-        logs_BV, state, _ = model.program.last_logits(np.array([ids[-1:]]), state)
+        logs_BV, state = model.program.last_logits(np.array([ids[-1:]]), state)
         p_V = np.exp(logs_BV[0].astype(np.float64))
         ids.append(int(draw.choice(len(p_V), p=p_V / p_V.sum())))
     return np.array(ids)

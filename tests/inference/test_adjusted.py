@@ -38,7 +38,7 @@ def test_a_greedy_text_with_penalties_is_what_the_rule_says(characters: LoadedMo
     state, counts, expected = begun(characters), Counter[int](), []
     layers, last = state.for_model(characters), int(state.last_token or 0)
     for _ in range(40):
-        logits_BV, layers, _ = characters.program.last_logits(np.array([[last]]), layers)
+        logits_BV, layers = characters.program.last_logits(np.array([[last]]), layers)
         changed_V = logits_BV[0].copy()
         changed_V[5] += 1.0
         changed_V[7] -= 2.0

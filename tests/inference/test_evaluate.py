@@ -27,7 +27,7 @@ def plain_losses(model: LoadedModel, tokens: list[int], first: int = 0) -> list[
     for here, target in zip(tokens[first:], tokens[first + 1 :], strict=False):
         if here == model.eos:
             state = model.program.initial_state(1)
-        logits, state, _ = model.program.last_logits(np.array([[here]]), state)
+        logits, state = model.program.last_logits(np.array([[here]]), state)
         wide = logits[0].astype(np.float64)
         found.append(float(np.log(np.exp(wide - wide.max()).sum()) + wide.max() - wide[target]))
     return found

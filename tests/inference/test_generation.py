@@ -69,7 +69,7 @@ def test_nats_are_what_scoring_says_of_the_text(characters: LoadedModel) -> None
     total = 0.0
     layers, last = state.for_model(characters), state.last_token
     for token in characters.tokenizer.encode(generation.texts[0].text).tolist():
-        logits, layers, _ = characters.program.last_logits(np.array([[last]]), layers)
+        logits, layers = characters.program.last_logits(np.array([[last]]), layers)
         total -= float(logits[0, token] - np.log(np.exp(logits[0].astype(np.float64)).sum()))
         last = token
     assert generation.texts[0].nats == pytest.approx(total, rel=1e-5)

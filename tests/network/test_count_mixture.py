@@ -87,11 +87,11 @@ def test_the_last_of_each_row_is_that_of_all(lengths: tuple[int, ...], seed: int
     both, _ = programs()
     tokens_BT, state = texts(seed)[0][:, :-1], begun(both)
     all_BTV, _ = both.logits(tokens_BT, state)
-    last_BV, after, _ = both.last_logits(tokens_BT, state, lengths=np.array(lengths))
-    np.testing.assert_allclose(last_BV, all_BTV[np.arange(B), np.array(lengths) - 1], atol=1e-5)
-    assert np.array_equal(
-        after.arrays[-1][0], both.logits(tokens_BT[:1, : lengths[0]], state.select([0]))[1].arrays[-1][0]
-    )
+    for row, length in enumerate(lengths):
+        last_BV, after = both.last_logits(tokens_BT[[row], :length], state.select([row]))
+        np.testing.assert_allclose(last_BV[0], all_BTV[row, length - 1], atol=1e-5)
+        ended = both.logits(tokens_BT, state, lengths=np.array(lengths))[1].select([row])
+        assert np.array_equal(after.arrays[-1], ended.arrays[-1])
 
 
 def test_a_step_is_a_scan_of_one_step() -> None:

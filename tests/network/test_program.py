@@ -107,17 +107,15 @@ def test_a_token_at_a_time_gives_the_same_logits(model: LanguageModel, tokens: n
     logits, last = Program(model).logits(tokens, model.initial_state(B))
     packed, state = Program(model), model.initial_state(B)
     for t in range(T):
-        now, state, _ = packed.last_logits(tokens[:, t : t + 1], state)
+        now, state = packed.last_logits(tokens[:, t : t + 1], state)
         np.testing.assert_allclose(now, logits[:, t], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(state.arrays[1], last.arrays[1], rtol=1e-9)
 
 
 def test_rows_of_different_lengths(model: LanguageModel, tokens: np.ndarray) -> None:
     lengths = np.array([6, 1, 3])
-    logits, state = Program(model).logits(tokens, model.initial_state(B))
-    last, state, hidden = Program(model).last_logits(tokens, model.initial_state(B), lengths=lengths)
-    np.testing.assert_allclose(last, logits[np.arange(B), lengths - 1], rtol=1e-9, atol=1e-12)
-    assert hidden.shape == (B, 5)
+    logits, _ = Program(model).logits(tokens, model.initial_state(B))
+    _, state = Program(model).logits(tokens, model.initial_state(B), lengths=lengths)
     nats, predictions, same = Program(model).losses(tokens, tokens, model.initial_state(B), lengths=lengths)
     assert not nats[1, 1:].any()
     assert not predictions[1, 1:].any()
@@ -136,12 +134,6 @@ def test_past_the_length_of_a_row_no_logits_are_made(
         nats, _, _ = program.losses(tokens, tokens, state, lengths=np.array(lengths), predict=False)
         assert ((nats > 0).sum(axis=1) == lengths).all()
     assert rows == [10, 18]
-
-
-def test_a_row_without_a_token_has_no_last_one() -> None:
-    model = LanguageModel(7, hidden_size=3, num_layers=1)
-    with pytest.raises(SettingError, match=r"lengths is \[0, 2\]: it must be at least 1: each row"):
-        Program(model).last_logits(np.zeros((2, 2), int), model.initial_state(2), lengths=np.array([0, 2]))
 
 
 def test_resets_begin_rows_anew(model: LanguageModel, tokens: np.ndarray) -> None:

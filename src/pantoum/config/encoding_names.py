@@ -43,7 +43,7 @@ def encoding_name(codec: str) -> str:
     return next((name for name, each in NAMES.items() if each == codec), codec)
 
 
-def known_encoding(name: object, argument: str = "encoding") -> str:
+def known_encoding(name: object, argument: str) -> str:
     """The name of an encoding, if it is one."""
     if isinstance(name, str) and codec_of(name) is not None:
         return name

@@ -34,7 +34,7 @@ from pantoum.data.prepared_folder import (
 from pantoum.data.sources import Sources, found
 from pantoum.data.text_reader import Progress, in_encoding
 from pantoum.data.tokenizing import Tokenizing, tokenize
-from pantoum.errors import FormatError, SettingError, ShardError, TextError
+from pantoum.errors import FormatError, SettingError, ShardError
 from pantoum.formats import durable, token_shard
 from pantoum.formats.token_shard import Shard
 from pantoum.text.tokenizer import Tokenizer, from_spec
@@ -115,13 +115,11 @@ def open_prepared(
     texts: Sequence[str | os.PathLike[str]] | None = None,
     *,
     valid: str | os.PathLike[str] | None = None,
-    strict: bool = False,
     run: Path | None = None,
 ) -> Prepared:
     """Open a folder that ``prepare`` made; ``run``: the run that begins from it.
 
-    With ``texts`` it must be theirs: where one differs it is made again from them, as it was asked for then,
-    or with ``strict`` refused.
+    With ``texts`` it must be theirs: where one differs it is made again from them, as it was asked for then.
     """
     folder = Path(folder)
     manifest.require(folder)
@@ -132,11 +130,6 @@ def open_prepared(
         if run is not None:
             register(folder, run)
         return prepared
-    if strict:
-        raise TextError(
-            f"{str(folder)!r} was prepared from another text: {'; '.join(differ)}; give the text "
-            "it was made from, or another folder"
-        )
     given = prepared.tokenizer if request["tokenizer"] else None
     asked = again_as(request, valid)
     again = prepare(texts or (), out=folder, tokenizer=given, run=run, **asked)

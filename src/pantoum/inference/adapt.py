@@ -278,8 +278,8 @@ class Adapter:
             array *= np.float32(share)
             array += trained
 
-    def adapted(self, texts: Sequence[Mapping[str, Plain]] = (), *, ended: bool = True) -> LoadedModel:
-        """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
+    def adapted(self, *, ended: bool = True) -> LoadedModel:
+        """One model in place of the mixture as it is now.
         ``ended=False``: the text goes on, and an incomplete chunk is not learned from yet.
 
         Its weights lie between those of the model itself and the adapted ones, as the mixture weighs both.
@@ -289,7 +289,7 @@ class Adapter:
             from pantoum.network.mixers.context_mixture import ContextMixture
 
             mixers.append(ContextMixture(self._contexts, self._with_contexts.weight_from_home))
-        return self._made(texts, ended, mixers)
+        return self._made((), ended, mixers)
 
     def _made(
         self, texts: Sequence[Mapping[str, Plain]], ended: bool, mixers: Sequence[Mixer]

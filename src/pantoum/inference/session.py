@@ -142,7 +142,7 @@ class Session:
         network = state.for_model(self.model)
         if last == self.model.eos:
             network = program.initial_state(1)
-        logits_BV, _, _ = program.last_logits(np.array([[last]]), network)
+        logits_BV, _ = program.last_logits(np.array([[last]]), network)
         require_finite([logits_BV])
         logits_V = logits_BV[0].astype(np.float64)
         probabilities_V = np.exp(logits_V - logits_V.max())

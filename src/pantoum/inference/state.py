@@ -179,7 +179,7 @@ def _is_large(network: NetworkState) -> bool:
 def _require_readable(model: LoadedModel, network: NetworkState, last: int) -> None:
     """Refuse a state from which the model's next scores are not finite. It is read together with others, in a
     batch for example, and would end them all."""
-    logits_BV, after, _ = model.program.last_logits(np.array([[last]]), network)
+    logits_BV, after = model.program.last_logits(np.array([[last]]), network)
     if not (np.isfinite(logits_BV).all() and after.finite):
         raise StateError(
             "the state's numbers are so large that the model's scores after it are not finite: it is damaged "

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from pantoum.errors import SettingError
 from pantoum.kernels import Array, StepPart, Workspace, backend
 from pantoum.network.candidates import Candidates
 from pantoum.network.checks import (
@@ -159,9 +158,9 @@ class Program:
     def step_parts(self) -> list[StepPart] | None:
         """The parts as the core's step of a whole model takes them; ``None``: it lacks one of them."""
         members = [part for member in self.members for part in member.step_parts()]
-        mixers = [mixer.step_part() for mixer in self.mixers]
-        known = [part for part in mixers if part is not None]
-        return [*members, self.head.step_part(), *known] if len(known) == len(mixers) else None
+        parts = [*members, self.head.step_part(), *(mixer.step_part() for mixer in self.mixers)]
+        known = [part for part in parts if part is not None]
+        return known if len(known) == len(parts) else None
 
     def logits(
         self,
@@ -175,22 +174,11 @@ class Program:
         read = self._read(tokens_BT, state, reset_BT, lengths)
         return _rows_by_stream(read.logits(), read.hidden_TBH.shape[:2]), read.state
 
-    def last_logits(
-        self, tokens_BT: Array, state: NetworkState, *, lengths: Array | None = None
-    ) -> tuple[Array, NetworkState, Array]:
-        """(logits [B,V] after each row's last token, state, hidden [B,H] there); each row has one."""
-        if lengths is not None and np.size(lengths) and np.min(lengths) < 1:
-            raise SettingError(
-                "lengths",
-                np.asarray(lengths).tolist(),
-                "must be at least 1: each row needs a last token",
-                "leave rows of length 0 out",
-            )
-        read = self._read(tokens_BT, state, None, lengths)
+    def last_logits(self, tokens_BT: Array, state: NetworkState) -> tuple[Array, NetworkState]:
+        """(logits [B,V] after the last token of each row, state)."""
+        read = self._read(tokens_BT, state)
         T, B, _ = read.hidden_TBH.shape
-        steps_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
-        last_B = steps_B * B + np.arange(B)
-        return read.logits(last_B), read.state, read.hidden_NH[last_B]
+        return read.logits(np.arange((T - 1) * B, T * B)), read.state
 
     def losses(
         self,
@@ -335,8 +323,8 @@ class Program:
         self,
         tokens_BT: Array,
         state: NetworkState,
-        reset_BT: Array | None,
-        lengths: Array | None,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
         workspace: Workspace | None = None,
     ) -> Outputs:
         tokens_TB = time_major_tokens(tokens_BT, self.vocab_size)

@@ -46,7 +46,7 @@ def scan_stepper(program: Program, tokens_R: Array, state: NetworkState, logits_
     @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
     def step(first: int, count: int) -> None:
         rows = slice(first, first + count)
-        logits_BV, after, _ = program.last_logits(tokens_R[rows, None], state.select(rows))
+        logits_BV, after = program.last_logits(tokens_R[rows, None], state.select(rows))
         for array, now in zip(state.arrays, after.arrays, strict=True):
             array[rows] = now
         logits_CV[:count] = logits_BV
