@@ -34,7 +34,7 @@ RED, STRONG, DIM, PLAIN = "\x1b[31m", "\x1b[1;4m", "\x1b[2m", "\x1b[0m"
 
 @dataclass
 class ScoreSums:
-    """ScoreSums of the scores so far."""
+    """Sums over the scores so far."""
 
     by: str
     threshold: float | None
