@@ -35,6 +35,23 @@ def test_of_words_the_suggestions_are_the_most_probable_words(make: Make) -> Non
     assert [one.probability for one in found] == pytest.approx([p for _, p in best], rel=1e-4)
 
 
+@pytest.mark.parametrize("prompt", ["The cat", "on the mat.", "A dog ran,", "sat on"])
+def test_a_word_is_as_probable_as_with_all_signs_after_it(make: Make, prompt: str) -> None:
+    model = Model(make("words:whitespace"))
+    session = model.session()
+    session.feed(prompt + " ")
+    of: dict[str, float] = {}
+    for one in session.predict(1000):
+        word = WORD.match(one.text.strip(" "))
+        if one.token > 1 and word:
+            of[word[0]] = of.get(word[0], 0.0) + one.probability
+    best = sorted(of.items(), key=lambda pair: -pair[1])
+    for k in (1, 3, 5):
+        found = model.suggest(prompt + " ", k)
+        assert [one.text for one in found] == [word for word, _ in best[:k]]
+        assert [one.probability for one in found] == pytest.approx([p for _, p in best[:k]], rel=1e-4)
+
+
 def test_of_words_those_that_begin_so_share_all_probability(make: Make) -> None:
     found = Model(make("words")).suggest("The cat ra", 50)
     assert {one.text for one in found} == {"ran"}

@@ -149,7 +149,8 @@ class Suggester:
     ) -> Iterator[Beginning]:
         """What a beginning, whose state is in this row, becomes by each of the tokens, the most probable one
         first."""
-        scores = one.score + log_V[tokens]
+        tokens, logs_T = self._words.merged(tokens, log_V[tokens])
+        scores = one.score + logs_T
         while len(scores):
             best = np.arange(len(scores))
             if len(scores) > SORTED:
@@ -227,6 +228,21 @@ class _Words:
         )
         self.ends = np.setdiff1d(np.arange(len(texts)), [*self._inside, *banned])
         """Tokens that end a word."""
+        firsts: dict[tuple[str, str], int] = {}
+        self._same = np.arange(len(texts))
+        """The first token that writes the same whole word, with other signs after it."""
+        for token, lead, part, ended in each:
+            if part and ended:
+                self._same[token] = firsts.setdefault((lead, part), token)
+
+    def merged(self, tokens: Array, logs_T: Array) -> tuple[Array, Array]:
+        """Tokens that write the same whole word as one, with the sum of their probabilities."""
+        firsts = self._same[tokens]
+        kept = tokens[firsts == tokens]
+        if len(kept) == len(tokens):
+            return tokens, logs_T
+        sums = np.bincount(firsts, weights=np.exp(logs_T))[kept]
+        return kept, np.log(np.maximum(sums, np.finfo(np.float64).tiny))
 
     def following(self, inside: bool, need: str, spaced: bool) -> tuple[Array, Array]:
         """Tokens that go on with a word, or begin one: those that write some of the letters that it needs,
