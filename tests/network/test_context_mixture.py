@@ -10,9 +10,13 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
+from pantoum.network.mixers import counting
 from pantoum.network.mixers.context_mixture import ContextMixture
 from pantoum.network.mixers.contexts import ContextMixer
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.program import Program
+from pantoum.network.stepping import scan_stepper, stepper
 
 V, T, B = 12, 40, 2
 Array = np.ndarray[Any, Any]
@@ -60,6 +64,31 @@ def test_streams_do_not_disturb_each_other(program: Program) -> None:
     alone = [program.logits(texts()[[b]], program.initial_state(1))[0][0] for b in range(B)]
     together_BTV, _ = program.logits(texts(), program.initial_state(B))
     np.testing.assert_array_equal(together_BTV, np.stack(alone))
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_steps_of_the_core_have_the_bits_of_scans(program: Program, counted: bool) -> None:
+    if counted:
+        orders = counting.counted(verse(), V, 3)
+        counts = Counts(V, orders)
+        between = CountMixture(counts, np.full(counts.buckets, 0.6, np.float32))
+        program = Program(program.model, mixers=[between, *program.mixers])
+    found = []
+    for make in (stepper, scan_stepper):
+        tokens_R, state, logits_CV = (
+            np.zeros(3, np.int32),
+            program.initial_state(3),
+            np.empty((2, V), np.float32),
+        )
+        step, seen = make(program, tokens_R, state, logits_CV), []
+        for first, tokens in zip((0, 1, 1, 0, 1), texts().T[8:], strict=False):
+            tokens_R[first : first + B] = tokens
+            step(first, B)
+            seen.append(logits_CV.copy())
+        assert (step.__name__ == "mixed_step") == (make is stepper)
+        found.append([*seen, *state.arrays])
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(own, other)
 
 
 def test_numbers_in_a_state_that_are_no_tokens_are_no_context(program: Program) -> None:

@@ -1,20 +1,25 @@
 """The next word, or the rest of one that is begun: the most probable ones, with their probabilities.
 
 A word is a run of letters, digits and underscores. Where a token is a whole word its probability is that of
-the word. Elsewhere a word is several tokens, and a beam goes through the most probable beginnings side by
-side, as rows of one batch. The probability of a word is that of its tokens and of anything after them that
-ends it, summed over the ways in which tokens make it. No beginning that is left out by its probability could
-become a word that is more probable than those that are given; what the width of the beam leaves out could.
+the word. Elsewhere a word is several tokens. The probability of a word is that of its tokens and of anything
+after them that ends it, summed over the ways in which tokens make it.
 
-Shapes: R rows of the beam, V symbols.
+The search reads the most probable beginning first, a few of them side by side as rows of one batch. A
+beginning is at least as probable as each word that it could become. So the search ends when none is left that
+is more probable than the k-th word: no word was missed, unless the search had no room left or a word is
+made in many ways, each of which is less probable.
+
+Shapes: R rows that there is room for, V symbols.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from heapq import heappop, heappush
+from itertools import count
 from math import exp, inf, log
 from typing import NamedTuple
 
@@ -31,14 +36,18 @@ from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Suggester", "Suggestion", "begun_word"]
 
-ROWS = 16
-"""Beginnings that are followed side by side."""
-MOST_TOKENS = 32
-"""Tokens of a word."""
+FEWEST, MOST = 4, 16
+"""Beginnings that are read at once: few at first, because the words that they become may rule out others;
+later half as many as were read."""
+ROOM = 256
+"""Beginnings whose states are kept: all that a search reads."""
+SORTED = 16
+"""Of what may follow a beginning, so many are sorted at once."""
 LAST = "\U0010ffff"
 PARTS = re.compile(r"(\s*)([\w\ufffd]*)")
 """White space before a word, and the word; bytes that make no character yet belong to one."""
 WORD = re.compile(r"\w+")
+NONE = np.zeros(0, np.int64)
 
 
 class Suggestion(NamedTuple):
@@ -56,9 +65,12 @@ class Beginning(NamedTuple):
     score: float
     """Natural logarithm of its probability."""
     row: int
+    """The row of the state before its last token."""
     token: int
     inside: bool
     """Whether the word has begun."""
+    ended: bool
+    """Whether it is a whole word."""
 
 
 def begun_word(prompt: str) -> tuple[str, str]:
@@ -74,9 +86,9 @@ class Suggester:
 
     def __init__(self, model: LoadedModel) -> None:
         self._model, self._words = model, _words(model.tokenizer, tuple(model.banned))
-        self._state = model.program.initial_state(ROWS)
-        self._tokens_R = np.zeros(ROWS, np.int32)
-        self._logits_RV = np.empty((ROWS, model.vocab_size), np.float32)
+        self._state = model.program.initial_state(ROOM)
+        self._tokens_R = np.zeros(ROOM, np.int32)
+        self._logits_RV = np.empty((MOST, model.vocab_size), np.float32)
         self._step = stepper(model.program, self._tokens_R, self._state, self._logits_RV)
 
     def after(self, state: State, k: int, begun: str = "") -> list[Suggestion]:
@@ -93,51 +105,71 @@ class Suggester:
             network = self._model.program.initial_state(1)
         for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
             array_RH[0] = own_1H[0]
-        return self._found(Beginning("", 0.0, 0, last, False), k, begun, state.pending == SPACE)
+        return self._found(Beginning("", 0.0, 0, last, False, False), k, begun, state.pending == SPACE)
 
     def _found(self, first: Beginning, k: int, begun: str, spaced: bool) -> list[Suggestion]:
-        open_ones, found, covered = [first], dict[str, float](), 0.0 if begun else 1.0
-        for number in range(MOST_TOKENS):
-            logs = self._read(open_ones)
-            least = _least(found, k)
-            following: list[Beginning] = []
-            for row, (one, log_V) in enumerate(zip(open_ones, logs, strict=True)):
+        found, covered, read, number = dict[str, float](), 0.0 if begun else 1.0, 0, count()
+        queue: list[tuple[float, int, Beginning, Iterator[Beginning]]] = []
+
+        def add(ones: Iterator[Beginning]) -> None:
+            """The most probable one of those that follow the same beginning; the others come after it."""
+            one = next(ones, None)
+            if one is not None and one.score > -inf:
+                heappush(queue, (-one.score, next(number), one, ones))
+
+        add(iter([first]))
+        while read < ROOM:
+            least, ones = _least(found, k), list[Beginning]()
+            at_once = min(MOST, max(FEWEST, read // 2), ROOM - read)
+            while queue and len(ones) < at_once and -queue[0][0] > least:
+                _, _, one, others = heappop(queue)
+                add(others)
+                if one.ended:
+                    _add(found, one.text, exp(one.score))
+                    least = _least(found, k)
+                else:
+                    ones.append(one)
+            if not ones:
+                break
+            for row, (one, log_V) in enumerate(zip(ones, self._read(ones, read), strict=True), read):
                 if one.inside and len(one.text) >= len(begun):
                     ends = float(np.exp(log_V[self._words.ends]).sum())
                     _add(found, one.text, exp(one.score) * ends)
-                need = begun[len(one.text) :]
-                allowed = self._words.following(one.inside, need, spaced and number == 0)
-                scores = one.score + log_V[allowed]
-                best = np.flatnonzero(scores > least)
-                if len(best) > ROWS:
-                    best = best[np.argpartition(-scores[best], ROWS - 1)[:ROWS]]
-                for token, score in zip(allowed[best].tolist(), scores[best].tolist(), strict=True):
-                    lead, part, ended = self._words.parts[token]
-                    if spaced and number == 0:
-                        lead = lead.removeprefix(" ")
-                    grown = one.text + lead + part
-                    if len(one.text) < len(begun) <= len(grown):
-                        covered += exp(score)
-                    if part and ended:
-                        _add(found, grown, exp(score))
-                    else:
-                        following.append(Beginning(grown, score, row, token, one.inside or bool(part)))
-            following.sort(key=lambda one: -one.score)
-            least = _least(found, k)
-            open_ones = [one for one in following[:ROWS] if one.score > least]
-            if not open_ones:
-                break
+                need, after_space = begun[len(one.text) :], spaced and row == 0
+                some, all_of_it = self._words.following(one.inside, need, after_space)
+                if need:
+                    covered += exp(one.score) * float(np.exp(log_V[all_of_it]).sum())
+                add(self._following(one, row, np.concatenate([some, all_of_it]), log_V, after_space))
+            read += len(ones)
         best_ones = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
         return [Suggestion(word, min(1.0, p / covered)) for word, p in best_ones if p > 0.0]
 
+    def _following(
+        self, one: Beginning, row: int, tokens: Array, log_V: Array, after_space: bool
+    ) -> Iterator[Beginning]:
+        """What a beginning, whose state is in this row, becomes by each of the tokens, the most probable one
+        first."""
+        tokens, logs_T = self._words.merged(tokens, log_V[tokens])
+        scores = one.score + logs_T
+        while len(scores):
+            best = np.arange(len(scores))
+            if len(scores) > SORTED:
+                best = np.argpartition(-scores, SORTED)[:SORTED]
+            best = best[np.argsort(-scores[best], kind="stable")]
+            for token, score in zip(tokens[best].tolist(), scores[best].tolist(), strict=True):
+                lead, part, ended = self._words.parts[token]
+                text = one.text + (lead.removeprefix(" ") if after_space else lead) + part
+                yield Beginning(text, score, row, token, one.inside or bool(part), bool(part) and ended)
+            scores, tokens = np.delete(scores, best), np.delete(tokens, best)
+
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
-    def _read(self, ones: Sequence[Beginning]) -> Array:
-        """The logarithms of the probabilities of what follows each."""
-        parents = [one.row for one in ones]
+    def _read(self, ones: Sequence[Beginning], first: int) -> Array:
+        """The logarithms of the probabilities of what follows each. Their states are rows from the first."""
+        rows, parents = slice(first, first + len(ones)), [one.row for one in ones]
         for array_RH in self._state.arrays:
-            array_RH[: len(ones)] = array_RH[parents]
-        self._tokens_R[: len(ones)] = [one.token for one in ones]
-        self._step(0, len(ones))
+            array_RH[rows] = array_RH[parents]
+        self._tokens_R[rows] = [one.token for one in ones]
+        self._step(first, len(ones))
         logits = self._logits_RV[: len(ones)]
         require_finite([logits])
         logits -= logits.max(axis=1, keepdims=True)
@@ -155,14 +187,14 @@ class _Beginnings:
         self._tokens = np.array([token for _, token, _ in ranked], np.int64)
         self._goes_on = np.array([not ended for _, _, ended in ranked], np.bool_)
 
-    def agreeing(self, need: str) -> Array:
-        """Tokens that write at least these letters, or the first of them in a word that goes on."""
-        parts = []
+    def agreeing(self, need: str) -> tuple[Array, Array]:
+        """Tokens that write the first of these letters in a word that goes on, and those that write all."""
+        parts = [self._tokens[:0]]
         for length in range(1, len(need)):
             same = slice(bisect_left(self._texts, need[:length]), bisect_right(self._texts, need[:length]))
             parts.append(self._tokens[same][self._goes_on[same]])
         least, most = bisect_left(self._texts, need), bisect_left(self._texts, need + LAST)
-        return np.concatenate([*parts, self._tokens[least:most]])
+        return np.concatenate(parts), self._tokens[least:most]
 
 
 class _Words:
@@ -196,11 +228,27 @@ class _Words:
         )
         self.ends = np.setdiff1d(np.arange(len(texts)), [*self._inside, *banned])
         """Tokens that end a word."""
+        firsts: dict[tuple[str, str], int] = {}
+        self._same = np.arange(len(texts))
+        """The first token that writes the same whole word, with other signs after it."""
+        for token, lead, part, ended in each:
+            if part and ended:
+                self._same[token] = firsts.setdefault((lead, part), token)
 
-    def following(self, inside: bool, need: str, spaced: bool) -> Array:
-        """Tokens that go on with a word, or begin one, and agree with the letters that it needs."""
+    def merged(self, tokens: Array, logs_T: Array) -> tuple[Array, Array]:
+        """Tokens that write the same whole word as one, with the sum of their probabilities."""
+        firsts = self._same[tokens]
+        kept = tokens[firsts == tokens]
+        if len(kept) == len(tokens):
+            return tokens, logs_T
+        sums = np.bincount(firsts, weights=np.exp(logs_T))[kept]
+        return kept, np.log(np.maximum(sums, np.finfo(np.float64).tiny))
+
+    def following(self, inside: bool, need: str, spaced: bool) -> tuple[Array, Array]:
+        """Tokens that go on with a word, or begin one: those that write some of the letters that it needs,
+        and those that write all of them."""
         if not need:
-            return self._inside if inside else self._first
+            return NONE, self._inside if inside else self._first
         by = self._by_inside if inside else self._by_spaced if spaced else self._by_first
         return by.agreeing(need)
 

@@ -150,9 +150,14 @@ class Program:
 
     def with_cache(self, cache: Cache | None) -> Program:
         """The same program with another cache, or with none; both share everything else."""
+        other = self.without([mixer for mixer in self.mixers if mixer.name == "cache"])
+        other.mixers = *other.mixers, *([] if cache is None else [cache])
+        return other
+
+    def without(self, mixers: Sequence[Mixer]) -> Program:
+        """The same program without some of its mixers; both share everything else."""
         other = copy.copy(self)
-        kept = (mixer for mixer in self.mixers if mixer.name != "cache")
-        other.mixers = *kept, *([] if cache is None else [cache])
+        other.mixers = tuple(mixer for mixer in self.mixers if mixer not in mixers)
         return other
 
     def step_parts(self) -> list[StepPart] | None:

@@ -1,8 +1,9 @@
 """Reading one token for each row of a batch: made once from a program, then one call per token.
 
 Where the backend has a stepper (``kernels.native``), all layers and the head are one call of it, whatever the
-precision of the model's matrices. Elsewhere a step is a scan of one step. Both update the states in place
-and give the same bits as ``Program.last_logits``.
+precision of the model's matrices; what the core lacks and what looks at tokens alone is mixed in afterwards.
+Elsewhere a step is a scan of one step. Both update the states in place and give the same bits as
+``Program.last_logits``.
 
 A scan writes the input projections of a whole block and reads them again. A step keeps what one layer gives
 to the next in the processor's cache. So the losses of many streams are found by steps in less time in int8,
@@ -14,16 +15,21 @@ Shapes: R rows that there is room for, B rows read, T steps, C rows of logits, V
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+
 import numpy as np
 
 from pantoum.kernels import Array
 from pantoum.kernels.types import RowCall
 from pantoum.network.checks import check_resets, time_major_targets, time_major_tokens
+from pantoum.network.mixers import Mixer, ReadTokens
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 
 __all__ = ["SteppedLosses", "scan_stepper", "stepper"]
 
+UNSEEN = np.zeros((1, 0, 0), np.float32)
 FEWEST_STREAMS, MOST_LOGITS = 32, 1 << 22
 """Streams from which steps are faster, and the most logits of a block, which are kept until its end."""
 
@@ -32,12 +38,34 @@ def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: A
     """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays: the
     model reads the tokens of the rows, their states go on in place, and the logits are those of their next
     tokens."""
-    parts = program.step_parts()
-    fast = None if parts is None else program.kernels.stepper(parts, tokens_R, state.arrays, logits_CV)
+    last = [mixer for mixer in program.mixers if mixer.sees_tokens]
+    inside, arrays = program.without(last), state.arrays
+    own = len(arrays) - sum(len(mixer.states(program.model.hidden_size)) for mixer in last)
+    parts = None if program.mixers != (*inside.mixers, *last) else inside.step_parts()
+    fast = None if parts is None else program.kernels.stepper(parts, tokens_R, arrays[:own], logits_CV)
     if fast is None:
         return scan_stepper(program, tokens_R, state, logits_CV)
     found: RowCall = fast.step
-    return found
+    return _mixing(found, last, tokens_R, arrays[own:], logits_CV) if last else found
+
+
+def _mixing(
+    step: RowCall, mixers: Sequence[Mixer], tokens_R: Array, arrays: Sequence[Array], logits_CV: Array
+) -> RowCall:
+    """A step, and then what these mixers, whose states are the arrays, make of its logits."""
+
+    def mixed_step(first: int, count: int) -> None:
+        step(first, count)
+        rows, left, logits_BV = slice(first, first + count), iter(arrays), logits_CV[:count]
+        read = ReadTokens(tokens_R[None, rows], UNSEEN, None, None, logits_CV.shape[1])
+        for mixer in mixers:
+            own = list(islice(left, len(mixer.states(0))))
+            found = mixer.find(read, [array[rows] for array in own])
+            for array, now in zip(own, found.state, strict=True):
+                array[rows] = now
+            logits_BV[...] = found.mix(logits_BV)
+
+    return mixed_step
 
 
 def scan_stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> RowCall:

@@ -80,6 +80,8 @@ class Mixer(ABC):
     name: ClassVar[str]
     adds: ClassVar[bool] = False
     """Whether it adds to the logits; otherwise it mixes with the distribution."""
+    sees_tokens: ClassVar[bool] = False
+    """Whether it looks at tokens alone, not at outputs of the layers, and the core's step lacks it."""
 
     @abstractmethod
     def states(self, units: int) -> tuple[StateArray, ...]:
@@ -90,8 +92,8 @@ class Mixer(ABC):
         """What it knows of the tokens after this state."""
 
     def step_part(self) -> StepPart | None:
-        """Itself as the core's step of a whole model takes it; ``None``: that step lacks it, and a model with
-        it reads by scans of one step."""
+        """Itself as the core's step of a whole model takes it; ``None``: that step lacks it; unless
+        it ``sees_tokens`` alone, a model with it reads by scans of one step."""
         return None
 
 

@@ -36,6 +36,7 @@ class ContextMixture(Mixer):
     """The contexts, and the weight of their prediction in the mixture."""
 
     name: ClassVar[str] = "contexts"
+    sees_tokens: ClassVar[bool] = True
 
     contexts: ContextMixer
     weight: float
