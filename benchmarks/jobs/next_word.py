@@ -7,7 +7,8 @@ after all that stands before it in the text. *First three*: the share of words t
 letter of them is typed. *Saved*: a person types letters until the word is suggested, then takes it with one
 key, which also writes the space (Trnka and McCoy 2008); a word that is never suggested costs its letters and
 a space.
-Milliseconds are processor time per suggestion: the median and the 99th percentile.
+Milliseconds are processor time per suggestion: the median and the 99th percentile. A model learns after an
+answer, as in ``pantoum complete``: median and most of what that takes.
 
 Beside the models stand an interpolated modified Kneser-Ney 5-gram of the words and signs of TRAIN and, with
 ``--presage`` (the file ``presage.xml`` of Debian's package of this name, and ``text2ngram`` and
@@ -73,10 +74,10 @@ class Counted:
         return [word for word, _ in zip(found, range(SUGGESTED), strict=False)]
 
 
-def of_model(name: str, adapt: bool) -> Suggest:
-    """A model that suggests, and may learn from each line that is finished."""
+def of_model(name: str, adapt: bool) -> tuple[Suggest, Callable[[], None]]:
+    """A model that suggests, and what lets it learn from the lines that are finished."""
     completer = Completer(pantoum.load(name)._loaded, CompleteConfig(count=SUGGESTED, adapt=adapt))
-    return lambda before, begun: [one.text for one in completer.words(before + begun)]
+    return lambda before, begun: [one.text for one in completer.words(before + begun)], completer.learn
 
 
 @contextmanager
@@ -114,10 +115,10 @@ def presage(config: Path, train: Path) -> Iterator[Suggest]:
             given.close()
 
 
-def figures(text: str, words: int, suggest: Suggest) -> str:
-    """The shares, and milliseconds of processor time per suggestion."""
+def figures(text: str, words: int, suggest: Suggest, learn: Callable[[], None]) -> str:
+    """The shares; milliseconds of processor time per suggestion, and per ``learn`` that takes one."""
     hits = count = used = needed = 0
-    took = []
+    took, learned = [], [0.0]
     for found in ASKED.finditer(text):
         if count == words:
             break
@@ -130,13 +131,18 @@ def figures(text: str, words: int, suggest: Suggest) -> str:
             begun = time.process_time()
             suggested = suggest(before, word[:typed])
             took.append(1e3 * (time.process_time() - begun))
+            begun = time.process_time()
+            learn()
+            if time.process_time() - begun > 1e-3:
+                learned.append(1e3 * (time.process_time() - begun))
             if word in suggested:
                 hits += typed == 0
                 cost = typed + 1
                 break
         used += cost
     median, last = np.quantile(took, [0.5, 0.99])
-    return f"{hits / count:7.1%} {1.0 - used / needed:7.1%} {count:6} {median:8.2f} {last:8.2f}"
+    shares = f"{hits / count:7.1%} {1.0 - used / needed:7.1%} {count:6}"
+    return f"{shares} {median:8.2f} {last:8.2f} {np.median(learned):8.2f} {max(learned):8.2f}"
 
 
 def main() -> None:
@@ -154,10 +160,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     text = asked.test.read_text(encoding="utf-8")
     print(json.dumps(measured.machine()))
-    print(f"{'':44} first 3   saved  words   median  99 % ms")
+    print(f"{'':44} first 3   saved  words   median  99 % ms   learning: median, most")
 
-    def row(name: str, suggest: Suggest) -> None:
-        print(f"{name:44} {figures(text, asked.words, suggest)}", flush=True)
+    def row(name: str, suggest: Suggest, learn: Callable[[], None] = lambda: None) -> None:
+        print(f"{name:44} {figures(text, asked.words, suggest, learn)}", flush=True)
 
     row("Kneser-Ney 5-gram", Counted(asked.train.read_text(encoding="utf-8")).suggest)
     if asked.presage:
@@ -165,7 +171,7 @@ def main() -> None:
             row("presage", suggest)
     for name in asked.models:
         for adapt in (False, True)[: 1 + asked.adapt]:
-            row(name + " --adapt" * adapt, of_model(name, adapt))
+            row(name + " --adapt" * adapt, *of_model(name, adapt))
 
 
 if __name__ == "__main__":

@@ -88,9 +88,11 @@ def test_complete_learns_from_what_is_typed(
     run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, typed = tmp_path / "mine.safetensors", "The mat mat mat mat mat. " * 12
-    monkeypatch.setattr(sys, "stdin", stdin_of(f"{typed}\nThe m\n"))
+    monkeypatch.setattr(sys, "stdin", stdin_of(f"{typed}\nThe m\nThe m\n"))
     done = run("complete", trained, "--adapt", "--model-out", out, "--json")
     plain = {one.text: one.probability for one in pantoum.load(trained).suggest("The m", 100)}
-    mine = {one["text"]: one["probability"] for one in json.loads(done.out.splitlines()[1])}
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    first, mine = ({one["text"]: one["probability"] for one in answer} for answer in answers[1:])
     assert done.code == 0 and pantoum.load(out).num_parameters
+    assert first == {word: plain.get(word) for word in first}  # it learns after its answer
     assert mine != {word: plain.get(word) for word in mine}

@@ -70,6 +70,16 @@ def test_a_word_is_learned_while_it_is_typed(make: Make, kind: str) -> None:
     assert after > max(3 * before, 0.15)
 
 
+def test_an_answer_comes_before_what_is_learned(make: Make) -> None:
+    model = trained(make("characters"))
+    completer, plain = (Completer(model, CompleteConfig(adapt=adapts)) for adapts in (True, False))
+    text = "The dog ran to the mat.\n" * 12 + "The d"
+    completer.words("The d")
+    assert completer.words(text) == plain.words(text)
+    completer.learn()
+    assert completer.words(text) != plain.words(text)
+
+
 def test_lines_that_a_text_brings_were_not_typed(make: Make) -> None:
     model = trained(make("characters"))
     read, typed = (Completer(model, CompleteConfig(adapt=True)) for _ in range(2))
@@ -88,6 +98,7 @@ def test_the_lines_before_a_cursor_move_on_without_being_read_again(make: Make) 
     for end in range(len(lines)):
         completer.words("".join(lines[max(0, end - 3) : end]) + "The ")
         learned += len(lines[end])
+    completer.learn()
     assert completer._adapter is not None
     assert completer._adapter.tokens == (learned - len(lines[-1])) // 192 * 192
     assert completer._session.state.tokens_seen == learned - len(lines[-1]) + len("The ")

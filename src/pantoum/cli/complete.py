@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             output.write(json.dumps([one._asdict() for one in found], ensure_ascii=False) + "\n")
         else:
             output.write("\t".join(one.text for one in found) + "\n")
+        completer.learn()
     completer.finish()
 
 

@@ -3,7 +3,8 @@
 A text that goes on from the one before is the same text; so is one of which less than half was taken back,
 and one that has lost lines at its beginning, such as the last lines before the cursor of an editor. With
 ``adapt`` a copy of the model learns from each line that was typed, when the line, or its text, is finished.
-What stands before the line in which a text first comes was not typed now, and is only read.
+What stands before the line in which a text first comes was not typed now, and is only read. Learning takes
+longer than an answer, so that a program gives its answer first, and calls ``learn`` then.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ class Completer:
         self._config = config
         self._session, self._read, self._typed = Session(model), "", ""
         self._learned = 0
-        """Where in the text the first line begins that was not learned from."""
+        """Where in the text the first line begins that was not learned from, or is due."""
+        self._due: list[tuple[str, bool]] = []
+        """What is to be learned from, and whether its text ends with it."""
         self._last_learned: int | None = None
         """The last token that the adapter has read of this text."""
 
     def words(self, typed: str) -> list[Suggestion]:
         """The most probable words after a text, or for the word that it ends within."""
+        self.learn()
         self._follow(typed)
         before, begun = begun_word(typed)
         if not before.startswith(self._read):
@@ -44,9 +48,16 @@ class Completer:
         self._read = before
         return self._session.suggest(self._config.count, begun=begun)
 
+    def learn(self) -> None:
+        """Learn from the lines that are finished."""
+        due, self._due = self._due, []
+        for text, ended in due:
+            self._learn(text, ended=ended)
+
     def finish(self) -> None:
         """No more is typed."""
-        self._learn(self._typed[self._learned :], ended=True)
+        self._due.append((self._typed[self._learned :], True))
+        self.learn()
         if self._adapter is not None and self._config.model_out is not None:
             self._adapter.write(self._config.model_out, [{"name": "what was typed"}])
 
@@ -60,15 +71,15 @@ class Completer:
         taken_back = former.startswith(typed) and 2 * len(typed) >= len(former)
         lines = typed.rfind("\n") + 1
         if not former or not (typed.startswith(former) or taken_back):
-            self._learn(former[self._learned :], ended=True)
+            self._due.append((former[self._learned :], True))
             self._learned = lines
         elif lines > self._learned:
-            self._learn(typed[self._learned : lines])
+            self._due.append((typed[self._learned : lines], False))
             self._learned = lines
         self._typed = typed
 
-    def _learn(self, text: str, *, ended: bool = False) -> None:
-        """Learn from a part of the text; ``ended``: its last one. Weights change with each whole chunk."""
+    def _learn(self, text: str, *, ended: bool) -> None:
+        """Learn from a part of a text; ``ended``: its last one. Weights change with each whole chunk."""
         adapter, last = self._adapter, self._last_learned
         if ended:
             self._last_learned = None
