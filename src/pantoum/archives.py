@@ -150,6 +150,10 @@ def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
             raise SettingError("file", name, "is stdin, which is closed", "give a file")
         yield sys.stdin.buffer, 0
         return
+    if Path(name).is_fifo():  # as `/dev/stdin` may be
+        with Path(name).open("rb") as pipe:
+            yield pipe, 0
+        return
     of_user: OSError | None = None
     with bounded.opened(name, ArchiveError) as (file, total):
         try:
@@ -168,5 +172,9 @@ def _write(target: str, chunks: Iterable[bytes]) -> None:
     if sys.stdout is None:
         raise SettingError("out", target, "is stdout, which is closed", "give a file")
     for chunk in chunks:
-        sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        except OSError as problem:
+            problem.filename = "stdout"
+            raise

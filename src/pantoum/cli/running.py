@@ -28,6 +28,10 @@ from pantoum.errors import PantoumError, RankError, SettingError
 
 __all__ = ["run"]
 
+NAME = re.compile(r"(?<![\w-])\w+(?![\w-])")
+OTHER = re.compile(r"(?<=together with ).*|\w+_\w+")
+"""Where a rule names other settings."""
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command that was typed; its exit code."""
@@ -77,7 +81,7 @@ def _told(error: Exception, name: str, arguments: argparse.Namespace, output: Ou
         return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
     if isinstance(error, OSError):
         abandon_stdout()
-        place = f" {error.filename!r}" if error.filename is not None else ""
+        place = f" of {error.filename!r}" if error.filename is not None else ""
         return _end(
             output,
             f"{name}: the system reports an error{place}: {error.strerror or error}; "
@@ -114,13 +118,15 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
         return str(error)
     parser = Parser()
     module_of(arguments.command).add_options(parser)
-    named = {action.dest: action for action in reversed(parser._actions)}.get(error.argument)
-    if named is None:
-        return str(error)
-    # In the rule its name is a word of the sentence: an encoding, a text.
-    name, advice = error.argument, error.advice
-    typed = re.sub(r"\[.*?\]", "", str(named.metavar))  # MODEL, not [NAME=]MODEL
-    if named.option_strings:
-        typed = named.option_strings[0]
-        advice = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", typed, advice)
-    return str(SettingError(typed, error.value, error.rule, advice, shown=error.shown))
+    actions = {action.dest: action for action in reversed(parser._actions)}
+    options = {dest: action.option_strings[0] for dest, action in actions.items() if action.option_strings}
+    # In the rule a name is a word of the sentence (an encoding, a text), except where it can be none.
+    name, advice, rule = error.argument, error.advice, error.rule
+    rule = OTHER.sub(lambda found: NAME.sub(lambda each: options.get(each[0], each[0]), found[0]), rule)
+    advice = NAME.sub(
+        lambda each: options.get(each[0], each[0]) if each[0] == name or "_" in each[0] else each[0], advice
+    )
+    typed = options.get(name, name)
+    if name in actions and name not in options:
+        typed = re.sub(r"\[.*?\]", "", str(actions[name].metavar))  # MODEL, not [NAME=]MODEL
+    return str(SettingError(typed, error.value, rule, advice, shown=error.shown))

@@ -5,6 +5,7 @@ the word. Elsewhere a word is several tokens, and a beam goes through the most p
 side, as rows of one batch. The probability of a word is that of its tokens and of anything after them that
 ends it, summed over the ways in which tokens make it. No beginning that is left out by its probability could
 become a word that is more probable than those that are given; what the width of the beam leaves out could.
+Where a character can be several tokens, letters are *spelled*: each byte above 127 is a lone surrogate.
 
 Shapes: R rows of the beam, V symbols.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from codecs import utf_8_decode
 from collections.abc import Sequence
 from functools import lru_cache
 from math import exp, inf, log
@@ -28,6 +30,7 @@ from pantoum.network.checks import require_finite
 from pantoum.network.stepping import stepper
 from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.unicode import REPLACEMENT
 
 __all__ = ["Suggester", "Suggestion", "begun_word"]
 
@@ -36,7 +39,7 @@ ROWS = 16
 MOST_TOKENS = 32
 """Tokens of a word."""
 LAST = "\U0010ffff"
-PARTS = re.compile(r"(\s*)([\w\ufffd]*)")
+PARTS = re.compile("(\\s*)([\\w\ufffd\udc80-\udcff]*)")
 """White space before a word, and the word; bytes that make no character yet belong to one."""
 WORD = re.compile(r"\w+")
 
@@ -93,7 +96,10 @@ class Suggester:
             network = self._model.program.initial_state(1)
         for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
             array_RH[0] = own_1H[0]
-        return self._found(Beginning("", 0.0, 0, last, False), k, begun, state.pending == SPACE)
+        spaced, words = state.pending == SPACE, self._words
+        half = "" if begun or spaced or not words.by_bytes else words.spelled_bytes(state.pending)
+        found = self._found(Beginning(half, 0.0, 0, last, half != ""), k, words.spelled(begun), spaced)
+        return [one._replace(text=words.read(one.text)) for one in found]
 
     def _found(self, first: Beginning, k: int, begun: str, spaced: bool) -> list[Suggestion]:
         open_ones, found, covered = [first], dict[str, float](), 0.0 if begun else 1.0
@@ -102,7 +108,7 @@ class Suggester:
             least = _least(found, k)
             following: list[Beginning] = []
             for row, (one, log_V) in enumerate(zip(open_ones, logs, strict=True)):
-                if one.inside and len(one.text) >= len(begun):
+                if one.inside and len(one.text) >= len(begun) and self._words.is_whole(one.text):
                     ends = float(np.exp(log_V[self._words.ends]).sum())
                     _add(found, one.text, exp(one.score) * ends)
                 need = begun[len(one.text) :]
@@ -116,9 +122,14 @@ class Suggester:
                     if spaced and number == 0:
                         lead = lead.removeprefix(" ")
                     grown = one.text + lead + part
+                    if (word := self._words.word_of(grown)) is None:
+                        continue
                     if len(one.text) < len(begun) <= len(grown):
                         covered += exp(score)
-                    if part and ended:
+                    if len(word) < len(grown):  # the bytes of another character have ended it
+                        if len(word) >= max(1, len(begun)):
+                            _add(found, word, exp(score))
+                    elif part and ended:
                         _add(found, grown, exp(score))
                     else:
                         following.append(Beginning(grown, score, row, token, one.inside or bool(part)))
@@ -154,11 +165,12 @@ class _Beginnings:
         self._texts = [own for own, _, _ in ranked]
         self._tokens = np.array([token for _, token, _ in ranked], np.int64)
         self._goes_on = np.array([not ended for _, _, ended in ranked], np.bool_)
+        self._longest = max(map(len, self._texts), default=0)
 
     def agreeing(self, need: str) -> Array:
         """Tokens that write at least these letters, or the first of them in a word that goes on."""
         parts = []
-        for length in range(1, len(need)):
+        for length in range(1, min(len(need), self._longest + 1)):
             same = slice(bisect_left(self._texts, need[:length]), bisect_right(self._texts, need[:length]))
             parts.append(self._tokens[same][self._goes_on[same]])
         least, most = bisect_left(self._texts, need), bisect_left(self._texts, need + LAST)
@@ -171,13 +183,20 @@ class _Words:
     def __init__(self, tokenizer: Tokenizer, banned: Sequence[int]) -> None:
         never = {*banned, tokenizer.eos}
         texts = [tokenizer.decode([token]) for token in range(tokenizer.vocab_size)]
+        self.by_bytes = False
+        """Whether a character can be several tokens."""
+        for token, own in enumerate(texts):
+            data = tokenizer.decode_bytes([token]) if REPLACEMENT in own else b""
+            if REPLACEMENT in data.decode("utf-8", "replace") and data != REPLACEMENT.encode():
+                texts[token], self.by_bytes = self.spelled_bytes(data), True
         takes_whole = tokenizer.word_edges is not None or tokenizer.declared.spaces == "between"
         self.parts: list[tuple[str, str, bool]] = []
         """White space before it, letters of a word, and whether the word is at its end then."""
         for own in texts:
             found = PARTS.match(own)
             assert found is not None
-            self.parts.append((found[1], found[2], takes_whole or found.end() < len(own)))
+            ended = takes_whole or found.end() < len(own)
+            self.parts.append((self.spelled(found[1]), self.spelled(found[2]), ended))
         each = [
             (token, *self.parts[token]) for token in range(len(texts)) if token not in never and texts[token]
         ]
@@ -196,6 +215,36 @@ class _Words:
         )
         self.ends = np.setdiff1d(np.arange(len(texts)), [*self._inside, *banned])
         """Tokens that end a word."""
+
+    @staticmethod
+    def spelled_bytes(data: bytes) -> str:
+        """Bytes, of which a character may need several."""
+        return data.decode("ascii", "surrogateescape")
+
+    def spelled(self, text: str) -> str:
+        """A text as tokens spell it."""
+        return self.spelled_bytes(text.encode("utf-8", "surrogateescape")) if self.by_bytes else text
+
+    def read(self, spelled: str) -> str:
+        """The text that is spelled so."""
+        return spelled.encode("utf-8", "surrogateescape").decode() if self.by_bytes else spelled
+
+    def word_of(self, spelled: str) -> str | None:
+        """The letters at the beginning, after white space; ``None`` where the bytes are no text."""
+        if not self.by_bytes or spelled.isascii():
+            return spelled
+        try:
+            text, _ = utf_8_decode(spelled.encode("ascii", "surrogateescape"), "strict", False)
+        except UnicodeDecodeError:
+            return None
+        found = PARTS.match(text)
+        assert found is not None
+        return spelled if found.end() == len(text) else self.spelled(found[0] if found[2] else "")
+
+    def is_whole(self, spelled: str) -> bool:
+        """Whether no byte of a character is missing."""
+        data = b"" if not self.by_bytes or spelled.isascii() else spelled.encode("ascii", "surrogateescape")
+        return utf_8_decode(data, "strict", False)[1] == len(data)
 
     def following(self, inside: bool, need: str, spaced: bool) -> Array:
         """Tokens that go on with a word, or begin one, and agree with the letters that it needs."""
