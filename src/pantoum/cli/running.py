@@ -28,7 +28,9 @@ from pantoum.errors import PantoumError, RankError, SettingError
 
 __all__ = ["run"]
 
-NAME = re.compile(r"(?<![\w-])\w+(?![\w-])")
+LONG_NAME = re.compile(r"'[^']*'|(?<![\w\-./])\w+_\w+(?![\w\-./])")
+"""What is quoted stays as it is."""
+NAME = re.compile(r"'[^']*'|(?<![\w-])\w+(?![\w-])")
 OTHER = re.compile(r"(?<=together with ).*|\w+_\w+")
 """Where a rule names other settings."""
 
@@ -114,18 +116,20 @@ def _end(output: Output, line: str, code: int) -> int:
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     """The message of an error; a setting is named as it is typed: by its option, or as the help names it."""
-    if not isinstance(error, SettingError):
-        return str(error)
     parser = Parser()
     module_of(arguments.command).add_options(parser)
     actions = {action.dest: action for action in reversed(parser._actions)}
     options = {dest: action.option_strings[0] for dest, action in actions.items() if action.option_strings}
+
+    def option(found: re.Match[str]) -> str:
+        return options.get(found[0], found[0])
+
+    if not isinstance(error, SettingError):
+        return LONG_NAME.sub(option, str(error))
     # In the rule a name is a word of the sentence (an encoding, a text), except where it can be none.
     name, advice, rule = error.argument, error.advice, error.rule
-    rule = OTHER.sub(lambda found: NAME.sub(lambda each: options.get(each[0], each[0]), found[0]), rule)
-    advice = NAME.sub(
-        lambda each: options.get(each[0], each[0]) if each[0] == name or "_" in each[0] else each[0], advice
-    )
+    rule = OTHER.sub(lambda others: NAME.sub(option, others[0]), rule)
+    advice = NAME.sub(lambda one: option(one) if one[0] == name or "_" in one[0] else one[0], advice)
     typed = options.get(name, name)
     if name in actions and name not in options:
         typed = re.sub(r"\[.*?\]", "", str(actions[name].metavar))  # MODEL, not [NAME=]MODEL
