@@ -80,6 +80,8 @@ def test_mistakes_are_told_in_a_line(run: Run, trained: Path, text: Path, tmp_pa
         (["compress", tmp_path / "none"], "no such file"),
         (["compress", text, "--documents", "lines"], "needs a model"),
         (["compress", text, "--out", text, "--model", trained], "would be lost"),
+        (["compress", text, "--out", tmp_path / "none" / "a"], "--out is"),
+        (["decompress", out, "--model", trained, "--out", tmp_path], "a folder that exists"),
         (["decompress", out, "--model", trained, "--max-output", 5], "more than 5 bytes"),
         (["decompress", out, "--model", trained, "--max-output", 5], "give a larger --max-output"),
         (["decompress", out, "--model", trained, "--record", 0], "--documents"),
