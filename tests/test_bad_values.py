@@ -70,6 +70,8 @@ CALLS = [
     *("train", "load", "prepare", "info", "compare", "export"),
     *("Model.batch", "Model.evaluate", "Model.generate", "Model.generation", "Model.score", "Model.scores"),
     *("Model.score_stream", "Model.scorer", "Model.session", "Model.stream"),
+    *("Model.choices", "Model.suggest", "Session.suggest", "compress", "decompress"),
+    *("Model.compress", "Model.compress_many", "Model.decompress", "Model.decompress_many"),
     *(
         "Model.save",
         "Session.stream",
@@ -109,6 +111,9 @@ class World:
             "text": "The cat",
             "prompt": "The",
             "parts": ["The cat"],
+            "choices": ["a", "b"],
+            "archive": b"",
+            "records": [],
             "path": folder / "run",
             "to": "torch",
             "model": folder / "run",
@@ -145,6 +150,15 @@ class World:
         }[kind]
         return getattr(one, method)
 
+    def archived(self, call: str) -> dict[str, Any]:
+        """What a call that compresses, or reads an archive, needs."""
+        kind, _, method = call.rpartition(".")
+        if not method.startswith("decompress"):
+            return {"records": [b"The cat"]} if method.endswith("many") else {"data": b"The cat"}
+        made = method.removeprefix("de")
+        given = [b"The", b"cat"] if made.endswith("many") else b"The cat"
+        return {"archive": self.function(f"{kind}.{made}" if kind else made)(given)}
+
     def arguments(self, call: str) -> dict[str, Any]:
         """Those that a call needs."""
         if call == "ModelBatch.leave":
@@ -156,6 +170,8 @@ class World:
             if one.default is one.empty and one.kind is not one.VAR_KEYWORD
         ]
         found = {name: self.fresh() if name == "out" else self._good[name] for name in needed}
+        if "compress" in call:
+            found = {**found, **self.archived(call)}
         if call in ("State.write", "Model.save"):
             found["path"] = self.fresh()
         small = {"texts": self.text, "run": self.fresh(), **SMALL} if call == "train" else {}

@@ -16,7 +16,7 @@ from pantoum.errors import ArchiveError, SettingError
 from pantoum.formats import bounded, durable
 from pantoum.formats.archive_parts import SUFFIX, ArchiveSource
 from pantoum.inference.compressing import archiving, restoring
-from pantoum.inference.files.apart import require_apart
+from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.report.terminal import Counter
 from pantoum.report.wording import size
@@ -54,7 +54,7 @@ def compress_file(
 ) -> dict[str, Any]:
     """Compress a file (``-``: stdin) into another one, and say what came of it."""
     target = out or (STANDARD if name == STANDARD else name + SUFFIX)
-    require_apart("out", target, "the file that is compressed", [None if name == STANDARD else Path(name)])
+    _require_target(target, name, "the file that is compressed")
     begun, written = time.monotonic(), 0
     with _opened(name) as (source, total), Counter("compressing") as counter:
         seen = Seen(source, progress)
@@ -101,7 +101,7 @@ def decompress_file(
     """Decompress an archive (``-``: stdin) into a file; with ``test`` into none."""
     target = None if test else _plain_name(name, out)
     if target is not None:
-        require_apart("out", target, "the archive", [None if name == STANDARD else Path(name)])
+        _require_target(target, name, "the archive")
     begun, written, lost = time.monotonic(), 0, list[str]()
     with _opened(name) as (source, total), Counter("decompressing") as counter:
         seen = Seen(source, False)
@@ -128,6 +128,14 @@ def decompress_file(
     return {"file": name, "out": target, "bytes": written, "lost": lost, "seconds": seconds}
 
 
+def _require_target(target: str, source: str, what: str) -> None:
+    """Refuse what cannot be written, or would be lost, before any work is done."""
+    if target == STANDARD:
+        return
+    require_place("out", target)
+    require_apart("out", target, what, [None if source == STANDARD else Path(source)])
+
+
 def _is_part(settings: DecompressConfig) -> bool:
     return settings.record is not None or settings.offset is not None or settings.length is not None
 
@@ -150,6 +158,10 @@ def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
             raise SettingError("file", name, "is stdin, which is closed", "give a file")
         yield sys.stdin.buffer, 0
         return
+    if Path(name).is_fifo():  # as `/dev/stdin` may be
+        with Path(name).open("rb") as pipe:
+            yield pipe, 0
+        return
     of_user: OSError | None = None
     with bounded.opened(name, ArchiveError) as (file, total):
         try:
@@ -168,5 +180,9 @@ def _write(target: str, chunks: Iterable[bytes]) -> None:
     if sys.stdout is None:
         raise SettingError("out", target, "is stdout, which is closed", "give a file")
     for chunk in chunks:
-        sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        except OSError as problem:
+            problem.filename = "stdout"
+            raise

@@ -7,6 +7,7 @@ Nothing here is public, and nothing here computes.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -215,7 +216,10 @@ def whole_text(file: str, argument: str, most: int = MOST_BYTES) -> str:
 
 def lines(file: str, argument: str, most: int = MOST_BYTES) -> list[str]:
     """The texts of a file, a line each, in ``.jsonl`` a JSON string each; empty lines are none."""
-    found = [line.removesuffix("\r") for line in whole_text(file, argument, most).split("\n")]
+    text, notes = without_surrogates(whole_text(file, argument, most))
+    if notes:
+        warnings.warn(f"{file} is not all in UTF-8: what is not is read as U+FFFD", UserWarning, stacklevel=2)
+    found = [line.removesuffix("\r") for line in text.split("\n")]
     places = [number for number, line in enumerate(found, start=1) if line.strip()]
     require(bool(places), argument, file, "has no line that is not empty", "write a text per line")
     if not file.lower().endswith(".jsonl"):
@@ -231,4 +235,4 @@ def _json_text(line: str, argument: str, place: str) -> str:
     except (ValueError, RecursionError):
         found = None
     require(isinstance(found, str), argument, place, "is no JSON string", 'write "Once\\nupon" and the like')
-    return str(found)
+    return printable(str(found))

@@ -23,6 +23,7 @@ from pantoum.config import (
     ScoreConfig,
     StreamConfig,
     require,
+    several,
     text,
     truth,
 )
@@ -373,8 +374,8 @@ class Model:
         others."""
         from pantoum.inference.compressing import archiving
 
-        verify = not truth(no_verify, "no_verify")
-        return b"".join(archiving.compress_records(records, self._loaded, verify=verify))
+        verify, each = not truth(no_verify, "no_verify"), several(records, "records", "bytes")
+        return b"".join(archiving.compress_records(each, self._loaded, verify=verify))
 
     @public
     def decompress_many(self, archive: bytes, numbers: Sequence[int] | None = None) -> list[bytes]:
@@ -382,7 +383,8 @@ class Model:
         from pantoum.inference.compressing import archiving, restoring
 
         source = io.BytesIO(archiving.given_bytes(archive, "archive"))
-        return restoring.records(source, self._loaded, numbers)
+        each = None if numbers is None else several(numbers, "numbers", "numbers of records")
+        return restoring.records(source, self._loaded, each)
 
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""

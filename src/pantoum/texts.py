@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pantoum.config import path, require
+from pantoum.config import path, require, several
 from pantoum.config import text as checked
-from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
     from pantoum.data.given import GivenText
@@ -59,11 +58,7 @@ def listed_parts(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
     """The parts of a text; a text in one piece is one part."""
     if isinstance(parts, (str, bytes)):
         return [parts]
-    try:
-        return iter(parts)
-    except TypeError:
-        rule = "must be texts or bytes, one after the other"
-        raise SettingError("parts", parts, rule, "give a list or an open file") from None
+    return several(parts, "parts", "texts or bytes")
 
 
 def require_kind(value: object, kind: type[Any], argument: str) -> None:

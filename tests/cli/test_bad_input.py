@@ -180,4 +180,4 @@ def test_a_full_disk_is_one_line(trained: Path) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and "No space left" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "'stdout': No space left" in done.stderr

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,12 @@ def test_mistakes_are_told_in_a_line(run: Run, trained: Path, text: Path, tmp_pa
         (["compress", tmp_path / "none"], "no such file"),
         (["compress", text, "--documents", "lines"], "needs a model"),
         (["compress", text, "--out", text, "--model", trained], "would be lost"),
+        (["compress", text, "--out", tmp_path / "none" / "a"], "--out is"),
+        (["decompress", out, "--model", trained, "--out", tmp_path], "a folder that exists"),
         (["decompress", out, "--model", trained, "--max-output", 5], "more than 5 bytes"),
+        (["decompress", out, "--model", trained, "--max-output", 5], "give a larger --max-output"),
+        (["decompress", out, "--model", trained, "--record", 0], "--documents"),
+        (["decompress", out, "--record", 0, "--length", 1], "together with --offset or --length"),
         (["decompress", out, "--model", trained, "--keep-going", "--offset", 5], "whole"),
     ):
         done = run(*words)
@@ -95,3 +102,23 @@ def test_damage_is_told_and_the_rest_is_saved(run: Run, trained: Path, text: Pat
     assert run("decompress", out, "--model", trained, "--out", saved).code == 1 and not saved.exists()
     done = run("decompress", out, "--model", trained, "--out", saved, "--keep-going")
     assert done.code == 1 and "damaged or missing" in done.err and saved.read_bytes() == text.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_may_have_a_name(run: Run, text: Path, tmp_path: Path) -> None:
+    """As `/dev/stdin`, or `<(command)` of a shell."""
+    pipe, out, back = tmp_path / "pipe", tmp_path / "a.pantoum", tmp_path / "back"
+
+    def written(data: bytes) -> threading.Thread:
+        writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+        writer.start()
+        return writer
+
+    os.mkfifo(pipe)
+    writer = written(text.read_bytes())
+    assert run("compress", pipe, "--out", out).code == 0
+    writer.join()
+    writer = written(out.read_bytes())
+    assert run("decompress", pipe, "--out", back).code == 0
+    writer.join()
+    assert back.read_bytes() == text.read_bytes()

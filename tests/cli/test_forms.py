@@ -73,6 +73,36 @@ def test_choices_are_printed_with_their_shares(
     assert run("score", trained, "--choices", choices, "--alert", 3).code == 1
 
 
+def test_a_choice_is_one_row_that_commands_nothing(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a file of choices that is not in UTF-8 end the command."""
+    choices = tmp_path / "choices.txt"
+    choices.write_bytes(b"a\tb\n\x1b[2Jcat\n\xff dog\n")
+    for form in ("text", "tsv"):
+        monkeypatch.setattr(sys, "stdin", stdin_of("The cat"))
+        done = run("score", trained, "--choices", choices, "--format", form)
+        rows = done.out.splitlines()[1:]
+        assert {row.rpartition("  " if form == "text" else "\t")[2] for row in rows} == {
+            "a\\tb",
+            "\\x1b[2Jcat",
+            "\ufffd dog",
+        }
+        assert "is not all in UTF-8" in done.err
+
+
+def test_what_is_wrong_with_a_file_of_choices_names_the_file(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("llguidance")
+    choices = tmp_path / "choices.txt"
+    choices.write_text("\u2603\n")
+    done = run("generate", trained, "--choices", choices)
+    assert done.code == 1 and f"--choices is {str(choices)!r}" in done.err
+    done = run("generate", trained, "--choices", choices, "--matching", "a")
+    assert done.code == 1 and "--choices cannot be given together with --matching" in done.err
+
+
 def test_complete_answers_each_line_at_once(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, prompts = pantoum.load(trained), ["The ", "The c", "", "a\nT", "The cat sa"]
     typed = "".join(prompt.replace("\n", "\\n") + "\n" for prompt in prompts)

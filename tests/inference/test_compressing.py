@@ -88,6 +88,22 @@ def test_every_byte_comes_back(
 
 
 @needs_core
+def test_what_contexts_would_make_larger_stays_as_it_is(
+    make: Callable[..., LoadedModel], small_frames: None
+) -> None:
+    """A random text, which grew by a third, and what comes before and after it."""
+    model, noise = make("characters"), np.random.default_rng(3).bytes(150)
+    given = DATA[:100] + noise + DATA[:100]
+    archived = compressed(given, model, adapt=True)
+    assert restored(archived, model) == given
+    source = io.BytesIO(archived)
+    found = [one for one in archive.read(source, archive.read_header(source)) if isinstance(one, Frame)]
+    assert all(len(one.payload) <= one.plain for one in found)
+    assert Kind.STORED in {one.kind for one in found}
+    assert restored(archived, model, offset=len(given) - 60, length=40) == given[-60:-20]
+
+
+@needs_core
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words", "bpe"])
 def test_contexts_beside_the_model_learn(
     make: Callable[..., LoadedModel], small_frames: None, kind: str

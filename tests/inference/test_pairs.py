@@ -65,3 +65,15 @@ def test_what_is_no_pair_is_refused_with_its_line(make: Make, tmp_path: Path, li
     (tmp_path / "p.jsonl").write_text(line and '{"good": "a", "bad": "b"}\n' + line)
     with pytest.raises(TextError, match="line 2, is no pair" if line else "is empty"):
         judge(make(), [str(tmp_path / "p.jsonl")])
+
+
+def test_only_a_newline_ends_a_line_of_a_file_of_pairs(make: Make, tmp_path: Path) -> None:
+    """JSON may hold U+2028 and U+0085 as they are; an editor may write a byte order mark and CR LF."""
+    path = tmp_path / "p.jsonl"
+    path.write_bytes('\ufeff{"good": "The\u2028 cat", "bad": "cat\u0085 The"}\r\n\r\n'.encode())
+    assert judge(make("bytes"), [str(path)]).pairs == 1
+    path.write_bytes(b"\n\r\n")
+    with pytest.raises(TextError, match="is empty"):
+        judge(make("bytes"), [str(path)])
+    with pytest.raises(TextError, match="there is no such file"):
+        judge(make("bytes"), [str(tmp_path / "none")])

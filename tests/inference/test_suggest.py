@@ -133,6 +133,23 @@ def test_a_probability_is_a_share_of_all_words_that_begin_so(many_words: Model) 
         assert one.probability == pytest.approx(p_of[one.text], rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+def test_a_letter_may_be_several_tokens(make: Make, kind: str) -> None:
+    """No half of a character is suggested, and letters that are several bytes are gone on with."""
+    model = Model(make(kind))
+    for begun in ("", "f\u00fc", "\u6f22\u5b57", "na\u00efve"):
+        found = [one.text for one in model.suggest(f"The {begun}", 20)]
+        assert found and all(WORD.fullmatch(word) and word.startswith(begun) for word in found)
+    session = model.session()
+    session.feed([*model.tokenizer.encode("The "), 1 + 0xC3] if kind == "bytes" else "The ")
+    assert all(WORD.fullmatch(one.text) for one in session.suggest(5))
+
+
+def test_a_word_without_an_end_takes_no_longer_than_its_tokens(make: Make) -> None:
+    """It took the square of its length."""
+    assert Model(make("characters")).suggest("a" * 300_000) == []
+
+
 @pytest.mark.filterwarnings("ignore:not in the model's vocabulary")
 @pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "words", "words:whitespace"])
 def test_words_are_whole_and_go_on_with_what_is_begun(make: Make, kind: str) -> None:

@@ -76,7 +76,8 @@ def test_what_cannot_be_kept_to_is_a_400_that_names_the_field(
     answer = server.client.post("/v1/completions", json={**ASKED, **fields})
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["param"] == param
-    assert "\n" not in answer.json()["error"]["message"]
+    message = answer.json()["error"]["message"]
+    assert "\n" not in message and (not param.startswith("guided") or message.startswith(param))
 
 
 def test_chats_responses_and_sessions_have_forms(server: Any) -> None:

@@ -12,9 +12,10 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pantoum.cli.options import reader
 from pantoum.cli.output import Output
 from pantoum.cli.train import end
-from pantoum.config import TrainSettings
+from pantoum.config import TrainSettings, declared
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ PROMPT = "def read_"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--minutes", type=float, default=2.0, metavar="M", help="minutes of wall-clock time (default: 2)"
+        "--minutes",
+        type=reader(declared(TrainSettings)["minutes"]),
+        default=2.0,
+        metavar="M",
+        help="minutes of wall-clock time (default: 2)",
     )
     parser.add_argument(
         "--run", default=None, metavar="DIR", help="run folder (default: runs/demo, then -2, -3)"

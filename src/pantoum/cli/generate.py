@@ -166,9 +166,12 @@ def _by_name(typed: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except SettingError as error:
-        if error.argument not in FORM_FILES or error.argument not in typed:
+        name = error.argument
+        if name not in {*FORM_FILES, "choices"} or name not in typed:
             raise
-        raise SettingError(error.argument, typed[error.argument], error.rule, error.advice) from None
+        files = typed[name]
+        file = files[0] if not isinstance(files, str) and len(files) == 1 else files
+        raise SettingError(name, file, error.rule, error.advice, shown=error.shown) from None
 
 
 def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:

@@ -17,7 +17,7 @@ from pantoum.config import AUTO
 from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError
 
-__all__ = ["add_model", "add_settings", "from_environment", "given"]
+__all__ = ["add_model", "add_settings", "from_environment", "given", "reader"]
 
 FACTORS = {"k": 1e3, "m": 1e6, "%": 0.01}
 MINUTES = {
@@ -59,10 +59,10 @@ def _add(group: Any, one: Setting) -> None:
     if one.type.startswith("tuple"):
         group.add_argument(flag(one.name), action="append", **options)
         return
-    group.add_argument(flag(one.name), type=_reader(one), **options)
+    group.add_argument(flag(one.name), type=reader(one), **options)
 
 
-def _reader(one: Setting) -> Callable[[str], object]:
+def reader(one: Setting) -> Callable[[str], object]:
     """How the word of an option becomes a value."""
     number: Callable[[str], object] | None = None
     if "str" not in one.type:
@@ -122,7 +122,7 @@ def from_environment(kind: type[SettingGroup], prefix: str, environment: Mapping
             found[one.name] = tuple(part.strip() for part in text.split(",") if part.strip())
             continue
         try:
-            found[one.name] = _reader(one)(text)
+            found[one.name] = reader(one)(text)
         except argparse.ArgumentTypeError as error:
             rule = str(error).rpartition(": it ")[2]
             raise SettingError(name, text, rule, "change it, or unset it") from None

@@ -39,13 +39,15 @@ class Output:
     def write(self, text: str) -> None:
         """Write a part of an answer immediately."""
         if sys.stdout is not None and text:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            with _named_stdout():
+                sys.stdout.write(text)
+                sys.stdout.flush()
 
     def flush(self) -> None:
         """Flush stdout while a failure can still be reported."""
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with _named_stdout():
+                sys.stdout.flush()
 
     def answer(self, text: str) -> None:
         """Write an answer and a newline."""
@@ -89,6 +91,16 @@ class Output:
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = show
             yield
+
+
+@contextmanager
+def _named_stdout() -> Iterator[None]:
+    """What the system says while stdout is written to, with its name."""
+    try:
+        yield
+    except OSError as problem:
+        problem.filename = "stdout"
+        raise
 
 
 def _finite(value: object) -> object:

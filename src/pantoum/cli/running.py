@@ -28,6 +28,12 @@ from pantoum.errors import PantoumError, RankError, SettingError
 
 __all__ = ["run"]
 
+LONG_NAME = re.compile(r"'[^']*'|(?<![\w\-./])\w+_\w+(?![\w\-./])")
+"""What is quoted stays as it is."""
+NAME = re.compile(r"'[^']*'|(?<![\w-])\w+(?![\w-])")
+OTHER = re.compile(r"(?<=together with ).*|\w+_\w+")
+"""Where a rule names other settings."""
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command that was typed; its exit code."""
@@ -77,7 +83,7 @@ def _told(error: Exception, name: str, arguments: argparse.Namespace, output: Ou
         return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
     if isinstance(error, OSError):
         abandon_stdout()
-        place = f" {error.filename!r}" if error.filename is not None else ""
+        place = f" of {error.filename!r}" if error.filename is not None else ""
         return _end(
             output,
             f"{name}: the system reports an error{place}: {error.strerror or error}; "
@@ -110,17 +116,21 @@ def _end(output: Output, line: str, code: int) -> int:
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     """The message of an error; a setting is named as it is typed: by its option, or as the help names it."""
-    if not isinstance(error, SettingError):
-        return str(error)
     parser = Parser()
     module_of(arguments.command).add_options(parser)
-    named = {action.dest: action for action in reversed(parser._actions)}.get(error.argument)
-    if named is None:
-        return str(error)
-    # In the rule its name is a word of the sentence: an encoding, a text.
-    name, advice = error.argument, error.advice
-    typed = re.sub(r"\[.*?\]", "", str(named.metavar))  # MODEL, not [NAME=]MODEL
-    if named.option_strings:
-        typed = named.option_strings[0]
-        advice = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", typed, advice)
-    return str(SettingError(typed, error.value, error.rule, advice, shown=error.shown))
+    actions = {action.dest: action for action in reversed(parser._actions)}
+    options = {dest: action.option_strings[0] for dest, action in actions.items() if action.option_strings}
+
+    def option(found: re.Match[str]) -> str:
+        return options.get(found[0], found[0])
+
+    if not isinstance(error, SettingError):
+        return LONG_NAME.sub(option, str(error))
+    # In the rule a name is a word of the sentence (an encoding, a text), except where it can be none.
+    name, advice, rule = error.argument, error.advice, error.rule
+    rule = OTHER.sub(lambda others: NAME.sub(option, others[0]), rule)
+    advice = NAME.sub(lambda one: option(one) if one[0] == name or "_" in one[0] else one[0], advice)
+    typed = options.get(name, name)
+    if name in actions and name not in options:
+        typed = re.sub(r"\[.*?\]", "", str(actions[name].metavar))  # MODEL, not [NAME=]MODEL
+    return str(SettingError(typed, error.value, rule, advice, shown=error.shown))

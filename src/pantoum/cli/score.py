@@ -15,7 +15,7 @@ from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.followed_log import FollowedLog, require_followable
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
-from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
+from pantoum.cli.score_forms import ESCAPES, FORMS, Numbered, ScoreSums
 from pantoum.config import ScoreConfig, require
 from pantoum.errors import TextError
 
@@ -184,7 +184,7 @@ def _score_choices(arguments: argparse.Namespace, output: Output) -> None:
             f"{c.probability_per_token:.4f}",
             f"{-c.log_probability:.3f}",
             str(c.tokens),
-            c.text,
+            c.text.translate(ESCAPES),
         )
         for c in found
     ]

@@ -22,7 +22,7 @@ from pantoum.config.plain import Plain
 if TYPE_CHECKING:
     from pantoum.console import Score
 
-__all__ = ["FORMS", "Numbered", "ScoreForm", "ScoreSums"]
+__all__ = ["ESCAPES", "FORMS", "Numbered", "ScoreForm", "ScoreSums"]
 
 ESCAPES = str.maketrans(
     {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}

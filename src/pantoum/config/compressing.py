@@ -58,11 +58,11 @@ class DecompressConfig(SettingGroup):
         metavar="N",
     )
     length: int | None = setting(
-        None, "only so many bytes, from offset on", partial(whole, least=0, most=MOST), metavar="N"
+        None, "only so many bytes, from --offset on", partial(whole, least=0, most=MOST), metavar="N"
     )
     record: int | None = setting(
         None,
-        "only this record (of documents lines: this line, the first is 0)",
+        "only this record (with --documents: this line, the first is 0)",
         partial(whole, least=0, most=MOST),
         metavar="K",
     )

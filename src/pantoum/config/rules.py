@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from numbers import Integral, Real
 from typing import Literal, TypeVar
 
@@ -25,6 +25,7 @@ __all__ = [
     "one_of",
     "path",
     "require",
+    "several",
     "text",
     "texts",
     "truth",
@@ -129,6 +130,15 @@ def texts(value: object, argument: str) -> tuple[str, ...]:
         rule = "must be a text that is not empty"
         require(isinstance(each, str) and each != "", argument, each, rule, "leave it out otherwise")
     return tuple(map(str, given))
+
+
+def several(values: Iterable[Value], argument: str, what: str) -> Iterator[Value]:
+    """Values one after the other."""
+    try:
+        return iter(values)
+    except TypeError:
+        rule, advice = f"must be {what}, one after the other", "give a list of them"
+        raise SettingError(argument, values, rule, advice) from None
 
 
 def path(value: object, argument: str) -> str:

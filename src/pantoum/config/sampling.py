@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pantoum.config.reading_config import cache_size
 from pantoum.config.rules import number, path, require, text, texts, truth, whole
 from pantoum.config.setting import SettingGroup, setting
+from pantoum.errors import SettingError
 
 __all__ = ["AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
 
@@ -131,9 +132,10 @@ class SamplingConfig(SettingGroup):
 
     def agree(self) -> None:
         """A text has one form."""
-        given = [name for name in FORMS if self.given(name)]
-        rule = f"cannot be given together with {' and '.join(given[:-1])}"
-        require(len(given) < 2, given[-1] if given else "", "", rule, "leave one of them out")
+        *others, last = [name for name in FORMS if self.given(name)] or [""]
+        if others:
+            rule = f"cannot be given together with {' and '.join(others)}"
+            raise SettingError(last, getattr(self, last), rule, "leave one of them out", shown=False)
 
     @cached_property
     def asked(self) -> AskedForm | None:

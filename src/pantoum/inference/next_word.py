@@ -3,6 +3,7 @@
 A word is a run of letters, digits and underscores. Where a token is a whole word its probability is that of
 the word. Elsewhere a word is several tokens. The probability of a word is that of its tokens and of anything
 after them that ends it, summed over the ways in which tokens make it.
+Where a character can be several tokens, letters are *spelled*: each byte above 127 is a lone surrogate.
 
 The search reads the most probable beginning first, a few of them side by side as rows of one batch. A
 beginning is at least as probable as each word that it could become. So the search ends when none is left that
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from codecs import utf_8_decode
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -33,6 +35,7 @@ from pantoum.network.checks import require_finite
 from pantoum.network.stepping import stepper
 from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.unicode import REPLACEMENT
 
 __all__ = ["Suggester", "Suggestion", "begun_word"]
 
@@ -44,7 +47,7 @@ ROOM = 256
 SORTED = 16
 """Of what may follow a beginning, so many are sorted at once."""
 LAST = "\U0010ffff"
-PARTS = re.compile(r"(\s*)([\w\ufffd]*)")
+PARTS = re.compile("(\\s*)([\\w\ufffd\udc80-\udcff]*)")
 """White space before a word, and the word; bytes that make no character yet belong to one."""
 WORD = re.compile(r"\w+")
 NONE = np.zeros(0, np.int64)
@@ -105,7 +108,13 @@ class Suggester:
             network = self._model.program.initial_state(1)
         for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
             array_RH[0] = own_1H[0]
-        return self._found(Beginning("", 0.0, 0, last, False, False), k, begun, state.pending == SPACE)
+        spaced, words = state.pending == SPACE, self._words
+        half = "" if begun or spaced or not words.by_bytes else words.spelled_bytes(state.pending)
+        first = Beginning(half, 0.0, 0, last, half != "", False)
+        return [
+            one._replace(text=words.read(one.text))
+            for one in self._found(first, k, words.spelled(begun), spaced)
+        ]
 
     def _found(self, first: Beginning, k: int, begun: str, spaced: bool) -> list[Suggestion]:
         found, covered, read, number = dict[str, float](), 0.0 if begun else 1.0, 0, count()
@@ -125,14 +134,15 @@ class Suggester:
                 _, _, one, others = heappop(queue)
                 add(others)
                 if one.ended:
-                    _add(found, one.text, exp(one.score))
-                    least = _least(found, k)
+                    if len(one.text) >= max(1, len(begun)) and self._words.is_whole(one.text):
+                        _add(found, one.text, exp(one.score))
+                        least = _least(found, k)
                 else:
                     ones.append(one)
             if not ones:
                 break
             for row, (one, log_V) in enumerate(zip(ones, self._read(ones, read), strict=True), read):
-                if one.inside and len(one.text) >= len(begun):
+                if one.inside and len(one.text) >= len(begun) and self._words.is_whole(one.text):
                     ends = float(np.exp(log_V[self._words.ends]).sum())
                     _add(found, one.text, exp(one.score) * ends)
                 need, after_space = begun[len(one.text) :], spaced and row == 0
@@ -159,7 +169,11 @@ class Suggester:
             for token, score in zip(tokens[best].tolist(), scores[best].tolist(), strict=True):
                 lead, part, ended = self._words.parts[token]
                 text = one.text + (lead.removeprefix(" ") if after_space else lead) + part
-                yield Beginning(text, score, row, token, one.inside or bool(part), bool(part) and ended)
+                if (word := self._words.word_of(text)) is None:
+                    continue
+                over = len(word) < len(text)  # the bytes of another character have ended it
+                ends = over or (bool(part) and ended)
+                yield Beginning(word, score, row, token, one.inside or bool(part), ends)
             scores, tokens = np.delete(scores, best), np.delete(tokens, best)
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
@@ -186,11 +200,12 @@ class _Beginnings:
         self._texts = [own for own, _, _ in ranked]
         self._tokens = np.array([token for _, token, _ in ranked], np.int64)
         self._goes_on = np.array([not ended for _, _, ended in ranked], np.bool_)
+        self._longest = max(map(len, self._texts), default=0)
 
     def agreeing(self, need: str) -> tuple[Array, Array]:
         """Tokens that write the first of these letters in a word that goes on, and those that write all."""
         parts = [self._tokens[:0]]
-        for length in range(1, len(need)):
+        for length in range(1, min(len(need), self._longest + 1)):
             same = slice(bisect_left(self._texts, need[:length]), bisect_right(self._texts, need[:length]))
             parts.append(self._tokens[same][self._goes_on[same]])
         least, most = bisect_left(self._texts, need), bisect_left(self._texts, need + LAST)
@@ -203,13 +218,20 @@ class _Words:
     def __init__(self, tokenizer: Tokenizer, banned: Sequence[int]) -> None:
         never = {*banned, tokenizer.eos}
         texts = [tokenizer.decode([token]) for token in range(tokenizer.vocab_size)]
+        self.by_bytes = False
+        """Whether a character can be several tokens."""
+        for token, own in enumerate(texts):
+            data = tokenizer.decode_bytes([token]) if REPLACEMENT in own else b""
+            if REPLACEMENT in data.decode("utf-8", "replace") and data != REPLACEMENT.encode():
+                texts[token], self.by_bytes = self.spelled_bytes(data), True
         takes_whole = tokenizer.word_edges is not None or tokenizer.declared.spaces == "between"
         self.parts: list[tuple[str, str, bool]] = []
         """White space before it, letters of a word, and whether the word is at its end then."""
         for own in texts:
             found = PARTS.match(own)
             assert found is not None
-            self.parts.append((found[1], found[2], takes_whole or found.end() < len(own)))
+            ended = takes_whole or found.end() < len(own)
+            self.parts.append((self.spelled(found[1]), self.spelled(found[2]), ended))
         each = [
             (token, *self.parts[token]) for token in range(len(texts)) if token not in never and texts[token]
         ]
@@ -234,6 +256,36 @@ class _Words:
         for token, lead, part, ended in each:
             if part and ended:
                 self._same[token] = firsts.setdefault((lead, part), token)
+
+    @staticmethod
+    def spelled_bytes(data: bytes) -> str:
+        """Bytes, of which a character may need several."""
+        return data.decode("ascii", "surrogateescape")
+
+    def spelled(self, text: str) -> str:
+        """A text as tokens spell it."""
+        return self.spelled_bytes(text.encode("utf-8", "surrogateescape")) if self.by_bytes else text
+
+    def read(self, spelled: str) -> str:
+        """The text that is spelled so."""
+        return spelled.encode("utf-8", "surrogateescape").decode() if self.by_bytes else spelled
+
+    def word_of(self, spelled: str) -> str | None:
+        """The letters at the beginning, after white space; ``None`` where the bytes are no text."""
+        if not self.by_bytes or spelled.isascii():
+            return spelled
+        try:
+            text, _ = utf_8_decode(spelled.encode("ascii", "surrogateescape"), "strict", False)
+        except UnicodeDecodeError:
+            return None
+        found = PARTS.match(text)
+        assert found is not None
+        return spelled if found.end() == len(text) else self.spelled(found[0] if found[2] else "")
+
+    def is_whole(self, spelled: str) -> bool:
+        """Whether no byte of a character is missing."""
+        data = b"" if not self.by_bytes or spelled.isascii() else spelled.encode("ascii", "surrogateescape")
+        return utf_8_decode(data, "strict", False)[1] == len(data)
 
     def merged(self, tokens: Array, logs_T: Array) -> tuple[Array, Array]:
         """Tokens that write the same whole word as one, with the sum of their probabilities."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.data.sources import unreadable
 from pantoum.errors import TextError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sentences import sentence_nats
@@ -78,15 +79,17 @@ def _paths(path: Path) -> list[Path]:
 def _read(path: Path) -> Iterator[tuple[str, str, str]]:
     """(the good sentence, the bad one, what they are about)."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        raise unreadable(str(path), error) from None
     except UnicodeDecodeError:
         raise TextError(
             f"{str(path)!r} is not in UTF-8: pairs are lines of JSON; give another file"
         ) from None
-    number = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
+    lines = [each for each in enumerate(text.split("\n"), start=1) if each[1].strip()]
+    if not lines:
+        raise TextError(f"{str(path)!r} is empty: give a file of pairs")
+    for number, line in lines:
         try:
             found = json.loads(line)
             good, bad = next((found[a], found[b]) for a, b in KEYS if a in found and b in found)
@@ -99,5 +102,3 @@ def _read(path: Path) -> Iterator[tuple[str, str, str]]:
                 "sentence_good and sentence_bad; give a file in the form of BLiMP"
             )
         yield good, bad, about
-    if not number:
-        raise TextError(f"{str(path)!r} is empty: give a file of pairs")

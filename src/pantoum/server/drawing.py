@@ -66,7 +66,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
     try:
         SamplingConfig(**form)
     except SettingError as error:
-        raise RequestError(400, str(error), param=field) from None
+        raise _of_field(error, field) from None
     return SamplingConfig(
         temperature=1.0 if request.temperature is None else request.temperature,
         top_k=request.top_k,
@@ -114,10 +114,16 @@ async def require_form(
     try:
         needed = await asyncio.to_thread(shortest)
     except SettingError as error:
-        raise RequestError(400, str(error), param=asked_form(request)[0]) from None
+        raise _of_field(error, asked_form(request)[0]) from None
     if needed > length:
         rule = f"the shortest text of this form has {needed:,} tokens; give {needed:,} or more"
         raise RequestError(400, f"max_tokens is {length:,}: {rule}", param="max_tokens")
+
+
+def _of_field(error: SettingError, field: str | None) -> RequestError:
+    """What is wrong with a form, by the name of the field that asks for it."""
+    told = SettingError(field or error.argument, error.value, error.rule, error.advice, shown=error.shown)
+    return RequestError(400, str(told), param=field)
 
 
 def _format(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -355,7 +355,7 @@ def spec_of(given: str, settings: ServeSettings) -> ModelSpec:
 def _value(given: str, option: str, value: str) -> Any:
     if option not in OPTIONS:
         rule = f"has the option {option!r}"
-        raise SettingError("model", given, rule, f"a model may have {', '.join(OPTIONS)}")
+        raise SettingError("model", given, rule, f"a model may have {', '.join(map(repr, OPTIONS))}")
     try:
         return OPTIONS[option](value)
     except ValueError:

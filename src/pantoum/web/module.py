@@ -142,7 +142,8 @@ def _clang(arguments: list[str], folder: Path) -> None:
             "with `pip install ziglang` (101 MB), then give the command again"
         )
     # Where nothing can be written in a home, the compiler's own cache goes with the folder.
-    places = {} if os.access(Path.home(), os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": str(folder)}
+    home = os.environ.get("HOME") or os.environ.get("LOCALAPPDATA")
+    places = {} if home and os.access(home, os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": str(folder)}
     ran = subprocess.run(
         [sys.executable, "-m", "ziglang", "c++", *arguments],
         capture_output=True,

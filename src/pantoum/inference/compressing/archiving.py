@@ -159,15 +159,19 @@ class _Learning:
 
 
 def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iterator[Frame]:
-    """The frames of blocks by a model with contexts beside it. A block that the tokenizer cannot express
-    stays as it is."""
+    """The frames of blocks by a model with contexts beside it. A block that the tokenizer cannot express,
+    or that would grow, stays as it is."""
+    readers = list[MixingReader]()
     for number, block in enumerate(blocks):
-        begins = number % FRAMES_A_CHAIN == 0
-        if begins:
+        if not readers or number % FRAMES_A_CHAIN == 0:
             readers, begun = [MixingReader(model, learning.SLOTS) for _ in range(1 + verify)], False
         payload = readers[0].encode(block)
         if payload is None:
             yield Frame(Kind.STORED, len(block), crc32(block), block)
+            continue
+        if len(payload) >= len(block):  # nobody learns from a stored frame, so the next one begins anew
+            yield Frame(Kind.STORED, len(block), crc32(block), block)
+            readers = []
             continue
         frame = Frame(Kind.ADAPTED if begun else Kind.ADAPTED_BEGUN, len(block), crc32(block), payload)
         begun = True
@@ -189,8 +193,8 @@ def _lines(source: ArchiveSource) -> Iterator[tuple[list[bytes], bool]]:
         cut = held.rfind(frames.END) + 1 if data else len(held)
         if not cut:
             raise TextError(
-                f"a line has more than {MOST_PLAIN:,} bytes: with documents lines each must fit in a frame; "
-                "leave documents out"
+                f"a line has more than {MOST_PLAIN:,} bytes: with --documents each must fit in a frame; "
+                "leave it out"
             )
         lines, held = held[:cut].split(frames.END), held[cut:]
         ended = not lines[-1]

@@ -7,11 +7,11 @@ A pipe is read from its beginning to its end, a part of a file by its index. Mem
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
 from zlib import crc32
 
-from pantoum.config import DecompressConfig, require
+from pantoum.config import DecompressConfig, require, whole
 from pantoum.errors import ArchiveError
 from pantoum.formats import archive, archive_parts
 from pantoum.formats.archive_parts import ArchiveSource, Frame, Header, Kind
@@ -177,23 +177,24 @@ def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -
         place += len(piece)
 
 
-def records(file: BinaryIO, model: LoadedModel | None, numbers: Sequence[int] | None = None) -> list[bytes]:
+def records(file: BinaryIO, model: LoadedModel | None, numbers: Iterable[int] | None = None) -> list[bytes]:
     """Records by number, or all of them; no others are decoded."""
     header, index = archive.read_index(file)
     _require_model(header, model)
     if header.records is None or model is None:
         raise archive_parts.refusal(
-            "it has no records, it is one text", "compress it with documents lines, or take a part by offset"
+            "it has no records, it is one text",
+            "take a part of it by --offset, or compress it by --documents",
         )
-    total = sum(index.records)
-    chosen = range(total) if numbers is None else numbers
-    for number in chosen:
+    total, chosen = sum(index.records), list[int]()
+    for number in range(total) if numbers is None else numbers:
         rule = (
             f"must be from 0 to {total - 1:,}, the last record"
             if total
             else "is not there: there are no records"
         )
-        require(0 <= number < total, "record", number, rule, "give another one")
+        chosen.append(whole(number, "record", least=0))
+        require(chosen[-1] < total, "record", number, rule, "give another one")
     found, first, offsets = dict[int, bytes](), 0, index.offsets(header)
     wanted = sorted(set(chosen))
     for place, count in zip(offsets, index.records, strict=True):
