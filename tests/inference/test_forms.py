@@ -370,6 +370,19 @@ def test_a_bomb_ends_soon(make: Make, form: dict[str, object]) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
+@pytest.mark.parametrize("expression", ["([a-z]{1,5} ){9,}", ".*zebra"])
+def test_what_words_cannot_write_is_refused_soon_and_once_more_at_once(make: Make, expression: str) -> None:
+    # Every word may follow, and none leads to an end: no space stands after the last one.
+    model, took = Model(make("words:whitespace")), list[float]()
+    for _ in range(2):
+        begun = time.process_time()
+        with pytest.raises(SettingError, match="has no text of fewer than 2.,... tokens that was found"):
+            model.generate("The ", length=100, seed=1, matching=expression)
+        took.append(time.process_time() - begun)
+    assert took[0] < 2.0  # 0.2 s on a machine that does nothing else
+    assert took[1] < took[0] / 5
+
+
 @pytest.mark.parametrize("documents", [None, "lines"])
 @pytest.mark.parametrize("kind", ["characters", "bpe"])
 @pytest.mark.parametrize("pattern", [".*at on.*", "The .{2,12} on .+ a.*", ".*ran, .* ran.*"])
@@ -378,6 +391,12 @@ def test_what_is_spelled_out_comes_among_all_that_may(
 ) -> None:
     model = Model(make(kind, documents))
     texts = model.generate(matching=pattern, count=6, seed=1, length=60, min_p=None)
+    assert all(re.fullmatch(pattern, text) for text in texts)
+
+
+@pytest.mark.parametrize("pattern", ["(?s:.*)dog ran", ".* ran the.* cat", "[a-z ]*on the dog"])
+def test_words_that_are_spelled_out_have_a_space_between_them(make: Make, pattern: str) -> None:
+    texts = Model(make("words:whitespace")).generate(matching=pattern, count=6, seed=1, length=40, min_p=None)
     assert all(re.fullmatch(pattern, text) for text in texts)
 
 
