@@ -227,7 +227,9 @@ def test_a_stream_stands_where_its_text_is_shown(
     def after(rounds: int) -> tuple[str, Any, ModelBatch]:
         batch = Model(make(kind)).batch()
         stream = batch.start("The ", seed=3, length=300, min_p=None, matching="[A-Za-z.,! ]{150,}")
-        return "".join(piece.text for _ in range(rounds) for piece in batch.round()), stream, batch
+        batch.start("A", seed=9, length=400)  # alone it would show something in each round
+        pieces = [piece for _ in range(rounds) for piece in batch.round()]
+        return "".join(piece.text for piece in pieces if piece.stream is stream), stream, batch
 
     for rounds in (1, 9, 40, 61):
         text, stream, batch = after(rounds)
@@ -238,6 +240,49 @@ def test_a_stream_stands_where_its_text_is_shown(
         assert stream.log_probability == other.log_probability or not stream.tokens
         assert stream.state == other.state == batch.leave(stream)
         assert (stream.nats, stream.tokens) == (other.nats, other.tokens)
+
+
+LITERAL = "(?:The cat sat on the mat. A dog ran|a|The day)( [a-z]{1,4} and ran and ran and ran!){1,3}"
+
+
+@pytest.mark.parametrize("form", [*AHEAD[2:4], {"matching": LITERAL}, {"matching": "(?s:T{99}e{5}.*)"}])
+@pytest.mark.parametrize(
+    ("kind", "documents"), [("characters", None), ("characters", "lines"), ("bytes", None)]
+)
+def test_a_text_alone_stands_in_each_round_where_steps_would_bring_it(
+    make: Make, kind: str, documents: str | None, form: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rounds(seed: int) -> list[tuple[int, str, float, float, Any]]:
+        batch = Model(make(kind, documents)).batch()
+        with suppress(SettingError):
+            stream = batch.start("", seed=seed, length=300, min_p=None, **form)
+        found, text = list[Any](), ""
+        while len(batch):
+            text += "".join(piece.text for piece in batch.round())
+            found.append((stream.tokens, text, stream.nats, stream.log_probability, stream.state))
+            assert batch.drawn >= stream.tokens
+        return found
+
+    for seed in range(3):
+        with monkeypatch.context() as each:
+            each.setattr(place, "REACH", 1)
+            steps = {found[0]: found for found in rounds(seed)}
+        together = rounds(seed)
+        assert all(steps[found[0]] == found for found in together)
+        assert form != {"matching": LITERAL} or len(together) < max(steps) / 2
+
+
+def test_a_longer_value_than_that_of_the_shortest_text_can_be_gone_on_from(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Such a value meets the way to the end where the shorter one has ended.
+    found, way = list[object](), TokenForm.way
+    monkeypatch.setattr(TokenForm, "way", lambda *given: found.append(way(*given)) or found[-1])
+    values = ["a", "b" * 40, True, {"key": "other"}]
+    schema = {"type": "array", "minItems": 30, "maxItems": 30, "items": {"enum": values}}
+    texts = Model(make("bytes")).generate(count=4, seed=3, length=4000, min_p=None, json_schema=schema)
+    assert {repr(value) for text in texts for value in json.loads(text)[:25]} == {repr(one) for one in values}
+    assert found and None not in found
 
 
 def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
@@ -376,7 +421,7 @@ def test_what_words_cannot_write_is_refused_soon_and_once_more_at_once(make: Mak
     model, took = Model(make("words:whitespace")), list[float]()
     for _ in range(2):
         begun = time.process_time()
-        with pytest.raises(SettingError, match="has no text of fewer than 2.,... tokens that was found"):
+        with pytest.raises(SettingError, match=r"has no text of fewer than 2\d,\d+ tokens that was found"):
             model.generate("The ", length=100, seed=1, matching=expression)
         took.append(time.process_time() - begun)
     assert took[0] < 2.0  # 0.2 s on a machine that does nothing else

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pantoum.config import AskedForm
     from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["TokenForm", "Way", "token_form"]
+__all__ = ["SKIPPED", "TokenForm", "Way", "token_form"]
 
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
@@ -33,8 +33,10 @@ Telling = dict[bytes, list[int]]
 """The tokens to try after each mask: in an earlier search each of them led to another mask."""
 TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
-NEAR = 12
-"""Tokens after which a search looks whether the way from the place before goes on."""
+SKIPPED = 64
+"""Tokens of the way from the place before, beyond any of which a search may join it."""
+ASKED, PER_TOKEN = 1 / 4, 1 / 16
+"""What it costs to ask about a way, and per token that is gone of it, in tokens that are tried."""
 MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
@@ -56,6 +58,10 @@ class _Reached(NamedTuple):
     mask: bytes
     idle: int
     """Tokens after which the same could follow as before them: some of them do not lead on."""
+
+    def allows(self, token: int) -> bool:
+        """Whether the mask has a token."""
+        return bool(self.mask[token >> 3] >> (token & 7) & 1)
 
 
 class TokenForm:
@@ -120,9 +126,12 @@ class TokenForm:
 
     def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
         """Whether these tokens lead to an end."""
-        numbers = self.vocabulary.numbers(way, spaced)
-        numbers.append(self.vocabulary.ends[-1])
-        return bool(matcher.validate_tokens(numbers) == len(numbers))
+        return self._gone(matcher, way, spaced) > len(way)
+
+    def _gone(self, matcher: Any, way: Way, spaced: bool) -> int:
+        """How many of these tokens, and of an end after them, may follow one another."""
+        gone: int = matcher.validate_tokens([*self.vocabulary.numbers(way, spaced), self.vocabulary.ends[-1]])
+        return gone
 
     def way(self, matcher: Any, spaced: bool, most: int, before: Way, telling: Telling) -> Way | None:
         """A way of at most so many tokens to an end. ``before``: the one from the place before."""
@@ -141,18 +150,20 @@ class TokenForm:
         self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
     ) -> tuple[Way | None, Way, bool]:
         """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
-        ``before``: a way that another place had; one that leads to where it goes on is enough."""
+        ``before``: a way that another place had; one that leads to where its rest goes on is enough."""
         found, farthest, tried = self._look(begin, most, trials, before, telling)
         if found is None and tried and telling:  # what told masks apart elsewhere may not do so here
             return self._look(begin, most, trials, before, {})
         return found, farthest, tried
 
     def _look(
-        self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
+        self, begin: _Reached, most: int, trials: float, before: Way, telling: Telling
     ) -> tuple[Way | None, Way, bool]:
         """As ``_search``. A copy of a matcher costs as much as its text is long, so the last token of a place
         takes the matcher itself."""
-        vocabulary, farthest = self.vocabulary, begin.steps
+        vocabulary, farthest, joints = self.vocabulary, begin.steps, dict[int, list[int]]()
+        for at, token in enumerate(before[:SKIPPED]):
+            joints.setdefault(token, []).append(at)
         level = [begin]
         for depth in range(1, most + 1):
             following: dict[tuple[bytes, bool], list[_Reached]] = {}
@@ -181,10 +192,19 @@ class TokenForm:
             if not level:
                 break
             farthest = level[0].steps
-            for one in level if depth <= NEAR else ():
-                for rest in (before, before[1:], before[2:]):
-                    if rest and depth + len(rest) <= most and self.is_way(one.matcher, rest, one.spaced):
+            for one in level if before else ():
+                for at in sorted(
+                    at for token, places in joints.items() if one.allows(token) for at in places
+                ):
+                    rest = before[at:]
+                    if depth + len(rest) > most:
+                        continue
+                    if trials < 0:
+                        return None, _way(farthest), False
+                    gone = self._gone(one.matcher, rest, one.spaced)
+                    if gone > len(rest):
                         return _way(one.steps) + rest, _way(farthest), True
+                    trials -= ASKED + PER_TOKEN * gone
         return None, _way(farthest), True
 
     def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
