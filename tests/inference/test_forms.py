@@ -285,6 +285,16 @@ def test_a_longer_value_than_that_of_the_shortest_text_can_be_gone_on_from(
     assert found and None not in found
 
 
+def test_a_list_may_get_one_more_object_that_asks_for_many_tokens(make: Make) -> None:
+    # White space may stand between all of them, so that a search has many places to go on from.
+    names = ["a_long_name_of_a_property", "another_long_name_of_a_property", "the_last_name_of_all"]
+    properties = {name: {"type": "string", "pattern": "^[a-z]{1,9}$"} for name in names}
+    item = {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
+    schema = {"type": "array", "minItems": 1, "maxItems": 3, "items": item}
+    texts = Model(make("bytes")).generate(count=9, seed=1, length=900, min_p=None, json_schema=schema)
+    assert {len(json.loads(text)) for text in texts} == {1, 2, 3}
+
+
 def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
     model = Model(make("characters"))
     session = model.session()

@@ -33,6 +33,9 @@ Telling = dict[bytes, list[int]]
 """The tokens to try after each mask: in an earlier search each of them led to another mask."""
 TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
+BEAM = 6
+"""Places of each level of a search that is deep rather than wide: white space that may stand anywhere brings
+the same places to every level."""
 SKIPPED = 64
 """Tokens of the way from the place before, beyond any of which a search may join it."""
 ASKED, PER_TOKEN = 1 / 4, 1 / 16
@@ -144,7 +147,9 @@ class TokenForm:
                 if self.is_way(matcher, rest, spaced):
                     return rest
         mask = self.vocabulary.mask(matcher, spaced)
-        return self._search(_Reached(matcher, spaced, None, mask, 0), most, TRIALS, before, telling)[0]
+        begin = _Reached(matcher, spaced, None, mask, 0)
+        found = self._look(begin, most, TRIALS // 2, before, telling, BEAM)[0]
+        return found or self._search(begin, most, TRIALS, before, telling)[0]
 
     def _search(
         self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
@@ -157,9 +162,15 @@ class TokenForm:
         return found, farthest, tried
 
     def _look(
-        self, begin: _Reached, most: int, trials: float, before: Way, telling: Telling
+        self,
+        begin: _Reached,
+        most: int,
+        trials: float,
+        before: Way,
+        telling: Telling,
+        beam: int | None = None,
     ) -> tuple[Way | None, Way, bool]:
-        """As ``_search``. A copy of a matcher costs as much as its text is long, so the last token of a place
+        """As ``_search``. ``beam``: places of each level from which it goes on, those that were idle least. A copy of a matcher costs as much as its text is long, so the last token of a place
         takes the matcher itself."""
         vocabulary, farthest, joints = self.vocabulary, begin.steps, dict[int, list[int]]()
         for at, token in enumerate(before[:SKIPPED]):
@@ -191,6 +202,8 @@ class TokenForm:
             level = [one for alike in following.values() for one in alike]
             if not level:
                 break
+            if beam is not None:
+                level = sorted(level, key=lambda place: place.idle)[:beam]
             farthest = level[0].steps
             for one in level if before else ():
                 for at in sorted(
