@@ -170,8 +170,9 @@ class TokenForm:
         telling: Telling,
         beam: int | None = None,
     ) -> tuple[Way | None, Way, bool]:
-        """As ``_search``. ``beam``: places of each level from which it goes on, those that were idle least. A copy of a matcher costs as much as its text is long, so the last token of a place
-        takes the matcher itself."""
+        """As ``_search``. ``beam``: places of each level from which it goes on, those that were idle least. A
+        copy of a matcher costs as much as its text is long, so the last token of a place takes the matcher
+        itself."""
         vocabulary, farthest, joints = self.vocabulary, begin.steps, dict[int, list[int]]()
         for at, token in enumerate(before[:SKIPPED]):
             joints.setdefault(token, []).append(at)
