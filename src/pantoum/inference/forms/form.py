@@ -38,6 +38,8 @@ BEAM = 6
 the same places to every level."""
 SKIPPED = 64
 """Tokens of the way from the place before, beyond any of which a search may join it."""
+COPY = 250
+"""Tokens of a text whose matcher costs as much to copy as one token to try."""
 ASKED, PER_TOKEN = 1 / 4, 1 / 16
 """What it costs to ask about a way, and per token that is gone of it, in tokens that are tried."""
 MASKS = 1000
@@ -187,7 +189,9 @@ class TokenForm:
                     trials -= 1
                     if trials < 0:
                         return None, _way(farthest), False
-                    twin = one.matcher.deep_copy() if left or one is begin else one.matcher
+                    copied = left > 0 or one is begin
+                    trials -= copied * (depth // COPY)
+                    twin = one.matcher.deep_copy() if copied else one.matcher
                     if not twin.consume_token(token + vocabulary.shift if one.spaced else token):
                         continue
                     steps, after = (token, one.steps), vocabulary.spaced_after(token)
