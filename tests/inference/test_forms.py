@@ -227,7 +227,9 @@ def test_a_stream_stands_where_its_text_is_shown(
     def after(rounds: int) -> tuple[str, Any, ModelBatch]:
         batch = Model(make(kind)).batch()
         stream = batch.start("The ", seed=3, length=300, min_p=None, matching="[A-Za-z.,! ]{150,}")
-        return "".join(piece.text for _ in range(rounds) for piece in batch.round()), stream, batch
+        batch.start("A", seed=9, length=400)  # alone it would show something in each round
+        pieces = [piece for _ in range(rounds) for piece in batch.round()]
+        return "".join(piece.text for piece in pieces if piece.stream is stream), stream, batch
 
     for rounds in (1, 9, 40, 61):
         text, stream, batch = after(rounds)
@@ -238,6 +240,55 @@ def test_a_stream_stands_where_its_text_is_shown(
         assert stream.log_probability == other.log_probability or not stream.tokens
         assert stream.state == other.state == batch.leave(stream)
         assert (stream.nats, stream.tokens) == (other.nats, other.tokens)
+
+
+LITERAL = "(?:The cat sat on the mat. A dog ran|a|The day)( [a-z]{1,4} and ran and ran and ran!){1,3}"
+
+
+@pytest.mark.parametrize("form", [*AHEAD[2:4], {"matching": LITERAL}, {"matching": "(?s:T{99}e{5}.*)"}])
+@pytest.mark.parametrize(("kind", "documents"), [("characters", "lines"), ("bytes", None)])
+def test_a_text_alone_stands_in_each_round_where_it_would_stand_beside_another(
+    make: Make, kind: str, documents: str | None, form: dict[str, Any]
+) -> None:
+    def rounds(seed: int, beside: bool) -> dict[int, tuple[str, float, float, Any]]:
+        batch, found, text = Model(make(kind, documents)).batch(), {}, ""
+        with suppress(SettingError):
+            stream = batch.start("", seed=seed, length=300, min_p=None, **form)
+            if beside:
+                batch.start("A", seed=9, length=900, matching="[a-z ]{900}")
+            while not stream.ended:
+                text += "".join(piece.text for piece in batch.round() if piece.stream is stream)
+                found[stream.tokens] = text, stream.nats, stream.log_probability, stream.state
+                assert batch.drawn >= stream.tokens
+        return found
+
+    for seed in range(2):
+        alone, beside = rounds(seed, False), rounds(seed, True)
+        assert all(beside.get(tokens) == found for tokens, found in alone.items())
+        assert form != {"matching": LITERAL} or len(alone) < max(beside) / 2
+
+
+def test_a_longer_value_than_that_of_the_shortest_text_can_be_gone_on_from(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Such a value meets the way to the end where the shorter one has ended.
+    found, way = list[object](), TokenForm.way
+    monkeypatch.setattr(TokenForm, "way", lambda *given: found.append(way(*given)) or found[-1])
+    values = ["a", "b" * 40, True, {"key": "other"}]
+    schema = {"type": "array", "minItems": 30, "maxItems": 30, "items": {"enum": values}}
+    texts = Model(make("bytes")).generate(count=4, seed=3, length=4000, min_p=None, json_schema=schema)
+    assert {repr(value) for text in texts for value in json.loads(text)[:25]} == {repr(one) for one in values}
+    assert found and None not in found
+
+
+def test_a_list_may_get_one_more_object_that_asks_for_many_tokens(make: Make) -> None:
+    # White space may stand between all of them, so that a search has many places to go on from.
+    names = ["a_long_name_of_a_property", "another_long_name_of_a_property", "the_last_name_of_all"]
+    properties = {name: {"type": "string", "pattern": "^[a-z]{1,9}$"} for name in names}
+    item = {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
+    schema = {"type": "array", "minItems": 1, "maxItems": 3, "items": item}
+    texts = Model(make("bytes")).generate(count=9, seed=1, length=900, min_p=None, json_schema=schema)
+    assert {len(json.loads(text)) for text in texts} == {1, 2, 3}
 
 
 def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
@@ -370,6 +421,19 @@ def test_a_bomb_ends_soon(make: Make, form: dict[str, object]) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
+@pytest.mark.parametrize("expression", ["([a-z]{1,5} ){9,}", ".*zebra"])
+def test_what_words_cannot_write_is_refused_soon_and_once_more_at_once(make: Make, expression: str) -> None:
+    # Every word may follow, and none leads to an end: no space stands after the last one.
+    model, took = Model(make("words:whitespace")), list[float]()
+    for _ in range(2):
+        begun = time.process_time()
+        with pytest.raises(SettingError, match=r"has no text of fewer than 2\d,\d+ tokens that was found"):
+            model.generate("The ", length=100, seed=1, matching=expression)
+        took.append(time.process_time() - begun)
+    assert took[0] < 2.0  # 0.2 s on a machine that does nothing else
+    assert took[1] < took[0] / 5
+
+
 @pytest.mark.parametrize("documents", [None, "lines"])
 @pytest.mark.parametrize("kind", ["characters", "bpe"])
 @pytest.mark.parametrize("pattern", [".*at on.*", "The .{2,12} on .+ a.*", ".*ran, .* ran.*"])
@@ -378,6 +442,12 @@ def test_what_is_spelled_out_comes_among_all_that_may(
 ) -> None:
     model = Model(make(kind, documents))
     texts = model.generate(matching=pattern, count=6, seed=1, length=60, min_p=None)
+    assert all(re.fullmatch(pattern, text) for text in texts)
+
+
+@pytest.mark.parametrize("pattern", ["(?s:.*)dog ran", ".* ran the.* cat", "[a-z ]*on the dog"])
+def test_words_that_are_spelled_out_have_a_space_between_them(make: Make, pattern: str) -> None:
+    texts = Model(make("words:whitespace")).generate(matching=pattern, count=6, seed=1, length=40, min_p=None)
     assert all(re.fullmatch(pattern, text) for text in texts)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pantoum.config import AskedForm
     from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["TokenForm", "Way", "token_form"]
+__all__ = ["SKIPPED", "TokenForm", "Way", "token_form"]
 
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
@@ -33,8 +33,15 @@ Telling = dict[bytes, list[int]]
 """The tokens to try after each mask: in an earlier search each of them led to another mask."""
 TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
-NEAR = 12
-"""Tokens after which a search looks whether the way from the place before goes on."""
+BEAM = 6
+"""Places of each level of a search that is deep rather than wide: white space that may stand anywhere brings
+the same places to every level."""
+SKIPPED = 64
+"""Tokens of the way from the place before, beyond any of which a search may join it."""
+COPY = 250
+"""Tokens of a text whose matcher costs as much to copy as one token to try."""
+ASKED, PER_TOKEN = 1 / 4, 1 / 16
+"""What it costs to ask about a way, and per token that is gone of it, in tokens that are tried."""
 MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
@@ -43,15 +50,23 @@ KEPT = 64
 """Forms of one tokenizer that are kept for the next texts."""
 
 
+_Steps = tuple[int, "_Steps"] | None
+"""The last token of a way, and those before it: what many ways have in common is kept once."""
+
+
 class _Reached(NamedTuple):
     """A place that a search has come to."""
 
     matcher: Any
     spaced: bool
-    way: Way
+    steps: _Steps
     mask: bytes
     idle: int
     """Tokens after which the same could follow as before them: some of them do not lead on."""
+
+    def allows(self, token: int) -> bool:
+        """Whether the mask has a token."""
+        return bool(self.mask[token >> 3] >> (token & 7) & 1)
 
 
 class TokenForm:
@@ -62,7 +77,8 @@ class TokenForm:
         self._grammar = grammar_of(asked)
         self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
         self._pool: list[Any] = []
-        self._shortest: dict[bool, tuple[Way, Telling]] = {}
+        self._shortest: dict[bool, tuple[Way | str, Telling]] = {}
+        """Per ``spaced`` the shortest text, or why there is none, and what the search for it has told."""
         self._reader: Any = None
         self.wide = False
         """Whether so much may follow that no search finds its way to an end: only what the expression spells
@@ -89,9 +105,12 @@ class TokenForm:
         becomes does not depend on others."""
         found = self._shortest.get(spaced)
         if found is None:
-            telling: Telling = {}
-            found = self._shortest[spaced] = self._shortest_of_all(spaced, telling), telling
-        return found
+            told: Telling = {}
+            found = self._shortest[spaced] = self._shortest_of_all(spaced, told), told
+        way, telling = found
+        if isinstance(way, str):
+            raise SettingError(self.asked.kind, self.asked.text, way, ADVICE[self.asked.kind])
+        return way, telling
 
     def matches(self, text: str) -> bool:
         """Whether a whole text has the form."""
@@ -112,9 +131,12 @@ class TokenForm:
 
     def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
         """Whether these tokens lead to an end."""
-        numbers = self.vocabulary.numbers(way, spaced)
-        numbers.append(self.vocabulary.ends[-1])
-        return bool(matcher.validate_tokens(numbers) == len(numbers))
+        return self._gone(matcher, way, spaced) > len(way)
+
+    def _gone(self, matcher: Any, way: Way, spaced: bool) -> int:
+        """How many of these tokens, and of an end after them, may follow one another."""
+        gone: int = matcher.validate_tokens([*self.vocabulary.numbers(way, spaced), self.vocabulary.ends[-1]])
+        return gone
 
     def way(self, matcher: Any, spaced: bool, most: int, before: Way, telling: Telling) -> Way | None:
         """A way of at most so many tokens to an end. ``before``: the one from the place before."""
@@ -127,65 +149,88 @@ class TokenForm:
                 if self.is_way(matcher, rest, spaced):
                     return rest
         mask = self.vocabulary.mask(matcher, spaced)
-        return self._search(_Reached(matcher, spaced, (), mask, 0), most, TRIALS, before, telling)[0]
+        begin = _Reached(matcher, spaced, None, mask, 0)
+        found = self._look(begin, most, TRIALS // 2, before, telling, BEAM)[0]
+        return found or self._search(begin, most, TRIALS, before, telling)[0]
 
     def _search(
         self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
     ) -> tuple[Way | None, Way, bool]:
         """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
-        ``before``: a way that another place had; one that leads to where it goes on is enough."""
+        ``before``: a way that another place had; one that leads to where its rest goes on is enough."""
         found, farthest, tried = self._look(begin, most, trials, before, telling)
         if found is None and tried and telling:  # what told masks apart elsewhere may not do so here
             return self._look(begin, most, trials, before, {})
         return found, farthest, tried
 
     def _look(
-        self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
+        self,
+        begin: _Reached,
+        most: int,
+        trials: float,
+        before: Way,
+        telling: Telling,
+        beam: int | None = None,
     ) -> tuple[Way | None, Way, bool]:
-        """As ``_search``."""
-        vocabulary, farthest = self.vocabulary, begin.way
+        """As ``_search``. ``beam``: places of each level from which it goes on, those that were idle least. A
+        copy of a matcher costs as much as its text is long, so the last token of a place takes the matcher
+        itself."""
+        vocabulary, farthest, joints = self.vocabulary, begin.steps, dict[int, list[int]]()
+        for at, token in enumerate(before[:SKIPPED]):
+            joints.setdefault(token, []).append(at)
         level = [begin]
-        for _ in range(most):
+        for depth in range(1, most + 1):
             following: dict[tuple[bytes, bool], list[_Reached]] = {}
             for one in level:
                 told: dict[bytes, int] = {}
-                tokens = telling.get(one.mask)
-                for token in vocabulary.worth_trying(one.mask) if tokens is None else tokens:
+                known = telling.get(one.mask)
+                tokens = vocabulary.worth_trying(one.mask) if known is None else known
+                for left, token in zip(range(len(tokens) - 1, -1, -1), tokens, strict=True):
                     trials -= 1
                     if trials < 0:
-                        return None, farthest, False
-                    twin = one.matcher.deep_copy()
+                        return None, _way(farthest), False
+                    copied = left > 0 or one is begin
+                    trials -= copied * (depth // COPY)
+                    twin = one.matcher.deep_copy() if copied else one.matcher
                     if not twin.consume_token(token + vocabulary.shift if one.spaced else token):
                         continue
-                    way, after = (*one.way, token), vocabulary.spaced_after(token)
+                    steps, after = (token, one.steps), vocabulary.spaced_after(token)
                     if twin.is_accepting():
-                        return way, farthest, True
-                    mask = self.vocabulary.mask(twin, after)
+                        return _way(steps), _way(farthest), True
+                    mask = vocabulary.mask(twin, after)
                     if not twin.is_error():
                         told.setdefault(mask, token)
-                        reached = _Reached(twin, after, way, mask, one.idle + (mask == one.mask))
+                        reached = _Reached(twin, after, steps, mask, one.idle + (mask == one.mask))
                         _keep(following.setdefault((mask, after), []), reached)
-                if tokens is None and len(telling) < MASKS:
+                if known is None and len(telling) < MASKS:
                     telling[one.mask] = list(told.values())
             level = [one for alike in following.values() for one in alike]
             if not level:
-                return None, farthest, True
-            farthest = level[0].way
-            for one in level if len(farthest) <= NEAR else ():
-                for rest in (before, before[1:], before[2:]):
-                    if (
-                        rest
-                        and len(farthest) + len(rest) <= most
-                        and self.is_way(one.matcher, rest, one.spaced)
-                    ):
-                        return one.way + rest, farthest, True
-        return None, farthest, True
+                break
+            if beam is not None:
+                level = sorted(level, key=lambda place: place.idle)[:beam]
+            farthest = level[0].steps
+            for one in level if before else ():
+                for at in sorted(
+                    at for token, places in joints.items() if one.allows(token) for at in places
+                ):
+                    rest = before[at:]
+                    if depth + len(rest) > most:
+                        continue
+                    if trials < 0:
+                        return None, _way(farthest), False
+                    gone = self._gone(one.matcher, rest, one.spaced)
+                    if gone > len(rest):
+                        return _way(one.steps) + rest, _way(farthest), True
+                    trials -= ASKED + PER_TOKEN * gone
+        return None, _way(farthest), True
 
-    def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way:
+    def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
+        """The shortest text, or why this vocabulary can write none."""
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
-        begin = _Reached(matcher, spaced, (), self.vocabulary.mask(matcher, spaced), 0)
+        begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0)
         through = None
         if self.asked.kind == "matching":
             through = way_through(self.vocabulary, self.asked.text, self.matcher(), spaced)
@@ -199,7 +244,7 @@ class TokenForm:
         vocabulary = self.vocabulary
         matcher.compute_bitmask()
         if "too many" in matcher.get_error():  # the automaton is too large
-            raise refused(self.asked, matcher.get_error())
+            return refused(self.asked, matcher.get_error()).rule
         numbers = vocabulary.numbers(farthest, spaced)
         text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")
         matcher.try_consume_tokens(numbers)
@@ -209,7 +254,16 @@ class TokenForm:
         rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
         if not tried:
             rule = f"has no text of fewer than {len(farthest):,} tokens that was found"
-        raise SettingError(self.asked.kind, self.asked.text, rule, ADVICE[self.asked.kind])
+        return rule
+
+
+def _way(steps: _Steps) -> Way:
+    """The tokens of a way from the first one on."""
+    found = list[int]()
+    while steps is not None:
+        token, steps = steps
+        found.append(token)
+    return tuple(reversed(found))
 
 
 def _keep(alike: list[_Reached], one: _Reached) -> None:

@@ -81,11 +81,15 @@ def way_through(vocabulary: TokenBytes, pattern: str, matcher: Any, spaced: bool
 
 def _tokens_of(vocabulary: TokenBytes, piece: str) -> Way:
     """A text as tokens, always the longest that fits; empty where the vocabulary lacks some of it."""
-    numbers, data, found = vocabulary.by_text, piece.encode("utf-8", "replace"), list[int]()
-    while data:
-        size = next((n for n in range(min(len(data), 64), 0, -1) if data[:n] in numbers), 0)
-        if not size:
-            return ()
-        found.append(numbers[data[:size]])
-        data = data[size:]
-    return tuple(found)
+    for spaced in (False, True):
+        data, found = piece.encode("utf-8", "replace"), list[int]()
+        while data:
+            tokens = vocabulary.by_text[spaced]
+            size = next((n for n in range(min(len(data), 64), 0, -1) if data[:n] in tokens), 0)
+            if not size:
+                break
+            found.append(tokens[data[:size]])
+            data, spaced = data[size:], vocabulary.spaced_after(found[-1])
+        else:
+            return tuple(found)
+    return ()

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.form import Telling, TokenForm, Way
+from pantoum.inference.forms.form import SKIPPED, Telling, TokenForm, Way
 
 __all__ = ["BACK", "DROPPED", "FormPlace"]
 
@@ -115,6 +115,14 @@ class FormPlace:
     def undoable(self) -> bool:
         """Whether the next draw may be taken back, at once or later."""
         return self.free or self._room > 0
+
+    @property
+    def forced(self) -> bool:
+        """Whether only one token may come next, and no end, in a text that may be drawn ahead."""
+        if self.free or self._room <= 0 or self.ended or self._matcher is None:
+            return False
+        bits = int.from_bytes(self.mask, "little")
+        return not bits & (bits - 1) and self.mask != self._vocabulary.end[self.spaced]
 
     def take(self, token: int) -> int:
         """The token that stands where this one was drawn: itself, the first one of the way, ``DROPPED`` or
@@ -259,8 +267,8 @@ def _moved(way: Way, move: Move) -> Way:
 
 def _move(way: Way, found: Way) -> Move:
     """How a way became another one."""
-    for fewer in (0, 1):
+    for fewer in range(min(len(way), SKIPPED)):
         rest = way[fewer:]
-        if rest and found[-len(rest) :] == rest:
+        if found[-len(rest) :] == rest:
             return found[: -len(rest)], fewer
     return found, len(way)

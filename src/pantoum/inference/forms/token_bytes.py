@@ -72,8 +72,11 @@ class TokenBytes:
         self.texts = [*texts, END]
         made = _Tokens([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
         self.tokens: Any = found.LLTokenizer(made, n_vocab=len(self.texts), eos_token=self.ends, slices=[])
-        self.by_text = {text: token for token, text in enumerate(own) if token not in never}
-        """The tokens by their text."""
+        self.by_text = [
+            {text: token for token, text in enumerate(texts[begin : begin + V]) if token + begin not in never}
+            for begin in (0, self.shift)
+        ]
+        """The tokens by their text, in a text that is not spaced and in one that is."""
         self.first_bytes = np.array([text[0] if text else 0 for text in own])
         """The first byte of each token [V]."""
         self.by_size = np.argsort(np.argsort([len(text) for text in own], kind="stable"))

@@ -32,6 +32,8 @@ __all__ = ["BatchRows", "Formed", "columns"]
 LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
+AT_ONCE = 64
+"""Tokens that a text alone may take in one round because only one may come next each time."""
 LARGEST_K = 2**31 - 1
 """The largest ``top_k`` that its column holds: more than any vocabulary has, so that the filter is off."""
 
@@ -54,6 +56,8 @@ class BatchRows:
 
     def __init__(self, model: LoadedModel, rows: int) -> None:
         self.draws = DrawRows(rows)
+        self.drawn = 0
+        """Tokens drawn so far, in all rows; also those that were taken back."""
         self._model, self._state = model, model.program.initial_state(rows)
         self._length_R = np.zeros(rows, np.int64)
         self._soonest = 0
@@ -147,10 +151,36 @@ class BatchRows:
         adjusted: Sequence[tuple[int, Adjusted]],
         formed: Sequence[tuple[int, FormPlace]] = (),
     ) -> Formed:
-        """Read and draw a token for each of the first rows, a chunk at a time; the tokens drawn are those
-        that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded.
-        ``formed``: rows whose texts have a form."""
+        """Read and draw a token for each of the first rows; the tokens drawn are those that are read next. A
+        text that has a form and is alone takes more than one while it shows nothing, or while only one token
+        may come next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded. ``formed``:
+        rows whose texts have a form."""
+        found = self._advance(count, adjusted, formed)
+        if count == 1 and formed and (formed[0][1].ahead or formed[0][1].forced):
+            return self._go_on(found, formed[0][1])
+        return found
+
+    def _go_on(self, found: Formed, place: FormPlace) -> Formed:
+        """More tokens of a text that is alone."""
+        shown = list[int]()
+        while (place.ahead or (place.forced and len(shown) < AT_ONCE)) and not (found.dropped or found.ended):
+            if not place.ahead:
+                shown += place.late or [int(self.draws.tokens[0])]
+                place.late = []
+            self._soonest -= 1
+            found = self._advance(1, (), [(0, place)])
+        if shown:
+            new = [] if found.held or found.dropped else [int(self.draws.tokens[0])]
+            place.late = shown + (place.late or new)
+            found = found._replace(held=[], late=[0])
+        return found
+
+    def _advance(
+        self, count: int, adjusted: Sequence[tuple[int, Adjusted]], formed: Sequence[tuple[int, FormPlace]]
+    ) -> Formed:
+        """A token for each of the first rows, a chunk at a time."""
         found = Formed([], [], [], [])
+        self.drawn += count
         undone, self._undone = self._undone, False
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)

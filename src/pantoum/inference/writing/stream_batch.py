@@ -1,12 +1,13 @@
 """Streams of one model in one batch; each starts, leaves and ends independently of the others.
 
-``round`` draws one token per stream. In order: the network reads the last token of every stream and gives
-the distribution of the next one; one token per stream is drawn, by the settings, seed and number of that
-stream; the text that can be shown is returned; a stream that met a stop string, the end of its document or
-its length leaves. Each stream has a row of ``BatchRows``, whose arrays double when they are full and halve
-when they are a quarter full. The last stream takes the row of one that leaves. So a stream that starts or
-leaves costs the others nothing, and with the native core it changes none of their bits: a stream writes what
-it would write alone. NumPy's products may round otherwise in a batch of another size.
+``round`` draws one token per stream, or several of a text that is alone and has a form. In order: the network
+reads the last token of every stream and gives the distribution of the next one; one token per stream is
+drawn, by the settings, seed and number of that stream; the text that can be shown is returned; a stream that
+met a stop string, the end of its document or its length leaves. Each stream has a row of ``BatchRows``, whose
+arrays double when they are full and halve when they are a quarter full. The last stream takes the row of one
+that leaves. So a stream that starts or leaves costs the others nothing, and with the native core it changes
+none of their bits: a stream writes what it would write alone. NumPy's products may round otherwise in a batch
+of another size.
 
 Threads may share a batch: a lock lets one call at a time through. A round that does not complete (Ctrl-C, no
 memory, scores that are not finite) leaves streams whose state and text may differ; every later call says so.
@@ -184,6 +185,11 @@ class StreamBatch:
             pieces = self._round()
             self._failed = False
         return pieces
+
+    @property
+    def drawn(self) -> int:
+        """Tokens drawn so far, also those that were taken back."""
+        return self._rows.drawn
 
     @property
     def failed(self) -> bool:
