@@ -46,6 +46,8 @@ MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
 """Matchers that are kept for the next texts: they know their automaton already."""
+SHOWN = 40
+"""Characters of a text that an error shows."""
 KEPT = 64
 """Forms of one tokenizer that are kept for the next texts."""
 
@@ -250,7 +252,7 @@ class TokenForm:
         matcher.try_consume_tokens(numbers)
         needed = matcher.compute_ff_bytes().decode("utf-8", "replace")
         rule = "has no text that this model can write"
-        rule += f": after {text!r}" if text else ": at its beginning"
+        rule += f": after {'...' * (len(text) > SHOWN)}{text[-SHOWN:]!r}" if text else ": at its beginning"
         rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
         if not tried:
             rule = f"has no text of fewer than {len(farthest):,} tokens that was found"
