@@ -22,7 +22,7 @@ demo: $(STAMP)  ## train on Python's own standard library for two minutes, then 
 	$(BIN)/pantoum demo
 
 test: $(STAMP)  ## the whole test suite: under 5 minutes on 2 cores, no network, no PyTorch
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not oracle and not slow'
+	sh .ci/in-memory $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not oracle and not slow'
 
 coverage: $(STAMP)  ## the suite with branch coverage
 	$(BIN)/python -m pytest -m 'not oracle and not slow' --cov=pantoum --cov-branch --cov-report=term-missing:skip-covered
