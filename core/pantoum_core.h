@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 12
+#define PANTOUM_ABI 13
 
 enum {
   PANTOUM_OK = 0,
@@ -308,10 +308,10 @@ typedef struct {
  * place of its right part. Other sizes are these. */
 enum {
   PANTOUM_CONTEXT_FOLLOWED = 66560,
-  PANTOUM_CONTEXT_MAPS = 21824,
-  PANTOUM_CONTEXT_LINKS = 20480,
+  PANTOUM_CONTEXT_MAPS = 22912,
+  PANTOUM_CONTEXT_LINKS = 21504,
   PANTOUM_CONTEXT_WEIGHTS = 749056,
-  PANTOUM_CONTEXT_FINALS = 10560,
+  PANTOUM_CONTEXT_FINALS = 20800,
   PANTOUM_CONTEXT_CURVES = 1622016,
   PANTOUM_CONTEXT_WHERE = 16,
   PANTOUM_CONTEXT_PENDING = 512
@@ -328,10 +328,10 @@ typedef struct {
   int32_t* matches;       /* [2, match_count] */
   int32_t* history;       /* [history_size] */
   uint32_t* followed;     /* [66560] */
-  uint32_t* maps;         /* [21824] */
-  float* links;           /* [20480, 2] */
+  uint32_t* maps;         /* [22912] */
+  float* links;           /* [21504, 2] */
   float* weights;         /* [749056] */
-  float* finals;          /* [10560] */
+  float* finals;          /* [20800] */
   float* curves;          /* [1622016] */
   int64_t* where;         /* [16] */
   double* masses;         /* [2, vocabulary + 1] */

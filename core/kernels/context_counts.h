@@ -29,10 +29,14 @@ class ContextCounts {
     if (now.inside >= kGroup && !decided()) find_groups();
   }
 
-  // Learn how often what came, without predicting.
+  // Learn how often what came, without predicting: what that means is learned where it predicts.
   void count(bool right) {
-    ask_counts(a.middles[now.node]);
-    learn_counts(right, right ? 1.0f : 0.0f);
+    const int middle = a.middles[now.node];
+    for (int k = 0; k < now.knows; ++k) {
+      const int i = now.known[k];
+      const U32 slot = seen_slot(i);
+      keep_slot(i, after(slot ? slot : first_slot(run_at(i, middle)), right));
+    }
   }
 
   // The symbol is known.
@@ -105,12 +109,7 @@ class ContextCounts {
     for (int k = 0; k < now.knows; ++k) {
       const int i = now.known[k];
       learn_map(a.maps[now.maps[i]], right, kMapSlowest);
-      U32* group = a.slots + now.groups[i];
-      if (group[0] != now.names[i]) {
-        group[0] = now.names[i];
-        for (int slot = 1; slot < kGroup; ++slot) group[slot] = 0;
-      }
-      group[now.inside] = after(now.slots[i], right);
+      keep_slot(i, after(now.slots[i], right));
       if (now.run_maps[i] >= 0) learn_map(a.maps[now.run_maps[i] >> 1], right == (now.run_maps[i] & 1), 1023);
     }
     for (int m = 0; m < kMatches; ++m)
@@ -154,6 +153,7 @@ class ContextCounts {
     const U64 c1 = recent(1), c2 = recent(2), c3 = recent(3), c4 = recent(4), outside = word ? 0 : 16 * c1;
     const Long line = a.where[kLine], above_place = a.where[kLineBefore] + a.where[kRead] - line;
     const U64 above = above_place < line ? at(above_place) + 1 : 0;
+    const U64 column = static_cast<U64>(least(a.where[kRead] - line, kColumns));
     const U64 one = a.followed[c1 % kIndirect] & 0xfffff,
               two = a.followed[kIndirect + (orders[2] >> (64 - kIndirectBits))] & 0xfffff;
     const U64 found[kContexts] = {0,
@@ -175,11 +175,11 @@ class ContextCounts {
                                   mix(mix(mix(c1, 9), c3), c4),
                                   mix(mix(shape & 0xffff, 10), c1),
                                   mix(mix(mix(word, 11), c1), mix(word1, c2)),
-                                  mix(mix(mix(c2, 12), c3), c4)};
+                                  mix(mix(mix(c2, 12), c3), c4),
+                                  mix(mix(column, 13), c1)};
     for (int i = 0; i < kContexts; ++i) now.hashes[i] = mix(found[i], 101 + static_cast<U64>(i));
   }
 
-  // A run: a check of 24 bits, the symbol (24), whether nothing else ever came (1), how often in a row (15).
   void find_run(int i) {
     const U64 key = now.hashes[i] * kStep, check = key >> 8 & 0xffffff;
     const Long first = static_cast<Long>(key >> run_shift);
@@ -199,51 +199,48 @@ class ContextCounts {
     now.runs[i] = check << 40;
   }
 
-  static U64 run_after(U64 run, int symbol) {
-    const U64 count = run & 0x7fff, before = run >> 16 & 0xffffff, next = static_cast<U64>(symbol);
-    const U64 kept = run >> 40 << 40 | next << 16;
-    if (!count) return kept | 0x8000 | 1;
-    if (before != next) return kept | 1;
-    return kept | (run & 0x8000) | (count < 0x7fff ? count + 1 : count);
+  // What the run of a context says of a decision: whether its symbol can still come, on which side, and whether nothing
+  // else ever came.
+  struct Run {
+    int times;
+    bool goes_on, right, alone;
+  };
+  Run run_at(int i, int middle) const {
+    const U64 run = i < kFirstRun ? 0 : now.runs[i];
+    const int times = static_cast<int>(run & 0x7fff), place = a.places[run >> 16 & 0xffffff];
+    return {times, times && now.low <= place && place < now.high, place >= middle, (run & 0x8000) != 0};
   }
 
-  // A slot: the chance of right (16), the last outcomes after a leading 1 (8), how often (8).
-  static U32 after(U32 slot, bool right) {
-    const int count = static_cast<int>(slot & 255);
-    const std::int64_t slow = slot >> 16;
-    const U32 outcomes = (slot >> 8 & 255) << 1 | (right ? 1 : 0);
-    const std::int64_t moved = slow + (((right ? 65535 : 0) - slow) * share(count < kSlowest ? count : kSlowest) >> 16);
-    return static_cast<U32>(moved) << 16 | (outcomes < 256 ? outcomes : 128 | (outcomes & 127)) << 8 |
-           static_cast<U32>(count < 255 ? count + 1 : 255);
+  // The slot of a context at this node; 0: it has none.
+  U32 seen_slot(int i) const {
+    const U32* group = a.slots + now.groups[i];
+    return group[0] == now.names[i] ? group[now.inside] : 0;
   }
-  static Int share(int count) { return kShares.of[count]; }
+  // What it begins with: a context has slots from its second occurrence on, so the run knows what came before.
+  static U32 first_slot(const Run& run) {
+    U32 slot = 32768u << 16 | 1 << 8;
+    if (run.goes_on && run.alone)
+      for (int time = 0; time < 3 && time < run.times; ++time) slot = after(slot, run.right);
+    return slot;
+  }
+  void keep_slot(int i, U32 slot) {
+    U32* group = a.slots + now.groups[i];
+    if (group[0] != now.names[i]) {
+      group[0] = now.names[i];
+      for (int other = 1; other < kGroup; ++other) group[other] = 0;
+    }
+    group[now.inside] = slot;
+  }
 
-  // A map: a chance (22 bits) and how often (10).
-  static void learn_map(U32& map, bool right, int slowest) {
-    const std::int64_t chance = map >> 10, count = map & 1023;
-    const std::int64_t moved = chance + (((right ? 4194303 : 0) - chance) * share(static_cast<int>(count)) >> 16);
-    map = static_cast<U32>(moved) << 10 | static_cast<U32>(count < slowest ? count + 1 : count);
-  }
   float logit_of(U32 map) const { return a.logits[map >> 20]; }
-  static float centred(U32 map) { return static_cast<float>(map >> 10) * (1.0f / 4194304.0f) - 0.5f; }
 
   void ask_context(int i, int middle, Asked& asked) {
     float* x = now.inputs + i * kEach;
-    const U64 run = i < kFirstRun ? 0 : now.runs[i], times = run & 0x7fff;
-    const int place = a.places[run >> 16 & 0xffffff];
-    const bool goes_on = times && now.low <= place && place < now.high, right = place >= middle, alone = run & 0x8000;
-    const U32* group = a.slots + now.groups[i];
-    U32 slot = group[0] == now.names[i] ? group[now.inside] : 0;
-    const bool seen = slot != 0;
-    if (!seen) {
-      slot = 32768u << 16 | 1 << 8;
-      if (goes_on && alone)
-        for (U64 time = 0; time < 3 && time < times; ++time) slot = after(slot, right);
-    }
+    const Run run = run_at(i, middle);
+    const U32 seen = seen_slot(i), slot = seen ? seen : first_slot(run);
     now.slots[i] = slot;
     const int count = static_cast<int>(slot & 255);
-    const int size = count < 8 ? 0 : count < 16 ? 1 : count < 48 ? 2 : 3;
-    now.maps[i] = static_cast<Int>(i * kStates + size * 256 + static_cast<int>(slot >> 8 & 255));
+    now.maps[i] = static_cast<Int>(i * kStates) + map_of(slot, a.maps + i * kStates);
     const U32 map = a.maps[now.maps[i]];
     x[0] = logit_of(map);
     x[1] = centred(map) * 2.0f;
@@ -251,13 +248,12 @@ class ContextCounts {
     if (count && i < kOrders) asked.longest = i;
     x[3] = 0.0f;
     now.run_maps[i] = -1;
-    if (!goes_on) return;
-    const Int kept =
-        static_cast<Int>(kRunMaps) + i * kRunStates + static_cast<Int>(times < 31 ? times : 31) * 2 + alone;
+    if (!run.goes_on) return;
+    const Int kept = static_cast<Int>(kRunMaps) + i * kRunStates + (run.times < 31 ? run.times : 31) * 2 + run.alone;
     const float said = logit_of(a.maps[kept]);
-    x[3] = right ? said : -said;
-    now.run_maps[i] = kept << 1 | right;
-    asked.sure += alone;
+    x[3] = run.right ? said : -said;
+    now.run_maps[i] = kept << 1 | run.right;
+    asked.sure += run.alone;
   }
 
   // The slots of the next three levels. The tables are larger than any cache: all their lines are on the way before

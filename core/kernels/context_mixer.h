@@ -103,6 +103,7 @@ class Contexts : public ContextCounts {
     for (Int n = 0; n < now.networks; ++n) guide += now.inputs[kOfCounts + 2 * n] / static_cast<float>(now.networks);
     const int sureness = static_cast<int>((within(guide, 7.9f) + 8.0f) * 2.0f);
     const int c1 = recent(1), c2 = recent(2);
+    find_curves(guide, static_cast<U64>(c1), static_cast<U64>(c2));
     const Long shape = a.where[kShape];
     const Long chosen[kSets] = {asked.match,
                                 now.node % kSetSizes[1],
@@ -123,30 +124,44 @@ class Contexts : public ContextCounts {
     }
     for (int n = 0; n < kNetworks; ++n) now.results[kSets + n] = now.inputs[kOfCounts + 2 * n];
     float mean = 0.0f;
-    const int final_contexts[kFinals] = {asked.match, kMatchStates + c1 % kFinalContexts};
+    const int final_contexts[kFinals] = {asked.match, kMatchStates + c1 % kFinalContexts,
+                                         kMatchStates + kFinalContexts + now.node % kFinalContexts};
     for (int f = 0; f < kFinals; ++f) {
       now.finals[f] = final_contexts[f] * kResults;
       float sum = 0.0f;
       for (int s = 0; s < kResults; ++s) sum += a.finals[now.finals[f] + s] * now.results[s];
       sum = within(sum, 15.0f);
       now.results[kResults + f] = sum;
-      mean += sum * 0.5f;
+      mean += sum * (1.0f / kFinals);
     }
-    const float place = within(mean, 7.99f) * 2.0f + 16.0f;
+    const float place = knot_of(mean);
     const int knot = static_cast<int>(place);
     now.between = place - static_cast<float>(knot);
-    const U64 node = static_cast<U64>(now.node), one = mix(mix(static_cast<U64>(c1), 5), node);
-    const U64 by[kCurves] = {one, mix(one, static_cast<U64>(c2)), mix(mix(now.hashes[3], 77), node)};
     float corrected = 0.0f;
     for (int c = 0; c < kCurves; ++c) {
-      const Long row = (Long{c} << kCurveBits) + static_cast<Long>(by[c] * kStep >> (64 - kCurveBits));
-      now.curves[c] = row * kKnots + knot;
+      now.curves[c] += knot;
       const float* at_knot = a.curves + now.curves[c];
       corrected += at_knot[0] * (1.0f - now.between) + at_knot[1] * now.between;
     }
     const float chance = logistic(mean) * (1.0f - kCurveShare) + corrected * (kCurveShare / kCurves);
     const Int whole = static_cast<Int>(chance * 4194304.0f);
     return static_cast<U32>(whole < 1 ? 1 : whole > 4194303 ? 4194303 : whole);
+  }
+
+  static float knot_of(float logit) { return within(logit, 7.99f) * 2.0f + 16.0f; }
+
+  // Where the curves begin. They are larger than any cache: what lies around the knot that the guide expects is on the
+  // way while the mixer adds up.
+  void find_curves(float guide, U64 c1, U64 c2) {
+    const U64 node = static_cast<U64>(now.node), one = mix(mix(c1, 5), node);
+    const U64 by[kCurves] = {one, mix(one, c2), mix(mix(now.hashes[3], 77), node)};
+    const int expected = static_cast<int>(knot_of(guide));
+    for (int c = 0; c < kCurves; ++c) {
+      const Long row = (Long{c} << kCurveBits) + static_cast<Long>(by[c] * kStep >> (64 - kCurveBits));
+      now.curves[c] = row * kKnots;
+      for (int knot = expected - 3; knot <= expected + 4; knot += 7)
+        __builtin_prefetch(a.curves + now.curves[c] + (knot > 0 ? knot : 0), 1);
+    }
   }
 
   void learn_mixture(float y) {

@@ -28,7 +28,7 @@ using Int = std::int32_t;
 constexpr U64 kMix = 0x9E3779B97F4A7C15u, kStep = 0xD6E8FEB86659FD93u;
 
 // What there is of each thing; kernels/context_tables.py makes the arrays.
-constexpr int kContexts = 20, kFirstRun = 2;  // the contexts of no symbol and one have no run
+constexpr int kContexts = 21, kFirstRun = 2;  // the contexts of no symbol and one have no run
 constexpr int kOrders = 8;                    // the first contexts: of the last symbols, more and more
 constexpr int kMatches = 2;
 constexpr int kChain = 11;
@@ -40,16 +40,18 @@ constexpr int kGroup = 8;                    // the name of a group and its slot
 constexpr int kSets = 8;
 constexpr Long kSetSizes[kSets] = {32, 2048, 1024, 256, 1024, 256, 1024, 1024};
 constexpr int kStates = 1024, kRunStates = 64, kMatchStates = 32;
+constexpr int kFarOff = 100;  // parts of 4,096
 constexpr Long kRunMaps = kContexts * kStates, kMatchMaps = kRunMaps + kContexts * kRunStates;
-constexpr int kFinals = 2, kFinalContexts = 1024;
+constexpr int kFinals = 3, kFinalContexts = 1024;
 constexpr int kNetworks = 2;                 // at most
 constexpr int kResults = kSets + kNetworks;  // the mixer's results and the networks
 constexpr int kCurves = 3, kCurveBits = 14, kKnots = 33;
+constexpr Long kColumns = 63;  // of a line: there are more, but they are taken for the last one
 constexpr int kWays = 4, kGroupWays = 2;
 constexpr int kIndirect = 1024, kIndirectBits = 16;
 
 // How fast what learns.
-constexpr float kRate = 0.002f, kFirstRate = 0.02f, kSlowing = 0.0005f;
+constexpr float kRate = 0.0013f, kFirstRate = 0.02f, kSlowing = 0.0005f;
 constexpr float kFinalRate = 0.002f, kFirstFinalRate = 0.01f;
 constexpr float kChainRate = 0.02f;
 constexpr float kCurveRate = 0.02f, kCurveShare = 0.5f;
@@ -129,6 +131,43 @@ struct Shares {
   }
 };
 constexpr Shares kShares;
+inline Int share(int count) { return kShares.of[count]; }
+
+// A run: a check of 24 bits, the symbol (24), whether nothing else ever came (1), how often in a row (15).
+inline U64 run_after(U64 run, int symbol) {
+  const U64 count = run & 0x7fff, before = run >> 16 & 0xffffff, next = static_cast<U64>(symbol);
+  const U64 kept = run >> 40 << 40 | next << 16;
+  if (!count) return kept | 0x8000 | 1;
+  if (before != next) return kept | 1;
+  return kept | (run & 0x8000) | (count < 0x7fff ? count + 1 : count);
+}
+
+// A slot: the chance of right (16), the last outcomes after a leading 1 (8), how often (8).
+inline U32 after(U32 slot, bool right) {
+  const int count = static_cast<int>(slot & 255);
+  const std::int64_t slow = slot >> 16;
+  const U32 outcomes = (slot >> 8 & 255) << 1 | (right ? 1 : 0);
+  const std::int64_t moved = slow + (((right ? 65535 : 0) - slow) * share(count < kSlowest ? count : kSlowest) >> 16);
+  return static_cast<U32>(moved) << 16 | (outcomes < 256 ? outcomes : 128 | (outcomes & 127)) << 8 |
+         static_cast<U32>(count < 255 ? count + 1 : 255);
+}
+
+// A map: a chance (22 bits) and how often (10).
+inline void learn_map(U32& map, bool right, int slowest) {
+  const std::int64_t chance = map >> 10, count = map & 1023;
+  const std::int64_t moved = chance + (((right ? 4194303 : 0) - chance) * share(static_cast<int>(count)) >> 16);
+  map = static_cast<U32>(moved) << 10 | static_cast<U32>(count < slowest ? count + 1 : count);
+}
+inline float centred(U32 map) { return static_cast<float>(map >> 10) * (1.0f / 4194304.0f) - 0.5f; }
+
+// The map of a slot, of those of its context: by its last outcomes, and where there were more, by whether all of them
+// say less, about as much or more.
+inline Int map_of(U32 slot, const U32* maps) {
+  const Int last = static_cast<Int>(slot >> 8 & 255);
+  if ((slot & 255) < 8) return last;
+  const Int more = static_cast<Int>(slot >> 20) - static_cast<Int>(maps[last] >> 20);
+  return last + (more < -kFarOff ? 256 : more > kFarOff ? 768 : 512);
+}
 
 // What is known between two symbols, and within one, where a symbol comes decision by decision.
 struct Pending {
@@ -150,7 +189,7 @@ constexpr Long weights_of_sets() {
 static_assert(kIndirect + (1 << kIndirectBits) == PANTOUM_CONTEXT_FOLLOWED);
 static_assert(kMatchMaps + kMatches * kMatchStates == PANTOUM_CONTEXT_MAPS);
 static_assert(kRunMaps == PANTOUM_CONTEXT_LINKS && weights_of_sets() == PANTOUM_CONTEXT_WEIGHTS);
-static_assert((kMatchStates + kFinalContexts) * kResults == PANTOUM_CONTEXT_FINALS);
+static_assert((kMatchStates + (kFinals - 1) * kFinalContexts) * kResults == PANTOUM_CONTEXT_FINALS);
 static_assert((kCurves << kCurveBits) * kKnots == PANTOUM_CONTEXT_CURVES);
 static_assert(kLong + kMatches <= PANTOUM_CONTEXT_WHERE && sizeof(Pending) <= 8 * PANTOUM_CONTEXT_PENDING);
 

@@ -34,7 +34,7 @@ def given_back(data: bytes, keep_going: bool = False) -> list[Frame | tuple[int,
 
 def test_exact_bytes() -> None:
     data = written(Header(slots=22), FRAMES[:1])
-    assert data[:12] == b"PANTOUMZ\x01\x00\x00\x16"
+    assert data[:12] == b"PANTOUMZ\x02\x00\x00\x16"
     assert data[16:28] == b"\xf5\x03\x05\x00\x00\x03\x00\x00\x04\x03\x02\x01"
     assert data[34:37] == b"abc" and data[37:41] == b"\xf6\x05\x03\x00"
     assert len(data) == 16 + 18 + 3 + 1 + 3 + 4 + 8

@@ -103,9 +103,25 @@ def test_contexts_end_where_a_document_begins() -> None:
 
 
 def test_counting_is_learning_without_predicting() -> None:
-    own = mixer()
+    own, reader, fresh = mixer(), mixer(), mixer()
     own.count(VERSE)
+    reader.read(VERSE)
+    for name in ("slots", "runs", "matches", "history"):
+        assert np.array_equal(getattr(own._tables, name), getattr(reader._tables, name))
+    for name in ("maps", "links", "weights"):  # they say what counts mean where they predict
+        assert np.array_equal(getattr(own._tables, name), getattr(fresh._tables, name))
     assert own.read(VERSE[:100]).mean() < 0.5 * mixer().read(VERSE[:100]).mean()
+
+
+def test_a_line_ends_where_lines_do() -> None:
+    """After each line of any length one of 30 letters: neither its letters nor the line above say where it
+    ends."""
+    draw = np.random.default_rng(3)
+    lengths = [length for _ in range(120) for length in (int(draw.integers(1, 20)), 30)]
+    text_T = np.concatenate([[*draw.integers(97, 99, length), 10] for length in lengths])
+    nats_T = mixer(slot_bits=16).read(text_T)
+    ends_of_long = np.flatnonzero(text_T == 10)[1::2]
+    assert nats_T[ends_of_long[-40:]].mean() < 0.5
 
 
 def test_frequent_symbols_take_fewer_decisions() -> None:
@@ -152,7 +168,7 @@ def test_a_full_reader_begins_anew_with_what_was_said_last(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("name", "place", "value"),
-    [("text", 3, 256), ("borders", 0, -1), ("borders", 0, 51), ("weights", 5, np.nan), ("curves", 5, 1e9)],
+    [("text", 3, 256), ("borders", 0, -1), ("borders", 0, 51), ("links", 5, np.nan), ("curves", 5, 1e9)],
 )
 def test_a_forged_state_is_refused(name: str, place: int, value: float) -> None:
     own, kinds = mixer(), {"text": np.uint16, "borders": np.int64}

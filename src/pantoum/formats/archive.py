@@ -2,7 +2,7 @@
 
     header   at  bytes  what
              0   8      b"PANTOUMZ"
-             8   1      version, 1
+             8   1      version, 2
              9   1      1: a model is needed; 0: none
              10  1      what a record is: 0 there are none, 1 a line, 2 what ``compress_many`` was given
              11  1      S: the contexts that learn from nothing have 2^S slots; 0: there are none
@@ -76,7 +76,9 @@ def read_header(source: ArchiveSource) -> Header:
     require_whole(len(start) == HEADER.size, "it is cut")
     _, version, model, records, slots, crc = HEADER.unpack(start)
     require_whole(
-        version == VERSION, f"its version is {version}, this pantoum reads {VERSION}", "use a newer pantoum"
+        version == VERSION,
+        f"its version is {version}, this pantoum reads {VERSION}",
+        "use the version of pantoum that wrote it",
     )
     digest = _exactly(source, DIGEST if model else 0)
     require_whole(crc32(digest, crc32(start[:12])) == crc, "its header is damaged")

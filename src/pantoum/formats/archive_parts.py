@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 MAGIC = b"PANTOUMZ"
-VERSION = 1
+VERSION = 2
 SUFFIX = ".pantoum"
 """What the name of an archive ends with."""
 HEADER = struct.Struct("<8sBBBBI")

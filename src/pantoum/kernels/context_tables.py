@@ -17,12 +17,12 @@ from pantoum.kernels.types import Array
 
 __all__ = ["ContextTables", "exp_of", "forget", "log_of", "logistic", "tables"]
 
-CONTEXTS, MATCHES, CHAIN, EACH, INPUTS = 20, 2, 11, 4, 112
+CONTEXTS, MATCHES, CHAIN, EACH, INPUTS = 21, 2, 11, 4, 112
 SET_SIZES = (32, 2048, 1024, 256, 1024, 256, 1024, 1024)
 STATES, RUN_STATES, MATCH_STATES = 1024, 64, 32
 RUN_MAPS = CONTEXTS * STATES
 MATCH_MAPS = RUN_MAPS + CONTEXTS * RUN_STATES
-FINAL_CONTEXTS, CURVES, CURVE_BITS, KNOTS = MATCH_STATES + 1024, 3, 14, 33
+FINAL_CONTEXTS, CURVES, CURVE_BITS, KNOTS = MATCH_STATES + 2 * 1024, 3, 14, 33
 INDIRECT, INDIRECT_BITS = 1024, 16
 HISTORY_BITS, MATCH_BITS = 22, 20
 OF_COUNTS = CONTEXTS * EACH + 2 * MATCHES + CHAIN
@@ -110,23 +110,18 @@ def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits
         masses=np.zeros((NETWORKS, V + 1)),
         pending=np.zeros(PENDING, np.uint64),
     )
-    _begin_maps(found)
+    found.maps[...] = _first_maps()
+    found.links[:, 0] = START_LINK
+    found.links[:, 1] = np.float32(START_LINK) * logits[found.maps[:RUN_MAPS] >> 20]
     return found
 
 
 def forget(own: ContextTables) -> None:
-    """All that was read; what was learned of mixing stays."""
+    """All that was read; what was learned of predicting stays."""
     decisions = own.where[DECISIONS]
     for array in (own.slots, own.runs, own.matches, own.history, own.followed, own.where):
         array[...] = 0
     own.where[DECISIONS] = decisions
-    _begin_maps(own)
-
-
-def _begin_maps(own: ContextTables) -> None:
-    own.maps[...] = _first_maps()
-    own.links[:, 0] = START_LINK
-    own.links[:, 1] = np.float32(START_LINK) * own.logits[own.maps[:RUN_MAPS] >> 20]
 
 
 def _lines(count: int, kind: npt.DTypeLike) -> Array:

@@ -35,6 +35,7 @@ CHAIN_RATE = F(0.02)
 SLOWEST, MAP_SLOWEST = 250, 1023
 FIRST_RUN, ORDERS, WAYS, GROUP, GROUP_WAYS = 2, 8, 4, 8, 2
 LEAST = (12, 6)
+FAR_OFF, COLUMNS = 100, 63
 CHAINED, WORDS, BEFORE_WORDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14), 7, 3
 SHARES = [131072 // (2 * n + 3) for n in range(1024)]
 
@@ -85,9 +86,11 @@ class ContextCounts:
             self._find_groups()
 
     def count(self, right: bool) -> None:
-        """Learn how often what came, without predicting."""
-        self._ask_counts(int(self.a.middles[self.node]))
-        self._learn_counts(right)
+        """Learn how often what came, without predicting: what that means is learned where it predicts."""
+        middle = int(self.a.middles[self.node])
+        for i in self.known:
+            slot = self._seen_slot(i) or _first_slot(*self._run_at(i, middle))
+            self._keep_slot(i, _slot_after(slot, right))
 
     def end(self, symbol: int) -> None:
         """The symbol is known."""
@@ -184,6 +187,7 @@ class ContextCounts:
             mix(mix(shape & 0xFFFF, 10), c1),
             mix(mix(mix(word, 11), c1), mix(word1, c2)),
             mix(mix(mix(c2, 12), c3), c4),
+            mix(mix(min(int(self.where[READ]) - line, COLUMNS), 13), c1),
         ]
 
     def _find_run(self, i: int) -> None:
@@ -228,21 +232,31 @@ class ContextCounts:
         self._ask_chain()
         return longest, sure, match, said
 
+    def _run_at(self, i: int, middle: int) -> tuple[int, bool, bool, bool]:
+        """What the run of a context says of a decision: (how often in a row, whether its symbol can still
+        come, whether on the right, whether nothing else ever came)."""
+        run = self.runs[i]
+        times, place = run & 0x7FFF, int(self.a.places[run >> 16 & 0xFFFFFF])
+        return times, bool(times) and self.low <= place < self.high, place >= middle, bool(run & 0x8000)
+
+    def _seen_slot(self, i: int) -> int:
+        """The slot of a context at this node; 0: it has none."""
+        slots, group = self.a.slots, self.groups[i]
+        return int(slots[group + self.inside]) if slots[group] == self.names[i] else 0
+
+    def _keep_slot(self, i: int, slot: int) -> None:
+        slots, group = self.a.slots, self.groups[i]
+        if slots[group] != self.names[i]:
+            slots[group : group + GROUP] = 0
+            slots[group] = self.names[i]
+        slots[group + self.inside] = slot
+
     def _ask_context(self, i: int, middle: int) -> tuple[bool, bool]:
         a, x = self.a, self.inputs[i * sizes.EACH : (i + 1) * sizes.EACH]
-        run = self.runs[i]
-        times = run & 0x7FFF
-        place, alone = int(a.places[run >> 16 & 0xFFFFFF]), bool(run & 0x8000)
-        goes_on, right = bool(times) and self.low <= place < self.high, place >= middle
-        group = self.groups[i]
-        slot = int(a.slots[group + self.inside]) if a.slots[group] == self.names[i] else 0
-        if not slot:
-            slot = 32768 << 16 | 1 << 8
-            for _ in range(min(3, times) if goes_on and alone else 0):
-                slot = _slot_after(slot, right)
-        self.slots[i], count = slot, slot & 255
-        size = 0 if count < 8 else 1 if count < 16 else 2 if count < 48 else 3
-        self.maps[i] = i * sizes.STATES + size * 256 + (slot >> 8 & 255)
+        times, goes_on, right, alone = run = self._run_at(i, middle)
+        slot = self._seen_slot(i) or _first_slot(*run)
+        self.slots[i], count, first = slot, slot & 255, i * sizes.STATES
+        self.maps[i] = first + _map_of(slot, a.maps[first : first + 256])
         map_ = int(a.maps[self.maps[i]])
         x[0], x[1] = a.logits[map_ >> 20], _centred(map_) * F(2.0)
         x[2], x[3] = a.logits[slot >> 20] if count else 0.0, 0.0
@@ -293,11 +307,7 @@ class ContextCounts:
         a, y = self.a, F(right)
         for i in self.known:
             _learn_map(a.maps, self.maps[i], right, MAP_SLOWEST)
-            group = self.groups[i]
-            if a.slots[group] != self.names[i]:
-                a.slots[group : group + GROUP] = 0
-                a.slots[group] = self.names[i]
-            a.slots[group + self.inside] = _slot_after(self.slots[i], right)
+            self._keep_slot(i, _slot_after(self.slots[i], right))
             if self.run_maps[i] >= 0:
                 _learn_map(a.maps, self.run_maps[i] >> 1, right == (self.run_maps[i] & 1), 1023)
         for kept in self.match_maps:
@@ -350,11 +360,28 @@ def _run_after(run: int, symbol: int) -> int:
     return kept | run & 0x8000 | min(count + 1, 0x7FFF)
 
 
+def _first_slot(times: int, goes_on: bool, right: bool, alone: bool) -> int:
+    """What a slot begins with: a context has slots from its second occurrence on, so the run knows what came
+    before."""
+    slot = 32768 << 16 | 1 << 8
+    for _ in range(min(3, times) if goes_on and alone else 0):
+        slot = _slot_after(slot, right)
+    return slot
+
+
 def _slot_after(slot: int, right: bool) -> int:
     count, outcomes, slow = slot & 255, (slot >> 8 & 255) << 1 | right, slot >> 16
     slow += (65535 * right - slow) * SHARES[min(count, SLOWEST)] >> 16
     outcomes = outcomes if outcomes < 256 else 128 | outcomes & 127
     return slow << 16 | outcomes << 8 | min(count + 1, 255)
+
+
+def _map_of(slot: int, maps: Array) -> int:
+    """The map of a slot, of those of its context: by its last outcomes, and where there were more, by whether
+    all of them say less, about as much or more."""
+    last = slot >> 8 & 255
+    more = (slot >> 20) - (int(maps[last]) >> 20)
+    return last + (0 if slot & 255 < 8 else 256 if more < -FAR_OFF else 768 if more > FAR_OFF else 512)
 
 
 def _learn_map(maps: Array, place: int, right: bool, slowest: int) -> None:

@@ -24,7 +24,7 @@ from pantoum.kernels.types import Array
 
 __all__ = ["ContextDecider", "context_decider", "context_probabilities", "read_contexts"]
 
-RATE, FIRST_RATE, SLOWING = F(0.002), F(0.02), F(0.0005)
+RATE, FIRST_RATE, SLOWING = F(0.0013), F(0.02), F(0.0005)
 FINAL_RATE, FIRST_FINAL_RATE = F(0.002), F(0.01)
 CURVE_RATE, CURVE_SHARE = F(0.02), F(0.5)
 IMPROBABLE, LEAST_MASS = F(1 / 4096), 1e-20
@@ -197,12 +197,13 @@ class MixedContexts(ContextCounts):
         self.chances = logistic(self.results[:sets])
         self.results[sets:] = x[sizes.OF_COUNTS : sizes.OF_COUNTS + 2 * sizes.NETWORKS : 2]
         mean, self.finals, self.final_chances = F(0.0), [], []
-        for context in (match, sizes.MATCH_STATES + c1 % 1024):
+        first = sizes.MATCH_STATES
+        for context in (match, first + c1 % 1024, first + 1024 + self.node % 1024):
             own = slice(context * sizes.RESULTS, (context + 1) * sizes.RESULTS)
             total = within(np.add.accumulate(np.append(F(0.0), a.finals[own] * self.results))[-1], 15.0)
             self.finals.append(own)
             self.final_chances.append(logistic(total))
-            mean = mean + total * F(0.5)
+            mean = mean + total * (F(1.0) / F(3.0))
         place = within(mean, 7.99) * F(2.0) + F(16.0)
         knot = int(place)
         self.between = place - F(knot)

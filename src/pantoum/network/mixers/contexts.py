@@ -41,8 +41,8 @@ MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
 SLOT_BITS = 22
 """2^22 pairs of slots, and a quarter as many runs: 40 MB, and 36 MB of other arrays."""
-MIXING = ("weights", "finals", "curves")
-"""What depends on more than the symbols that were read."""
+LEARNED = ("maps", "links", "weights", "finals", "curves")
+"""What depends on more than the symbols that were read: what was learned where they were predicted."""
 MOST_WEIGHT = 1e6
 MOST_READ, SPARE, READ_AGAIN = 1 << HISTORY_BITS, 1 << 12, 1 << 20
 """Symbols that a reader can hold; how many free places make it full; how many it then reads again."""
@@ -106,7 +106,7 @@ class ContextMixer:
         return decider
 
     def count(self, tokens_T: Array, resets_T: Array | None = None) -> None:
-        """Learn how often what came, without predicting: in half of the time."""
+        """Learn how often what came, without predicting."""
         self._kernels.read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
 
     def probabilities(self, logits_NV: Array | None = None, after_K: Array | None = None) -> Array:
@@ -139,7 +139,7 @@ class ContextMixer:
         return bool(self._tables.where[READ] > MOST_READ - SPARE)
 
     def begin_anew(self) -> None:
-        """Forget all but the last symbols, and the mixing weights."""
+        """Forget all but the last symbols, and what was learned of predicting."""
         read = int(self._tables.where[READ])
         first, borders = read - READ_AGAIN, self._all_borders()
         tokens_T = self._tables.history[np.arange(first, read) % MOST_READ]
@@ -153,13 +153,13 @@ class ContextMixer:
 
     def kept(self) -> dict[str, Array]:
         """Where it stands: the symbols that were read, because what is counted follows from them, and what it
-        learned of mixing. Tables of a hundred megabytes are then a byte or less per symbol."""
+        learned of predicting. Tables of a hundred megabytes are then a byte or less per symbol."""
         own, first = self._tables, self._first
         text = own.history[first : int(own.where[READ])].astype(np.uint16)
         arrays = {
             "text": text,
             "borders": self._all_borders(),
-            **{name: getattr(own, name) for name in MIXING},
+            **{name: getattr(own, name) for name in LEARNED},
         }
         packed = {
             name: np.frombuffer(zlib.compress(array.tobytes(), 6), np.uint8) for name, array in arrays.items()
@@ -178,16 +178,20 @@ class ContextMixer:
             raise ValueError(IMPOSSIBLE)
         text = _unpacked(arrays["text"], np.uint16, size)
         borders = _unpacked(arrays["borders"], np.int64)
-        mixing = {name: _unpacked(arrays[name], np.float32, getattr(own, name).size) for name in MIXING}
+        learned = {
+            name: _unpacked(arrays[name], getattr(own, name).dtype, getattr(own, name).size)
+            for name in LEARNED
+        }
         bounds = np.concatenate([[first], borders, [first + size]])
         fits = bool((text < len(own.symbols)).all()) and bool((np.diff(bounds) >= 0).all())
-        if not (fits and all((np.abs(array) < MOST_WEIGHT).all() for array in mixing.values())):
+        weights = [array for name, array in learned.items() if name != "maps"]  # every map is one
+        if not (fits and all((np.abs(array) < MOST_WEIGHT).all() for array in weights)):
             raise ValueError(IMPOSSIBLE)
         if not first and own.where[READ]:
             forget(own)
         self._first, self._borders = first, []
         self._count(text, borders)
-        for name, array in mixing.items():
+        for name, array in learned.items():
             getattr(own, name).reshape(-1)[:] = array
         own.where[DECISIONS] = decisions
 
