@@ -27,8 +27,8 @@ __all__ = ["adapted_to", "adapter_of", "as_state_of", "contexts_beside", "requir
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
-MIXED = 1 << 19
-"""Those of its end from which it also learns how to mix contexts, in twice the time."""
+MIXED = 3 << 17
+"""Those of its end from which it also learns how to mix contexts, in three times the time."""
 PRIMED_SLOT_BITS = 24
 """160 MB of slots and runs: a megabyte of text fills them."""
 
