@@ -370,8 +370,7 @@ class Model:
 
     @public
     def compress_many(self, records: Iterable[bytes], *, no_verify: bool = False) -> bytes:
-        """An archive of many short records (messages, names, lines), each of which is read without the
-        others."""
+        """An archive of many short records (messages, names, lines); each is read without the others."""
         from pantoum.inference.compressing import archiving
 
         verify, each = not truth(no_verify, "no_verify"), several(records, "records", "bytes")

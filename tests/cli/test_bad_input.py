@@ -37,7 +37,7 @@ MISTAKES = [
     (["train", "{t}", "--num-layers", "many"], 2, ["--num-layers", "many", "whole number"]),
     (["train", "{t}", "--minutes", "-1"], 1, ["--minutes", "-1", "above 0"]),
     (["train", "{t}", "--minutes", "nan"], 1, ["--minutes", "nan"]),
-    (["train", "{t}", "--steps", "3", "--minutes", "1"], 1, ["--minutes", "together with steps"]),
+    (["train", "{t}", "--steps", "3", "--minutes", "1"], 1, ["--minutes", "together with --steps"]),
     (["train", "{t}", "--cell", "transformer"], 1, ["--cell", "transformer", "mingru"]),
     (["train", "{t}", "--tokens", "letters"], 1, ["--tokens", "letters", "characters"]),
     (["train", "{t}", "--dropout", "2"], 1, ["--dropout", "2"]),
