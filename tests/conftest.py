@@ -48,6 +48,8 @@ def hang_up() -> Iterator[None]:
 settings.register_profile("pantoum", deadline=None)
 settings.load_profile("pantoum")
 
+PATIENCE = 120_000
+"""Milliseconds that a test waits for a page at most: a slow machine is no defect either."""
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = [
     "--no-sandbox",
@@ -85,6 +87,7 @@ def chromium() -> Iterator[Any]:
     program = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("SKIP SKIP SKIP: Chromium is missing, no page was looked at in a browser")
+    api.expect.set_options(timeout=PATIENCE)
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
         yield browser
@@ -124,7 +127,7 @@ def tab(chromium: Any) -> Iterator[Callable[..., Tab]]:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True, **options
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         opened.append(context)
         return Tab(context.new_page())
 

@@ -125,7 +125,7 @@ def test_a_link_writes_the_text_that_is_shown_also_after_a_fork(ready: Callable[
     shown = opened.page
     shown.locator(".text [role=button]").nth(3).click()
     shown.locator("#choices button").nth(2).click()
-    shown.wait_for_function("document.activeElement.closest('.text')")  # it ends with the focus there
+    shown.locator(".text:focus-within").first.wait_for()  # it ends with the focus there
     text = shown.locator(".text").first.text_content()
     shown.locator("#prompt").fill("Another one")
     shown.locator("#share").click()
