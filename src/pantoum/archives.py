@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pantoum.config import CompressConfig, DecompressConfig
-from pantoum.errors import ArchiveError, SettingError
+from pantoum.errors import ArchiveError, SettingError, naming
 from pantoum.formats import bounded, durable
 from pantoum.formats.archive_parts import SUFFIX, ArchiveSource
 from pantoum.inference.compressing import archiving, restoring
@@ -180,9 +180,6 @@ def _write(target: str, chunks: Iterable[bytes]) -> None:
     if sys.stdout is None:
         raise SettingError("out", target, "is stdout, which is closed", "give a file")
     for chunk in chunks:
-        try:
+        with naming("stdout"):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
-        except OSError as problem:
-            problem.filename = "stdout"
-            raise

@@ -21,6 +21,8 @@ A message is one line and names the argument, its value, the rule and what to do
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "ArchiveError",
@@ -37,6 +39,7 @@ __all__ = [
     "StateError",
     "StorageError",
     "TextError",
+    "naming",
 ]
 
 
@@ -128,3 +131,13 @@ class RankError(PantoumError):
 
 class CoreError(PantoumError):
     """The native core is missing where it is required, or refused a call."""
+
+
+@contextmanager
+def naming(stream: str) -> Iterator[None]:
+    """An ``OSError`` within names this stream, such as stdout: the system does not."""
+    try:
+        yield
+    except OSError as problem:
+        problem.filename = stream
+        raise

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from pantoum.errors import naming
+
 __all__ = ["Output", "abandon_stdout", "is_terminal", "one_line"]
 
 
@@ -39,14 +41,14 @@ class Output:
     def write(self, text: str) -> None:
         """Write a part of an answer immediately."""
         if sys.stdout is not None and text:
-            with _named_stdout():
+            with naming("stdout"):
                 sys.stdout.write(text)
                 sys.stdout.flush()
 
     def flush(self) -> None:
         """Flush stdout while a failure can still be reported."""
         if sys.stdout is not None:
-            with _named_stdout():
+            with naming("stdout"):
                 sys.stdout.flush()
 
     def answer(self, text: str) -> None:
@@ -91,16 +93,6 @@ class Output:
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = show
             yield
-
-
-@contextmanager
-def _named_stdout() -> Iterator[None]:
-    """What the system says while stdout is written to, with its name."""
-    try:
-        yield
-    except OSError as problem:
-        problem.filename = "stdout"
-        raise
 
 
 def _finite(value: object) -> object:
