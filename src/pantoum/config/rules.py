@@ -133,7 +133,7 @@ def texts(value: object, argument: str) -> tuple[str, ...]:
 
 
 def several(values: Iterable[Value], argument: str, what: str) -> Iterator[Value]:
-    """Values one after the other."""
+    """An iterator over values; ``SettingError`` where they are not iterable."""
     try:
         return iter(values)
     except TypeError:

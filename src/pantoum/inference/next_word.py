@@ -45,7 +45,7 @@ later half as many as were read."""
 ROOM = 256
 """Beginnings whose states are kept: all that a search reads."""
 SORTED = 16
-"""Of what may follow a beginning, so many are sorted at once."""
+"""What may follow a beginning is sorted in parts of this size."""
 LAST = "\U0010ffff"
 PARTS = re.compile("(\\s*)([\\w\ufffd\udc80-\udcff]*)")
 """White space before a word, and the word; bytes that make no character yet belong to one."""
