@@ -4,7 +4,8 @@
 #     benchmarks/judges/slurm.sh BIN          BIN: the environment's bin with pantoum, mpi4py and an MPI
 #
 # The job's time is a minute, and Slurm sends SIGTERM before it is up. The run must be requeued, go on, and end
-# with the model file of a run that nothing stopped. Needs root, and Debian's slurm-wlm with munge.
+# with the model file of a run that nothing stopped. Needs root, and Debian's slurm-wlm with munge. The limit
+# of a job is a minute of the clock, and a busy machine requeues it again and again: run it by hand, alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$(realpath "${1:-.venv/bin}"):$PATH:/usr/sbin"
@@ -18,6 +19,8 @@ pids=()
 end() {
   [ ! -f "$dir/slurm.conf" ] || scancel --user=root 2>/dev/null || true
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for _ in $(seq 20); do kill -0 "${pids[@]}" 2>/dev/null || break; sleep 0.5; done  # while one is left
+  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done  # a controller may never end
   wait
   rm -rf "$dir"
 }
