@@ -23,7 +23,9 @@ def test_off_is_none_and_not_auto() -> None:
     assert (asked.embedding_size, asked.clip, asked.average) == (None, None, None)
 
 
-@pytest.mark.parametrize("tokens", ["bytes", "characters", "words", "words:whitespace", "bpe:300"])
+@pytest.mark.parametrize(
+    "tokens", ["bytes", "characters", "words", "words:whitespace", "bpe:300", "bpe:whitespace:300"]
+)
 def test_every_kind_of_token_may_be_named(tokens: str) -> None:
     assert TrainSettings(tokens=tokens, vocab_size=300, checkpoint_every=5).tokens == tokens
 
@@ -40,7 +42,10 @@ def test_every_kind_of_token_may_be_named(tokens: str) -> None:
         ({"steps": 0.5}, "steps is 0.5: it must be a whole number of at least 1"),
         ({"stop_after": 0}, "stop_after is 0: it must be a whole number of at least 1"),
         ({"valid_fraction": 1.0}, "must be a number at least 0 and below 1"),
-        ({"tokens": "syllables"}, "must be bytes, characters, words, words:whitespace or bpe:N"),
+        (
+            {"tokens": "syllables"},
+            "must be bytes, characters, words, words:whitespace, bpe:N or bpe:whitespace:N",
+        ),
         ({"vocab_size": 1}, "vocab_size is 1: it must be a whole number of at least 2"),
         ({"documents": "pages"}, "must be one of lines, files, blank-lines"),
         ({"cell": "cnn"}, "must be one of rnn"),

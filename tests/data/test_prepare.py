@@ -109,7 +109,7 @@ def test_documents_are_held_out_whole_by_the_hash_of_their_index(tmp_path: Path)
     assert np.count_nonzero(np.asarray(prepared.train.tokens) == 0) == len(lines) - len(held)
 
 
-@pytest.mark.parametrize("tokens", ["bytes", "characters", "words", "bpe:300"])
+@pytest.mark.parametrize("tokens", ["bytes", "characters", "words", "bpe:300", "bpe:whitespace:300"])
 def test_few_documents_hold_out_the_one_of_the_lowest_hash(tmp_path: Path, tokens: str) -> None:
     (tmp_path / "in").mkdir()
     for name in "abc":

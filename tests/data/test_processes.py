@@ -67,7 +67,7 @@ def by_one_and_two(text: str, folder: Path, **asked: Any) -> tuple[dict[str, byt
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     TEXTS,
-    st.sampled_from(["words", "words:whitespace", "bpe:270"]),
+    st.sampled_from(["words", "words:whitespace", "bpe:270", "bpe:whitespace:270"]),
     st.sampled_from([None, "lines"]),
     st.integers(1, 50),
 )

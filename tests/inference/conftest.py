@@ -22,8 +22,9 @@ def learned(kind: str, documents: str | None = None, vocab_size: int | None = No
     """A tokenizer learned from ``TEXT``."""
     if kind == "bytes":
         return ByteTokenizer(documents)
-    if kind == "bpe":
-        return BpeTokenizer([(number, number + 1) for number in (33, 65, 98)] + [(11, 33)], documents)
+    if kind.startswith("bpe"):
+        pairs = [*((number, number + 1) for number in (33, 65, 98)), (11, 33)]
+        return BpeTokenizer(pairs, documents, kind)
     scholar = learner(kind, vocab_size, documents)
     scholar.feed(TEXT)
     return scholar.learn()

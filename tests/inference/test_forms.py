@@ -39,6 +39,7 @@ KINDS = [
     ("words:whitespace", "lines"),
     ("bpe", None),
     ("bpe", "lines"),
+    ("bpe:whitespace", "lines"),
 ]
 Make = Callable[..., LoadedModel]
 law = settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))

@@ -174,7 +174,7 @@ def test_a_session_stays_where_it_is(make: Make) -> None:
         session.suggest(begun="two words")
 
 
-@pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "words"])
+@pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "bpe:whitespace", "words"])
 @pytest.mark.parametrize("documents", [None, "lines"])
 def test_choices_are_as_probable_as_all_of_their_tokens(make: Make, kind: str, documents: str | None) -> None:
     model = Model(make(kind, documents))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pantoum.errors import FormatError, SettingError
 from pantoum.text import bpe, bpe_merges
-from pantoum.text.bpe import BpeLearner, BpeTokenizer, from_spec
+from pantoum.text.bpe import BpeLearner, BpeTokenizer, from_spec, learner
 
 TEXT = "the cat sat on the mat, and the other cat sat there with the hat. " * 20
 
@@ -96,7 +96,7 @@ def test_merges_that_make_the_same_bytes_are_one() -> None:
 
 
 def test_marks_stay_in_their_words_and_signs_do_not() -> None:
-    pieces = bpe.PATTERNS["\n"].findall("नमस्ते दुनिया “so”—x_y  1234\n\n  z")
+    pieces = bpe.PATTERNS["bpe", "\n"].findall("नमस्ते दुनिया “so”—x_y  1234\n\n  z")
     assert pieces == [
         "नमस्ते",
         " दुनिया",
@@ -115,6 +115,23 @@ def test_marks_stay_in_their_words_and_signs_do_not() -> None:
         " ",
         " z",
     ]
+
+
+def test_white_space_alone_parts_pieces() -> None:
+    pieces = bpe.PATTERNS["bpe:whitespace", "\n"].findall("CC(=O)N1  c1_2é\tz\n \nO=C")
+    assert pieces == ["CC(=O)N1", " ", " c1_2é", "\t", "z", "\n", " ", "\n", "O=C"]
+
+
+def test_merges_across_signs_make_a_formula_shorter() -> None:
+    text = "CC(=O)Nc1ccccc1\nO=C(c1ccccc1)N\n" * 20
+    lengths = []
+    for kind in ("bpe", "bpe:whitespace"):
+        pupil = learner(kind, 290, "lines")
+        pupil.feed(text)
+        again = from_spec(pupil.learn().spec())
+        lengths.append(len(again.encode(text)))
+        assert again.decode(again.encode(text)) == text
+    assert lengths[1] < lengths[0]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text
     st.sampled_from("ab \n\r\t.,_1é中😀'"), max_size=120
 )
 pytestmark = pytest.mark.usefixtures("runes")
-KINDS = ["bytes", "characters", "words", "bpe", "runes"]
+KINDS = ["bytes", "characters", "words", "bpe", "bpe:whitespace", "runes"]
 DOCUMENTS = [None, "lines", "files"]  # blank-lines: a run reads back as one, see test_documents
 
 MERGES = BpeTokenizer([(98, 99), (33, 98), (257, 100), (258, 258), (33, 33), (196, 170)])
@@ -30,8 +30,8 @@ def made(kind: str, text: str, documents: str | None) -> Tokenizer:
     """A tokenizer that knows all of ``text``."""
     if kind == "bytes":
         return ByteTokenizer(documents)
-    if kind == "bpe":
-        return BpeTokenizer(MERGES.merges, documents)
+    if kind.startswith("bpe"):
+        return BpeTokenizer(MERGES.merges, documents, kind)
     pupil = learner(kind, 10_000, documents)
     pupil.feed(text)
     return pupil.learn()

@@ -38,10 +38,11 @@ def test_a_tokenizer_from_outside_prepares_reads_writes_and_scores(tmp_path: Pat
 
 @pytest.mark.usefixtures("runes")
 def test_a_rule_lists_every_tokenizer() -> None:
-    with pytest.raises(SettingError, match=r"words:whitespace, bpe:N or runes; did you mean runes\?"):
+    with pytest.raises(SettingError, match=r"bpe:N, bpe:whitespace:N or runes; did you mean runes\?"):
         check_tokens("rune")
-    with pytest.raises(SettingError, match="bpe:4000"):
-        check_tokens("bpe")
+    for name in ("bpe", "bpe:whitespace"):
+        with pytest.raises(SettingError, match=f"for example {name}:4000"):
+            check_tokens(name)
 
 
 def test_no_other_module_asks_for_a_tokenizer_by_name() -> None:

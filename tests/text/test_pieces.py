@@ -13,7 +13,13 @@ from pantoum.text import bpe, pieces, word
 from pantoum.text.documents import BORDER_SIGN
 from pantoum.text.pieces import chunks
 
-PATTERNS = {**word.PATTERNS, "bpe lines": bpe.PATTERNS["\n"], "bpe": bpe.PATTERNS[BORDER_SIGN]}
+PATTERNS = {
+    **word.PATTERNS,
+    **{
+        f"{kind} {'lines' if sign != BORDER_SIGN else ''}": each
+        for (kind, sign), each in bpe.PATTERNS.items()
+    },
+}
 TEXTS = st.text(st.sampled_from("ab \n\r\t\u00a0\u2003.,_1é中。'\U0001f600" + BORDER_SIGN), max_size=120)
 
 
@@ -33,7 +39,7 @@ def blocks_of(text: str, cuts: list[int]) -> list[str]:
 @example(" \u00a0 a", [1, 2], 1)
 @example("\n   ", [2], 1)
 def test_the_pieces_of_chunks_are_those_of_the_text(kind: str, text: str, cuts: list[int], held: int) -> None:
-    if kind == "bpe lines":
+    if kind.endswith(" lines"):
         text = text.replace(BORDER_SIGN, "")
     pattern: re.Pattern[str] = PATTERNS[kind]
     with pytest.MonkeyPatch.context() as patch:

@@ -34,10 +34,9 @@ def tokenizer_of(kind: str, documents: str | None = None, text: str = TEXT) -> T
     """A tokenizer learned from a text."""
     if kind == "bytes":
         return ByteTokenizer(documents)
-    if kind == "bpe":
-        return BpeTokenizer(
-            [(number, number + 1) for number in (33, 65, 98)] + [(117, 105), (33, 260)], documents
-        )
+    if kind.startswith("bpe"):
+        pairs = [*((number, number + 1) for number in (33, 65, 98)), (117, 105), (33, 260), (117, 47)]
+        return BpeTokenizer(pairs, documents, kind)
     scholar = learner(kind, None, documents)
     scholar.feed(text)
     return scholar.learn()

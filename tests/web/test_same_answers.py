@@ -34,10 +34,10 @@ SHAPES: list[dict[str, Any]] = [
     {"ngrams": (2, 4), "members": 2, "form": "coded", "cell": "lstm"},
 ]
 KINDS = [
-    *((kind, None) for kind in ("bytes", "characters", "words", "words:whitespace", "bpe")),
+    *((kind, None) for kind in ("bytes", "characters", "words", "words:whitespace", "bpe", "bpe:whitespace")),
     *(
         (kind, documents)
-        for kind in ("bytes", "characters", "words", "bpe")
+        for kind in ("bytes", "characters", "words", "bpe", "bpe:whitespace")
         for documents in ("lines", "blank-lines")
     ),
 ]

@@ -64,8 +64,11 @@ TOKEN_KINDS: dict[str, TokenKind] = {
         TokenKind("characters", "pantoum.text.character", unit="character", single=True),
         TokenKind("words", "pantoum.text.word", unit="word", spaces="before"),
         TokenKind("words:whitespace", "pantoum.text.word", unit="word", spaces="between", ends_lines=True),
-        TokenKind(  # 258: 256 bytes, <eos> and one merge
-            "bpe", "pantoum.text.bpe", spaces="before", joins_lines=True, size="N", sizes=(258, 1_000_000)
+        *(
+            TokenKind(  # 258: 256 bytes, <eos> and one merge
+                name, "pantoum.text.bpe", spaces="before", joins_lines=True, size="N", sizes=(258, 1_000_000)
+            )
+            for name in ("bpe", "bpe:whitespace")
         ),
     )
 }
@@ -121,7 +124,7 @@ def token_unit(kind: object) -> str:
 def _advice(tokens: object) -> str:
     """What to type instead of a tokenizer that does not exist."""
     sized = [kind.name for kind in TOKEN_KINDS.values() if kind.size == "N"]
-    for name in sized:
+    for name in sorted(sized, key=len, reverse=True):
         if str(tokens).startswith(name):
             return f"give the vocabulary size too, for example {name}:4000"
     meant = nearest(tokens, [name for name in TOKEN_KINDS if name not in sized])

@@ -79,7 +79,7 @@ class TextSettings(SettingGroup):
     )
     tokens: str = setting(
         AUTO,
-        f"tokenizer: {written_kinds()} (N tokens)",
+        f"tokenizer: {written_kinds()} (N tokens; bpe cuts at signs, bpe:whitespace at white space alone)",
         token_name,
         metavar="KIND",
         chosen="characters where the text has at most 512 different ones, else bytes",

@@ -1,9 +1,10 @@
 """Byte-pair encoding: learned with the `tokenizers` package (``bpe_merges``), used without it.
 
 A text is first cut by a regular expression of our own: a word with the space before it, up to three digits,
-a run of other signs, of underscores, of white space. Each piece is UTF-8, each byte a token, and then pairs
-of neighbours are merged, always the pair that was learned first, until none is left to merge. So nothing is
-ever unknown, and decoding gives the text back byte for byte.
+a run of other signs, of underscores, of white space. ``bpe:whitespace`` cuts at white space alone, for text
+whose signs belong to its words: formulas, addresses. Each piece is UTF-8, each byte a token, and then pairs
+of neighbours are merged, always the pair that was learned first, until none is left to merge. So nothing
+is ever unknown, and decoding gives the text back byte for byte.
 
 Numbers: 0 ``<eos>``, 1 to 256 the bytes 0 to 255, then one for each merge in the order in which they were
 learned: a merge's number is also its rank. The spec holds the pairs and nothing else.
@@ -37,7 +38,7 @@ __all__ = ["BpeLearner", "BpeTokenizer", "declared_size", "from_spec", "learner"
 
 FIRST_MERGE = 257
 SPLIT = 1
-"""The number of the regular expression below; a model keeps to the one it was learned with."""
+"""The number of the regular expressions below; a model keeps to the one it was learned with."""
 
 CACHED, CACHED_LENGTH = 100_000, 64
 SHORT = 48
@@ -51,30 +52,37 @@ LETTER = (
 stay in their words."""
 
 
-def _pattern(sign: str) -> re.Pattern[str]:
+def _pattern(kind: str, sign: str) -> re.Pattern[str]:
     space = rf"[^\S{sign}]"
+    words = rf" ?[^\s{sign}]{{1,{LONGEST}}}"
+    if kind == "bpe":
+        words = rf" ?{LETTER}{{1,{LONGEST}}}|\d{{1,3}}| ?[^\w\s{sign}]{{1,{LONGEST}}}|_{{1,{LONGEST}}}"
     return re.compile(
-        rf"{sign}| ?{LETTER}{{1,{LONGEST}}}|\d{{1,3}}| ?[^\w\s{sign}]{{1,{LONGEST}}}|_{{1,{LONGEST}}}"
+        rf"{sign}|{words}"
         # The last space of a run goes to the word after it, but for the border of a document.
         rf"|{space}{{1,{LONGEST}}}(?![^\s{BORDER_SIGN}])|{space}|.",
         re.DOTALL,
     )
 
 
-PATTERNS = {sign: _pattern(sign) for sign in ("\n", BORDER_SIGN)}
+PATTERNS = {
+    (kind, sign): _pattern(kind, sign) for kind in ("bpe", "bpe:whitespace") for sign in ("\n", BORDER_SIGN)
+}
 
 
 class BpeTokenizer(OfBytes):
     """Bytes, and pairs of tokens that came together often."""
 
-    def __init__(self, merges: Sequence[tuple[int, int]], documents: str | None = None) -> None:
+    def __init__(
+        self, merges: Sequence[tuple[int, int]], documents: str | None = None, kind: str = "bpe"
+    ) -> None:
         self.merges = list(merges)
         """The pairs of numbers that become number 257, 258, ..."""
-        super().__init__("bpe", documents, [*BYTES, *repeat(b"", len(self.merges))])
+        super().__init__(kind, documents, [*BYTES, *repeat(b"", len(self.merges))])
         for number, (left, right) in enumerate(self.merges, FIRST_MERGE):
             self._pieces[number] = self._pieces[left] + self._pieces[right]
         self._sign = sign_of(documents)
-        self._pattern = PATTERNS[self._sign]
+        self._pattern = PATTERNS[kind, self._sign]
         self._merged = {pair: number for number, pair in enumerate(self.merges, FIRST_MERGE)}
         self._cache: dict[str, list[int]] = {}
 
@@ -167,9 +175,9 @@ class BpeTokenizer(OfBytes):
 class BpeLearner(PieceCounter):
     """Counts pieces, then has the merges learned from them."""
 
-    def __init__(self, vocab_size: int, documents: str | None) -> None:
-        super().__init__(PATTERNS[sign_of(documents)])
-        self._vocab_size, self._documents = vocab_size, documents
+    def __init__(self, vocab_size: int, documents: str | None, kind: str = "bpe") -> None:
+        super().__init__(PATTERNS[kind, sign_of(documents)])
+        self._vocab_size, self._documents, self._kind = vocab_size, documents, kind
         self._flat: NDArray[np.uint32] = np.zeros(0, np.uint32)
         self._starts = self._lengths = np.zeros(0, np.int64)
 
@@ -180,7 +188,7 @@ class BpeLearner(PieceCounter):
         ranked = np.argsort(-counts, kind="stable").tolist()  # ties in order of appearance
         words = ((pieces[number], int(counts[number])) for number in ranked if pieces[number] != sign)
         merges = learn_merges(words, self._vocab_size - FIRST_MERGE)
-        tokenizer = BpeTokenizer(merges, self._documents)
+        tokenizer = BpeTokenizer(merges, self._documents, self._kind)
         if self.exact:
             self._lengths = np.zeros(len(pieces), np.int64)
             self._flat = np.fromiter(self._all_merged(tokenizer, pieces), np.uint32)
@@ -204,7 +212,7 @@ class BpeLearner(PieceCounter):
 
 def learner(kind: str, size: int, documents: str | None) -> BpeLearner:
     """What learns the merges of a text, until there are ``size`` numbers."""
-    return BpeLearner(size, documents)
+    return BpeLearner(size, documents, kind)
 
 
 def declared_size(spec: Mapping[str, Plain]) -> int:
@@ -231,7 +239,7 @@ def from_spec(spec: Mapping[str, Plain]) -> BpeTokenizer:
         room -= lengths[-1]
         if room < 0:
             raise refuse(f"has merges that stand for more than {MOST_BYTES:,} bytes")
-    return BpeTokenizer(pairs, documents)
+    return BpeTokenizer(pairs, documents, str(spec["kind"]))
 
 
 def _pairs(merges: list[Any]) -> list[tuple[int, int]]:

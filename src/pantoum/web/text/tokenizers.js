@@ -35,7 +35,7 @@ export function declaredSize(spec) {
   if (spec.kind === "bytes") return 257;
   if (spec.kind === "characters") return (typeof spec.characters === "string" ? [...spec.characters].length : refuse("has no characters")) + 2;
   if (spec.kind === "words" || spec.kind === "words:whitespace") return (Array.isArray(spec.pieces) ? spec.pieces.length : refuse("has no pieces")) + 2;
-  if (spec.kind === "bpe") return (Array.isArray(spec.merges) ? spec.merges.length : refuse("has no merges")) + FIRST_MERGE;
+  if (spec.kind === "bpe" || spec.kind === "bpe:whitespace") return (Array.isArray(spec.merges) ? spec.merges.length : refuse("has no merges")) + FIRST_MERGE;
   return refuse(`is of kind ${String(spec.kind).slice(0, 40)}, which pages do not have`);
 }
 
@@ -51,7 +51,7 @@ export function tokenizerOf(spec) {
   const common = { kind: spec.kind, documents, vocabSize, unk: null, endsLines: false, edges: null };
   if (spec.kind === "bytes") return bytes(common);
   if (spec.kind === "characters") return characters(common, spec.characters);
-  if (spec.kind === "bpe") return bytePairs(common, spec);
+  if (spec.kind === "bpe" || spec.kind === "bpe:whitespace") return bytePairs(common, spec);
   return words(common, spec.pieces);
 }
 
@@ -151,11 +151,13 @@ const APART =
   `[^${SPACES}\\p{Nd}\\x00-\\x1f!-\\/:-@\\[-\`\\{-\\xa9\\xab-\\xb4\\xb6-\\xb9\\xbb-\\xbf\\xd7\\xf7\\u2000-\\u2bff\\u2e00-\\u2e7f` +
   `\\u3000-\\u303f\\ud800-\\udfff\\ufe10-\\ufe6f\\uff00-\\uff0f]`;
 
-/** @param {string} sign */
-function bytePairPattern(sign) {
+/** @param {string} kind @param {string} sign */
+function bytePairPattern(kind, sign) {
+  const border = sign === "\n" ? "" : BORDER;
+  const words = ` ?${APART}{1,${LONGEST}}|\\p{Nd}{1,3}| ?[^${LETTERS}${SPACES}${border}]{1,${LONGEST}}|_{1,${LONGEST}}`;
   const space = sign === "\n" ? `[${SPACES.replace("\\t-\\r", "\\t\\x0b-\\r")}]` : `[${SPACES}]`;
   return new RegExp(
-    `${sign === "\n" ? "\\n" : BORDER}| ?${APART}{1,${LONGEST}}|\\p{Nd}{1,3}| ?[^${LETTERS}${SPACES}${sign === "\n" ? "" : BORDER}]{1,${LONGEST}}|_{1,${LONGEST}}` +
+    `${border || "\\n"}|${kind === "bpe" ? words : ` ?[^${SPACES}${border}]{1,${LONGEST}}`}` +
       `|${space}{1,${LONGEST}}(?![^${SPACES}${BORDER}])|${space}|.`,
     "gsu",
   );
@@ -188,7 +190,7 @@ function bytePairs(common, { split, merges }) {
     both.set(right, left.length);
     pieces.push(both);
   });
-  const pattern = bytePairPattern(sign);
+  const pattern = bytePairPattern(common.kind, sign);
   const merge = (/** @type {string} */ piece) => {
     if (piece === sign) return [EOS];
     const ids = Array.from(utf8(piece), (byte) => byte + 1);
