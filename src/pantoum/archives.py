@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import lzma
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.report.terminal import Counter
 from pantoum.report.wording import size
 
-__all__ = ["STANDARD", "compress_file", "decompress_file"]
+__all__ = ["STANDARD", "archive_name", "compress_file", "decompress_file", "plain_name"]
 
 STANDARD = "-"
 """The name of stdin, and of stdout."""
@@ -49,12 +50,28 @@ class Seen:
             self.xz_bytes += len(self._xz.flush())
 
 
+def archive_name(name: str, out: str | None) -> str:
+    """The file that a file (``-``: stdin) is compressed to. What cannot be written, or would be lost, is
+    refused; a file that is there is replaced only where ``out`` names it."""
+    if out is None and name == STANDARD:
+        return STANDARD
+    return _target(out, name + SUFFIX, name, "the file that is compressed")
+
+
+def plain_name(name: str, out: str | None) -> str:
+    """The file that an archive is decompressed to, refused likewise."""
+    if out is None and name == STANDARD:
+        return STANDARD
+    if out is None and (not name.endswith(SUFFIX) or Path(name).name == SUFFIX):
+        rule = f"must be given, because the name {name!r} does not end with {SUFFIX}"
+        raise SettingError("out", None, rule, "give the name of the file", shown=False)
+    return _target(out, name.removesuffix(SUFFIX), name, "the archive")
+
+
 def compress_file(
-    name: str, model: LoadedModel | None, out: str | None, settings: CompressConfig, progress: bool
+    name: str, model: LoadedModel | None, target: str, settings: CompressConfig, progress: bool
 ) -> dict[str, Any]:
     """Compress a file (``-``: stdin) into another one, and say what came of it."""
-    target = out or (STANDARD if name == STANDARD else name + SUFFIX)
-    _require_target(target, name, "the file that is compressed")
     begun, written = time.monotonic(), 0
     with _opened(name) as (source, total), Counter("compressing") as counter:
         seen = Seen(source, progress)
@@ -92,16 +109,11 @@ def compress_file(
 def decompress_file(
     name: str,
     model: LoadedModel | None,
-    out: str | None,
+    target: str | None,
     settings: DecompressConfig,
-    *,
-    test: bool = False,
-    progress: bool = False,
+    progress: bool,
 ) -> dict[str, Any]:
-    """Decompress an archive (``-``: stdin) into a file; with ``test`` into none."""
-    target = None if test else _plain_name(name, out)
-    if target is not None:
-        _require_target(target, name, "the archive")
+    """Decompress an archive (``-``: stdin) into a file, or into none."""
     begun, written, lost = time.monotonic(), 0, list[str]()
     with _opened(name) as (source, total), Counter("decompressing") as counter:
         seen = Seen(source, False)
@@ -128,26 +140,21 @@ def decompress_file(
     return {"file": name, "out": target, "bytes": written, "lost": lost, "seconds": seconds}
 
 
-def _require_target(target: str, source: str, what: str) -> None:
-    """Refuse what cannot be written, or would be lost, before any work is done."""
-    if target == STANDARD:
-        return
+def _target(out: str | None, default: str, source: str, what: str) -> str:
+    if out == STANDARD:
+        return STANDARD
+    if out is None and os.path.lexists(default):
+        rule = f"must be given, because {default!r} exists already"
+        advice = "give that name to replace it, or another one, or remove the file"
+        raise SettingError("out", None, rule, advice, shown=False)
+    target = default if out is None else out
     require_place("out", target)
     require_apart("out", target, what, [None if source == STANDARD else Path(source)])
+    return target
 
 
 def _is_part(settings: DecompressConfig) -> bool:
     return settings.record is not None or settings.offset is not None or settings.length is not None
-
-
-def _plain_name(name: str, out: str | None) -> str:
-    """The file that an archive is decompressed to."""
-    if out is not None or name == STANDARD:
-        return out or STANDARD
-    if not name.endswith(SUFFIX) or Path(name).name == SUFFIX:
-        rule = f"must be given, because the name {name!r} does not end with {SUFFIX}"
-        raise SettingError("out", None, rule, "give the name of the file", shown=False)
-    return name.removesuffix(SUFFIX)
 
 
 @contextlib.contextmanager

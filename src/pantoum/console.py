@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pantoum.report.surprisal_page import Page
 
 __all__ = [
+    "archive_names",
     "completer",
     "compress_file",
     "decompress_file",
@@ -40,6 +41,7 @@ __all__ = [
     "page",
     "parts",
     "perplexity",
+    "plain_names",
     "printable",
     "require_score_state_place",
     "require_state_place",
@@ -56,23 +58,37 @@ MOST_BYTES = 1 << 20
 """Bytes of a file that an option names."""
 
 
+def archive_names(files: Sequence[str], out: str | None) -> list[str]:
+    """The archives that files are compressed to; refused where one cannot be written."""
+    from pantoum import archives
+
+    return [archives.archive_name(name, out) for name in files]
+
+
+def plain_names(files: Sequence[str], out: str | None) -> list[str]:
+    """The files that archives are decompressed to, refused likewise."""
+    from pantoum import archives
+
+    return [archives.plain_name(name, out) for name in files]
+
+
 def compress_file(
-    name: str, model: Model | None, out: str | None, settings: CompressConfig, progress: bool
+    name: str, model: Model | None, target: str, settings: CompressConfig, progress: bool
 ) -> dict[str, Any]:
     """Compress a file into an archive, and say what came of it."""
     from pantoum import archives
 
-    return archives.compress_file(name, None if model is None else model._loaded, out, settings, progress)
+    return archives.compress_file(name, None if model is None else model._loaded, target, settings, progress)
 
 
 def decompress_file(
-    name: str, model: Model | None, out: str | None, settings: DecompressConfig, *, test: bool, progress: bool
+    name: str, model: Model | None, target: str | None, settings: DecompressConfig, progress: bool
 ) -> dict[str, Any]:
-    """Decompress an archive into a file, and say what came of it."""
+    """Decompress an archive into a file, or into none, and say what came of it."""
     from pantoum import archives
 
     loaded = None if model is None else model._loaded
-    return archives.decompress_file(name, loaded, out, settings, test=test, progress=progress)
+    return archives.decompress_file(name, loaded, target, settings, progress)
 
 
 def require_state_place(model: Model, state_out: str) -> None:

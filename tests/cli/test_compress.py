@@ -46,6 +46,29 @@ def test_several_files_each_have_an_archive(run: Run, trained: Path, text: Path,
     assert refused.code == 1 and "--out" in refused.err
 
 
+def test_a_file_is_replaced_only_where_it_is_named(run: Run, text: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.txt", tmp_path / "two.txt"
+    for file in (one, two):
+        file.write_bytes(text.read_bytes())
+    archives = [Path(f"{file}.pantoum") for file in (one, two)]
+    archives[1].write_bytes(b"of somebody")
+    refused = run("compress", one, two)
+    assert (
+        refused.code == 1
+        and "--out must be given" in refused.err
+        and "two.txt.pantoum' exists" in refused.err
+    )
+    assert archives[1].read_bytes() == b"of somebody" and not archives[0].exists()  # nothing was begun
+    assert run("compress", two, "--out", archives[1]).code == 0
+    two.write_bytes(b"newer")
+    assert run("decompress", archives[1]).code == 1 and two.read_bytes() == b"newer"
+    assert run("decompress", archives[1], "--test").code == 0
+    assert run("decompress", archives[1], "--out", two).code == 0 and two.read_bytes() == text.read_bytes()
+    archives[0].symlink_to(tmp_path / "nothing")  # the name is taken, too
+    assert run("compress", one).code == 1 and not (tmp_path / "nothing").exists()
+    assert run("compress", one, "--out", "").code == 1
+
+
 def test_pipes(trained: Path, text: Path) -> None:
     command = [sys.executable, "-m", "pantoum"]
     there = [*command, "compress", "-", "--model", str(trained), "--quiet"]
@@ -66,6 +89,12 @@ def test_records_and_parts(run: Run, trained: Path, text: Path, tmp_path: Path) 
     assert run("decompress", out, "--model", trained, *more, "--out", to).code == 0
     assert to.read_bytes() == text.read_bytes()[100:120]
     assert run("decompress", out, "--model", trained, "--record", 7, *more, "--out", to).code == 1
+    size = text.stat().st_size
+    done = run("decompress", out, "--model", trained, "--offset", size + 1, "--out", to)
+    assert done.code == 1 and f"--offset is {size + 1}: it must be at most {size:,}" in done.err
+    assert to.read_bytes() == text.read_bytes()[100:120]
+    at_end = run("decompress", out, "--model", trained, "--offset", size, "--out", to)
+    assert (at_end.code, to.read_bytes()) == (0, b"")
 
 
 def test_mistakes_are_told_in_a_line(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:

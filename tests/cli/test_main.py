@@ -119,12 +119,30 @@ def test_errors_name_other_settings_by_their_options_too(
     assert done.err.endswith("'a batch_size' cannot be: --batch-size is 3; give a --seq-len\n")
 
 
-def test_a_closed_stdout_or_stderr_is_no_error(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
+def test_a_closed_stderr_is_no_error(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     assert main(["info", str(trained)]) == 0
     assert main(["info", "nothing"]) == 1
+    monkeypatch.setattr(sys, "stdout", None)
     abandon_stdout()
+
+
+@pytest.mark.parametrize("command", ["info {}", "generate {} --seed 1 --json", "watch {}", "compare {} {}"])
+def test_an_answer_that_a_closed_stdout_cannot_take_is_an_error(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    done = run(*(word.format(trained) for word in command.split()))
+    assert done.code == 1 and done.err.endswith(
+        "'stdout': it is closed; give the answer a file, or /dev/null\n"
+    )
+
+
+def test_a_command_without_an_answer_needs_no_stdout(
+    run: Run, trained: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run("score", trained, text, "--alert", 99, "--only-alerts", "--format", "jsonl").code == 0
 
 
 def test_one_line_shows_what_a_terminal_would_obey() -> None:

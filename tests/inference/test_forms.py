@@ -256,11 +256,11 @@ def test_a_text_alone_stands_in_each_round_where_it_would_stand_beside_another(
         with suppress(SettingError):
             stream = batch.start("", seed=seed, length=300, min_p=None, **form)
             if beside:
-                batch.start("A", seed=9, length=900, matching="[a-z ]{900}")
+                other = batch.start("A", seed=9, length=900, matching="[a-z ]{900}")
             while not stream.ended:
                 text += "".join(piece.text for piece in batch.round() if piece.stream is stream)
                 found[stream.tokens] = text, stream.nats, stream.log_probability, stream.state
-                assert batch.drawn >= stream.tokens
+                assert batch.written == stream.tokens + (other.tokens if beside else 0)
         return found
 
     for seed in range(2):

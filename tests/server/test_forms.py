@@ -108,3 +108,11 @@ def test_suggestions_are_those_of_the_model(server: Any, model: pantoum.Model) -
         body = json.dumps(wrong)
         assert client.post("/v1/suggest", content=body, headers={"content-type": "application/json"}).is_error
     assert client.post("/v1/suggest", json={"session": "none"}).status_code == 404
+
+
+def test_tokens_that_were_drawn_and_taken_back_are_not_counted(server: Any) -> None:
+    before, sent = server.engine.counters["tokens_written"], 0
+    for expression in ("([a-z]+ ){3}[0-9]{15}", "[a-z]{5}", "(cat|dog){2,}"):
+        fields = {**ASKED, "guided_regex": expression, "n": 3}
+        sent += server.client.post("/v1/completions", json=fields).json()["usage"]["completion_tokens"]
+        assert server.engine.counters["tokens_written"] - before == sent

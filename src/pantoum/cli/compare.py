@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 
 from pantoum.cli.output import Output
 
@@ -41,7 +40,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if arguments.json:
         output.json(found.to_dict())
     else:
-        console.show_comparison(found, sys.stdout)
+        console.show_comparison(found, output.stdout)
 
 
 def _with_text(names: list[str], text: bytes, as_json: bool, output: Output) -> None:

@@ -27,7 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="MODEL", help="compress with this model file, or the best model of this run folder"
     )
     parser.add_argument(
-        "--out", metavar="F", help="the archive (default: FILE.pantoum, of stdin stdout); - is stdout"
+        "--out",
+        metavar="F",
+        help="the archive, which may exist (default: a new FILE.pantoum, of stdin stdout); - is stdout",
     )
     add_settings(parser, CompressConfig)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -39,10 +41,11 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
     settings = CompressConfig(**given(arguments, CompressConfig))
     require_one_target(arguments)
+    targets = console.archive_names(arguments.files, arguments.out)  # before any work is done
     model = None if arguments.model is None else load(arguments.model)
     found = [
-        console.compress_file(name, model, arguments.out, settings, not output.quiet)
-        for name in arguments.files
+        console.compress_file(name, model, target, settings, not output.quiet)
+        for name, target in zip(arguments.files, targets, strict=True)
     ]
     if arguments.json and all(each["out"] != "-" for each in found):
         output.json({"files": found})

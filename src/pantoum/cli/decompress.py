@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from pantoum.cli.compress import require_one_target
 from pantoum.cli.options import add_settings, given
@@ -27,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the file (default: ARCHIVE without .pantoum, of stdin stdout); - is stdout",
+        help="the file, which may exist (default: a new ARCHIVE less .pantoum, of stdin stdout); - is stdout",
     )
     parser.add_argument("--test", action="store_true", help="read all of the archives, but write nothing")
     add_settings(parser, DecompressConfig)
@@ -39,14 +40,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from pantoum import console, load
 
     settings = DecompressConfig(**given(arguments, DecompressConfig))
+    targets: Sequence[str | None] = [None] * len(arguments.files)
     if not arguments.test:
         require_one_target(arguments)
+        targets = console.plain_names(arguments.files, arguments.out)  # before any work is done
     model = None if arguments.model is None else load(arguments.model)
     found = [
-        console.decompress_file(
-            name, model, arguments.out, settings, test=arguments.test, progress=not output.quiet
-        )
-        for name in arguments.files
+        console.decompress_file(name, model, target, settings, not output.quiet)
+        for name, target in zip(arguments.files, targets, strict=True)
     ]
     for each in found:
         for lost in each["lost"]:

@@ -6,6 +6,7 @@ model cannot move the cursor or change colours. ``quiet`` suppresses everything 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -38,12 +39,19 @@ class Output:
             if isinstance(stream, io.TextIOWrapper) and not stream.closed:
                 stream.reconfigure(errors="backslashreplace")
 
+    @property
+    def stdout(self) -> TextIO:
+        """Where answers go. An ``OSError`` where it is closed (``>&-``): an answer would be lost."""
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed", "stdout")
+        return sys.stdout
+
     def write(self, text: str) -> None:
         """Write a part of an answer immediately."""
-        if sys.stdout is not None and text:
+        if text:
             with naming("stdout"):
-                sys.stdout.write(text)
-                sys.stdout.flush()
+                self.stdout.write(text)
+                self.stdout.flush()
 
     def flush(self) -> None:
         """Flush stdout while a failure can still be reported."""

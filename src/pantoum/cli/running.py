@@ -13,6 +13,7 @@ The threads of BLAS and of the core are set before NumPy is imported.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import signal
@@ -84,12 +85,11 @@ def _told(error: Exception, name: str, arguments: argparse.Namespace, output: Ou
     if isinstance(error, OSError):
         abandon_stdout()
         place = f" of {error.filename!r}" if error.filename is not None else ""
-        return _end(
-            output,
-            f"{name}: the system reports an error{place}: {error.strerror or error}; "
-            f"check the name, the permissions and the free space",
-            1,
-        )
+        advice = "check the name, the permissions and the free space"
+        if error.errno == errno.EBADF:
+            advice = "give the answer a file, or /dev/null"
+        line = f"{name}: the system reports an error{place}: {error.strerror or error}; {advice}"
+        return _end(output, line, 1)
     if isinstance(error, MemoryError):
         return _end(
             output,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from pantoum.cli.output import Output
 
@@ -28,4 +27,4 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if arguments.json:
         output.json(console.latest_record(arguments.run))
     else:
-        console.watch(arguments.run, sys.stdout)
+        console.watch(arguments.run, output.stdout)

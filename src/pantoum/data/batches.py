@@ -154,7 +154,10 @@ def _as_tokens(tokens: npt.ArrayLike | Sequence[int] | Shard) -> npt.NDArray[np.
     if isinstance(tokens, Shard):
         tokens_N: npt.NDArray[np.generic] | Shard = tokens.tokens if tokens.fits_memory else tokens
     else:
-        tokens_N = np.asarray(tokens)
+        try:
+            tokens_N = np.asarray(tokens)
+        except Exception:  # rows of different lengths, or an object that is no array after all
+            tokens_N = np.array(None)
     if (isinstance(tokens_N, Shard) or tokens_N.ndim == 1) and len(tokens_N) < 2:
         raise TextError(
             f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "

@@ -24,10 +24,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.config import CELLS, CellSpec, DropoutConfig, one_of, whole
+from pantoum.config import CELLS, CellSpec, DropoutConfig, one_of, require, several, whole
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
-from pantoum.network.checks import check_lengths, check_resets, dropout_draw
+from pantoum.network.checks import as_array, check_lengths, check_resets, dropout_draw
 from pantoum.network.network_state import BlockState, check_state, from_arrays, to_arrays
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
@@ -64,7 +64,7 @@ class Block(ABC):
 
     def step(self, x_BE: Array, state: BlockState) -> tuple[Array, BlockState]:
         """One time step: (outputs [B,H], state)."""
-        x_BE = np.asarray(x_BE)
+        x_BE = as_array(x_BE)
         if x_BE.ndim != 2:
             raise SettingError(
                 "x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]", "give one input per stream"
@@ -102,6 +102,7 @@ class Cell(Block):
         """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
         whole(input_size, "input_size")
         whole(hidden_size, "hidden_size")
+        seed = None if seed is None else whole(seed, "seed", least=0)
         spec = self.spec if spec is None else spec
         self._take(spec, initial(of_cell(spec, input_size, hidden_size, place), seed, dtype))
 
@@ -168,8 +169,10 @@ class Stack(Block):
     """A deep cell; used wherever a cell is. Its state is the tuple of the states of its layers."""
 
     def __init__(self, cells: Sequence[Cell], dropout: DropoutConfig | None = None) -> None:
-        self.cells = tuple(cells)
+        self.cells = tuple(several(cells, "cells", "cells"))
         _check_cells(self.cells)
+        fits = dropout is None or isinstance(dropout, DropoutConfig)
+        require(fits, "dropout", dropout, "must be a DropoutConfig", "leave it out, or give one")
         self.dropout = DropoutConfig() if dropout is None else dropout
         self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
         self.dtype = self.cells[0].dtype
@@ -191,7 +194,8 @@ class Stack(Block):
 
 def split_state(block: Block, array: Array) -> BlockState:
     """The inverse of ``concatenate_state``, for a stack or a cell."""
-    array = np.asarray(array)
+    _require_block(block)
+    array = as_array(array)
     template = block.initial_state(1)
     widths = [part.shape[1] for part in to_arrays(template)]
     if array.ndim != 2 or array.shape[1] != sum(widths):
@@ -247,7 +251,8 @@ def unroll_vjp(
     def pullback(
         d_outputs_BTH: Array, d_state: BlockState | None = None
     ) -> tuple[Array, BlockState, dict[str, Array]]:
-        d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
+        d_outputs_BTH = as_array(d_outputs_BTH)
+        _require_numbers(d_outputs_BTH, "d_outputs_BTH", cell.dtype)
         if d_outputs_BTH.shape != shape_BTH:
             raise SettingError(
                 "d_outputs_BTH",
@@ -255,6 +260,7 @@ def unroll_vjp(
                 f"must have the shape {shape_BTH}",
                 "give the gradient of the outputs",
             )
+        d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
         d_arrays = None if d_state is None else to_arrays(check_state(d_state, last))
         d_x_TBE, d_initial, found = layers.backward(
             copied(tape), _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
@@ -275,17 +281,15 @@ def _checked(
     reset_BT: Array | None,
 ) -> tuple[Array, BlockState, Pass]:
     """The arguments of a scan, checked and time-major; inputs past a row's length are zeros."""
-    x_BTE = np.asarray(x_BTE)
+    _require_block(block)
+    x_BTE = as_array(x_BTE)
+    _require_numbers(x_BTE, "inputs_BTE", block.dtype)
     if x_BTE.ndim != 3 or x_BTE.shape[2] != block.input_size or 0 in x_BTE.shape:
         raise SettingError(
             "inputs_BTE",
             x_BTE.shape,
-            f"must have the shape [B, T, {block.input_size}]",
+            f"must have the shape [B, T, {block.input_size}], with no side empty",
             "give inputs of the block's input_size",
-        )
-    if x_BTE.dtype.kind not in "fiub":
-        raise SettingError(
-            "inputs_BTE", x_BTE.dtype.name, "must be an array of numbers", f"give {block.dtype.name}"
         )
     B, T, _ = x_BTE.shape
     state = block.initial_state(B) if state is None else check_state(state, block.initial_state(B))
@@ -296,6 +300,16 @@ def _checked(
     return x_TBE, state, Pass(check_resets(reset_BT, B, T), lengths)
 
 
+def _require_block(block: object) -> None:
+    fits = isinstance(block, Block)
+    require(fits, "cell", block, "must be a cell or a stack of cells", "give GRU(...) or the like")
+
+
+def _require_numbers(array: Array, argument: str, dtype: np.dtype[np.generic]) -> None:
+    fits = array.dtype.kind in "fiub"
+    require(fits, argument, array.dtype.name, "must be an array of numbers", f"give {dtype.name}")
+
+
 def _turned(array: Array) -> Array:
     """[T,B,...] to [B,T,...] and back."""
     return np.ascontiguousarray(array.swapaxes(0, 1))
@@ -304,6 +318,8 @@ def _turned(array: Array) -> Array:
 def _check_cells(cells: tuple[Cell, ...]) -> None:
     if not cells:
         raise SettingError("cells", [], "must hold at least one cell", "give a list of cells")
+    for cell in cells:
+        require(isinstance(cell, Cell), "cells", cell, "must be cells", "give GRU(...) and the like")
     for below, above in pairwise(cells):
         if above.input_size != below.hidden_size or above.dtype != below.dtype:
             raise SettingError(

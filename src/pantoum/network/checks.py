@@ -16,6 +16,7 @@ from pantoum.kernels import Array, DropoutDraw
 from pantoum.kernels.draw_rows import NOT_FINITE
 
 __all__ = [
+    "as_array",
     "check_lengths",
     "check_resets",
     "dropout_draw",
@@ -25,9 +26,18 @@ __all__ = [
 ]
 
 
+def as_array(value: object) -> Array:
+    """What NumPy makes of a value. Where that is nothing, as of rows of different lengths, it is an array
+    that no check lets pass."""
+    try:
+        return np.asarray(value)
+    except Exception:  # of an object that is no array after all
+        return np.array(None)
+
+
 def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "tokens_BT") -> Array:
     """Tokens [T,B], int32; whole numbers from 0 to V-1."""
-    tokens_BT = np.asarray(tokens_BT)
+    tokens_BT = as_array(tokens_BT)
     if tokens_BT.ndim != 2 or not tokens_BT.size:
         raise SettingError(
             argument,
@@ -66,7 +76,7 @@ def check_lengths(lengths: object, batch_size: int, steps: int) -> Array | None:
     """Lengths [B] from 0 to T, as int64."""
     if lengths is None:
         return None
-    lengths = np.asarray(lengths)
+    lengths = as_array(lengths)
     if lengths.shape != (batch_size,) or lengths.dtype.kind not in "iu":
         raise SettingError(
             "lengths", lengths.tolist(), f"must be {batch_size} whole numbers", "give one length per row"
@@ -83,7 +93,7 @@ def check_resets(reset_BT: object, batch_size: int, steps: int) -> Array | None:
     """The reset mask, time-major; None where nothing is reset."""
     if reset_BT is None:
         return None
-    reset_BT = np.asarray(reset_BT)
+    reset_BT = as_array(reset_BT)
     if reset_BT.shape != (batch_size, steps) or reset_BT.dtype != bool:
         raise SettingError(
             "reset_BT",
@@ -102,10 +112,9 @@ def dropout_draw(
         return None
     if not isinstance(key, tuple) or len(key) != 2:
         raise SettingError("dropout_key", key, "must be a pair (seed, step)", "give two whole numbers")
-    seed, step = (int(word) for word in key)
-    whole(seed, "dropout_key", least=0, most=2**64 - 1)
-    whole(step, "dropout_key", least=0, most=2**32 - 1)
-    numbers = np.arange(batch_size) if streams is None else np.asarray(streams)
+    seed = whole(key[0], "dropout_key", least=0, most=2**64 - 1)
+    step = whole(key[1], "dropout_key", least=0, most=2**32 - 1)
+    numbers = np.arange(batch_size) if streams is None else as_array(streams)
     if numbers.shape != (batch_size,) or numbers.dtype.kind not in "iu":
         raise SettingError(
             "streams",

@@ -19,10 +19,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from pantoum.config import ModelConfig
+from pantoum.config import ModelConfig, require
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.candidates import Candidates
+from pantoum.network.checks import as_array
 from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.spec import named
@@ -178,7 +179,9 @@ def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
 
 def cross_entropy(logits: Array, targets: Array) -> float:
     """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
-    logits, targets = np.asarray(logits), np.asarray(targets)
+    logits, targets = as_array(logits), as_array(targets)
+    fits = logits.dtype.kind in "fiub"
+    require(fits, "logits", logits.dtype.name, "must be an array of numbers", "give float32")
     V = logits.shape[-1] if logits.ndim else 0
     if targets.shape != logits.shape[:-1] or not targets.size:
         raise SettingError(
@@ -187,10 +190,13 @@ def cross_entropy(logits: Array, targets: Array) -> float:
             f"must have the logits' shape without V, {logits.shape[:-1]}",
             "give one target for each row of logits",
         )
-    if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= V:
+    counted = targets.dtype.kind in "iu"
+    if not counted or targets.min() < 0 or targets.max() >= V:
         raise SettingError(
             "targets",
-            f"{targets.dtype.name} from {targets.min()} to {targets.max()}",
+            f"{targets.dtype.name} from {targets.min()} to {targets.max()}"
+            if counted
+            else targets.dtype.name,
             f"must be whole numbers from 0 to {V - 1}",
             "give the numbers of symbols",
         )

@@ -41,6 +41,7 @@ class LanguageModel:
         leaves all parameters zero, to be filled."""
         self.config = config or ModelConfig(cell, hidden_size, num_layers, embedding_size)
         whole(vocab_size, "vocab_size")
+        seed = None if seed is None else whole(seed, "seed", least=0)
         self.config.check_tables(vocab_size)
         self.vocab_size, self.dtype = vocab_size, np.dtype(dtype)
         self.parameters = initial(declared(self.config, vocab_size).values(), seed, self.dtype)

@@ -17,9 +17,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.config import whole
+from pantoum.config import require, whole
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
+from pantoum.network.checks import as_array
 from pantoum.network.spec import StateArray
 
 __all__ = [
@@ -129,7 +130,11 @@ def from_arrays(template: BlockState, arrays: Sequence[Array]) -> BlockState:
 
 def concatenate_state(state: BlockState) -> Array:
     """The one array [B,sum] of ``state_is_tuple=False``: the layers side by side."""
-    return np.concatenate(to_arrays(state), axis=1)
+    arrays = [as_array(array) for array in to_arrays(state)]
+    fits = all(array.ndim == 2 and len(array) == len(arrays[0]) for array in arrays) and bool(arrays)
+    rule, advice = "must have an array [B, H] per layer, of one batch", "give the state of a cell or a stack"
+    require(fits, "state", [array.shape for array in arrays], rule, advice)
+    return np.concatenate(arrays, axis=1)
 
 
 def check_state(state: BlockState, template: BlockState) -> BlockState:
@@ -145,7 +150,9 @@ def check_state(state: BlockState, template: BlockState) -> BlockState:
 
 
 def _check_part(template_BH: Array, value: object) -> Array:
-    part: Array = np.asarray(value, template_BH.dtype)
+    part = as_array(value)
+    if part.dtype.kind not in "fiub":
+        raise TypeError
     if part.shape != template_BH.shape:
         raise SettingError(
             "state",
@@ -153,4 +160,4 @@ def _check_part(template_BH: Array, value: object) -> Array:
             f"must have the shape {template_BH.shape}: a state belongs to its batch",
             "carry the state of the same batch, or start from initial_state",
         )
-    return part
+    return part.astype(template_BH.dtype, copy=False)

@@ -266,13 +266,13 @@ class Engine:
 
     def _write(self) -> None:
         """One round."""
-        texts, count, drawn = self._texts, len(self._batch), self._batch.drawn
+        texts, count, written = self._texts, len(self._batch), self._batch.written
         for stream, shown in self._batch.round():
             text = texts[stream]
             text.parts.append(shown)
             if not text.told:
                 self._telling.gather(text)
-        self.counters["tokens_written"] += self._batch.drawn - drawn
+        self.counters["tokens_written"] += self._batch.written - written
         if len(self._batch) != count:
             for text in [one for one in texts.values() if one.stream.ended]:
                 self._end(text)

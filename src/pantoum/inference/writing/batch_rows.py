@@ -56,8 +56,8 @@ class BatchRows:
 
     def __init__(self, model: LoadedModel, rows: int) -> None:
         self.draws = DrawRows(rows)
-        self.drawn = 0
-        """Tokens drawn so far, in all rows; also those that were taken back."""
+        self.written = 0
+        """Tokens of all texts so far, as far as they are shown: none that may be taken back."""
         self._model, self._state = model, model.program.initial_state(rows)
         self._length_R = np.zeros(rows, np.int64)
         self._soonest = 0
@@ -180,7 +180,7 @@ class BatchRows:
     ) -> Formed:
         """A token for each of the first rows, a chunk at a time."""
         found = Formed([], [], [], [])
-        self.drawn += count
+        self.written += count
         undone, self._undone = self._undone, False
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
@@ -228,7 +228,7 @@ class BatchRows:
         """Each text of a form takes the token that was drawn for it, or another one in its place."""
         tokens: list[int] = self.draws.tokens[first : first + self._chunk].tolist()
         for row, place in formed:
-            token = tokens[row - first]
+            token, shown = tokens[row - first], self.figures(row, place)[0] - (place.kept is None)
             stands = place.take(token)
             if stands != token:
                 if stands >= 0:
@@ -248,6 +248,7 @@ class BatchRows:
                 self.allow(row, place)
             if place.ended:
                 found.ended.append(row)
+            self.written += self.figures(row, place)[0] - shown - 1
 
     def _take_back(self, row: int, kept: Sequence[Array]) -> None:
         """A row is as it was."""

@@ -187,9 +187,9 @@ class StreamBatch:
         return pieces
 
     @property
-    def drawn(self) -> int:
-        """Tokens drawn so far, also those that were taken back."""
-        return self._rows.drawn
+    def written(self) -> int:
+        """Tokens of all streams so far, without those that may be taken back."""
+        return self._rows.written
 
     @property
     def failed(self) -> bool:
