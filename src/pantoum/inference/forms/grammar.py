@@ -25,10 +25,12 @@ STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL = 400_000
 """Steps that building an automaton may take: some 10 ms."""
-PARTS, FEW_PARTS, STACK = 10_000, 100, 256 << 20
+PARTS, FEW_PARTS, STACK = 10_000, 100, 128 << 20
 """Rules, groups and objects of a grammar or schema at most. The library goes from each into the next on the
-stack, some 9 KB deep, and ends the process where that is full. So more than a few get a stack of their own;
+stack, up to 5 KB each, and ends the process where that is full. So more than a few get a stack of their own;
 what is not used of it takes no memory."""
+ONE = threading.Lock()
+"""The size of the stacks of new threads is that of the whole process."""
 PART = re.compile(r"[\w\]})]\s*:|[\[{(]")
 QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*')
 """Texts, expressions and comments of a grammar."""
@@ -104,12 +106,14 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm) -> Any:
 
 def _deeply(made: Callable[[], Any]) -> Any:
     """What a call gives that may need a large stack."""
-    usual = threading.stack_size(STACK)
-    try:
-        with ThreadPoolExecutor(1) as deep:
-            return deep.submit(made).result()
-    finally:
-        threading.stack_size(usual)
+    with ThreadPoolExecutor(1) as deep:
+        with ONE:
+            usual = threading.stack_size(STACK)
+            try:
+                ahead = deep.submit(made)
+            finally:
+                threading.stack_size(usual)
+        return ahead.result()
 
 
 def _literal(text: str) -> str:
