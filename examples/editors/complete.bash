@@ -17,6 +17,7 @@ _pantoum_word() {
   local word=${words[0]}
   [[ $word != "$begun" ]] || word=${words[1]}  # what is there already is no help
   [[ -n $word ]] || return
+  word=${word//\\[nrt]/ }  # one line has no lines
   READLINE_LINE=${before%"$begun"}$word$after
   READLINE_POINT=$((READLINE_POINT - ${#begun} + ${#word}))
 }

@@ -13,7 +13,8 @@ function! s:Ask(text) abort
   endif
   let l:channel = job_getchannel(s:job)
   let l:escaped = substitute(escape(a:text, '\'), "\n", '\\n', 'g')
-  return split(ch_evalraw(l:channel, l:escaped . "\n", {'timeout': 10000}), "\t")
+  let l:words = split(ch_evalraw(l:channel, l:escaped . "\n", {'timeout': 10000}), "\t")
+  return map(l:words, {_, word -> substitute(word, '\\[nrt]', ' ', 'g')})
 endfunction
 
 function! PantoumComplete(findstart, base) abort

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -227,6 +228,8 @@ def whole_text(file: str, argument: str, most: int = MOST_BYTES) -> str:
     except OSError as error:
         raise unreadable(file, error) from None
     require(len(data) <= most, argument, file, f"may have at most {most:,} bytes", "divide it into files")
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
     return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
 
 

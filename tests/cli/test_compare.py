@@ -62,3 +62,14 @@ def test_the_model_that_expects_a_text_most_stands_first(run: Callable[..., Any]
         assert first.split()[1] == str(tmp_path / name) and float(first.split()[0]) < float(second.split()[0])
     found = json.loads(run("compare", *models, "--text", tmp_path / "letter", "--json").out)
     assert [Path(one["model"]).name for one in found["models"]] == ["codes", "cats"]
+
+
+def test_what_is_wrong_with_a_text_names_its_file(run: Callable[..., Any], tmp_path: Path) -> None:
+    text = tmp_path / "letter.txt"
+    dear = "Dear K\u00e4ufer, " * 300
+    pantoum.train(text=dear, run=str(tmp_path / "r"), steps=2, hidden_size=8, num_layers=1, progress=False)
+    for data, told in ((b"", "letter.txt"), (b"K\xe4ufer", "letter.txt' is not UTF-8")):
+        text.write_bytes(data)
+        done = run("compare", tmp_path / "r", "--text", text)
+        assert done.code == 1 and told in done.err
+    assert run("compare", tmp_path / "r", "--text", text, "--encoding", "latin-1").code == 0

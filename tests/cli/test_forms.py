@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import pantoum
+from pantoum.inference.completer import Completer
+from pantoum.inference.next_word import Suggestion
 
 Run = Callable[..., Any]
 
@@ -112,6 +114,28 @@ def test_complete_answers_each_line_at_once(run: Run, trained: Path, monkeypatch
     monkeypatch.setattr(sys, "stdin", stdin_of(typed))
     first = json.loads(run("complete", trained, "--json").out.splitlines()[0])
     assert [one["text"] for one in first] == [one.text for one in model.suggest("The ")]
+
+
+def test_an_answer_of_complete_is_one_line_also_where_the_next_word_is_on_another(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [Suggestion(" \n\nThe", 0.5), Suggestion("\r\n\tA", 0.3)]
+    monkeypatch.setattr(Completer, "words", lambda self, typed: words)
+    monkeypatch.setattr(sys, "stdin", stdin_of("The end.\nand"))
+    assert run("complete", trained).out == " \\n\\nThe\t\\r\\n\\tA\n" * 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_of_a_form_may_be_those_of_windows(
+    run: Run, trained: Path, tmp_path: Path, encoding: str
+) -> None:
+    pytest.importorskip("llguidance")
+    choices = tmp_path / "choices.txt"
+    choices.write_text("The cat\r\n", encoding=encoding, newline="")
+    assert run("generate", trained, "--choices", choices).out == "The cat"
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text('"The"\n{}\n')
+    assert "wrong.jsonl, line 2': it is no JSON string" in run("generate", trained, "--choices", wrong).err
 
 
 def test_complete_learns_from_what_is_typed(

@@ -363,6 +363,27 @@ def test_nats_are_those_of_the_model_itself(make: Make) -> None:
     )
 
 
+def chain(rules: int) -> str:
+    """Rules that are one in the other."""
+    return "start: r0\n" + "".join(f"r{n}: r{n + 1}\n" for n in range(rules)) + f'r{rules}: "a"\n'
+
+
+REFERENCES = {f"r{n}": {"items": {"$ref": f"#/$defs/r{n + 1}"}} for n in range(1500)} | {"r1500": {}}
+
+
+@pytest.mark.parametrize(
+    "form", [{"grammar": chain(9000)}, {"json_schema": {"$ref": "#/$defs/r0", "$defs": REFERENCES}}]
+)
+def test_what_goes_deep_into_itself_does_not_end_the_process(make: Make, form: dict[str, Any]) -> None:
+    assert Model(make("bytes")).generate(seed=1, length=20, **form)
+
+
+@pytest.mark.parametrize("own", ["%llguidance {}\n", '%llguidance {"no_forcing": false}\n'])
+def test_a_grammar_with_settings_of_the_library_is_written_with_any_tokens(make: Make, own: str) -> None:
+    text = Model(make("bytes")).generate(seed=1, length=20, grammar=own + 'start: "the <cat>" /[a-z ]+/\n')
+    assert re.fullmatch("the <cat>[a-z ]+", text)
+
+
 @pytest.mark.parametrize(
     ("form", "told"),
     [
@@ -375,18 +396,19 @@ def test_nats_are_those_of_the_model_itself(make: Make) -> None:
         ({"json_schema": {"not": {}}}, "Unimplemented keys"),
         ({"grammar": 'start: "a" x\nx: foo'}, "at line 2, column 4: unknown name"),
         ({"grammar": "strat: /a/"}, "no start rule found"),
-        ({"choices": []}, None),
+        ({"choices": []}, r"choices is \[\]: it must have at least one text"),
+        ({"choices": ["\ud800"]}, "has characters that no text has; give it in UTF-8"),
+        ({"grammar": 'start: "a" <end> // <none>'}, "has <end>, which stands for a token and not for a text"),
+        ({"grammar": 'start: "a" | <[3-5]>'}, r"has <\[3-5\]>, which stands for a token"),
+        ({"grammar": chain(10_001)}, r"has 10,00\d rules, groups and objects: at most 10,000 can be kept to"),
         ({"choices": [""]}, "must be a text that is not empty"),
         ({"choices": ["a"], "matching": "a"}, "cannot be given together with matching"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_token(
-    characters: LoadedModel, form: dict[str, object], told: str | None
+    characters: LoadedModel, form: dict[str, object], told: str
 ) -> None:
     batch = Model(characters).batch()
-    if told is None:
-        batch.start(length=30, **form)
-        return
     with pytest.raises(PantoumError, match=told) as raised:
         batch.start(length=30, **form)
     assert "\n" not in str(raised.value) and len(batch) == 0

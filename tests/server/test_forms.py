@@ -41,6 +41,11 @@ def test_a_completion_has_the_form_that_generate_gives(
     assert found == expected
 
 
+def body(fields: dict[str, Any]) -> dict[str, Any]:
+    """A request, also with what only the escapes of JSON can hold."""
+    return {"content": json.dumps(fields), "headers": {"content-type": "application/json"}}
+
+
 def test_streams_of_different_forms_share_a_batch(server: Any) -> None:
     for expression in ("[a-z]{5}", "[0-9]{3}( [a-z]+)*", "(cat|dog){2,}"):
         fields = {**ASKED, "guided_regex": expression, "n": 5}
@@ -63,6 +68,13 @@ def test_streams_of_different_forms_share_a_batch(server: Any) -> None:
         ({"guided_regex": "(" * 9_999 + ")" * 9_999}, "guided_regex"),
         ({"guided_choice": []}, "guided_choice"),
         ({"guided_choice": [""]}, "guided_choice"),
+        ({"guided_choice": ["\ud800"]}, "guided_choice"),
+        ({"guided_json": [1]}, "guided_json"),
+        ({"guided_grammar": 'start: "a" <end>'}, "guided_grammar"),
+        ({"structured_outputs": {}}, "structured_outputs"),
+        ({"structured_outputs": {"choice": []}}, "structured_outputs"),
+        ({"structured_outputs": {"choice": "cat"}}, "structured_outputs"),
+        ({"structured_outputs": {"regex": 5}}, "structured_outputs"),
         ({"guided_grammar": "start: foo"}, "guided_grammar"),
         ({"guided_regex": "a", "guided_choice": ["a"]}, "guided_regex and guided_choice"),
         ({"structured_outputs": {"structural_tag": "x"}}, "structured_outputs"),
@@ -73,11 +85,15 @@ def test_streams_of_different_forms_share_a_batch(server: Any) -> None:
 def test_what_cannot_be_kept_to_is_a_400_that_names_the_field(
     server: Any, fields: dict[str, Any], param: str
 ) -> None:
-    answer = server.client.post("/v1/completions", json={**ASKED, **fields})
+    answer = server.client.post("/v1/completions", **body({**ASKED, **fields}))
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["param"] == param
     message = answer.json()["error"]["message"]
-    assert "\n" not in message and (not param.startswith("guided") or message.startswith(param))
+    assert (
+        "matching" not in message
+        and "\n" not in message
+        and (not param.startswith("guided") or message.startswith(param))
+    )
 
 
 def test_chats_responses_and_sessions_have_forms(server: Any) -> None:
@@ -87,6 +103,12 @@ def test_chats_responses_and_sessions_have_forms(server: Any) -> None:
     assert chat["choices"][0]["message"]["content"] in form["guided_choice"]
     wrong = {"input": "The", "text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}}
     assert client.post("/v1/responses", json=wrong).json()["error"]["param"] == "text"
+    for format in (5, [], "json_object", {}):
+        answer = client.post("/v1/responses", json={"input": "The", "text": {"format": format}})
+        assert answer.status_code == 400 and answer.json()["error"]["message"].startswith("text must have")
+    short = {"input": "The", "max_output_tokens": 1, "guided_regex": "[a-z]{9}"}
+    told = client.post("/v1/responses", json=short).json()["error"]
+    assert told["param"] == "max_output_tokens" and told["message"].startswith("max_output_tokens is 1: ")
     session = client.post("/v1/sessions", json={"prompt": "The "}).json()["id"]
     written = client.post(f"/v1/sessions/{session}/generate", json={**form, "max_tokens": 9}).json()
     assert written["choices"][0]["text"] in form["guided_choice"]

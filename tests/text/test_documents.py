@@ -10,6 +10,7 @@ def test_a_run_of_blank_lines_is_one_border() -> None:
     assert mark("a\nb\n\n\n \t\nc\n", "blank-lines") == f"a\nb{BORDER_SIGN}c\n"
     assert mark("a\r\n\r\nb", "blank-lines") == f"a{BORDER_SIGN}b"
     assert mark("a\n\nb", "lines") == mark("a\n\nb", None) == "a\n\nb"
+    assert mark("a\r\n\rb\r\r\n", "lines") == "a\n\rb\r\n" and mark("a\r\n", None) == "a\r\n"
 
 
 def test_what_eos_reads() -> None:
@@ -22,7 +23,8 @@ def test_borders_are_found_wherever_blocks_are_cut(text: str) -> None:
     for cut in range(len(text) + 1):
         for end in range(cut, len(text) + 1):
             parts = [text[:cut], text[cut:end], text[end:]]
-            assert "".join(mark_blocks(parts, "blank-lines")) == mark(text, "blank-lines")
+            for kind in ("lines", "blank-lines"):
+                assert "".join(mark_blocks(parts, kind)) == mark(text, kind)
 
 
 def test_blank_lines_without_end_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,9 +43,9 @@ def made(kind: str, text: str, documents: str | None) -> Tokenizer:
 @given(TEXTS)
 def test_decoding_gives_the_text_back(kind: str, documents: str | None, text: str) -> None:
     tokenizer = made(kind, text, documents)
-    ids = tokenizer.encode(text)
-    assert tokenizer.decode(ids) == text
-    assert tokenizer.decode_bytes(ids) == text.encode("utf-8")
+    ids, read = tokenizer.encode(text), text.replace("\r\n", "\n") if documents == "lines" else text
+    assert tokenizer.decode(ids) == read
+    assert tokenizer.decode_bytes(ids) == read.encode("utf-8")
     assert ids.dtype == np.uint32 and (ids < tokenizer.vocab_size).all()
     assert np.array_equal(tokenizer.encode(text.encode("utf-8")), ids)
 

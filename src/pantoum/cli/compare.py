@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
+from typing import Any
 
 from pantoum.cli.output import Output
 
@@ -26,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="in place of the table: the bits per byte of this text under each model, the least first, as "
         "when each is of one author; - is stdin",
     )
+    parser.add_argument("--encoding", metavar="E", help="encoding of the text if it is not UTF-8 or UTF-16")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -34,7 +37,11 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     from pantoum import api, console
 
     if arguments.text is not None:
-        _with_text(arguments.runs, b"".join(console.parts(arguments.text)), arguments.json, output)
+        place = Path(arguments.text)
+        asked: dict[str, Any] = {"texts": arguments.text, "encoding": arguments.encoding}
+        if not (place.is_file() or place.is_dir()):  # what can be read once
+            asked = {"text": b"".join(console.parts(arguments.text, arguments.encoding))}
+        _with_text(arguments.runs, asked, arguments.json, output)
         return
     found = api.compare(arguments.runs)
     if arguments.json:
@@ -43,11 +50,11 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         console.show_comparison(found, output.stdout)
 
 
-def _with_text(names: list[str], text: bytes, as_json: bool, output: Output) -> None:
+def _with_text(names: list[str], asked: dict[str, Any], as_json: bool, output: Output) -> None:
     """Print how well each model predicts a text."""
     from pantoum import load
 
-    found = [(load(name).evaluate(text=text), name) for name in names]
+    found = [(load(name).evaluate(**asked), name) for name in names]
     found.sort(key=lambda pair: math.inf if pair[0].bits_per_byte is None else pair[0].bits_per_byte)
     if as_json:
         models = [

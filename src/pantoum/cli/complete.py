@@ -19,7 +19,7 @@ EXAMPLES = """examples:
   pantoum complete runs/book --adapt --model-out mine.safetensors < letters.txt
 
 The words of an answer stand between tabs. Where a line ends within a word, the answers are whole words that
-begin with what is there of it. In a line \\n, \\t and \\\\ stand for a new line, a tab and a backslash.
+begin with what is there of it. In both \\n, \\t and \\\\ stand for a new line, a tab and a backslash.
 """
 
 
@@ -46,12 +46,17 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         if arguments.json:
             output.write(json.dumps([one._asdict() for one in found], ensure_ascii=False) + "\n")
         else:
-            output.write("\t".join(one.text for one in found) + "\n")
+            output.write("\t".join(_escaped(one.text) for one in found) + "\n")
         completer.learn()
     completer.finish()
+
+
+def _escaped(word: str) -> str:
+    """A word, and the white space before it, on one line."""
+    return word.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
 
 
 def _plain(line: str) -> str:
     """A line without escapes."""
     parts = line.split("\\\\")
-    return "\\".join(part.replace("\\n", "\n").replace("\\t", "\t") for part in parts)
+    return "\\".join(part.replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r") for part in parts)

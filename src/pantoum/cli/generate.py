@@ -65,8 +65,9 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Print the text while it is generated; then save the state."""
     how_much = GenerationConfig(**given(arguments, GenerationConfig))
     typed = given(arguments, SamplingConfig)
+    read = _forms(typed)
     with _by_name(typed):
-        sampling = SamplingConfig(**_forms(typed))
+        sampling = SamplingConfig(**read)
     if arguments.state_out is not None and how_much.count > 1:
         raise SettingError(
             "state_out",

@@ -44,7 +44,7 @@ class Sampling(TypedDict, total=False):
     matching: str | None
     json_schema: str | Mapping[str, Any] | bool | None
     grammar: str | None
-    choices: Sequence[str]
+    choices: Sequence[str] | None
 
 class Streaming(Sampling, total=False):
     """``StreamConfig``."""

@@ -26,6 +26,7 @@ __all__ = [
     "path",
     "require",
     "several",
+    "some_texts",
     "text",
     "texts",
     "truth",
@@ -130,6 +131,13 @@ def texts(value: object, argument: str) -> tuple[str, ...]:
         rule = "must be a text that is not empty"
         require(isinstance(each, str) and each != "", argument, each, rule, "leave it out otherwise")
     return tuple(map(str, given))
+
+
+def some_texts(value: object, argument: str) -> tuple[str, ...]:
+    """One text, or several; none is empty, and one must be there."""
+    found = texts(value, argument)
+    require(found != (), argument, value, "must have at least one text", "give one, or leave it out")
+    return found
 
 
 def several(values: Iterable[Value], argument: str, what: str) -> Iterator[Value]:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from pantoum.config.reading_config import cache_size
-from pantoum.config.rules import number, path, require, text, texts, truth, whole
+from pantoum.config.rules import number, path, require, some_texts, text, texts, truth, whole
 from pantoum.config.setting import SettingGroup, setting
 from pantoum.errors import SettingError
 
@@ -126,8 +126,8 @@ class SamplingConfig(SettingGroup):
     grammar: str | None = setting(
         None, "write only what this Lark grammar accepts (extra: forms)", text, metavar="FILE"
     )
-    choices: tuple[str, ...] = setting(
-        (), "write one of these texts, one a line of the file (extra: forms)", texts, metavar="FILE"
+    choices: tuple[str, ...] | None = setting(
+        None, "write one of these texts, one a line of the file (extra: forms)", some_texts, metavar="FILE"
     )
 
     def agree(self) -> None:
@@ -145,7 +145,8 @@ class SamplingConfig(SettingGroup):
         for name in FORMS:
             value = getattr(self, name)
             if self.given(name):
-                return AskedForm(name, value if isinstance(value, str) else json.dumps(value))
+                told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                return AskedForm(name, told)
         return None
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pantoum.config import require
-from pantoum.config.rules import texts
+from pantoum.config.rules import some_texts
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import CHUNK, Reading, advance
 from pantoum.inference.state import State
@@ -39,8 +39,7 @@ class Continuation(NamedTuple):
 
 def choices_after(model: LoadedModel, state: State, choices: Sequence[str]) -> list[Continuation]:
     """The choices in their order."""
-    each = texts(choices, "choices")
-    require(bool(each), "choices", choices, "must have a text at least", "give a list of texts")
+    each = some_texts(choices, "choices")
     readings = []
     for one in each:
         own, _ = space_held(model.tokenizer, one, state.pending)

@@ -157,7 +157,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
         fields = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompt = await encode(served.model, served.template.prompt(fields.messages), state)
+        prompt = await encode(served.model, served.template.prompt(fields.messages), state, param="messages")
         request = await begin(
             served,
             fields,

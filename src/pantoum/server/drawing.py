@@ -122,12 +122,14 @@ async def require_form(
 
 def _of_field(error: SettingError, field: str | None) -> RequestError:
     """What is wrong with a form, by the name of the field that asks for it."""
-    told = SettingError(field or error.argument, error.value, error.rule, error.advice, shown=error.shown)
+    name, advice = field or error.argument, error.advice.replace(error.argument, field or error.argument)
+    told = SettingError(name, error.value, error.rule, advice, shown=error.shown)
     return RequestError(400, str(told), param=field)
 
 
-def _format(value: Mapping[str, Any]) -> dict[str, Any]:
+def _format(value: object) -> dict[str, Any]:
     """OpenAI's: ``text``, ``json_object``, or ``json_schema`` with its schema."""
+    value = value if isinstance(value, Mapping) else {}
     kind = value.get("type")
     if kind == "text":
         return {}
@@ -143,12 +145,11 @@ def _format(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _structured(value: Mapping[str, Any]) -> dict[str, Any]:
     """vLLM's newer field: one of ``regex``, ``choice``, ``grammar`` and ``json``, or ``json_object``."""
-    given = {name: one for name, one in value.items() if one is not None}
+    given = {name: one for name, one in value.items() if one is not None and one is not False}
     if given == {"json_object": True}:
         return {"json_schema": OBJECT}
-    if len(given) == 1 and given.keys() <= STRUCTURED.keys():
+    if len(given) == 1 and given.keys() <= STRUCTURED.keys() and not isinstance(given.get("choice"), str):
         return {STRUCTURED[name]: one for name, one in given.items()}
-    rule = f"must have one of {', '.join(STRUCTURED)}, json_object"
-    raise RequestError(
-        400, f"structured_outputs has {', '.join(given)}: it {rule}", param="structured_outputs"
-    )
+    rule = "must have one of regex, choice (a list), grammar, json, json_object"
+    told = f"structured_outputs has {', '.join(given) or 'none of them'}: it {rule}"
+    raise RequestError(400, told, param="structured_outputs")

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -29,6 +30,8 @@ log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
 
 
+UNNAMED = re.compile(r"body|str|bool|\w+\[.*\]")
+"""Parts of a place that are no field: the body, and the types that a field may have."""
 FAULTS = 3
 """Faults of a request that its error names."""
 
@@ -106,6 +109,9 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = allowed(app, request.scope)
             told = f"{request.method} is no method of this path, which has {headers['Allow']}"
             return answer(RequestError(405, told, headers=headers))
+        if error.status_code == 400 and "parsing the body" in str(error.detail):
+            told = "the request is not JSON in UTF-8, or nested too deeply; /docs has the schema"
+            return answer(RequestError(400, told, headers=headers))
         return answer(RequestError(error.status_code, str(error.detail), headers=headers))
 
     async def of_schema(request: Request, error: Exception) -> JSONResponse:
@@ -130,4 +136,4 @@ def install(app: FastAPI) -> None:
 
 def _place(fault: dict[str, Any]) -> str:
     """Where in the body a fault is."""
-    return ".".join(str(part) for part in fault["loc"] if part != "body")
+    return ".".join(str(part) for part in fault["loc"] if not UNNAMED.fullmatch(str(part)))

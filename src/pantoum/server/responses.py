@@ -30,6 +30,8 @@ KEPT = {
     "background": "this server answers while the client waits",
 }
 """Fields that cannot be used, and why."""
+NAMES = {"response_format": "text", "max_tokens": "max_output_tokens"}
+"""Names of a completion's fields, and theirs here."""
 LOGPROBS = "message.output_text.logprobs"
 
 
@@ -204,8 +206,10 @@ def routes(models: Models, signer: Signer) -> APIRouter:
                 alternatives=(fields.top_logprobs or 0) if logprobs else None,
             )
         except RequestError as error:
-            if error.param == "response_format":  # its name here
-                error.param = "text"
+            for name, here in NAMES.items():
+                if name in (error.param or ""):
+                    error.message = error.message.replace(name, here, 1)
+                    error.param = (error.param or "").replace(name, here)
             raise
         written = ResponseText(request, fields, signer, logprobs)
         if fields.stream:

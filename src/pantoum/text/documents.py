@@ -8,14 +8,14 @@ number of ``<eos>``; decoding gives ``eos_text`` for it.
 =============  ===============================================  ================
 documents      the border                                       ``<eos>`` reads
 =============  ===============================================  ================
-lines          a newline                                        ``\\n``
+lines          a line's end                                     ``\\n``
 blank-lines    a line's end and all blank lines that follow     ``\\n\\n``
 files          a file's end (put in by who reads the files)     nothing
 None           none                                             nothing
 =============  ===============================================  ================
 
-A blank line may hold spaces and tabs, and lines may end in CR LF. A run of several blank lines reads back
-as one: that is what "it replaces the run" means.
+A blank line may hold spaces and tabs, and lines may end in CR LF, which then belongs to the border. A run of
+several blank lines reads back as one: that is what "it replaces the run" means.
 
 For a list of short lines (names, words, molecules) there is a better way to train: ``--documents lines``.
 Such a list (``ShortLines``) has no blank lines, hardly a line of more than ``LONGEST_LINE`` characters, and
@@ -57,11 +57,21 @@ def borders(text: str, documents: str | None) -> list[str]:
 
 def mark(text: str, documents: str | None) -> str:
     """A whole text with its borders as signs."""
+    if documents == "lines":
+        return text.replace("\r\n", "\n")
     return BORDER.sub(BORDER_SIGN, text) if documents == "blank-lines" else text
 
 
 def mark_blocks(blocks: Iterable[str], documents: str | None) -> Iterator[str]:
     """The same for a text that comes in blocks, cut anywhere. At most 64 KB are held back."""
+    if documents == "lines":
+        held = ""
+        for block in blocks:
+            text = held + block
+            held = "\r" if text.endswith("\r") else ""
+            yield mark(text.removesuffix(held), documents)
+        yield held
+        return
     if documents != "blank-lines":
         yield from blocks
         return

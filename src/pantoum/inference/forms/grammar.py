@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pantoum.errors import SettingError
@@ -22,6 +25,15 @@ STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL = 400_000
 """Steps that building an automaton may take: some 10 ms."""
+PARTS, FEW_PARTS, STACK = 10_000, 100, 128 << 20
+"""Rules, groups and objects of a grammar or schema at most. The library goes from each into the next on the
+stack, up to 5 KB each, and ends the process where that is full. So more than a few get a stack of their own;
+what is not used of it takes no memory."""
+ONE = threading.Lock()
+"""The size of the stacks of new threads is that of the whole process."""
+PART = re.compile(r"[\w\]})]\s*:|[\[{(]")
+QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*')
+"""Texts, expressions and comments of a grammar."""
 ADVICE = {
     "matching": "give a simpler expression",
     "json_schema": "change the schema",
@@ -48,7 +60,11 @@ def grammar_of(asked: AskedForm) -> str:
         rule = "has characters that no text has"
         raise SettingError(asked.kind, asked.text, rule, "give it in UTF-8") from None
     if asked.kind == "grammar":
-        return asked.text if "%llguidance" in asked.text else f"{asked.text}\n{FREELY}"
+        token = re.search(r"<[^\s>]*>?", QUOTED.sub('""', asked.text))
+        if token is not None:
+            rule = f"has {token[0]}, which stands for a token and not for a text"
+            raise SettingError(asked.kind, asked.text, rule, "write a text between quotes")
+        return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
         schema = {"true": "{}"}.get(asked.text.strip(), asked.text.strip())
         if schema.startswith("{") and '"x-guidance"' not in schema:
@@ -74,10 +90,30 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm) -> Any:
         max_grammar_size=SYMBOLS,
         verbose_errors=False,
     )
-    matcher = found.LLMatcher(tokens, grammar, log_level=0, limits=limits)
+
+    def made() -> Any:
+        return found.LLMatcher(tokens, grammar, log_level=0, limits=limits)
+
+    parts = len(PART.findall(QUOTED.sub('""', grammar)))
+    if parts > PARTS:
+        rule = f"has {parts:,} rules, groups and objects: at most {PARTS:,} can be kept to"
+        raise SettingError(asked.kind, asked.text, rule, ADVICE[asked.kind])
+    matcher = made() if parts <= FEW_PARTS else _deeply(made)
     if matcher.is_error():
         raise refused(asked, matcher.get_error())
     return matcher
+
+
+def _deeply(made: Callable[[], Any]) -> Any:
+    """What a call gives that may need a large stack."""
+    with ThreadPoolExecutor(1) as deep:
+        with ONE:
+            usual = threading.stack_size(STACK)
+            try:
+                ahead = deep.submit(made)
+            finally:
+                threading.stack_size(usual)
+        return ahead.result()
 
 
 def _literal(text: str) -> str:
