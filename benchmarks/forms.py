@@ -301,6 +301,7 @@ def written(
 BOMBS: dict[str, dict[str, Any]] = {
     "quantifiers in quantifiers": {"matching": "((((a{1,99}){1,99}){1,99}){1,99})"},
     "5,000 that may be missing": {"matching": "(a?){5000}a{5000}"},
+    "5,000 in a schema": {"json_schema": {"type": "string", "pattern": "^(a?){5000}a{5000}$"}},
     "30 times anything": {"matching": "(.*a){30}"},
     "2^18 states": {"matching": "(?:[ab]*a[ab]{18})c"},
     "90 groups in groups": {"matching": "(" * 90 + ")" * 90},

@@ -429,6 +429,7 @@ def test_an_automaton_that_is_too_large_is_what_the_error_names(make: Make) -> N
         {"matching": "(?:[ab]*a[ab]{18})c"},
         {"matching": "(" * 90 + ")" * 90},
         {"json_schema": json.loads('{"items":' * 60 + "{}" + "}" * 60)},
+        {"json_schema": {"type": "string", "pattern": "^(a?){5000}a{5000}$"}},
         {"json_schema": {"type": "array", "minItems": 100_000}},
         {"json_schema": {"type": "string", "minLength": 50_000, "maxLength": 90_000}},
         {"grammar": "start: r40\n" + "".join(f"r{n + 1}: r{n} r{n}\n" for n in range(40)) + 'r0: "x" |\n'},
@@ -454,6 +455,12 @@ def test_what_words_cannot_write_is_searched_once(
         with pytest.raises(SettingError, match=r"has no text of fewer than 2\d,\d+ tokens that was found"):
             model.generate("The ", length=100, seed=1, matching=expression)
         monkeypatch.setattr(TokenForm, "_search", None)
+
+
+def test_an_error_names_what_is_lacking_where_a_search_could_go_on(make: Make) -> None:
+    # As white space of JSON, the letter T may come for ever.
+    with pytest.raises(SettingError, match=r"that was found: after 'T?ra' must come 'nZ'"):
+        Model(make("characters")).generate(matching="T*(Z|ranZ)")
 
 
 def test_an_error_shows_the_end_of_a_long_text(make: Make) -> None:

@@ -119,7 +119,7 @@ class TokenForm:
         if self._reader is None:
             made = _Bytes()
             tokens = library(self.asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
-            self._reader = matcher_of(tokens, self._grammar, self.asked)
+            self._reader = matcher_of(tokens, self._grammar, self.asked, step_fuel=None)
         reader = self._reader
         reader.reset()
         for byte in text.encode("utf-8", "replace"):
@@ -157,13 +157,14 @@ class TokenForm:
 
     def _search(
         self, begin: _Reached, most: int, trials: int, before: Way, telling: Telling
-    ) -> tuple[Way | None, Way, bool]:
-        """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
-        ``before``: a way that another place had; one that leads to where its rest goes on is enough."""
-        found, farthest, tried = self._look(begin, most, trials, before, telling)
-        if found is None and tried and telling:  # what told masks apart elsewhere may not do so here
+    ) -> tuple[Way | None, Way, int | None]:
+        """(a way to an end, if one was found; the way to the last place, of the first text, where something
+        was lacking that was not lacking before; the tokens after which it gave up, ``None`` where it tried
+        all). ``before``: a way that another place had; one that leads to where its rest goes on is enough."""
+        found, stuck, gone = self._look(begin, most, trials, before, telling)
+        if found is None and gone is None and telling:  # what told masks apart elsewhere may not do so here
             return self._look(begin, most, trials, before, {})
-        return found, farthest, tried
+        return found, stuck, gone
 
     def _look(
         self,
@@ -173,11 +174,12 @@ class TokenForm:
         before: Way,
         telling: Telling,
         beam: int | None = None,
-    ) -> tuple[Way | None, Way, bool]:
+    ) -> tuple[Way | None, Way, int | None]:
         """As ``_search``. ``beam``: places of each level from which it goes on, those that were idle least. A
         copy of a matcher costs as much as its text is long, so the last token of a place takes the matcher
         itself."""
-        vocabulary, farthest, joints = self.vocabulary, begin.steps, dict[int, list[int]]()
+        vocabulary, joints = self.vocabulary, dict[int, list[int]]()
+        stuck, lacking, first = begin.steps, set[bytes](), trials > TRIALS
         for at, token in enumerate(before[:SKIPPED]):
             joints.setdefault(token, []).append(at)
         level = [begin]
@@ -190,7 +192,7 @@ class TokenForm:
                 for left, token in zip(range(len(tokens) - 1, -1, -1), tokens, strict=True):
                     trials -= 1
                     if trials < 0:
-                        return None, _way(farthest), False
+                        return None, _way(stuck), depth - 1
                     copied = left > 0 or one is begin
                     trials -= copied * (depth // COPY)
                     twin = one.matcher.deep_copy() if copied else one.matcher
@@ -198,7 +200,7 @@ class TokenForm:
                         continue
                     steps, after = (token, one.steps), vocabulary.spaced_after(token)
                     if twin.is_accepting():
-                        return _way(steps), _way(farthest), True
+                        return _way(steps), (), None
                     mask = vocabulary.mask(twin, after)
                     if not twin.is_error():
                         told.setdefault(mask, token)
@@ -206,12 +208,15 @@ class TokenForm:
                         _keep(following.setdefault((mask, after), []), reached)
                 if known is None and len(telling) < MASKS:
                     telling[one.mask] = list(told.values())
+                if first and not told:
+                    lack = one.mask if tokens else one.matcher.compute_ff_bytes()
+                    stuck = stuck if lack in lacking else one.steps
+                    lacking.add(lack)
             level = [one for alike in following.values() for one in alike]
             if not level:
                 break
             if beam is not None:
                 level = sorted(level, key=lambda place: place.idle)[:beam]
-            farthest = level[0].steps
             for one in level if before else ():
                 for at in sorted(
                     at for token, places in joints.items() if one.allows(token) for at in places
@@ -220,12 +225,12 @@ class TokenForm:
                     if depth + len(rest) > most:
                         continue
                     if trials < 0:
-                        return None, _way(farthest), False
+                        return None, _way(stuck), depth - 1
                     gone = self._gone(one.matcher, rest, one.spaced)
                     if gone > len(rest):
-                        return _way(one.steps) + rest, _way(farthest), True
+                        return _way(one.steps) + rest, (), None
                     trials -= ASKED + PER_TOKEN * gone
-        return None, _way(farthest), True
+        return None, _way(stuck), None
 
     def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
         """The shortest text, or why this vocabulary can write none."""
@@ -237,7 +242,7 @@ class TokenForm:
         if self.asked.kind == "matching":
             through = way_through(self.vocabulary, self.asked.text, self.matcher(), spaced)
         most = TRIALS_AT_FIRST if through is None else len(through) - 1
-        found, farthest, tried = self._search(begin, most, TRIALS_AT_FIRST, (), telling)
+        found, stuck, gone = self._search(begin, most, TRIALS_AT_FIRST, (), telling)
         if found is not None:
             return found
         if through is not None:
@@ -247,15 +252,17 @@ class TokenForm:
         matcher.compute_bitmask()
         if "too many" in matcher.get_error():  # the automaton is too large
             return refused(self.asked, matcher.get_error()).rule
-        numbers = vocabulary.numbers(farthest, spaced)
+        numbers = vocabulary.numbers(stuck, spaced)
         text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")
         matcher.try_consume_tokens(numbers)
         needed = matcher.compute_ff_bytes().decode("utf-8", "replace")
         rule = "has no text that this model can write"
-        rule += f": after {'...' * (len(text) > SHOWN)}{text[-SHOWN:]!r}" if text else ": at its beginning"
-        rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
-        if not tried:
-            rule = f"has no text of fewer than {len(farthest):,} tokens that was found"
+        if gone is not None:
+            rule = f"has no text of fewer than {gone:,} tokens that was found"
+        if text or gone is None:
+            after = f"after {'...' * (len(text) > SHOWN)}{text[-SHOWN:]!r}"
+            rule += f": {after if text else 'at its beginning'}"
+            rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
         return rule
 
 

@@ -23,8 +23,8 @@ ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
 """Any character of a string can be written by its number, as JSON has it."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
-FUEL = 400_000
-"""Steps that building an automaton may take: some 10 ms."""
+FUEL, STEP_FUEL = 400_000, 50_000
+"""Steps that building an automaton may take, some 10 ms, and that a token may take: some 4 ms."""
 PARTS, FEW_PARTS, STACK = 10_000, 100, 128 << 20
 """Rules, groups and objects of a grammar or schema at most. The library goes from each into the next on the
 stack, up to 5 KB each, and ends the process where that is full. So more than a few get a stack of their own;
@@ -80,11 +80,13 @@ def grammar_of(asked: AskedForm) -> str:
     return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
 
 
-def matcher_of(tokens: Any, grammar: str, asked: AskedForm) -> Any:
-    """A matcher at the beginning of a text; ``SettingError`` where there can be none."""
+def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | None = STEP_FUEL) -> Any:
+    """A matcher at the beginning of a text; ``SettingError`` where there can be none. ``step_fuel``: steps
+    that a token may take; ``None``: as many as the library has it."""
     found = library(asked.kind)
     limits = found.LLParserLimits(
         initial_lexer_fuel=FUEL,
+        step_lexer_fuel=step_fuel,
         step_max_items=ITEMS,
         max_lexer_states=STATES,
         max_grammar_size=SYMBOLS,

@@ -71,7 +71,7 @@ class TokenBytes:
         """The mask of all tokens."""
         self.texts = [*texts, END]
         made = _Tokens([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
-        self.tokens: Any = found.LLTokenizer(made, n_vocab=len(self.texts), eos_token=self.ends, slices=[])
+        self.tokens: Any = found.LLTokenizer(made, n_vocab=len(self.texts), eos_token=self.ends)
         self.by_text = [
             {text: token for token, text in enumerate(texts[begin : begin + V]) if token + begin not in never}
             for begin in (0, self.shift)
