@@ -269,6 +269,29 @@ def test_a_text_alone_stands_in_each_round_where_it_would_stand_beside_another(
         assert form != {"matching": LITERAL} or len(alone) < max(beside) / 2
 
 
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        {"format": "date"},
+        {"format": "date-time"},
+        {"format": "email"},
+        {"format": "uuid"},
+        {"pattern": "^[0-9]{5}(-[0-9]{4})?$"},
+        {"pattern": "^[A-Z]{3}[0-9a-f]{12}$"},
+        {"pattern": "^DE[0-9]{20}$"},
+    ],
+    ids=str,
+)
+def test_words_of_many_digits_within_objects_and_lists(make: Make, kind: str, word: dict[str, Any]) -> None:
+    fields = {"n": {"type": "integer"}, "word": {"type": "string", **word}}
+    row = {"type": "object", "properties": fields, "required": ["n", "word"], "additionalProperties": False}
+    for schema in (row, {"type": "array", "items": row, "minItems": 2}):
+        for seed, length in enumerate((140, 400)):
+            text = Model(make(kind)).generate(seed=seed, length=length, json_schema=schema)
+            jsonschema.validate(json.loads(str(text)), schema)
+
+
 def test_a_longer_value_than_that_of_the_shortest_text_can_be_gone_on_from(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

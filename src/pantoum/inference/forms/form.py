@@ -10,13 +10,14 @@ Shapes: V symbols.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of, refused
+from pantoum.inference.forms.grammar import ADVICE, dense_grammar_of, grammar_of, library, matcher_of, refused
 from pantoum.inference.forms.literals import way_through
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
@@ -38,6 +39,8 @@ BEAM = 6
 the same places to every level."""
 SKIPPED = 64
 """Tokens of the way from the place before, beyond any of which a search may join it."""
+RECENT = 2
+"""Places before one that are compared with it: words that signs join, such as 0-0-0, come again and again."""
 COPY = 250
 """Tokens of a text whose matcher costs as much to copy as one token to try."""
 ASKED, PER_TOKEN = 1 / 4, 1 / 16
@@ -64,7 +67,19 @@ class _Reached(NamedTuple):
     steps: _Steps
     mask: bytes
     idle: int
-    """Tokens after which the same could follow as before them: some of them do not lead on."""
+    """Tokens after which the same could follow as shortly before: some of them do not lead on."""
+    run: int
+    """How many of them were the last ones. Of places of equal ``idle`` that of the longest run, as in the
+    digits of a date, has come farther than those that were idle before it, in white space."""
+    recent: tuple[bytes, ...]
+    """The masks of the places before."""
+
+    def after(self, matcher: Any, spaced: bool, token: int, mask: bytes) -> _Reached:
+        """The place to which a token leads."""
+        recent = (self.mask, *self.recent[: RECENT - 1])
+        idle = mask in recent
+        run = self.run + 1 if idle else 0
+        return _Reached(matcher, spaced, (token, self.steps), mask, self.idle + idle, run, recent)
 
     def allows(self, token: int) -> bool:
         """Whether the mask has a token."""
@@ -151,7 +166,7 @@ class TokenForm:
                 if self.is_way(matcher, rest, spaced):
                     return rest
         mask = self.vocabulary.mask(matcher, spaced)
-        begin = _Reached(matcher, spaced, None, mask, 0)
+        begin = _Reached(matcher, spaced, None, mask, 0, 0, ())
         found = self._look(begin, most, TRIALS // 2, before, telling, BEAM)[0]
         return found or self._search(begin, most, TRIALS, before, telling)[0]
 
@@ -198,13 +213,13 @@ class TokenForm:
                     twin = one.matcher.deep_copy() if copied else one.matcher
                     if not twin.consume_token(token + vocabulary.shift if one.spaced else token):
                         continue
-                    steps, after = (token, one.steps), vocabulary.spaced_after(token)
+                    after = vocabulary.spaced_after(token)
                     if twin.is_accepting():
-                        return _way(steps), (), None
+                        return _way((token, one.steps)), (), None
                     mask = vocabulary.mask(twin, after)
                     if not twin.is_error():
                         told.setdefault(mask, token)
-                        reached = _Reached(twin, after, steps, mask, one.idle + (mask == one.mask))
+                        reached = one.after(twin, after, token, mask)
                         _keep(following.setdefault((mask, after), []), reached)
                 if known is None and len(telling) < MASKS:
                     telling[one.mask] = list(told.values())
@@ -212,11 +227,11 @@ class TokenForm:
                     lack = one.mask if tokens else one.matcher.compute_ff_bytes()
                     stuck = stuck if lack in lacking else one.steps
                     lacking.add(lack)
-            level = [one for alike in following.values() for one in alike]
+            level = [one for places in following.values() for one in places]
             if not level:
                 break
             if beam is not None:
-                level = sorted(level, key=lambda place: place.idle)[:beam]
+                level = sorted(level, key=lambda place: (place.idle, -place.run))[:beam]
             for one in level if before else ():
                 for at in sorted(
                     at for token, places in joints.items() if one.allows(token) for at in places
@@ -232,12 +247,23 @@ class TokenForm:
                     trials -= ASKED + PER_TOKEN * gone
         return None, _way(stuck), None
 
+    def _dense(self, spaced: bool) -> Way | None:
+        """A text of a schema without white space between its signs: where some may stand anywhere, a search
+        for a text of many tokens finds little else."""
+        grammar = dense_grammar_of(self.asked)
+        if grammar is None:
+            return None
+        matcher = matcher_of(self.vocabulary.tokens, grammar, self.asked)
+        begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0, 0, ())
+        way = self._look(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST // 5, (), {})[0]
+        return way if way is not None and self.is_way(self.matcher(), way, spaced) else None
+
     def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
         """The shortest text, or why this vocabulary can write none."""
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
-        begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0)
+        begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0, 0, ())
         through = None
         if self.asked.kind == "matching":
             through = way_through(self.vocabulary, self.asked.text, self.matcher(), spaced)
@@ -252,6 +278,9 @@ class TokenForm:
         matcher.compute_bitmask()
         if "too many" in matcher.get_error():  # the automaton is too large
             return refused(self.asked, matcher.get_error()).rule
+        found = None if gone is None else self._dense(spaced)
+        if found is not None:
+            return found
         numbers = vocabulary.numbers(stuck, spaced)
         text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")
         matcher.try_consume_tokens(numbers)
@@ -278,13 +307,9 @@ def _way(steps: _Steps) -> Way:
 def _keep(alike: list[_Reached], one: _Reached) -> None:
     """One more place that goes on as these do: the one that was idle least stays, and the one that was most.
     Where a text must only be long enough, it is the idle one that comes to its end."""
-    if len(alike) < 2:
-        alike.append(one)
-        alike.sort(key=lambda place: place.idle)
-    elif one.idle < alike[0].idle:
-        alike[0] = one
-    elif one.idle > alike[1].idle:
-        alike[1] = one
+    insort(alike, one, key=lambda place: (place.idle, -place.run))
+    if len(alike) > 2:
+        del alike[1]
 
 
 _KNOWN: WeakKeyDictionary[Tokenizer, tuple[TokenBytes, OrderedDict[tuple[str, str], TokenForm]]]

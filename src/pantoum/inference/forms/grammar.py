@@ -21,6 +21,8 @@ FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
 ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
 """Any character of a string can be written by its number, as JSON has it."""
+DENSE = '"x-guidance":{"whitespace_flexible":false}'
+"""No white space between the signs of JSON."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL, STEP_FUEL = 400_000, 50_000
@@ -66,11 +68,7 @@ def grammar_of(asked: AskedForm) -> str:
             raise SettingError(asked.kind, asked.text, rule, "write a text between quotes")
         return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        schema = {"true": "{}"}.get(asked.text.strip(), asked.text.strip())
-        if schema.startswith("{") and '"x-guidance"' not in schema:
-            rest = schema[1:].lstrip()
-            schema = f"{{{ESCAPES}{rest}" if rest == "}" else f"{{{ESCAPES},{rest}"
-        return f"start: %json {schema}\n{FREELY}"
+        return _of_schema(asked.text, ESCAPES)
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
@@ -78,6 +76,19 @@ def grammar_of(asked: AskedForm) -> str:
     )
     found = json.loads(library(asked.kind).LLMatcher.grammar_from_regex(expression))
     return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
+
+
+def dense_grammar_of(asked: AskedForm) -> str | None:
+    """The grammar of those texts of a schema that have no white space between their signs."""
+    return _of_schema(asked.text, DENSE) if asked.kind == "json_schema" else None
+
+
+def _of_schema(schema: str, guidance: str) -> str:
+    schema = {"true": "{}"}.get(schema.strip(), schema.strip())
+    if schema.startswith("{") and '"x-guidance"' not in schema:
+        rest = schema[1:].lstrip()
+        schema = f"{{{guidance}{rest}" if rest == "}" else f"{{{guidance},{rest}"
+    return f"start: %json {schema}\n{FREELY}"
 
 
 def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | None = STEP_FUEL) -> Any:
