@@ -22,9 +22,22 @@ LARGE = {"prompt": "The cat sat. " * 15_000, "max_tokens": 0, "echo": True}
 
 @pytest.fixture
 def hasty(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A server of little patience."""
-    monkeypatch.setattr(connection, "PATIENCE", PATIENCE)
+    """A server that a test can make impatient; before, a slow machine has time to see what is there."""
+    monkeypatch.setattr(connection, "PATIENCE", 300)
     return serve(slots=2)
+
+
+@pytest.fixture
+def hurry(hasty: Any, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Once an answer waits for its client: from then on the server has little patience."""
+
+    def lose_patience(seconds: float = PATIENCE) -> None:
+        until(lambda: paused(hasty))
+        monkeypatch.setattr(connection, "PATIENCE", seconds)
+        for one in list(hasty.connections):
+            one.loop.call_soon_threadsafe(one._await_reader)
+
+    return lose_patience
 
 
 @pytest.fixture
@@ -55,25 +68,24 @@ def paused(server: Any) -> bool:
 
 @pytest.mark.parametrize("fields", [STREAM, LARGE])
 def test_a_client_that_reads_nothing_is_cut_off_and_its_slot_is_free(
-    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None], fields: dict[str, Any]
+    hasty: Any,
+    ask: Callable[..., socket.socket],
+    until: Callable[..., None],
+    hurry: Callable[..., None],
+    fields: dict[str, Any],
 ) -> None:
     ask(fields)
-    until(lambda: paused(hasty))
+    hurry()
     until(lambda: not hasty.connections and not hasty.engine.taken)
 
 
 @pytest.mark.parametrize("fields", [STREAM, LARGE])
 def test_a_client_that_reads_slowly_but_steadily_is_not_cut_off(
-    hasty: Any,
-    ask: Callable[..., socket.socket],
-    until: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-    fields: dict[str, Any],
+    hasty: Any, ask: Callable[..., socket.socket], hurry: Callable[..., None], fields: dict[str, Any]
 ) -> None:
-    patience = 1.5  # this process may have to wait for a processor, but hardly as long
-    monkeypatch.setattr(connection, "PATIENCE", patience)
+    patience = 3.0  # this process may have to wait for a processor, but hardly as long
     client = ask(fields)
-    until(lambda: paused(hasty))
+    hurry(patience)
     end = time.monotonic() + 1.2 * patience
     while time.monotonic() < end:
         assert client.recv(2048)
@@ -89,17 +101,20 @@ HALF = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
 
 @pytest.mark.parametrize("again", [GET, GET * 20_000, HALF])
 def test_a_client_that_reads_nothing_is_cut_off_also_where_it_asks_again(
-    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None], again: bytes
+    hasty: Any,
+    ask: Callable[..., socket.socket],
+    until: Callable[..., None],
+    hurry: Callable[..., None],
+    again: bytes,
 ) -> None:
     ask(STREAM, again)
-    until(lambda: paused(hasty))
-    until(lambda: not hasty.connections and not hasty.engine.taken, 20)
+    hurry()
+    until(lambda: not hasty.connections and not hasty.engine.taken)
 
 
 def test_requests_that_wait_behind_an_answer_are_bounded_and_answered_in_order(
-    hasty: Any, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+    hasty: Any,
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", 60)
     count, most = 2000, 0
     with socket.create_connection(("127.0.0.1", int(hasty.url.rpartition(":")[2])), timeout=60) as client:
         sending = threading.Thread(target=client.sendall, args=(GET * count,))
@@ -134,19 +149,17 @@ def test_beyond_the_bound_the_longest_silent_connection_goes(
 
 
 def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
-    hasty: Any, ask: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", 60)
     for _ in range(5):
         ask(STREAM)
-    until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken, 20)
+    until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken)
     assert hasty.text(max_tokens=5)
 
 
 def test_little_of_a_stream_waits_unsent_and_more_of_a_whole_answer(
-    hasty: Any, ask: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", 60)
     for fields, most in ((STREAM, connection.STREAMED), (LARGE, connection.BUFFER)):
         client = ask(fields)
         until(lambda: paused(hasty))
