@@ -24,6 +24,7 @@ and says so.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import re
@@ -96,7 +97,9 @@ class ByHand(nn.Module):
 
 
 def by_hand(shape: dict[str, int], cell: str, precision: str, device: str, compiled: bool) -> Step:
-    """A step as one writes it with PyTorch; the state is carried."""
+    """A step as one writes it with PyTorch; the state is carried. oneDNN refuses LSTM in bf16 on a processor
+    without bf16."""
+    native = device != "cpu" or precision != "bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     torch.manual_seed(0)
     model = ByHand(shape, cell).to(device)
     run = torch.compile(model) if compiled else model
@@ -106,7 +109,8 @@ def by_hand(shape: dict[str, int], cell: str, precision: str, device: str, compi
     carried: dict[str, Any] = {"state": (zeros, zeros) if cell == "lstm" else zeros}
 
     def step() -> None:
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        library = contextlib.nullcontext() if native else torch.backends.mkldnn.flags(enabled=False)
+        with library, torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             logits, state = run(tokens[:, :-1], carried["state"])
         loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
         optimizer.zero_grad()
