@@ -15,7 +15,7 @@ MOSES is as old as its data: it needs an environment of its own, where RDKit has
 ``fcd_torch``.
 
     python -m venv moses
-    moses/bin/pip install . 'rdkit<2024' torch tqdm matplotlib six 'numpy<2' 'pandas<2' 'scipy<1.12'
+    moses/bin/pip install '.[bpe]' 'rdkit<2024' torch tqdm matplotlib six 'numpy<2' 'pandas<2' 'scipy<1.12'
     moses/bin/pip install --no-deps fcd_torch==1.0.7 molsets==0.3.1
 """
 
