@@ -31,7 +31,7 @@ PARTS, FEW_PARTS, STACK = 10_000, 100, 128 << 20
 """Rules, groups and objects of a grammar or schema at most. The library goes from each into the next on the
 stack, up to 5 KB each, and ends the process where that is full. So more than a few get a stack of their own;
 what is not used of it takes no memory."""
-ONE = threading.Lock()
+STACK_SIZE = threading.Lock()
 """The size of the stacks of new threads is that of the whole process."""
 PART = re.compile(r"[\w\]})]\s*:|[\[{(]")
 QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*')
@@ -120,7 +120,7 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | Non
 def _deeply(made: Callable[[], Any]) -> Any:
     """What a call gives that may need a large stack."""
     with ThreadPoolExecutor(1) as deep:
-        with ONE:
+        with STACK_SIZE:
             usual = threading.stack_size(STACK)
             try:
                 ahead = deep.submit(made)
