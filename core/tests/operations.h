@@ -365,7 +365,10 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
   draw_middles(middles.data(), 0, V, draw);
   for (auto& kind : kinds) kind = static_cast<std::int32_t>(draw.within(0, 4));
   for (auto& fold : folds) fold = static_cast<std::int32_t>(draw.within(0, V - 1));
-  for (auto& token : tokens) token = static_cast<std::int32_t>(draw.within(0, V - 1) / draw.within(1, 4));
+  for (auto& token : tokens) {
+    const Long any = draw.within(0, V - 1), part = draw.within(1, 4);
+    token = static_cast<std::int32_t>(any / part);
+  }
   for (auto& reset : resets) reset = draw.once_in(20);
   for (Long i = 0; i < 4096; ++i) logits[i] = static_cast<float>(i - 2048) * 0x1p-8f;
   for (Buffer<std::int32_t>* each : {&matches, &history}) std::fill(each->begin(), each->end(), 0);
@@ -528,7 +531,7 @@ inline void between(Long T, Long B, Long H, Draw& draw, Hash& hash) {
   Floats x(N * H, draw, 1.0f), y(N * H);
   Buffer<std::uint32_t> streams(B);
   for (auto& s : streams) s = draw.word();
-  const std::uint64_t seed = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
+  const std::uint64_t seed = draw.two_words();
   const pantoum_dropout_args dropout{x.read(), y.data(),       streams.read(), T,           B,
                                      H,        seed,           draw.word(),    draw.word(), draw.word() & 0xffffu,
                                      1.5f,     draw.once_in(2)};

@@ -166,7 +166,7 @@ inline void drawing(Long rows, Long V, Draw& draw, Hash& hash) {
     min_p[r] = draw.once_in(2) ? 0.0 : share();
     penalty[r] = draw.once_in(2) ? 1.0 : 1.0 + share();
     top_k[r] = static_cast<std::int32_t>(draw.once_in(2) ? 0 : draw.within(1, V + 2));
-    seed[r] = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
+    seed[r] = draw.two_words();
     stream[r] = draw.word();
     position[r] = draw.word();
     written[r] = 3;

@@ -58,7 +58,8 @@ class Hash {
   }
 };
 
-// Draws that are the same on every machine. `hostile` mixes in what a float can also be.
+// Draws that are the same on every machine: one to a statement or between commas of a declaration or of braces, since
+// compilers differ in the order of operands and arguments. `hostile` mixes in what a float can also be.
 class Draw {
  public:
   explicit Draw(std::uint64_t seed, bool hostile = false) : state_(seed * 2 + 1), hostile_(hostile) {}
@@ -67,6 +68,10 @@ class Draw {
     const std::uint32_t mixed = static_cast<std::uint32_t>(((state_ >> 18) ^ state_) >> 27);
     const std::uint32_t turn = static_cast<std::uint32_t>(state_ >> 59);
     return mixed >> turn | mixed << (-turn & 31u);
+  }
+  std::uint64_t two_words() {
+    const std::uint64_t first = word();
+    return first << 32 | word();
   }
   Long within(Long least, Long most) { return least + word() % static_cast<std::uint32_t>(most - least + 1); }
   bool once_in(int times) { return word() % static_cast<std::uint32_t>(times) == 0; }
