@@ -18,7 +18,8 @@ from pantoum import PantoumError
 from pantoum.batch import ModelBatch
 from pantoum.config import AskedForm, SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.inference.forms import place
+from pantoum.inference.forms import automaton, grammar, place
+from pantoum.inference.forms import form as form_module
 from pantoum.inference.forms.form import TokenForm, token_form
 from pantoum.inference.forms.place import DROPPED, FormPlace
 from pantoum.inference.loaded_model import LoadedModel
@@ -83,7 +84,7 @@ def test_a_class_is_the_same_whatever_the_case(expression: str, make: Make) -> N
     # The lower case of U+0345 is itself, which is no letter; the library counts it as a case of iota.
     form = token_form(make("bytes"), AskedForm("matching", expression))
     for text in ("\u0345", "\u03b9", "a", "-", "."):
-        assert form.matches(text) is bool(re.fullmatch(expression, text)), text
+        assert form.reader.matches(text) is bool(re.fullmatch(expression, text)), text
 
 
 def test_letters_and_classes_left_out_together_are_refused_where_case_is_ignored(make: Make) -> None:
@@ -194,7 +195,7 @@ def test_a_text_drawn_ahead_has_its_form(
     asked = SamplingConfig(**form).asked
     assert asked is not None
     for text in written(Model(model), length, seed, **form) or []:
-        assert token_form(model, asked).matches(text), text
+        assert token_form(model, asked).reader.matches(text), text
 
 
 @pytest.mark.parametrize("form", AHEAD[1:4])
@@ -331,15 +332,15 @@ def test_a_string_of_json_may_have_any_character_by_its_number(make: Make, schem
     asked = SamplingConfig(json_schema=schema).asked
     assert asked is not None
     form = token_form(make("bytes"), asked)
-    assert form.matches(r'{"\u0041": ["\u00e9\ud83d\ude00"]}')
-    assert not form.matches(r'{"a": "\ud83d"}')
+    assert form.reader.matches(r'{"\u0041": ["\u00e9\ud83d\ude00"]}')
+    assert not form.reader.matches(r'{"a": "\ud83d"}')
 
 
 def test_a_long_text_is_judged_in_small_steps(make: Make) -> None:
     schema = {"type": "string", "maxLength": 500, "pattern": r"^(?:\S+\s+){0,49}\S+$"}
     form = token_form(make("bytes"), AskedForm("json_schema", json.dumps(schema)))
     for words in (40, 60, 2):
-        assert form.matches(json.dumps("word " * words + "end")) is (words < 50)
+        assert form.reader.matches(json.dumps("word " * words + "end")) is (words < 50)
 
 
 def test_a_stop_string_counts_where_what_is_before_it_matches(make: Make) -> None:
@@ -539,3 +540,75 @@ def test_no_token_leads_to_where_the_vocabulary_lacks_what_must_come(
             break
     tokens = [token for token in written if token != DROPPED]
     assert found.matches(tokenizer.decode(tokens))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters"])
+def test_texts_do_not_depend_on_how_many_states_an_automaton_keeps(
+    make: Make, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A full automaton is replaced, whichever texts have filled it."""
+    expression = "|".join(f"{sign}[a-z .]{{8,14}}{sign.upper()}?" for sign in "aehinorst")
+    drawn: Callable[[], list[str]] = lambda: Model(make(kind)).generate(  # noqa: E731
+        count=30, seed=3, length=60, matching=expression, min_p=None
+    )
+    found = drawn()
+    made: list[object] = []
+    whole = automaton.Automaton.__init__
+
+    def counted(self: automaton.Automaton, *arguments: Any) -> None:
+        made.append(self)
+        whole(self, *arguments)
+
+    monkeypatch.setattr(automaton.Automaton, "__init__", counted)
+    monkeypatch.setattr(grammar, "STATES", 100)
+    form_module._KNOWN.clear()
+    few = drawn()
+    form_module._KNOWN.clear()
+    assert len(made) > 1 and few == found
+    assert all(re.fullmatch(expression, text) for text in found)
+
+
+def test_a_text_that_alone_fills_an_automaton_goes_the_way_that_it_has(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar, "STATES", 20)
+    form_module._KNOWN.clear()
+    texts = Model(make("bytes")).generate(count=8, seed=1, length=60, matching="([a-z .]{40})?x?", min_p=None)
+    form_module._KNOWN.clear()
+    assert all(re.fullmatch("([a-z .]{40})?x?", text) for text in texts)
+
+
+@pytest.mark.parametrize("kind", ["characters", "words:whitespace", "bpe"])
+def test_texts_drawn_again_are_those_of_the_model_that_have_the_form(make: Make, kind: str) -> None:
+    model, expression = Model(make(kind, "lines")), r"[^aeiou]*[aeiou].*"
+    free = model.generate(count=80, seed=5, length=30, min_p=None)
+    fitting = [text for text in free if re.fullmatch(expression, text)]
+    assert 5 < len(fitting) < len(free)
+    again = model.generate(count=5, seed=5, length=30, min_p=None, matching=expression, redraw=True)
+    assert again == fitting[:5]
+    both = model.generate(
+        count=5, seed=5, length=30, min_p=None, matching=expression, redraw=True, unique=True
+    )
+    assert both == list(dict.fromkeys(fitting))[:5]
+
+
+def test_an_intersection_has_what_all_of_its_rules_have(make: Make) -> None:
+    model = Model(make("characters", "lines"))
+    crossed = "start: SHORT & even\nSHORT: /.{1,12}/\neven: (/./ /./)*\n"
+    texts = model.generate(count=5, seed=5, length=30, min_p=None, grammar=crossed, redraw=True)
+    free = model.generate(count=80, seed=5, length=30, min_p=None)
+    assert texts == [text for text in free if 1 <= len(text) <= 12 and len(text) % 2 == 0][:5]
+    with pytest.raises(SettingError, match=r"intersection of rules, .*; add redraw, or give one rule"):
+        model.generate(length=30, grammar=crossed)
+    with pytest.raises(SettingError, match="unknown name"):
+        model.generate(length=30, grammar="start: a & b\na: /a/\nb: c\n", redraw=True)
+
+
+def test_drawing_again_says_what_it_needs_and_what_it_lacked(make: Make) -> None:
+    model = Model(make("bytes"))
+    with pytest.raises(SettingError, match="redraw needs a form; give --matching"):
+        model.generate(redraw=True)
+    with pytest.raises(
+        PantoumError, match=r"only 0 of 2 .* among 140: 140 lacked the form.*leave --redraw out"
+    ):
+        model.generate(count=2, length=5, matching="[0-9]{30}", redraw=True)

@@ -61,6 +61,7 @@ class Writing(Streaming, total=False):
 
     unique: bool
     novel: bool
+    redraw: bool
 
 class Reading(TypedDict, total=False):
     """``ReadingConfig``."""

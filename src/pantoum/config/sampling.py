@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -149,6 +149,11 @@ class SamplingConfig(SettingGroup):
                 return AskedForm(name, told)
         return None
 
+    @property
+    def freely(self) -> SamplingConfig:
+        """The same without a form."""
+        return replace(self, matching=None, json_schema=None, grammar=None, choices=None)
+
 
 @dataclass(frozen=True)
 class StreamConfig(SettingGroup):
@@ -196,6 +201,12 @@ class GenerationConfig(StreamConfig):
         "trained with --documents)",
         truth,
     )
+    redraw: bool = setting(
+        False,
+        "draw texts freely, and again in the place of those that lack the form: they are as probable as the "
+        "model has them (with --matching, --json-schema, --grammar or --choices)",
+        truth,
+    )
     n_best: int | None = setting(
         None,
         "the N most probable of --count different texts (8 N if it is not given), best first, each after its "
@@ -216,7 +227,7 @@ class GenerationConfig(StreamConfig):
     @property
     def chooses(self) -> bool:
         """Whether texts are chosen among those that are written."""
-        return self.unique or self.novel or self.n_best is not None
+        return self.unique or self.novel or self.redraw or self.n_best is not None
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.grammar import ADVICE, dense_grammar_of, grammar_of, library, matcher_of, refused
+from pantoum.inference.forms.automaton import Automaton, is_full
+from pantoum.inference.forms.grammar import ADVICE, dense_grammar_of, library, matcher_of, parts_of, refused
 from pantoum.inference.forms.literals import way_through
+from pantoum.inference.forms.reader import FormReader
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
 
@@ -47,8 +49,6 @@ ASKED, PER_TOKEN = 1 / 4, 1 / 16
 """What it costs to ask about a way, and per token that is gone of it, in tokens that are tried."""
 MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
-POOL = 256
-"""Matchers that are kept for the next texts: they know their automaton already."""
 SHOWN = 40
 """Characters of a text that an error shows."""
 KEPT = 64
@@ -91,27 +91,34 @@ class TokenForm:
 
     def __init__(self, vocabulary: TokenBytes, asked: AskedForm) -> None:
         self.vocabulary, self.asked = vocabulary, asked
-        self._grammar = grammar_of(asked)
-        self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
-        self._pool: list[Any] = []
+        self._grammar, *others = parts_of(asked)
+        if others:
+            rule = "is an intersection of rules, which no text can be held to token by token"
+            raise SettingError(asked.kind, asked.text, rule, "add redraw, or give one rule", shown=False)
+        self.automaton = Automaton(vocabulary.tokens, self._grammar, asked)
+        """Of the next texts."""
         self._shortest: dict[bool, tuple[Way | str, Telling]] = {}
         """Per ``spaced`` the shortest text, or why there is none, and what the search for it has told."""
-        self._reader: Any = None
         self.wide = False
         """Whether so much may follow that no search finds its way to an end: only what the expression spells
         out does, and a place after which the same may follow can be another one."""
 
-    def matcher(self) -> Any:
-        """A matcher at the beginning of a text."""
-        try:
-            return self._pool.pop()
-        except IndexError:
-            return self._first.deep_copy()
+    @cached_property
+    def reader(self) -> FormReader:
+        """What says whether a text that is there has the form."""
+        return FormReader(self.asked)
 
-    def give_back(self, matcher: Any) -> None:
-        """Nobody needs this matcher any more."""
-        if len(self._pool) < POOL and not matcher.is_error() and matcher.reset():
-            self._pool.append(matcher)
+    def anew(self, full: Automaton) -> Automaton:
+        """An automaton in the place of one that is full."""
+        if self.automaton is full:
+            self.automaton = Automaton(self.vocabulary.tokens, self._grammar, self.asked)
+        return self.automaton
+
+    def _matcher(self) -> Any:
+        """A matcher at the beginning of a text, of an automaton that is not full."""
+        automaton = self.automaton
+        matcher = automaton.matcher()
+        return self.anew(automaton).matcher() if is_full(matcher) else matcher
 
     def shortest(self, spaced: bool) -> Way:
         """The shortest text; ``SettingError`` where this vocabulary can write none."""
@@ -128,23 +135,6 @@ class TokenForm:
         if isinstance(way, str):
             raise SettingError(self.asked.kind, self.asked.text, way, ADVICE[self.asked.kind])
         return way, telling
-
-    def matches(self, text: str) -> bool:
-        """Whether a whole text has the form."""
-        if self._reader is None:
-            made = _Bytes()
-            tokens = library(self.asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
-            self._reader = matcher_of(tokens, self._grammar, self.asked, step_fuel=None)
-        reader = self._reader
-        reader.reset()
-        for byte in text.encode("utf-8", "replace"):
-            reader.compute_bitmask()  # from here a byte may cost as much as a token that is written
-            if not reader.try_consume_tokens((byte,)):
-                reader.compute_bitmask()
-                if reader.is_error():  # the automaton is too large from here on
-                    self._reader = None
-                return False
-        return bool(reader.is_accepting())
 
     def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
         """Whether these tokens lead to an end."""
@@ -256,17 +246,17 @@ class TokenForm:
         matcher = matcher_of(self.vocabulary.tokens, grammar, self.asked)
         begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0, 0, ())
         way = self._look(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST // 5, (), {})[0]
-        return way if way is not None and self.is_way(self.matcher(), way, spaced) else None
+        return way if way is not None and self.is_way(self._matcher(), way, spaced) else None
 
     def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
         """The shortest text, or why this vocabulary can write none."""
-        matcher = self.matcher()
+        matcher = self._matcher()
         if matcher.is_accepting():
             return ()
         begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0, 0, ())
         through = None
         if self.asked.kind == "matching":
-            through = way_through(self.vocabulary, self.asked.text, self.matcher(), spaced)
+            through = way_through(self.vocabulary, self.asked.text, self._matcher(), spaced)
         most = TRIALS_AT_FIRST if through is None else len(through) - 1
         found, stuck, gone = self._search(begin, most, TRIALS_AT_FIRST, (), telling)
         if found is not None:
@@ -332,18 +322,3 @@ def token_form(model: LoadedModel, asked: AskedForm) -> TokenForm:
     while len(forms) > KEPT:
         forms.popitem(last=False)
     return form
-
-
-class _Bytes:
-    """Bytes as the tokens of llguidance."""
-
-    bos_token_id = None
-    is_tokenizer_wrapper = True
-    eos_token_id = 256
-    special_token_ids = (255, 256)  # no UTF-8 has the byte 255, which marks what is no text
-
-    def __init__(self) -> None:
-        self.tokens: Sequence[bytes] = [*(bytes([b]) for b in range(255)), b"<255>", b"<end>"]
-
-    def __call__(self, text: bytes) -> list[int]:
-        return list(text)

@@ -15,7 +15,7 @@ from pantoum.inference.forms.expression import in_rust
 if TYPE_CHECKING:
     from pantoum.config import AskedForm
 
-__all__ = ["grammar_of", "library", "matcher_of", "refused"]
+__all__ = ["grammar_of", "library", "matcher_of", "parts_of", "refused"]
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
@@ -36,6 +36,7 @@ STACK_SIZE = threading.Lock()
 PART = re.compile(r"[\w\]})]\s*:|[\[{(]")
 QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*')
 """Texts, expressions and comments of a grammar."""
+INTERSECTION = re.compile(r"^start[ \t]*:[ \t]*(\w+(?:[ \t]*&[ \t]*\w+)+)[ \t]*$", re.MULTILINE)
 ADVICE = {
     "matching": "give a simpler expression",
     "json_schema": "change the schema",
@@ -76,6 +77,17 @@ def grammar_of(asked: AskedForm) -> str:
     )
     found = json.loads(library(asked.kind).LLMatcher.grammar_from_regex(expression))
     return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
+
+
+def parts_of(asked: AskedForm) -> list[str]:
+    """The grammars whose texts have the form all at once: those of the parts where the first rule of a
+    grammar is ``start: a & b & ...``, and one otherwise."""
+    grammar = grammar_of(asked)
+    start = INTERSECTION.search(grammar) if asked.kind == "grammar" else None
+    if start is None:
+        return [grammar]
+    before, after = grammar[: start.start(1)], grammar[start.end(1) :]
+    return [f"{before}{part.strip()}{after}" for part in start[1].split("&")]
 
 
 def dense_grammar_of(asked: AskedForm) -> str | None:

@@ -15,7 +15,8 @@ one the model ends it by leaving the form: where the text has the form, the next
 if the form does not allow it, the text is at its end, and the token is not written. So the end is as probable
 as all that the model would write instead of going on.
 
-If the automaton grows beyond its bounds, the text goes the way that it has.
+The automaton keeps each state that a text has come to. When it is full, a new one takes its place and reads
+again what the text has. If a token alone needs more than the bounds allow, the text goes the way that it has.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pantoum.errors import SettingError
+from pantoum.inference.forms.automaton import is_full
 from pantoum.inference.forms.form import SKIPPED, Telling, TokenForm, Way
 
 __all__ = ["BACK", "DROPPED", "FormPlace"]
@@ -52,12 +54,14 @@ class FormPlace:
     """The place of one text."""
 
     __slots__ = (
+        "_automaton",
         "_known",
         "_left",
         "_matcher",
         "_moves",
         "_reach",
         "_room",
+        "_taken",
         "_telling",
         "_vocabulary",
         "_way",
@@ -82,7 +86,10 @@ class FormPlace:
         if needed > length:
             rule = f"is too short for {form.asked.kind}, whose shortest text has {needed:,} tokens"
             raise SettingError("length", length, rule, f"give {needed:,} or more")
-        self._matcher: Any = form.matcher()
+        self._automaton = form.automaton
+        self._matcher: Any = self._automaton.matcher()
+        self._taken: list[int] = []
+        """What the matcher has read."""
         self._vocabulary = form.vocabulary
         self._reach, self._room = reach, reach - 1
         """Tokens after which a way is asked for; how many may still come before. Below 0: how many are each
@@ -130,7 +137,7 @@ class FormPlace:
         vocabulary, matcher = self._vocabulary, self._matcher
         if token == vocabulary.border:
             return token
-        if matcher is None or not matcher.consume_token(token + vocabulary.shift if self.spaced else token):
+        if matcher is None or not self._reads(token):
             self._matcher = None
             if self.ahead:
                 return self._go_back()
@@ -166,7 +173,7 @@ class FormPlace:
         elif self.ahead:
             return self._go_back()
         else:
-            matcher.rollback(1)
+            self._unread(1)
             self._left += 1
             self.mask, self.spaced, self.changed = mask, spaced, True
             return self._go_the_way()
@@ -175,8 +182,35 @@ class FormPlace:
     def release(self) -> None:
         """The text has ended."""
         if self._matcher is not None:
-            self.form.give_back(self._matcher)
+            self._automaton.give_back(self._matcher)
             self._matcher = None
+
+    def _reads(self, token: int) -> bool:
+        """Whether a token may come next; the matcher has read it then."""
+        number = token + self._vocabulary.shift if self.spaced else token
+        if self._matcher.consume_token(number) or (
+            self._begins_anew() and self._matcher.consume_token(number)
+        ):
+            self._taken.append(number)
+            return True
+        return False
+
+    def _unread(self, count: int) -> bool:
+        """Whether the matcher has gone back before its last tokens."""
+        del self._taken[-count:]
+        return self._matcher is not None and bool(self._matcher.rollback(count))
+
+    def _begins_anew(self) -> bool:
+        """Whether the automaton was full and a new one has read the text again."""
+        if not is_full(self._matcher):
+            return False
+        for _ in range(2):  # one that others have begun may be full, too
+            self._automaton = self.form.anew(self._automaton)
+            matcher = self._automaton.matcher_after(self._taken)
+            if matcher is not None:
+                self._matcher = matcher
+                return True
+        return False
 
     def _show(self, token: int) -> None:
         """A way is known from here: what was drawn ahead can be shown."""
@@ -185,8 +219,8 @@ class FormPlace:
 
     def _go_back(self) -> int:
         """No way is known from here, or none that is short enough."""
-        matcher, tokens = self._matcher, len(self.ahead)
-        if matcher is not None and not matcher.rollback(tokens + 1):
+        tokens = len(self.ahead)
+        if not self._unread(tokens + 1):
             self._matcher = None
         self._left, self.spaced, self._way = self._known
         self.ahead, self._room, self._reach = [], -1 - tokens, self._reach // 2
@@ -195,13 +229,11 @@ class FormPlace:
 
     def _go_the_way(self) -> int:
         """The next token of the way is taken; the text ends where the way does."""
-        vocabulary, matcher = self._vocabulary, self._matcher
+        vocabulary = self._vocabulary
         if not self._way:
             return DROPPED if vocabulary.border is None else vocabulary.border
         token, self._way = self._way[0], self._way[1:]
-        if matcher is not None and not matcher.consume_token(
-            token + vocabulary.shift if self.spaced else token
-        ):
+        if self._matcher is not None and not self._reads(token):
             self._matcher = None
         self._left -= 1
         self.spaced = vocabulary.spaced_after(token)
@@ -223,6 +255,8 @@ class FormPlace:
         mask = bits[vocabulary.part[self.spaced]]
         self.free = False
         if accepting and mask == vocabulary.end[self.spaced] and matcher.is_error():
+            if self._begins_anew():
+                return self._settle()
             self._matcher, self._room = None, 0
             self._settle_on_way()
             return False
@@ -243,9 +277,12 @@ class FormPlace:
     def _finds_way(self, move: Move | None, masks: tuple[bytes, bytes]) -> bool:
         """Whether there is a way from a place that another one has led to; the text has it then. ``move``:
         how the way changes, as far as is known. ``masks``: before the token and after it."""
-        form, matcher, way, left = self.form, self._matcher, self._way, self._left
-        if matcher is None:  # the automaton is too large from here on
+        if self._matcher is None:  # the automaton is too large from here on
             return False
+        return self._looks(move, masks) or (self._begins_anew() and self._looks(move, masks))
+
+    def _looks(self, move: Move | None, masks: tuple[bytes, bytes]) -> bool:
+        form, matcher, way, left = self.form, self._matcher, self._way, self._left
         for each in MOVES if move is None else (move, *MOVES):
             known = _moved(way, each)
             if known and len(known) <= left and form.is_way(matcher, known, self.spaced):

@@ -1,12 +1,13 @@
-"""K texts that differ from one another (``unique``), or that no training document is (``novel``).
+"""K texts that differ from one another (``unique``), that no training document is (``novel``), or that have a
+form although they were drawn without it (``redraw``).
 
 Texts are written in waves, text k from stream k of the seed. Rejected texts are replaced by texts from the
 next streams, and all are judged in the order of their streams, so the result is a function of the seed,
 whatever the batch. After ``most_draws`` texts no more are written.
 
 Texts differ as wholes, prompt and continuation, normalised as in ``novelty``. What may be a training document
-is what follows the last border of the prompt, because documents are compared, not texts. A text that is both
-repeated and known counts as repeated.
+is what follows the last border of the prompt, because documents are compared, not texts. A form is that of
+the continuation. A text that lacks it counts as that alone; one that is both repeated and known, as repeated.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pantoum.config import GenerationConfig, SamplingConfig, require
-from pantoum.errors import PantoumError
+from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.files.novelty import NoveltyFilter, normalised
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation, Piece, Text, completed, draw_seed
 from pantoum.text.documents import mark, sign_of
 from pantoum.text.unicode import without_surrogates
+
+if TYPE_CHECKING:
+    from pantoum.inference.forms.reader import FormReader
 
 __all__ = ["Distinct", "most_draws"]
 
@@ -46,7 +51,7 @@ class Distinct:
     ) -> None:
         """``state``: after the prompt. ``begun``: the prompt goes on with a document whose beginning is not
         known. ``SettingError``: ``novel`` is asked of a model without a filter of its training documents, or
-        where nothing can say whether the document is one of them."""
+        where nothing can say whether the document is one of them; ``redraw`` is asked without a form."""
         novel = how_much.novel
         self._known = NoveltyFilter.from_extras(model.extras) if novel else None
         require(
@@ -64,11 +69,15 @@ class Distinct:
             "cannot be known of a text that goes on with the document of a state, which holds no text",
             "give the document as the prompt in place of the state, or leave novel out",
         )
+        self._form = _reader(sampling) if how_much.redraw else None
+        if how_much.redraw:
+            sampling = sampling.freely
         self.seed = draw_seed() if how_much.seed is None else how_much.seed
         self.count = how_much.count
         self.texts: list[Text] = []
-        self.repeated = self.known = self.drawn = 0
-        """Texts that were there already, that are training documents, and that were written in all."""
+        self.repeated = self.known = self.unlike = self.drawn = 0
+        """Texts that were there already, that are training documents, that lack the form, and that were
+        written in all."""
         self._model, self._state, self._sampling = model, state, sampling
         self._how_much, self._prompt = how_much, prompt
         self._seen: set[bytes] = set()
@@ -76,8 +85,9 @@ class Distinct:
 
     @property
     def rejected(self) -> dict[str, int]:
-        """``drawn``, ``repeated`` and ``known``."""
-        return {"drawn": self.drawn, "repeated": self.repeated, "known": self.known}
+        """``drawn``, ``repeated``, ``known`` and, with ``redraw``, ``unlike``: those that lack the form."""
+        found = {"drawn": self.drawn, "repeated": self.repeated, "known": self.known}
+        return found if self._form is None else {**found, "unlike": self.unlike}
 
     def __iter__(self) -> Iterator[Piece]:
         most = most_draws(self.count)
@@ -100,6 +110,9 @@ class Distinct:
         self.texts += [text for text in completed(written).texts if self._accepts(text)]
 
     def _accepts(self, text: Text) -> bool:
+        if self._form is not None and not self._form.matches(text.text):
+            self.unlike += 1
+            return False
         plain = normalised((self._prompt + text.text).encode("utf-8", "replace"))
         repeated, known = self._how_much.unique and plain in self._seen, False
         self._seen.add(plain)
@@ -119,10 +132,13 @@ class Distinct:
         """A note for a person, if there are too few texts."""
         if len(self.texts) == self.count:
             return None
+        unlike = "" if self._form is None else f"{self.unlike:,} lacked the form, "
+        advice = "raise --temperature, or ask for fewer"
+        if self.unlike > self.repeated + self.known:
+            advice = "leave --redraw out: then every text has the form"
         return (
-            f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: "
-            f"{self.repeated:,} were repeated, {self.known:,} training documents; raise --temperature, or "
-            f"ask for fewer"
+            f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"
+            f"{self.repeated:,} were repeated, {self.known:,} training documents; {advice}"
         )
 
     def finished(self, index: int) -> bool:
@@ -132,6 +148,17 @@ class Distinct:
     def state(self, index: int = 0) -> State:
         """The state after text ``index``."""
         return self.texts[index].stream.state
+
+
+def _reader(sampling: SamplingConfig) -> FormReader:
+    """What says which texts have the form that is asked for."""
+    from pantoum.inference.forms.reader import FormReader
+
+    asked = sampling.asked
+    if asked is None:
+        advice = "give --matching, --json-schema, --grammar or --choices too, or leave it out"
+        raise SettingError("redraw", True, "needs a form", advice)
+    return FormReader(asked)
 
 
 def _documents(text: str, documents: str | None) -> list[str]:
