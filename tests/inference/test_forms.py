@@ -539,7 +539,7 @@ def test_no_token_leads_to_where_the_vocabulary_lacks_what_must_come(
         if text_place.ended or written[-1] == DROPPED:
             break
     tokens = [token for token in written if token != DROPPED]
-    assert found.matches(tokenizer.decode(tokens))
+    assert found.reader.matches(tokenizer.decode(tokens))
 
 
 @pytest.mark.parametrize("kind", ["bytes", "characters"])

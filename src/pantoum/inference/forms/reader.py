@@ -28,6 +28,7 @@ class FormReader:
         self._asked = asked
         self._tokens = library(asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
         self._slowly = False
+        """Whether a text has needed it."""
         self._matchers = {part: self._matcher(part) for part in parts_of(asked)}
 
     def matches(self, text: str) -> bool:
@@ -39,15 +40,14 @@ class FormReader:
         return matcher_of(self._tokens, part, self._asked, step_fuel=None)
 
     def _has_part(self, part: str, data: bytes) -> bool:
-        if _reads(self._matchers[part], data, self._slowly):
-            return True
-        if not is_full(self._matchers[part]):
-            return False
-        self._slowly = True
-        fresh = self._matchers[part] = self._matcher(
-            part
-        )  # the other one was perhaps full of the texts before
-        return _reads(fresh, data, self._slowly)
+        found = _reads(self._matchers[part], data, self._slowly)
+        for slowly in (False, True):  # the automaton may be full: of the texts before, or of this one
+            if found or not is_full(self._matchers[part]):
+                break
+            self._matchers[part] = self._matcher(part)
+            found = _reads(self._matchers[part], data, slowly)
+            self._slowly = self._slowly or (found and slowly)
+        return found
 
 
 def _reads(matcher: Any, data: bytes, slowly: bool) -> bool:
