@@ -20,7 +20,7 @@ from typing import Any
 
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.inference.forms.reader import FormReader
+from pantoum.inference.forms.form_reader import FormReader
 
 
 def written(instance: Any) -> tuple[str, str]:

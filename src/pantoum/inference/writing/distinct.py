@@ -27,7 +27,7 @@ from pantoum.text.documents import mark, sign_of
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
-    from pantoum.inference.forms.reader import FormReader
+    from pantoum.inference.forms.form_reader import FormReader
 
 __all__ = ["Distinct", "most_draws"]
 
@@ -152,7 +152,7 @@ class Distinct:
 
 def _reader(sampling: SamplingConfig) -> FormReader:
     """What says which texts have the form that is asked for."""
-    from pantoum.inference.forms.reader import FormReader
+    from pantoum.inference.forms.form_reader import FormReader
 
     asked = sampling.asked
     if asked is None:
