@@ -18,9 +18,9 @@ from weakref import WeakKeyDictionary
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.automaton import Automaton, is_full
+from pantoum.inference.forms.form_reader import FormReader
 from pantoum.inference.forms.grammar import ADVICE, dense_grammar_of, library, matcher_of, parts_of, refused
 from pantoum.inference.forms.literals import way_through
-from pantoum.inference.forms.form_reader import FormReader
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
 
