@@ -118,6 +118,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(folder / "molsets-0.3.1-py3-none-any.whl", "w") as wheel:
         packed = gzip.compress("\n".join(molecules).encode("ascii"))
         wheel.writestr("moses/dataset/data/train.csv.gz", packed)
+    (folder / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "smiles.lark", folder / "examples")
     calls = [" ".join(str(i * j * j % 11) for j in range(1, 40)) for i in range(60)]
     for name, part in {"calls": calls, "ordinary-calls": calls[::2], "new-calls": calls[::3]}.items():
         (folder / f"{name}.txt").write_text("\n".join(part) + "\n")
