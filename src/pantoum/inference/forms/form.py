@@ -96,7 +96,7 @@ class TokenForm:
             rule = "is an intersection of rules, which no text can be held to token by token"
             raise SettingError(asked.kind, asked.text, rule, "add redraw, or give one rule", shown=False)
         self.automaton = Automaton(vocabulary.tokens, self._grammar, asked)
-        """Of the next texts."""
+        """The automaton that the next texts begin in."""
         self._shortest: dict[bool, tuple[Way | str, Telling]] = {}
         """Per ``spaced`` the shortest text, or why there is none, and what the search for it has told."""
         self.wide = False

@@ -28,7 +28,7 @@ class FormReader:
         self._asked = asked
         self._tokens = library(asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
         self._slowly = False
-        """Whether a text has needed it."""
+        """Whether a text could only be read slowly (``_reads``)."""
         self._matchers = {part: self._matcher(part) for part in parts_of(asked)}
 
     def matches(self, text: str) -> bool:

@@ -135,7 +135,7 @@ class Distinct:
         unlike = "" if self._form is None else f"{self.unlike:,} lacked the form, "
         advice = "raise --temperature, or ask for fewer"
         if self.unlike > self.repeated + self.known:
-            advice = "leave --redraw out: then every text has the form"
+            advice = "lower --temperature, or leave --redraw out, if the form is no intersection"
         return (
             f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"
             f"{self.repeated:,} were repeated, {self.known:,} training documents; {advice}"
