@@ -165,9 +165,10 @@ def show_comparison(found: Comparison, stream: TextIO) -> None:
 def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
     """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``:
     what it is in if it is not UTF-8."""
+    from pantoum.config.encoding_names import known_encoding
     from pantoum.data import text_parts
 
-    return text_parts.parts(text, encoding)
+    return text_parts.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))
 
 
 def page(title: str, by: str, threshold: float | None) -> Page:

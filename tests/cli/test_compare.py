@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,12 @@ def test_what_is_wrong_with_a_text_names_its_file(run: Callable[..., Any], tmp_p
         done = run("compare", tmp_path / "r", "--text", text)
         assert done.code == 1 and told in done.err
     assert run("compare", tmp_path / "r", "--text", text, "--encoding", "latin-1").code == 0
+
+
+@pytest.mark.parametrize("text", ["letter.txt", "-", os.devnull])
+def test_an_encoding_that_there_is_not_is_named(run: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    (tmp_path / "letter.txt").write_text("Dear Anne")
+    pantoum.train(text="Dear Anne " * 300, run=str(tmp_path / "r"), steps=2, hidden_size=8, progress=False)
+    where = tmp_path / text if text.endswith("txt") else text
+    done = run("compare", tmp_path / "r", "--text", where, "--encoding", "letter.txt")
+    assert done.code == 1 and "--encoding" in done.err and "'letter.txt'" in done.err

@@ -103,12 +103,16 @@ def cores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def node() -> list[str]:
-    """The command of Node with relaxed SIMD, which Node has by itself from 21 on."""
+    """The command of Node with relaxed SIMD, which Node has by itself from 21 on.
+
+    JavaScript is compiled on the main thread: a thread that compiles it may wait for a collection of garbage
+    by the main thread while that waits for the compilation of a module, for ever (Node's issue 54918)."""
     program = shutil.which("node")
     if program is None:
         pytest.skip("SKIP SKIP SKIP: Node is missing, the library for browsers was not run")
     found = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
-    return [program, *(["--experimental-wasm-relaxed-simd"] if int(found[1:].split(".")[0]) < 21 else [])]
+    relaxed = ["--experimental-wasm-relaxed-simd"] if int(found[1:].split(".")[0]) < 21 else []
+    return [program, "--no-concurrent-recompilation", *relaxed]
 
 
 @pytest.fixture(scope="session", params=[PLAIN, FUSED])
