@@ -3,6 +3,7 @@
     python benchmarks/forms.py check [--texts 200] [--seed 1] [--log FILE]
     python benchmarks/forms.py rates [MODEL] [--seconds 3]
     python benchmarks/forms.py bombs
+    python benchmarks/forms.py schemas FOLDER [--every 1]
 
 ``check`` writes texts of 50 expressions, 50 schemas and 10 grammars with models of random weights and every
 tokenizer, of two lengths, and looks at each with ``re``, ``jsonschema`` and ``lark``. ``--texts``: of each
@@ -13,6 +14,9 @@ Without a model it is two of random weights and about 98 symbols. Set PANTOUM_TH
 for work uses processor time.
 ``bombs`` tells the processor time and memory that hostile forms take until they are refused, or until 100
 bytes of them are written, each in a process of its own (mark: 1 s).
+``schemas`` writes a text of at most 3,000 tokens for each schema of MaskBench (``maskbench/data`` of
+guidance-ai/jsonschemabench), with models of random weights, and looks at each with ``jsonschema``.
+``--every 5``: for one file of five.
 """
 
 from __future__ import annotations
@@ -228,6 +232,29 @@ def texts_of(model: Model, count: int, length: int, seed: int, form: dict[str, A
     return found
 
 
+def schemas(folder: Path, every: int) -> int:
+    """A text of each schema; how many do not have theirs."""
+    found = Counter[str]()
+    for kind in ("characters", "bpe"):
+        model = model_of(kind, None)
+        for path in sorted(folder.glob("*.json"))[::every]:
+            schema = json.loads(path.read_text("utf-8"))["schema"]
+            begun = time.process_time()
+            try:
+                text = str(model.generate("", length=3000, seed=1, json_schema=json.dumps(schema)))
+            except SettingError as error:
+                verdict = "refused" if "cannot be kept to" in error.rule else "not found"
+                told = error.rule
+            else:
+                verdict, told = ("right" if is_json_of(schema)(text) else "WRONG"), text
+            found[f"{kind}, {verdict}"] += 1
+            if verdict in ("not found", "WRONG"):
+                took = time.process_time() - begun
+                print(f"{kind} {path.name} {verdict} after {took:.1f} s: {told[:200]!r}", flush=True)
+    print(json.dumps(found))
+    return sum(count for verdict, count in found.items() if verdict.endswith("WRONG"))
+
+
 ITEM = {
     "type": "object",
     "properties": {
@@ -348,15 +375,18 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("check", "rates", "bombs"))
-    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("part", choices=("check", "rates", "bombs", "schemas"))
+    parser.add_argument("model", nargs="?", type=Path, help="or FOLDER")
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--every", type=int, default=1)
     asked = parser.parse_args(arguments)
     if asked.part == "check":
         return check(asked.texts, asked.seed, asked.log) > 0
+    if asked.part == "schemas":
+        return schemas(asked.model, asked.every) > 0
     if asked.part == "bombs":
         bombs()
         return 0

@@ -476,7 +476,7 @@ def test_what_words_cannot_write_is_searched_once(
     # Every word may follow, and none leads to an end: no space stands after the last one.
     model = Model(make("words:whitespace"))
     for _ in range(2):
-        with pytest.raises(SettingError, match=r"has no text of fewer than 2\d,\d+ tokens that was found"):
+        with pytest.raises(SettingError, match=r"has no text of fewer than 1\d,\d+ tokens that was found"):
             model.generate("The ", length=100, seed=1, matching=expression)
         monkeypatch.setattr(TokenForm, "_search", None)
 

@@ -19,7 +19,16 @@ from weakref import WeakKeyDictionary
 from pantoum.errors import SettingError
 from pantoum.inference.forms.automaton import Automaton, is_full
 from pantoum.inference.forms.form_reader import FormReader
-from pantoum.inference.forms.grammar import ADVICE, dense_grammar_of, library, matcher_of, parts_of, refused
+from pantoum.inference.forms.grammar import (
+    ADVICE,
+    dense_grammar_of,
+    grammar_of,
+    lean_grammar_of,
+    library,
+    matcher_of,
+    parts_of,
+    refused,
+)
 from pantoum.inference.forms.literals import way_through
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
@@ -34,7 +43,7 @@ Way = tuple[int, ...]
 """Tokens that lead to an end."""
 Telling = dict[bytes, list[int]]
 """The tokens to try after each mask: in an earlier search each of them led to another mask."""
-TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
+TRIALS_AT_FIRST, TRIALS = 30_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
 BEAM = 6
 """Places of each level of a search that is deep rather than wide: white space that may stand anywhere brings
@@ -237,26 +246,46 @@ class TokenForm:
                     trials -= ASKED + PER_TOKEN * gone
         return None, _way(stuck), None
 
-    def _dense(self, spaced: bool) -> Way | None:
-        """A text of a schema without white space between its signs: where some may stand anywhere, a search
-        for a text of many tokens finds little else."""
-        grammar = dense_grammar_of(self.asked)
-        if grammar is None:
+    def _way_of(self, grammar: str, spaced: bool, beam: int | None) -> Way | None:
+        """The shortest text of a grammar, if it has one that has the form."""
+        try:
+            matcher = matcher_of(self.vocabulary.tokens, grammar, self.asked)
+        except SettingError:  # no text, or more than the bounds allow
             return None
-        matcher = matcher_of(self.vocabulary.tokens, grammar, self.asked)
         begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0, 0, ())
-        way = self._look(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST // 5, (), {})[0]
+        way = self._look(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST // 5, (), {}, beam)[0]
         return way if way is not None and self.is_way(self._matcher(), way, spaced) else None
+
+    def _text_of(self, pattern: str) -> str | None:
+        """A text that an expression matches, which is that of a string in a schema."""
+        vocabulary, asked = self.vocabulary, self.asked._replace(kind="matching", text=pattern)
+        try:
+            matcher = matcher_of(vocabulary.tokens, grammar_of(asked), asked)
+        except SettingError:  # what Python does not know, or more than the bounds allow
+            return None
+        way = way_through(vocabulary, pattern, matcher, False, TRIALS)
+        if way is None:
+            return None
+        return b"".join(vocabulary.texts[n] for n in vocabulary.numbers(way, False)).decode(
+            "utf-8", "replace"
+        )
 
     def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
         """The shortest text, or why this vocabulary can write none."""
-        matcher = self._matcher()
+        matcher, vocabulary = self._matcher(), self.vocabulary
         if matcher.is_accepting():
             return ()
-        begin = _Reached(matcher, spaced, None, self.vocabulary.mask(matcher, spaced), 0, 0, ())
+        begin = _Reached(matcher, spaced, None, vocabulary.mask(matcher, spaced), 0, 0, ())
+        if self.asked.kind == "json_schema":
+            found = self._search(begin, TRIALS_AT_FIRST, TRIALS, (), telling)[0]
+            if found is None and not is_full(matcher):
+                lean = lean_grammar_of(self.asked, self._text_of)
+                found = None if lean is None else self._way_of(lean, spaced, 1)
+            if found is not None:
+                return found
         through = None
         if self.asked.kind == "matching":
-            through = way_through(self.vocabulary, self.asked.text, self._matcher(), spaced)
+            through = way_through(vocabulary, self.asked.text, self._matcher(), spaced)
         most = TRIALS_AT_FIRST if through is None else len(through) - 1
         found, stuck, gone = self._search(begin, most, TRIALS_AT_FIRST, (), telling)
         if found is not None:
@@ -264,11 +293,10 @@ class TokenForm:
         if through is not None:
             self.wide = True
             return through
-        vocabulary = self.vocabulary
-        matcher.compute_bitmask()
-        if "too many" in matcher.get_error():  # the automaton is too large
+        if is_full(matcher):
             return refused(self.asked, matcher.get_error()).rule
-        found = None if gone is None else self._dense(spaced)
+        dense = None if gone is None else dense_grammar_of(self.asked)
+        found = None if dense is None else self._way_of(dense, spaced, None)
         if found is not None:
             return found
         numbers = vocabulary.numbers(stuck, spaced)

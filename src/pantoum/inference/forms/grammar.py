@@ -7,20 +7,33 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.expression import in_rust
+from pantoum.inference.forms.lean_schema import lean
 
 if TYPE_CHECKING:
     from pantoum.config import AskedForm
 
-__all__ = ["grammar_of", "library", "matcher_of", "parts_of", "refused"]
+__all__ = [
+    "dense_grammar_of",
+    "grammar_of",
+    "lean_grammar_of",
+    "library",
+    "matcher_of",
+    "parts_of",
+    "refused",
+]
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
 ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
 """Any character of a string can be written by its number, as JSON has it."""
+NO_NUMBERS = ESCAPES[:-1] + r',"json_allowed_escapes":"bfnrt\"\\"}'
+"""No character by its number. The library takes a name with one for another name than it is: an object that
+names some properties, and may have others, could have one of those with any value."""
 DENSE = '"x-guidance":{"whitespace_flexible":false}'
 """No white space between the signs of JSON."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
@@ -69,7 +82,7 @@ def grammar_of(asked: AskedForm) -> str:
             raise SettingError(asked.kind, asked.text, rule, "write a text between quotes")
         return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        return _of_schema(asked.text, ESCAPES)
+        return _of_schema(asked.text, NO_NUMBERS if _has_open_names(asked.text) else ESCAPES)
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
@@ -90,6 +103,16 @@ def parts_of(asked: AskedForm) -> list[str]:
     return [f"{before}{part.strip()}{after}" for part in start[1].split("&")]
 
 
+def lean_grammar_of(asked: AskedForm, text_of: Callable[[str], str | None]) -> str | None:
+    """The grammar of a few short texts of a schema, most of which it has, too; ``None`` where none is
+    known. ``text_of``: a text that an expression matches, if one is known."""
+    if asked.kind != "json_schema":
+        return None
+    with suppress(RecursionError):
+        return _of_schema(json.dumps(lean(json.loads(asked.text), text_of)), DENSE)
+    return None
+
+
 def dense_grammar_of(asked: AskedForm) -> str | None:
     """The grammar of those texts of a schema that have no white space between their signs."""
     return _of_schema(asked.text, DENSE) if asked.kind == "json_schema" else None
@@ -101,6 +124,21 @@ def _of_schema(schema: str, guidance: str) -> str:
         rest = schema[1:].lstrip()
         schema = f"{{{guidance}{rest}" if rest == "}" else f"{{{guidance},{rest}"
     return f"start: %json {schema}\n{FREELY}"
+
+
+def _has_open_names(schema: str) -> bool:
+    """Whether an object may have other properties beside those that are named."""
+    found = False
+
+    def look(one: dict[str, Any]) -> dict[str, Any]:
+        nonlocal found
+        named = one.get("properties") or one.get("patternProperties")
+        found = found or (bool(named) and one.get("additionalProperties") is not False)
+        return one
+
+    with suppress(ValueError, RecursionError):  # no JSON, or too deep: the library says so
+        json.loads(schema, object_hook=look)
+    return found
 
 
 def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | None = STEP_FUEL) -> Any:

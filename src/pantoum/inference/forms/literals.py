@@ -46,10 +46,13 @@ def literals(pattern: str) -> list[str]:
     return [pieces[at] for at in sorted(longest)]
 
 
-def way_through(vocabulary: TokenBytes, pattern: str, matcher: Any, spaced: bool) -> Way | None:
-    """A way from the beginning, where the matcher is, to an end; ``None`` where none was found."""
+def way_through(
+    vocabulary: TokenBytes, pattern: str, matcher: Any, spaced: bool, trials: int = MOST_TRIALS
+) -> Way | None:
+    """A way from the beginning, where the matcher is, to an end; ``None`` where none was found in so many
+    trials."""
     steps = [tokens for piece in literals(pattern) if (tokens := _tokens_of(vocabulary, piece))]
-    trials, level = MOST_TRIALS, [(matcher, spaced, (), (0, 0))]
+    level = [(matcher, spaced, (), (0, 0))]
     for _ in range(MOST_STEPS):
         ends, following = list[Way](), dict[Any, Any]()
         for matcher, is_spaced, way, (index, since) in level:
