@@ -509,6 +509,13 @@ def test_words_that_are_spelled_out_have_a_space_between_them(make: Make, patter
     assert all(re.fullmatch(pattern, text) for text in texts)
 
 
+@pytest.mark.parametrize("pattern", [r"\w+ \w+ \w+", r"\w+( \w+){4,9}", r"(?s:.*)the (.*)cat"])
+@pytest.mark.parametrize("kind", ["words", "words:whitespace"])
+def test_words_write_expressions_of_words(make: Make, kind: str, pattern: str) -> None:
+    texts = Model(make(kind)).generate(matching=pattern, count=6, seed=1, length=40, min_p=None)
+    assert all(re.fullmatch(pattern, text) for text in texts)
+
+
 def test_a_part_may_hold_parts_of_its_own_where_the_rest_is_spelled_out(make: Make) -> None:
     pattern = r"at ([^n]|n[^n]*n)+n\."
     texts = Model(make("characters", "lines")).generate(matching=pattern, count=40, seed=1, length=60)

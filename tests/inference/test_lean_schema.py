@@ -205,6 +205,19 @@ def test_long_schemas_of_many_required_properties_are_written_soon(make: Make) -
         ({"properties": {"a": {"type": "object"}}}, r'{"\u0061":4}'),
         ({"patternProperties": {"^a": {"type": "object"}}}, r'{"\u0061b":4}'),
         ({"type": "array", "items": {"properties": {"a": {"type": "object"}}}}, r'[{"\u0061":4}]'),
+        (
+            {"properties": {"a": {"type": "object"}}, "anyOf": [{"required": ["b"]}, {"required": ["c"]}]},
+            r'{"b":1,"\u0061":4}',
+        ),
+        (
+            {"allOf": [{"properties": {"a": {"type": "object"}}}, {"properties": {"b": {"type": "object"}}}]},
+            r'{"\u0061":4}',
+        ),
+        (
+            {"properties": {"a": {"type": "object"}}, "additionalProperties": {"type": "integer"}},
+            r'{"\u0061":4}',
+        ),
+        ({"$ref": "#/x", "x": {"properties": {"a": {"type": "object"}}}}, r'{"\u0061":4}'),
     ],
 )
 def test_no_property_evades_its_rule_by_numbers_in_its_name(make: Make, schema: object, text: str) -> None:
@@ -213,11 +226,22 @@ def test_no_property_evades_its_rule_by_numbers_in_its_name(make: Make, schema: 
     assert not token_form(make("bytes"), asked).reader.matches(text)
 
 
-def test_a_name_by_numbers_may_stand_where_no_other_is_named(make: Make) -> None:
-    schema = {"properties": {"a": {"type": "string"}}, "additionalProperties": False}
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ({"properties": {"a": {"type": "string"}}, "additionalProperties": False}, r'{"a":"\u00e9"}'),
+        ({"properties": {"a": {"type": "string"}}}, r'{"a":"\u00e9","b":["\u00e9"]}'),
+        ({"properties": {"a": {"type": "string"}}}, r'{"é":1,"\n\u0001":2,"":3,"aa":4}'),
+        ({"properties": {"gr\u00f6\u00dfe": {"type": "integer"}}}, '{"größe":1}'),
+        ({"additionalProperties": {"type": "string"}}, r'{"\u00e9":"\u00e9"}'),
+        ({"properties": {"properties": {"type": "integer"}}}, '{"properties":1,"patternProperties":[]}'),
+    ],
+)
+def test_characters_may_stand_by_their_numbers_elsewhere(make: Make, schema: object, text: str) -> None:
+    jsonschema.validate(json.loads(text), schema)
     asked = SamplingConfig(json_schema=schema).asked
     assert asked is not None
-    assert token_form(make("bytes"), asked).reader.matches(r'{"a":"\u00e9"}')
+    assert token_form(make("bytes"), asked).reader.matches(text)
 
 
 def test_what_becomes_too_large_is_left() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pantoum.errors import SettingError
 from pantoum.inference.forms.expression import in_rust
 from pantoum.inference.forms.lean_schema import lean
+from pantoum.inference.forms.property_names import with_safe_names
 
 if TYPE_CHECKING:
     from pantoum.config import AskedForm
@@ -32,8 +33,7 @@ FREELY = '%llguidance {"no_forcing": true}'
 ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
 """Any character of a string can be written by its number, as JSON has it."""
 NO_NUMBERS = ESCAPES[:-1] + r',"json_allowed_escapes":"bfnrt\"\\"}'
-"""No character by its number. The library takes a name with one for another name than it is: an object that
-names some properties, and may have others, could have one of those with any value."""
+"""No character by its number."""
 DENSE = '"x-guidance":{"whitespace_flexible":false}'
 """No white space between the signs of JSON."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
@@ -82,7 +82,10 @@ def grammar_of(asked: AskedForm) -> str:
             raise SettingError(asked.kind, asked.text, rule, "write a text between quotes")
         return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        return _of_schema(asked.text, NO_NUMBERS if _has_open_names(asked.text) else ESCAPES)
+        text, numbers = asked.text, False
+        with suppress(ValueError, RecursionError):  # no JSON, or too deep: the library says so
+            text, numbers = with_safe_names(text)
+        return _of_schema(text, ESCAPES if numbers else NO_NUMBERS)
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
@@ -124,21 +127,6 @@ def _of_schema(schema: str, guidance: str) -> str:
         rest = schema[1:].lstrip()
         schema = f"{{{guidance}{rest}" if rest == "}" else f"{{{guidance},{rest}"
     return f"start: %json {schema}\n{FREELY}"
-
-
-def _has_open_names(schema: str) -> bool:
-    """Whether an object may have other properties beside those that are named."""
-    found = False
-
-    def look(one: dict[str, Any]) -> dict[str, Any]:
-        nonlocal found
-        named = one.get("properties") or one.get("patternProperties")
-        found = found or (bool(named) and one.get("additionalProperties") is not False)
-        return one
-
-    with suppress(ValueError, RecursionError):  # no JSON, or too deep: the library says so
-        json.loads(schema, object_hook=look)
-    return found
 
 
 def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | None = STEP_FUEL) -> Any:

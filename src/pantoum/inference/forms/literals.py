@@ -51,7 +51,7 @@ def way_through(
 ) -> Way | None:
     """A way from the beginning, where the matcher is, to an end; ``None`` where none was found in so many
     trials."""
-    steps = [tokens for piece in literals(pattern) if (tokens := _tokens_of(vocabulary, piece))]
+    steps = [ways for piece in literals(pattern) if (ways := _ways_of(vocabulary, piece))]
     level = [(matcher, spaced, (), (0, 0))]
     for _ in range(MOST_STEPS):
         ends, following = list[Way](), dict[Any, Any]()
@@ -59,10 +59,10 @@ def way_through(
             after = (index, min(since + 1, MOST_SINCE))
             plain = sorted(
                 vocabulary.worth_trying(vocabulary.mask(matcher, is_spaced)),
-                key=lambda token: not vocabulary.texts[token].isalnum(),
+                key=lambda token: _rank(vocabulary.texts[token]),
             )
             singles = [((token,), after) for token in plain[:MOST_SINGLES]]
-            spelled = [(tokens, (at + 1, 0)) for at, tokens in enumerate(steps) if at >= index]
+            spelled = [(tokens, (at + 1, 0)) for at in range(index, len(steps)) for tokens in steps[at]]
             for tokens, after in (*singles, *spelled):
                 trials -= 1
                 twin, numbers = matcher.deep_copy(), vocabulary.numbers(tokens, is_spaced)
@@ -80,6 +80,19 @@ def way_through(
             return min(ends, key=len)
         level = [one for alike in following.values() for one in alike]
     return None
+
+
+def _rank(text: bytes) -> int:
+    """The place of a token among those that are tried: words after a space, then letters and digits."""
+    word = text.removeprefix(b" ")
+    return 2 if not word.isalnum() else int(word == text)
+
+
+def _ways_of(vocabulary: TokenBytes, piece: str) -> list[Way]:
+    """A text as tokens, and where spaces belong to words, with the words alone."""
+    word = piece.strip(" ")
+    texts = dict.fromkeys((piece, f" {word}", word) if word else (piece,))
+    return [tokens for text in texts if (tokens := _tokens_of(vocabulary, text))]
 
 
 def _tokens_of(vocabulary: TokenBytes, piece: str) -> Way:
