@@ -213,6 +213,20 @@ def test_a_text_drawn_ahead_is_what_asking_about_each_token_gives(
                 assert text[:far] == other[:far]
 
 
+@pytest.mark.parametrize("kind", ["bytes", "characters"])
+def test_the_first_way_has_no_token_that_it_need_not_have(make: Make, kind: str) -> None:
+    form = token_form(make(kind), AskedForm("matching", "([a-z]{1,9} ){30,}"))
+    assert len(form.shortest(False)) == 60
+
+
+def test_no_way_is_lost_where_words_follow_one_another(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches, way = list[object](), TokenForm.way
+    monkeypatch.setattr(TokenForm, "way", lambda *given: searches.append(way(*given)) or searches[-1])
+    model = Model(make("bytes"))
+    model.generate(count=20, seed=1, length=400, min_p=None, matching="([a-z]{1,9} ){30,}")
+    assert None not in searches
+
+
 def test_few_tokens_of_a_long_text_are_asked_about(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, is_way = list[int](), TokenForm.is_way
     counted = lambda *given: asked.append(1) or is_way(*given)  # noqa: E731

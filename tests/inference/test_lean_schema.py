@@ -244,6 +244,20 @@ def test_characters_may_stand_by_their_numbers_elsewhere(make: Make, schema: obj
     assert token_form(make("bytes"), asked).reader.matches(text)
 
 
+@pytest.mark.parametrize("kind", ["path", "password", "binary", "a-format-of-their-own"])
+def test_a_format_that_json_schema_does_not_have_says_nothing(make: Make, kind: str) -> None:
+    item = {"type": "object", "properties": {"at": {"type": "string", "format": kind}}, "required": ["at"]}
+    schema = {"type": "array", "items": {"$ref": "#/$defs/item"}, "minItems": 1, "$defs": {"item": item}}
+    for text in Model(make("bytes")).generate(count=3, length=200, seed=1, json_schema=schema):
+        jsonschema.validate(json.loads(text), schema)
+
+
+@pytest.mark.parametrize("kind", ["regex", "uri-reference", "json-pointer"])
+def test_a_format_that_cannot_be_kept_to_is_refused(make: Make, kind: str) -> None:
+    with pytest.raises(SettingError, match=f"Unknown format: {kind}"):
+        Model(make("bytes")).generate(length=200, json_schema={"type": "string", "format": kind})
+
+
 def test_what_becomes_too_large_is_left() -> None:
     deep: Any = {}
     for _ in range(20):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.expression import in_rust
+from pantoum.inference.forms.given_schema import given_schema
 from pantoum.inference.forms.lean_schema import lean
-from pantoum.inference.forms.property_names import with_safe_names
 
 if TYPE_CHECKING:
     from pantoum.config import AskedForm
@@ -82,9 +82,7 @@ def grammar_of(asked: AskedForm) -> str:
             raise SettingError(asked.kind, asked.text, rule, "write a text between quotes")
         return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
-        text, numbers = asked.text, False
-        with suppress(ValueError, RecursionError):  # no JSON, or too deep: the library says so
-            text, numbers = with_safe_names(text)
+        text, numbers = given_schema(asked.text)
         return _of_schema(text, ESCAPES if numbers else NO_NUMBERS)
     expression = (
         in_rust(asked.text, asked.kind)
@@ -112,13 +110,13 @@ def lean_grammar_of(asked: AskedForm, text_of: Callable[[str], str | None]) -> s
     if asked.kind != "json_schema":
         return None
     with suppress(RecursionError):
-        return _of_schema(json.dumps(lean(json.loads(asked.text), text_of)), DENSE)
+        return _of_schema(json.dumps(lean(json.loads(given_schema(asked.text)[0]), text_of)), DENSE)
     return None
 
 
 def dense_grammar_of(asked: AskedForm) -> str | None:
     """The grammar of those texts of a schema that have no white space between their signs."""
-    return _of_schema(asked.text, DENSE) if asked.kind == "json_schema" else None
+    return _of_schema(given_schema(asked.text)[0], DENSE) if asked.kind == "json_schema" else None
 
 
 def _of_schema(schema: str, guidance: str) -> str:

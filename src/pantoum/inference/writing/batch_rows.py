@@ -227,8 +227,9 @@ class BatchRows:
     ) -> None:
         """Each text of a form takes the token that was drawn for it, or another one in its place."""
         tokens: list[int] = self.draws.tokens[first : first + self._chunk].tolist()
+        written: list[int] = self.draws.written[first : first + self._chunk].tolist()
         for row, place in formed:
-            token, shown = tokens[row - first], self.figures(row, place)[0] - (place.kept is None)
+            token, kept = tokens[row - first], place.kept
             stands = place.take(token)
             if stands != token:
                 if stands >= 0:
@@ -248,7 +249,12 @@ class BatchRows:
                 self.allow(row, place)
             if place.ended:
                 found.ended.append(row)
-            self.written += self.figures(row, place)[0] - shown - 1
+            # The draw has been counted; what is counted are the tokens that are shown.
+            if place.kept is not kept or stands < 0:
+                shown = written[row - first] - 1 if kept is None else int(kept[-3])
+                self.written += self.figures(row, place)[0] - shown - 1
+            elif kept is not None:
+                self.written -= 1
 
     def _take_back(self, row: int, kept: Sequence[Array]) -> None:
         """A row is as it was."""
