@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -256,6 +258,27 @@ def test_a_format_that_json_schema_does_not_have_says_nothing(make: Make, kind: 
 def test_a_format_that_cannot_be_kept_to_is_refused(make: Make, kind: str) -> None:
     with pytest.raises(SettingError, match=f"Unknown format: {kind}"):
         Model(make("bytes")).generate(length=200, json_schema={"type": "string", "format": kind})
+
+
+PLAIN = {f"plain_{number}": {"type": "string"} for number in range(9)}
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {f"b{n}": {"type": "string", "pattern": f"^(a?){{{n}}}a{{{n}}}$"} for n in range(3000, 3008)},
+        {f"b{n}": {"type": "string", "pattern": f"^(\\w+\\W+){{{n}}}\\d{{9}}x@$"} for n in range(5, 13)},
+        {"a" * 40 + "!": {}},
+    ],
+    ids=["many that may be missing", "words of anything", "a name"],
+)
+def test_a_bomb_beside_plain_properties_ends_soon(make: Make, named: dict[str, Any]) -> None:
+    schema = {"properties": {**PLAIN, **named}, "required": [*PLAIN, *named]}
+    schema = {"allOf": [schema, {"patternProperties": {"^(a+)+$": {"type": "string"}}}]}
+    begun = time.process_time()
+    with suppress(SettingError):
+        Model(make("bytes")).generate(length=300, seed=1, json_schema=schema)
+    assert time.process_time() - begun < 6.0  # a second on a machine that does nothing else
 
 
 def test_what_becomes_too_large_is_left() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 __all__ = ["lean"]
@@ -148,7 +147,9 @@ class _Lean:
         return found
 
     def _text(self, pattern: str) -> str | None:
-        if pattern not in self._texts and len(self._texts) < PATTERNS:
+        """A text of an expression; none after one for which none was found, which can take half a second."""
+        texts = self._texts
+        if pattern not in texts and len(texts) < PATTERNS and None not in texts.values():
             self._texts[pattern] = self._text_of(pattern.removeprefix("^").removesuffix("$"))
         return self._texts.get(pattern)
 
@@ -170,15 +171,16 @@ class _Lean:
 
 
 def _property(name: str, rules: Rules) -> Any:
-    """The schema of a property."""
+    """The schema of a property. Of one that is not named: of all that it may be, since whether an expression
+    matches its name can take very long in Python."""
     known = rules.get("properties", {})
     if name in known:
         return known[name]
-    for pattern, found in rules.get("patternProperties", {}).items():
-        with suppress(re.error):  # the library knows other expressions than Python
-            if re.search(pattern, name):
-                return found
-    return rules.get("additionalProperties", True)
+    found, rest = True, rules.get("additionalProperties", True)
+    kinds = rules.get("patternProperties", {}).values()
+    for each in kinds if kinds and rest is False else (*kinds, rest):
+        found = _joined(found, each)
+    return found
 
 
 def _whole(pattern: str) -> str:
