@@ -4,7 +4,7 @@ The blocks of a page run in their order in one temporary folder that holds small
 pages use. Only three things are replaced, by commands of the same names that come first on the PATH:
 
 - ``pantoum train`` and ``demo`` get a small budget in place of the one that is written: ``MINUTES``, or at
-  most ``STEPS`` steps;
+  most ``STEPS`` steps; a model of molecules gets ``ENOUGH``, so that some of its texts are molecules;
 - ``tail -f`` ends at the end of its file, and ``--follow`` is left out;
 - commands that install or build (``INSTALLS``) are left out: tests/packaging and `make check` run those.
 """
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import zipfile
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ SOURCE = Path(pantoum.__file__).parents[1]
 """Where the pantoum under test is: the working copy or the environment that it is installed in."""
 MINUTES = "0.04"
 STEPS, STOP = 4, 2
+ENOUGH = ["--steps", "200", "--hidden-size", "64", "--num-layers", "1"]
 INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
 QUICK = ("README.md",)
 SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
@@ -68,7 +70,9 @@ if words[:1] in (["train"], ["demo"]):
     for flag, most in (("--steps", {STEPS}), ("--stop-after", {STOP})):
         if flag in words:
             words[words.index(flag) + 1] = str(min(most, int(words[words.index(flag) + 1])))
-    if "--minutes" in words:
+    if "molecules.txt" in words:
+        words[words.index("--minutes") :] = {ENOUGH!r}
+    elif "--minutes" in words:
         words[words.index("--minutes") + 1] = {MINUTES!r}
     elif not {{"--steps", "--epochs", "--plan", "--resume", "--help"}} & set(words):
         words += ["--minutes", {MINUTES!r}]
@@ -114,7 +118,9 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = sorted({a + b + c for a in syllables for b in syllables for c in syllables[3:]})
     (folder / "names.txt").write_text("\n".join(name.capitalize() for name in names[:300]) + "\n")
     parts = ("CC(C)", "O=C(c1ccccc1)N", "Cc1ccc2c(c1)CCN(C(=O)O)C2", "NC(=O)c1cn[nH]c1", "FC(F)F")
-    molecules = ["SMILES,SPLIT", *(f"C{a}{b}{c},train" for a in parts for b in parts for c in parts)]
+    chains = ["".join(atoms) for length in (4, 5, 6) for atoms in product("CNO", repeat=length)]
+    molecules = ["SMILES,SPLIT", *(f"{one},train" for one in chains)]
+    molecules += [f"C{one}{other},train" for one in parts for other in parts]
     with zipfile.ZipFile(folder / "molsets-0.3.1-py3-none-any.whl", "w") as wheel:
         packed = gzip.compress("\n".join(molecules).encode("ascii"))
         wheel.writestr("moses/dataset/data/train.csv.gz", packed)
