@@ -18,24 +18,14 @@ from typing import Any
 
 __all__ = ["given_schema"]
 
-JOINED = {"anyOf", "oneOf", "$ref"}
-OBJECT = {"properties", "required", "additionalProperties", "minProperties"}
+COMBINING = {"anyOf", "oneOf", "$ref"}
+BESIDE = {"properties", "required", "additionalProperties", "minProperties"}
+"""Rules for objects that the library joins with those of the schemas beside them."""
 FORMATS = {
-    *(
-        "date-time",
-        "date",
-        "time",
-        "duration",
-        "email",
-        "idn-email",
-        "hostname",
-        "idn-hostname",
-        "ipv4",
-        "ipv6",
-    ),
-    *("uri", "uri-reference", "iri", "iri-reference", "uuid", "uri-template", "json-pointer"),
-    *("relative-json-pointer", "regex"),
-}
+    "date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6",
+    "uri", "uri-reference", "iri", "iri-reference", "uuid", "uri-template", "json-pointer",
+    "relative-json-pointer", "regex",
+}  # fmt: skip
 """Those of JSON Schema (draft 2020-12, Validation 7.3)."""
 
 
@@ -87,4 +77,6 @@ def _is_open(one: dict[str, Any]) -> bool:
 
 def _is_joined(one: dict[str, Any]) -> bool:
     """Whether the library joins rules of several schemas here, or the names of this one have rules."""
-    return "patternProperties" in one or "allOf" in one or bool(JOINED & one.keys() and OBJECT & one.keys())
+    return (
+        "patternProperties" in one or "allOf" in one or bool(COMBINING & one.keys() and BESIDE & one.keys())
+    )

@@ -105,10 +105,8 @@ def parts_of(asked: AskedForm) -> list[str]:
 
 
 def lean_grammar_of(asked: AskedForm, text_of: Callable[[str], str | None]) -> str | None:
-    """The grammar of a few short texts of a schema, most of which it has, too; ``None`` where none is
-    known. ``text_of``: a text that an expression matches, if one is known."""
-    if asked.kind != "json_schema":
-        return None
+    """The grammar of a few short texts of a schema, which most often match it; ``None`` where the schema is
+    too large. ``text_of``: a text that an expression matches, if one is known."""
     with suppress(RecursionError):
         return _of_schema(json.dumps(lean(json.loads(given_schema(asked.text)[0]), text_of)), DENSE)
     return None
