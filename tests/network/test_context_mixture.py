@@ -20,7 +20,7 @@ from pantoum.network.stepping import scan_stepper, stepper
 
 V, T, B = 12, 40, 2
 Array = np.ndarray[Any, Any]
-pytestmark = pytest.mark.skipif(without_core() is not None, reason="the reference has the same bits, slowly")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="the core has contexts")
 
 
 def verse() -> Array:

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from pantoum.kernels.count_tree import SIZES
-from pantoum.kernels.mixed_rows import LEAST_PROBABILITY
+from pantoum.kernels.reference.counts import LEAST_PROBABILITY
+from pantoum.kernels.types import SIZES
 from pantoum.network.mixers import count_mixture
 from pantoum.network.mixers.ngrams import MULTIPLIER
 from pantoum.torch.chunk_rows import ChunkRows

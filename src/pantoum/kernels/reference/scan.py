@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -57,19 +58,13 @@ class ReferenceTape:
         T = len(self.gates_TBG) // self.parts
         places = np.arange(T + 1)[:, None] + T * np.arange(self.parts)
 
-        def folded(array: Array | None, count: int) -> Array | None:
-            return None if array is None else array[places[:count], 0]
+        def folded(array: Array | None) -> Array | None:
+            """States have one step more."""
+            return None if array is None else array[places[: T + len(array) - len(self.gates_TBG)], 0]
 
-        return ReferenceTape(
-            self.cell,
-            self.weight_hh,
-            self.hidden_SBH[places, 0],
-            folded(self.memory_SBH, T + 1),
-            self.gates_TBG[places[:T], 0],
-            folded(self.candidate_TBH, T),
-            folded(self.operands_TBH, T),
-            StepRows(T, folded(self.rows.reset_TB, T), None),
-        )
+        names = ("hidden_SBH", "memory_SBH", "gates_TBG", "candidate_TBH", "operands_TBH")
+        arrays: dict[str, Any] = {name: folded(getattr(self, name)) for name in names}
+        return replace(self, **arrays, rows=StepRows(T, folded(self.rows.reset_TB), None), parts=1)
 
 
 def scan(
@@ -123,22 +118,10 @@ def scan(
             candidate_TBH[t] = found.candidate
     outputs_TBH = rows.outputs(hidden_SBH[1:], workspace)
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
-    kept = (
-        ReferenceTape(
-            cell,
-            weight_hh,
-            hidden_SBH,
-            memory_SBH,
-            projection_TBG,
-            candidate_TBH,
-            operands_TBH,
-            rows,
-            int(tape),
-        )
-        if tape
-        else None
-    )
-    return outputs_TBH, last, kept
+    if not tape:
+        return outputs_TBH, last, None
+    arrays = hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH
+    return outputs_TBH, last, ReferenceTape(cell, weight_hh, *arrays, rows, int(tape))
 
 
 def scan_vjp(

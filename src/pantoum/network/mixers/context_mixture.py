@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.kernels.mixed_rows import mix_rows
+from pantoum.kernels.reference.counts import mix_rows
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.spec import StateArray

@@ -22,18 +22,19 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels import Array, backend
-from pantoum.kernels.context_tables import (
+from pantoum.errors import CoreError
+from pantoum.kernels import Array, without_core
+from pantoum.kernels.native.contexts import (
     DECISIONS,
     HISTORY_BITS,
     NETWORKS,
     READ,
     RESULTS,
+    ContextDecider,
     ContextTables,
-    forget,
-    tables,
+    context_probabilities,
+    read_contexts,
 )
-from pantoum.kernels.types import Decider
 
 __all__ = ["MOST_SYMBOLS", "ContextMixer"]
 
@@ -67,9 +68,13 @@ class ContextMixer:
     ) -> None:
         """``texts``: of each symbol; ``counts_V``: how often each occurs, about (all alike): frequent symbols
         take fewer decisions; ``beside``: so many networks join them from the beginning (``join``)."""
+        if (reason := without_core()) is not None:
+            raise CoreError(
+                f"counted contexts, which compress a text, need the native core, and {reason}; install "
+                "pantoum where a C++ compiler is"
+            )
         symbols_V, middles = _tree(texts, counts_V)
-        self._kernels = backend(np.float32)
-        self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
+        self._tables = ContextTables.of(symbols_V, middles, *_kinds(texts), slot_bits)
         self._slot_bits, self._depths_V = slot_bits, _depths(symbols_V, middles)
         self._borders: list[Array] = []
         """How many symbols had been read where documents began."""
@@ -86,28 +91,24 @@ class ContextMixer:
     def read(self, tokens_T: Array, logits_TNV: Array | None = None, resets_T: Array | None = None) -> Array:
         """Nats [T] of symbols, each before it was learned from. ``logits_TNV``: by networks;
         ``resets_T``: a document begins with the symbol."""
-        nats_T: Array = self._kernels.read_contexts(
-            self._tables, tokens_T, logits_TNV, self._resets(resets_T)
-        )
-        return nats_T
+        return read_contexts(self._tables, tokens_T, logits_TNV, self._resets(resets_T))
 
     def chances(self, tokens_T: Array, logits_TNV: Array | None = None) -> Array:
         """Read symbols as ``read`` does; for each decision on their paths twice the chance, of 2^22, of the
         way that was taken, plus 1 where that is right [Q]."""
         chances_Q = np.empty(int(self._depths_V[tokens_T].sum()), np.uint32)
-        self._kernels.read_contexts(self._tables, tokens_T, logits_TNV, None, chances_Q=chances_Q)
+        read_contexts(self._tables, tokens_T, logits_TNV, None, chances_Q=chances_Q)
         return chances_Q
 
-    def decider(self) -> Decider:
+    def decider(self) -> ContextDecider:
         """What decodes symbols from decisions: ``begin(logits_NV)`` gives the chance of right, of 2^22, of
         the first, ``decide(outcome)`` that of the next and -1, or with the last outcome the symbol, which is
         then learned."""
-        decider: Decider = self._kernels.context_decider(self._tables)
-        return decider
+        return ContextDecider(self._tables)
 
     def count(self, tokens_T: Array, resets_T: Array | None = None) -> None:
         """Learn how often what came, without predicting."""
-        self._kernels.read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
+        read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
 
     def probabilities(self, logits_NV: Array | None = None, after_K: Array | None = None) -> Array:
         """The probabilities [V] of the next symbol; nothing changes. ``read`` gives about these: it learns
@@ -116,8 +117,7 @@ class ContextMixer:
         own, V = self._tables, len(self._tables.symbols)
         scratch = {"masses": np.zeros((NETWORKS, V + 1)), "pending": np.zeros_like(own.pending)}
         reader = replace(own, where=own.where.copy(), **scratch)
-        probabilities_V: Array = self._kernels.context_probabilities(reader, logits_NV, after_K)
-        return probabilities_V
+        return context_probabilities(reader, logits_NV, after_K)
 
     def join(self, networks: int = 1) -> None:
         """From now on networks give logits: believe mostly what they say, and learn how much."""
@@ -143,7 +143,7 @@ class ContextMixer:
         read = int(self._tables.where[READ])
         first, borders = read - READ_AGAIN, self._all_borders()
         tokens_T = self._tables.history[np.arange(first, read) % MOST_READ]
-        forget(self._tables)
+        self._tables.forget()
         self._first, self._borders = 0, []
         self._count(tokens_T, borders[borders >= first] - first)
 
@@ -188,7 +188,7 @@ class ContextMixer:
         if not (fits and all((np.abs(array) < MOST_WEIGHT).all() for array in weights)):
             raise ValueError(IMPOSSIBLE)
         if not first and own.where[READ]:
-            forget(own)
+            own.forget()
         self._first, self._borders = first, []
         self._count(text, borders)
         for name, array in learned.items():

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.kernels.count_tree import SIZES, ContextsOfLength, CountTree
+from pantoum.kernels.types import SIZES, ContextsOfLength, CountTree
 from pantoum.network.mixers import History
 
 __all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
