@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from pantoum.torch.ranks import GlooRanks
     from pantoum.training.assembly import TrainingEngine
     from pantoum.training.result import RunResult
-    from pantoum.training.run_session import LauncherJob
 
 __all__ = [
     "Run",
@@ -125,7 +124,7 @@ def train_typed(
                 told(chosen, names, progress, on_report) as tell,
             ):
                 command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), ranks, engine)
-                return run_session.train(command, tell, _job())
+                return run_session.train(command, tell)
 
         if ranks.count == 1:
             return Run(on_rank_0())
@@ -177,19 +176,6 @@ def _engine_name(device: str | None, ranks: Ranks) -> str:
     except PantoumError as problem:
         return str(problem)
     return "core" if found is None else found.name
-
-
-def _job() -> LauncherJob | None:
-    """The job of ``torchrun``, if it starts processes again."""
-    from importlib.util import find_spec
-
-    from pantoum.config.launcher import under_torchrun
-
-    if not under_torchrun() or find_spec("torch") is None:
-        return None
-    from pantoum.torch.ranks import torchrun_job
-
-    return torchrun_job()
 
 
 @taking(TrainSettings)

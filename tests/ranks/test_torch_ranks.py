@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,33 +112,6 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
     for place, array in enumerate(state.arrays):
         joined = np.concatenate([arrays[place] for _, arrays, _ in results])
         np.testing.assert_allclose(joined, array, atol=1e-3)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
-    """Half of the bytes; on one process they are rounded, too."""
-    from pantoum.torch.torch_learner import TorchLearner
-
-    def work(precision: str, ranks: Any) -> dict[str, Any]:
-        import torch
-
-        recipe = replace(recipe_of(**SHAPES["n-grams"]), gradient_precision=precision)
-        learner = TorchLearner(recipe, V, 1, "cpu")
-        learner.restore(make_backend(recipe, V).snapshot())
-        if count > 1:
-            learner.join(with_tensors(ranks), 1.0)  # every rank has the same rows
-        inputs, targets, resets = map(torch.tensor, batch(3))
-        learner.gradients(inputs, targets, resets, learner.module.initial_state(B), 3, torch.tensor(STREAMS))
-        return {name: each.grad.to_dense().numpy() for name, each in learner.module.named_parameters()}
-
-    exact = together(count, partial(work, "float32"))[0]
-    sent = together.sent[0]
-    found = together(count, partial(work, "bf16"))
-    assert count == 1 or together.sent[0] < 0.65 * sent
-    for gradients in found:
-        for name, gradient in gradients.items():
-            np.testing.assert_allclose(gradient, exact[name], rtol=2**-7, atol=1e-9, err_msg=name)
-            assert not (gradient.view(np.uint32) & 0xFFFF).any(), name
 
 
 @pytest.mark.parametrize("overlaps", [True, False])

@@ -1,7 +1,6 @@
 """One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
 
 import contextlib
-import threading
 from functools import partial
 
 import pytest
@@ -11,10 +10,8 @@ from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
-from pantoum.network.stack import Layer
 from pantoum.ranks.interface import SingleRank
 from pantoum.training.together import facts, serve, train_on_all
-from pantoum.training.update.rank_sums import RankSums
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -28,52 +25,12 @@ def test_the_number_of_ranks_changes_no_bit(run, tmp_path, optimizer, precision)
     assert len({run.bits(f"on-{count}") for count in (1, 2, 4)}) == 1
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"ngrams": "2,3", "ngram_rows": 512}, {"tokens": "words", "softmax": "sampled:4", "tied": True}],
-)
-def test_with_gradients_in_bf16_the_number_of_ranks_changes_no_bit(run, tmp_path, settings):
-    asked = {"steps": 6, "shards": 4, "gradient_precision": "bf16", **settings}
-    for count in (1, 2, 4):
-        run(count, f"on-{count}", **asked)
-    run(4, "cut", **asked, stop_after=3)
-    run(2, "cut", resume=True)
-    assert len({run.bits(name) for name in ("on-1", "on-2", "on-4", "cut")}) == 1
-    run(1, "float32", **{**asked, "gradient_precision": "float32"})
-    assert run.bits("float32") != run.bits("on-1")
-
-
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     extra = {"embedding_size": None} if cell == "lstm" else {"num_layers": 2}
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
     assert run.bits("on-1") == run.bits("on-2")
-
-
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_sums_of_the_upper_layers_are_made_while_the_lower_ones_are_computed(run, monkeypatch, precision):
-    """The backward pass of the first layer waits on every rank until the others are summed over the ranks."""
-    begun, honest_begin, honest = {}, RankSums.begin, Layer.backward
-
-    def begin(self, sums):
-        honest_begin(self, sums)
-        begun[threading.get_ident()] = self._begun
-
-    def backward(self, *arguments, **options):
-        if self.weight_ih.shape[1] == 6:  # that of the embedding
-            parts = begun[threading.get_ident()]
-            assert {name.split(".")[0] for name in parts} == {"head", "stack"}
-            for adding in parts.values():
-                adding.result(timeout=120.0)
-        return honest(self, *arguments, **options)
-
-    asked = {"steps": 3, "shards": 2, "num_layers": 2, "gradient_precision": precision}
-    run(1, "on-1", **asked)
-    monkeypatch.setattr(RankSums, "begin", begin)
-    monkeypatch.setattr(Layer, "backward", backward)
-    run(2, "on-2", **asked)
-    assert len(begun) == 2 and run.bits("on-1") == run.bits("on-2")
 
 
 def test_sampled_softmax_on_two_ranks_is_that_of_one(run, tmp_path):

@@ -182,13 +182,6 @@ def test_a_save_is_due_when_its_pause_is_over_and_a_sample_when_one_was_measured
     assert rhythm.sample_due(1, 20.5)
 
 
-def test_evaluations_wait_for_an_update_after_which_ranks_agree():
-    by_steps = BySteps(Span(False, 0, 210), None, 32)
-    assert due(by_steps, "evaluation_due", range(1, 211)) == [32, 64, 96, 128, 160, 192, 210]
-    by_clock = ByClock(Span(True, 0.0, 100.0), Costs(), 0.0, None, 32)
-    assert not by_clock.evaluation_due(31, 20.0) and by_clock.evaluation_due(32, 20.0)
-
-
 def test_by_the_clock_an_early_evaluation_needs_a_cheap_one():
     costs = Costs()
     costs.evaluation = 0.06 / 8 * 200.0  # as much as eight evaluations may take

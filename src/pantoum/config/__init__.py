@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pantoum.config.setting import declared
     from pantoum.config.tokens import token_unit
     from pantoum.config.train import BUDGETS, DOCUMENTS, OF_ONE_COMMAND, TextSettings, TrainSettings
-    from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings, parse_softmax, spell_softmax
+    from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, parse_softmax, spell_softmax
 
 __all__ = [
     "AUTO",
@@ -65,7 +65,6 @@ __all__ = [
     "DropoutConfig",
     "EvaluationConfig",
     "GenerationConfig",
-    "KeptSettings",
     "ModelConfig",
     "SamplingConfig",
     "ScoreConfig",
@@ -109,7 +108,7 @@ _HOMES = {
     "setting": ("declared",),
     "tokens": ("token_unit",),
     "train": ("BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "TextSettings", "TrainSettings"),
-    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings", "parse_softmax", "spell_softmax"),
+    "train_update": ("OPTIMIZERS", "SCHEDULES", "parse_softmax", "spell_softmax"),
 }
 """The file of each name."""
 

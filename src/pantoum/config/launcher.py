@@ -29,7 +29,6 @@ __all__ = [
     "tasks_of_a_step",
     "threads_of_a_rank",
     "torchrun_count",
-    "under_torchrun",
     "unused_tasks",
 ]
 
@@ -92,13 +91,9 @@ def default_threads() -> int:
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
     """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
     environment = os.environ if environment is None else environment
-    return (_count(environment, "WORLD_SIZE") or 1) if under_torchrun(environment) else 1
-
-
-def under_torchrun(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether ``torchrun`` has started this process."""
-    environment = os.environ if environment is None else environment
-    return environment.get("PANTOUM_LAUNCHER") != "none" and "TORCHELASTIC_RUN_ID" in environment
+    if environment.get("PANTOUM_LAUNCHER") == "none" or "TORCHELASTIC_RUN_ID" not in environment:
+        return 1
+    return _count(environment, "WORLD_SIZE") or 1
 
 
 def require_own_stdin(name: str = "-", status: os.stat_result | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pantoum.config.rules import AUTO, Auto, number, one_of, require, text, whole
 from pantoum.config.setting import SettingGroup, setting
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "KeptSettings", "UpdateSettings", "parse_softmax", "spell_softmax"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "UpdateSettings", "parse_softmax", "spell_softmax"]
 
 
 SAMPLES = 2048
@@ -50,28 +50,7 @@ SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
 
 
 @dataclass(frozen=True)
-class KeptSettings(SettingGroup):
-    """Settings of training that nobody chooses: a run keeps them as they are given (``Recipe``)."""
-
-    GROUP: ClassVar[str] = "training"
-
-    gradient_precision: str = setting(
-        "float32",
-        "numbers in which the gradients of shards (with --sync-every the changes of the weights) are added "
-        "and sent between ranks; bf16: half the bytes, for slow networks",
-        partial(one_of, choices=("float32", "bf16")),
-    )
-    sync_every: int = setting(
-        1,
-        "updates that each rank makes by itself before all ranks combine their weights (DiLoCo), for slow "
-        "networks; 1: every update is made from the gradients of all ranks",
-        partial(whole, most=1_000_000),
-        metavar="N",
-    )
-
-
-@dataclass(frozen=True)
-class UpdateSettings(KeptSettings):
+class UpdateSettings(SettingGroup):
     """How a model is trained."""
 
     GROUP: ClassVar[str] = "training"

@@ -50,7 +50,6 @@ class TorchLearner:
         self._device, self._seed, self._precision = torch.device(device).type, seed, recipe.precision
         self._sums: GradientSums | None = None
         self._share = 1.0
-        self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
         self._optimizer = TorchOptimizer(
@@ -69,7 +68,7 @@ class TorchLearner:
 
     def join(self, ranks: TensorRanks, share: float) -> None:
         """From now on the rows of a batch are this share of it, and other ranks have the others."""
-        self._sums, self._share = GradientSums(ranks, self._parameters, self._sent_in), share
+        self._sums, self._share = GradientSums(ranks, self._parameters), share
         self._optimizer.share_out(ranks)
 
     def gradients(
@@ -90,10 +89,6 @@ class TorchLearner:
         with torch.no_grad():
             if self._sums is not None:
                 self._sums.finish()
-            elif self._sent_in is not torch.float32:  # the same rounding, without the other ranks
-                for tensor in self._parameters.values():
-                    whole = tensor.grad.coalesce() if tensor.grad.is_sparse else tensor.grad
-                    tensor.grad = whole.to(self._sent_in).to(tensor.dtype)
             for tensor in self._parameters.values():
                 if tensor.grad.is_sparse:  # clipping then scales the values that the gradient holds
                     tensor.grad = tensor.grad.coalesce()

@@ -31,7 +31,6 @@ from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.parallel.ranked_backend import RankedBackend
-from pantoum.training.parallel.spread_reading import SpreadReading
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
@@ -104,23 +103,12 @@ class TrainingRun:
         """Train on these ranks, of which this is rank 0, and with this engine (``None``: with the core), from
         the arrays of a checkpoint; ``None``: from those of the start."""
         recipe = self.state.recipe
-        if recipe.syncs_weights and engine is not None:
-            raise RunError(
-                f"sync_every is {recipe.sync_every}: ranks that combine their weights train with the core; "
-                "leave --device out"
-            )
-        if recipe.syncs_weights and ranks.count != recipe.shards:
-            raise RunError(
-                f"sync_every is {recipe.sync_every}: each of the {recipe.shards} ranks that began the run "
-                "has weights and an optimiser of its own, so the run goes on with as many ranks, and "
-                f"{ranks.count} were started; start {recipe.shards}"
-            )
         if ranks.count > recipe.shards:
             raise RunError(
                 f"shards is {recipe.shards}: the run can be shared by so many ranks at most, and "
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
-        self._ranks, self.keep_best.spread, self._engine = ranks, SpreadReading(ranks), engine
+        self._ranks, self._engine = ranks, engine
         missing = kernels.native.missing()
         if engine is not None:
             self.notes.append(engine.note)
@@ -192,7 +180,7 @@ def make_backend(
         for model, own in zip(models, part(recipe.kept, weights), strict=True):
             model.parameters.update(own)
     learners = [_learner(recipe, model, seed, counts_V) for model, seed in zip(models, seeds, strict=True)]
-    return LocalBackend(learners, 1 if recipe.syncs_weights else recipe.shards)
+    return LocalBackend(learners, recipe.shards)
 
 
 def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> MemberLearner:
@@ -207,8 +195,6 @@ def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | 
         seed=seed,
         average=recipe.average,
         precision=recipe.precision,
-        # Ranks that make updates by themselves add no gradients, but send what their weights have changed.
-        gradient_precision="float32" if recipe.syncs_weights else recipe.gradient_precision,
         sampler=sampler,
     )
 

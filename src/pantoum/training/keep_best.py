@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
-from pantoum.inference.evaluation import Evaluation, ReadText, evaluate, held_out_loss
+from pantoum.inference.evaluation import Evaluation, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
 from pantoum.inference.files.compact_matrices import finished_forms
 from pantoum.inference.files.precision import plain
@@ -40,7 +39,6 @@ from pantoum.network.program import Program
 from pantoum.network.spec import named
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.fitted_counts import FittedCounts
-from pantoum.training.parallel.spread_reading import SpreadReading
 from pantoum.training.run.run_state import Best
 from pantoum.training.update.backend import Backend
 
@@ -101,8 +99,6 @@ class KeepBest:
         self._beside = dict(beside or {})
         self._precision, self._encoded = precision, encoded
         self._mixed_costs: float | None = None if counts is not None else 1.0
-        self.spread: SpreadReading | None = None
-        """Reads the held-out text on several ranks, if there are any."""
 
     def model(self) -> LoadedModel:
         """The better ones of the weights that were evaluated last; only until the next update."""
@@ -164,7 +160,7 @@ class KeepBest:
             weights = backend.weights(averaged)
             if weights is not None:
                 program = self._program(weights, self._precision)
-                loss, mixture = self._loss(program, weights, self._monitored)
+                loss, mixture = self._loss(program, self._monitored)
                 found.append((loss if math.isfinite(loss) else math.inf, averaged, weights, mixture))
         loss, averaged, self._better, self._better_mixture = min(found, key=lambda each: each[:2])
         if not math.isfinite(loss):
@@ -254,7 +250,6 @@ class KeepBest:
             return None
         nats_T = np.full(len(self._valid) - 1, np.nan, np.float32)
         program = self._program(self._kept, precision, self._kept_mixture)
-        read = self._reader(program, self._kept)
         found = evaluate(
             program,
             self._valid,
@@ -262,8 +257,7 @@ class KeepBest:
             SEGMENTS,
             nats_T=nats_T,
             encoded=self._encoded,
-            read=read,
-            until=until if read is None else None,  # several ranks read to the end together
+            until=until,
         )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         if self.tunes_a_cache:
@@ -310,24 +304,14 @@ class KeepBest:
             return None
         return CountMixture(self._counts.counts, weights_C)
 
-    def _loss(
-        self, program: Program, weights: Mapping[str, Array], tokens: Array
-    ) -> tuple[float, CountMixture | None]:
+    def _loss(self, program: Program, tokens: Array) -> tuple[float, CountMixture | None]:
         """The validation loss of a network, and of the counts beside it where there are any."""
-        read = self._reader(program, weights)
         if self._counts is None:
-            return held_out_loss(program, tokens, self._tokenizer, read=read), None
+            return held_out_loss(program, tokens, self._tokenizer), None
         nats_T = np.full(len(tokens) - 1, np.nan, np.float32)
-        held_out_loss(program, tokens, self._tokenizer, nats_T, read)
+        held_out_loss(program, tokens, self._tokenizer, nats_T)
         mixture, loss = self._counts.fit(nats_T)
         return loss, mixture
-
-    def _reader(self, program: Program, weights: Mapping[str, Array]) -> ReadText | None:
-        """Who reads for this program of these weights, where it is not this process alone."""
-        spread = self.spread
-        if spread is None or program.counts is not None or not spread.possible:
-            return None
-        return partial(spread.read, program, weights)
 
     def _program(
         self, weights: Mapping[str, Array], precision: str, counts: CountMixture | None = None

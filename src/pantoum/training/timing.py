@@ -44,9 +44,9 @@ class Timing:
             exact=recipe.work_to_read(vocab_size) / recipe.work(vocab_size),
         )
         self.rhythm: Rhythm = (
-            ByClock(state.span, self.costs, clock.seconds, run.checkpoint_every, state.recipe.sync_every)
+            ByClock(state.span, self.costs, clock.seconds, run.checkpoint_every)
             if state.span.by_clock
-            else BySteps(state.span, run.checkpoint_every, state.recipe.sync_every)
+            else BySteps(state.span, run.checkpoint_every)
         )
         state.spend("preparing", clock.seconds - clock.used_before)
 

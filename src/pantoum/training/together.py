@@ -13,7 +13,6 @@ from the launcher, too, and saves a checkpoint.
 from __future__ import annotations
 
 import json
-import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,16 +24,14 @@ from typing import Any
 import numpy as np
 
 from pantoum import kernels
-from pantoum.config import AUTO, VERSION, TrainSettings, require
+from pantoum.config import AUTO, VERSION, TrainSettings
 from pantoum.config.plain import Plain
 from pantoum.data.batches import Batch
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.network.network_state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import TrainingEngine, make_backend
-from pantoum.training.parallel.outer_step import OuterStep
-from pantoum.training.parallel.rank_commands import COUNTS, command, next_command, receive_arrays, send_arrays
-from pantoum.training.parallel.spread_reading import read_for_rank_0
+from pantoum.training.parallel.rank_commands import COUNTS, command, next_command, receive_arrays
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.result import RunResult
 from pantoum.training.run.signals import NAMES
@@ -101,13 +98,6 @@ def for_ranks(settings: TrainSettings, count: int) -> TrainSettings:
     """The settings of a new run on so many ranks: as many shards, unless there are to be more."""
     if settings.resume:
         return settings
-    require(
-        settings.sync_every == 1 or count > 1,
-        "sync_every",
-        settings.sync_every,
-        "needs several ranks",
-        "start them with mpirun -n R or torchrun, or leave it out",
-    )
     if count == 1:
         return settings
     if settings.batch_size != AUTO and int(settings.batch_size) < count:
@@ -126,13 +116,6 @@ def for_ranks(settings: TrainSettings, count: int) -> TrainSettings:
             f"must be at least the number of ranks, {count}",
             f"give --shards {count}, or start fewer ranks",
         )
-    require(
-        settings.sync_every == 1 or settings.shards == count,
-        "shards",
-        settings.shards,
-        f"must be the number of ranks, {count}, with sync_every: each makes updates from streams of its own",
-        "leave it out",
-    )
     return settings
 
 
@@ -172,10 +155,6 @@ class Worker:
         self._ranks, self._engine = ranks, engine
         self._backend: SharedBackend | None = None
         self._rows = 0
-        self._outer: OuterStep | None = None
-        """What combines the weights of ranks that make updates by themselves."""
-        self._sound = True
-        """Whether the gradients of the last batch are finite."""
         self._states: dict[int, NetworkState] = {}
         """The last two states of this rank's streams, by their numbers."""
 
@@ -192,12 +171,7 @@ class Worker:
         local.restore(received)
         engine = None if self._engine is None else self._engine()
         backend: SharedBackend = local if engine is None else engine.take_over(local, made, vocab_size)
-        self._outer = None
-        if made.syncs_weights:
-            self._outer = OuterStep(ranks, local.parameters, made.gradient_precision == "bf16")
-            self._outer.restore(received)
-        else:
-            backend.join(RankSums(ranks, batch_size, made.shards))
+        backend.join(RankSums(ranks, batch_size, made.shards))
         self._backend, self._states = backend, {}
 
     def states(self, number: int, arrays: list[list[Any]]) -> None:
@@ -218,29 +192,11 @@ class Worker:
         batch = Batch(inputs_BT, targets_BT, sent[3] if len(sent) > 3 else np.zeros(shape, bool), epoch)
         own = self._states[before]
         found = self._built.gradients(batch, own, step, streams)
-        self._sound = math.isfinite(found.loss) and math.isfinite(found.gradient_norm)
         self._states = {before: own, after: found.state if found.state.finite else own}
 
     def update(self, rate: float, clip: float | None) -> None:
-        """The update that every rank makes. One that makes its own leaves out what is not finite, as rank 0
-        judges its own gradients alone."""
-        if self._sound:
-            self._built.update(rate, clip)
-
-    def synchronize(self) -> None:
-        """Combine the weights of all ranks."""
-        assert self._outer is not None
-        self._outer.step()
-
-    def weights(self, averaged: bool, names: list[str]) -> None:
-        """This rank's weights of these names to rank 0."""
-        own = self._built.weights(averaged)
-        assert own is not None
-        send_arrays(self._ranks, [own[name] for name in names], [0])
-
-    def send(self) -> None:
-        """All arrays of this rank to rank 0."""
-        send_arrays(self._ranks, self._built.snapshot().values(), [0])
+        """The update that every rank makes."""
+        self._built.update(rate, clip)
 
     def collect(self) -> None:
         """The arrays of the optimiser, which rank 0 is about to save."""
@@ -250,10 +206,6 @@ class Worker:
         """The states of this rank's streams to rank 0."""
         arrays = [np.ascontiguousarray(array) for array in self._states[number].arrays]
         self._ranks.exchange([(0, array) for array in arrays if array.size], [])()
-
-    def read(self, **words: Any) -> None:
-        """Some spans of the held-out text, with weights of rank 0."""
-        read_for_rank_0(self._ranks, **words)
 
     @property
     def _built(self) -> SharedBackend:

@@ -8,13 +8,6 @@ What each rank keeps are the weights, the optimiser, and the carried states of i
     gradients   tokens to each rank; each computes its shards; ``rank_sums`` adds them up on all ranks
     update      the same update on every rank, from the same sums; the blocks of Muon are shared out
 
-With ``--sync-every N`` ranks train by themselves between synchronisations (decision 096):
-
-    gradients   tokens to each rank, which computes the gradients of its own streams; nobody waits
-    update      each rank makes its own; after every N-th, ``outer_step`` combines the weights
-
-Rank 0 then gives its commands ahead of the others and waits at synchronisations alone. A loss is that of rank
-0's streams. Weights that are asked for between synchronisations are the mean over ranks.
 """
 
 from __future__ import annotations
@@ -28,13 +21,10 @@ import numpy as np
 from pantoum.data.batches import Batch
 from pantoum.kernels import Array
 from pantoum.network.network_state import NetworkState
-from pantoum.network.parameters import under
-from pantoum.network.spec import named
 from pantoum.ranks.interface import Pending, Ranks
-from pantoum.training.parallel.outer_step import OuterStep
-from pantoum.training.parallel.rank_commands import COUNTS, command, receive_arrays, send_arrays, shapes
+from pantoum.training.parallel.rank_commands import COUNTS, command, send_arrays, shapes
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
+from pantoum.training.update.backend import SharedBackend, SpreadState, StepResult
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
 
@@ -65,15 +55,7 @@ class RankedBackend:
         self._batch: list[Array] = []
         """Tokens that may still be on their way."""
         self._sending: Pending | None = None
-        self._outer: OuterStep | None = None
-        """What combines the weights of ranks that make updates by themselves."""
-        self._others: dict[int, dict[str, Array]] = {}
-        """The arrays of these ranks in the checkpoint that this backend was put back to."""
-        if recipe.syncs_weights:
-            assert isinstance(local, LocalBackend)
-            self._outer = OuterStep(ranks, local.parameters, recipe.gradient_precision == "bf16")
-        else:
-            local.join(RankSums(ranks, batch_size, recipe.shards))
+        local.join(RankSums(ranks, batch_size, recipe.shards))
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
@@ -91,49 +73,20 @@ class RankedBackend:
         return replace(found, state=self._spread(found.state, self._number, found.state.finite))
 
     def update(self, rate: float, clip: float | None) -> None:
-        """The update on every rank; where each makes its own, all combine their weights after every N-th."""
+        """The update on every rank."""
         command(self._ranks, "update", rate=rate, clip=clip)
         self._local.update(rate, clip)
-        if self._outer is not None and self._agree:
-            command(self._ranks, "synchronize")
-            self._outer.step()
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
-        """The parameters; where those of the ranks differ, their mean."""
-        own = self._local.weights(averaged)
-        if own is None or self._outer is None:
-            return own
-        raw = named(self._recipe.model, "table") if averaged else tuple(own)  # tables are not averaged
-        apart = [name for name in own if not (self._agree and name in raw)]
-        if not apart:
-            return own
-        self._send()
-        command(self._ranks, "weights", averaged=averaged, names=apart)
-        means = {name: own[name].copy() for name in apart}
-        for rank in range(1, self._ranks.count):
-            found = receive_arrays(self._ranks, shapes(means), rank)
-            for name, mean in means.items():
-                mean += found[name]
-        for mean in means.values():
-            mean /= mean.dtype.type(self._ranks.count)
-        return {**own, **means}
+        """The parameters, which are those of every rank."""
+        return self._local.weights(averaged)
 
     def gradient_scale(self) -> dict[str, Array]:
-        """The usual size of each row of each gradient; that of rank 0, where each rank has its own."""
+        """The usual size of each row of each gradient."""
         return self._local.gradient_scale()
 
     def snapshot(self) -> dict[str, Array]:
-        """Copies of the arrays, collected from the ranks that have computed them. Where each rank has its
-        own, those of rank r begin with ``rankR.``."""
-        if self._outer is not None:
-            self._send()
-            command(self._ranks, "send")
-            own = self._local.snapshot()
-            arrays = {**own, **{name: array.copy() for name, array in self._outer.arrays().items()}}
-            for rank in range(1, self._ranks.count):
-                found = receive_arrays(self._ranks, shapes(own), rank)
-                arrays |= {_prefix(rank) + name: array for name, array in found.items()}
-            return arrays
+        """Copies of the arrays, collected from the ranks that have computed them."""
         if self._sent:
             command(self._ranks, "collect")
             self._local.collect()
@@ -141,20 +94,8 @@ class RankedBackend:
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put rank 0 back; the other ranks follow before the next step."""
-        if self._outer is not None:
-            others = {rank: under(_prefix(rank), arrays) for rank in range(1, self._ranks.count)}
-            for own in others.values():
-                self._local.restore(own)  # it refuses what does not fit
-            self._others = {rank: dict(own) for rank, own in others.items()}
-            self._outer.restore(arrays)
         self._local.restore(arrays)
         self._sent = False
-
-    @property
-    def _agree(self) -> bool:
-        """Whether the weights of all ranks are the same: before the first update, and after every N-th."""
-        assert isinstance(self._local, LocalBackend)
-        return self._local.updates % self._recipe.sync_every == 0
 
     def _send(self) -> None:
         """Weights, optimiser and averages to the other ranks, unless they have them; they build their
@@ -162,18 +103,15 @@ class RankedBackend:
         if self._sent:
             return
         arrays = self._local.snapshot()
-        common = {**self._counts, **({} if self._outer is None else self._outer.arrays())}
         command(
             self._ranks,
             "build",
             recipe=self._recipe.spec(),
             vocab_size=self._vocab_size,
             batch_size=self._shards.batch_size,
-            arrays=shapes({**common, **arrays}),
+            arrays=shapes({**self._counts, **arrays}),
         )
-        for rank in range(1, self._ranks.count):
-            own = self._others.pop(rank, arrays)
-            send_arrays(self._ranks, [*common.values(), *(own[name] for name in arrays)], [rank])
+        send_arrays(self._ranks, [*self._counts.values(), *arrays.values()])
         self._sent = True
 
     def _send_batch(self, batch: Batch, streams: Array, **words: int) -> None:
@@ -238,7 +176,3 @@ class RankedBackend:
 
     def _rows(self, rank: int) -> slice:
         return self._shards.streams(self._shards.node(rank))
-
-
-def _prefix(rank: int) -> str:
-    return f"rank{rank}."

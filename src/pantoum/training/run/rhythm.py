@@ -1,8 +1,5 @@
 """When to evaluate, save, sample and report, and how much time the end needs.
 
-Where ranks combine their weights at every N-th update alone (``sync_every``), evaluations wait for such an
-update: there all ranks have the same weights, so none are sent.
-
 ``BySteps``: evaluation and saving on a grid of ``max(1, steps // 20)`` steps, by counting alone, so that the
 same command does the same things at the same steps wherever it is stopped and resumed.
 
@@ -102,9 +99,9 @@ class Costs:
 class BySteps:
     """On a grid of steps; reads no clock."""
 
-    def __init__(self, span: Span, checkpoint_every: int | None, sync_every: int = 1) -> None:
+    def __init__(self, span: Span, checkpoint_every: int | None) -> None:
         self._begin, self._length = int(span.begin), int(span.end - span.begin)
-        self._every = math.ceil(max(1, self._length // EVALUATIONS) / sync_every) * sync_every
+        self._every = max(1, self._length // EVALUATIONS)
         """Steps between evaluations, and between saves that are always made."""
         self._save_every = checkpoint_every
         self._point_every = max(1, self._length // CURVE_POINTS)
@@ -142,10 +139,8 @@ class BySteps:
 class ByClock:
     """By the time that has gone and what things cost."""
 
-    def __init__(
-        self, span: Span, costs: Costs, begin: float, checkpoint_every: int | None, sync_every: int = 1
-    ) -> None:
-        self._costs, self._begin, self._sync_every = costs, span.begin, sync_every
+    def __init__(self, span: Span, costs: Costs, begin: float, checkpoint_every: int | None) -> None:
+        self._costs, self._begin = costs, span.begin
         self._length = max(span.end - span.begin, 1e-9)
         self._save_every = checkpoint_every
         self._evaluated = self._saved = self._sampled = self._marked = begin
@@ -153,8 +148,6 @@ class ByClock:
 
     def evaluation_due(self, step: int, seconds: float) -> bool:
         """Every twentieth of the run, more rarely where that would cost too much; and early on."""
-        if step % self._sync_every:
-            return False
         cost = self._costs.evaluation or 0.0
         if cost <= MOST_SHARE / FEWEST * self._length and any(
             self._evaluated < self._begin + early * self._length <= seconds for early in EARLY

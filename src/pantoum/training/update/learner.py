@@ -29,7 +29,7 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.kernels.threads import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.gradient import Gradient, Gradients, norm
+from pantoum.network.gradient import Gradients, norm
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import named
@@ -55,16 +55,15 @@ class MemberLearner:
         seed: int,
         average: float | None,
         precision: str = "float32",
-        gradient_precision: str = "float32",
         sampler: CandidateSampler | None = None,
     ) -> None:
-        """``precision``: of matrix products; ``gradient_precision``: of the gradients of shards and their
-        sums; ``sampler``: of the candidates of each step, ``None``: all symbols."""
+        """``precision``: of matrix products; ``sampler``: of the candidates of each step, ``None``: all
+        symbols."""
         self.model = model
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._precision, self._optimizer, self._seed, self._decay = precision, optimizer, seed, average
-        self._sampler, self._gradients_in_bf16 = sampler, gradient_precision == "bf16"
+        self._sampler = sampler
         self._averaged = (
             None
             if average is None
@@ -96,12 +95,8 @@ class MemberLearner:
         """Forward and backward pass over the rank's rows of a batch, shard by shard, or as many of them at
         the same time as there are threads (``gradient_sum``): the results of the shards, each with its own
         mean loss, and the sums of their gradients over the rank's subtrees. The sums hold until the next
-        call.
-
-        Of a rank of one shard, ``together`` takes the gradients that are final while the others are still
-        computed, the same ones in the same order on every rank. They are among the results, too."""
+        call."""
         rank = 0 if together is None else together.rank
-        begin = None if together is None or shards.count > shards.ranks else together.begin
         own = shards.node(rank)
         program = Program(
             self.model,
@@ -115,14 +110,6 @@ class MemberLearner:
         nodes = shards.subtrees(rank)
 
         def of_shard(shard: int, place: int) -> Gradients:
-            begun: dict[str, Gradient] = {}
-
-            def finished(gradients: Gradients) -> None:
-                assert begin is not None
-                kept = self._kept(gradients)
-                begun.update(kept)
-                begin({nodes[0]: kept})
-
             rows = shards.streams((shard, shard + 1))
             rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
@@ -137,13 +124,9 @@ class MemberLearner:
                 targets=shards.batch_size * batch.inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(own_batch.targets_BT.reshape(-1), step),
                 workspace=self._place(place),
-                finished=None if begin is None else finished,
             )
             results[shard] = result
-            # What has begun may hold sums already, and is not touched.
-            others = {name: each for name, each in result.gradients.items() if name not in begun}
-            kept = begun | self._kept(others)
-            return {name: kept[name] for name in result.gradients}
+            return result.gradients
 
         count = most_callers(self.model.dtype)
         at_once = any(side_by_side(node, count) for node in nodes)
@@ -160,12 +143,6 @@ class MemberLearner:
     def _place(self, number: int) -> Workspace:
         """The workspace of a shard that others are computed beside: no scope, because scopes share arrays."""
         return self._workspace.kept(f"place {number}", Workspace)
-
-    def _kept(self, gradients: Gradients) -> dict[str, Gradient]:
-        """The gradients of a shard in the precision in which they are added."""
-        if not self._gradients_in_bf16:
-            return dict(gradients)
-        return {name: gradient.rounded() for name, gradient in gradients.items()}
 
     def take(self, gradients: Gradients, targets: int) -> None:
         """The gradients of a batch of so many ``targets``, for ``update``."""

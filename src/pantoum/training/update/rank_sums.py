@@ -7,13 +7,6 @@ sends the total of its slice to all. So the additions are shared out, too, and a
 of the rank's own sums was.
 
 Gradients of rows in use (n-grams) are few; their rows and values go to all ranks, and each adds them all.
-``direct`` sums do so with all gradients. Between two ranks that sends as many bytes, in one exchange instead
-of two, which is faster where the network has a long delay; but each rank does all additions.
-
-Sums of gradients that have all rows on every rank may ``begin`` before the others are known. A thread then
-adds and exchanges them, part by part, beside what its rank computes.
-
-Gradients of bf16 numbers (``network.gradient``) travel in two bytes a number.
 
 Where ranks share other work, each does some of the tasks (``shared_out``), and all get the results
 (``spread``).
@@ -22,14 +15,13 @@ Where ranks share other work, each does some of the tasks (``shared_out``), and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
 from pantoum.kernels import Array, Workspace
-from pantoum.network.gradient import Gradient, from_two_bytes, two_bytes
+from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Ranks
 from pantoum.training.update.shards import Node, Shards, tree_sum
 
@@ -42,56 +34,25 @@ Sums: TypeAlias = Mapping[Node, Mapping[str, Gradient]]
 class RankSums:
     """Adds over ranks; owns the arrays that it receives into."""
 
-    def __init__(self, ranks: Ranks, batch_size: int, shards: int, direct: bool = False) -> None:
+    def __init__(self, ranks: Ranks, batch_size: int, shards: int) -> None:
         """``batch_size``: of all ranks together."""
-        self._direct = direct
         self.shards = Shards(batch_size, shards, ranks.count)
         self.rank = ranks.rank
         self.ranks = ranks
         self._workspace = Workspace()
-        self._thread: ThreadPoolExecutor | None = None
-        self._begun: dict[str, Future[None]] = {}
-        """What the thread adds or has added, by parameter name."""
-
-    def begin(self, sums: Sums) -> None:
-        """Begin to add these gradients, of all rows of some parameters, beside what the caller does, if the
-        ranks overlap. Every rank begins the same parameters in the same order, and calls ``total`` before
-        anything else that exchanges."""
-        if not self.ranks.overlaps:
-            return  # ``total`` adds them
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "pantoum-sums")
-        adding = self._thread.submit(self._add_whole, sums)
-        self._begun |= dict.fromkeys(next(iter(sums.values())), adding)
 
     def total(self, sums: Sums) -> dict[str, Gradient]:
-        """The gradients of the whole batch from the sums of this rank's subtrees, which are used up. Those
-        that have begun are among them."""
-        begun = self._finish()
+        """The gradients of the whole batch from the sums of this rank's subtrees, which are used
+        up."""
         first = next(iter(sums.values()))
-        counts = self._row_counts(sums, [name for name in first if name not in begun])
-        to_all = [name for name, known in counts.items() if self._direct or max(known.values()) >= 0]
+        counts = self._row_counts(sums, list(first))
+        to_all = [name for name, known in counts.items() if max(known.values()) >= 0]
         totals = self._of_all(sums, {name: counts[name] for name in to_all})
         whole = [name for name in counts if name not in totals]
-        self._add_whole({node: {name: part[name] for name in whole} for node, part in sums.items()})
+        parts = {node: {name: part[name] for name in whole} for node, part in sums.items()}
+        self._reduce(parts)
+        self._spread(next(iter(parts.values())))
         return {name: totals.get(name, gradient) for name, gradient in first.items()}
-
-    def _finish(self) -> set[str]:
-        """Wait until what has begun is added, and end the thread; the names of these parameters."""
-        begun, self._begun = self._begun, {}
-        thread, self._thread = self._thread, None
-        try:
-            for adding in begun.values():
-                adding.result()
-        finally:
-            if thread is not None:
-                thread.shutdown(wait=False, cancel_futures=True)
-        return set(begun)
-
-    def _add_whole(self, sums: Sums) -> None:
-        """The totals of gradients of all rows, where the first of this rank's sums is."""
-        self._reduce(sums)
-        self._spread(next(iter(sums.values())))
 
     def all_facts(
         self, facts: Sequence[Sequence[Sequence[float]]], finite: bool
@@ -132,7 +93,7 @@ class RankSums:
                     array = self._workspace.array(f"{name} {node}", (own.stop - own.start,), dtype)
                     slices[name][node] = replace(first[name], values=array)
                     incoming.append((rank, array))
-        self._exchange(outgoing, incoming, _in_bf16(first))
+        self._exchange(outgoing, incoming)
         for name in first:
             flat = first[name].values.reshape(-1)
             total = tree_sum(self.shards.root, slices[name].get, Gradient.plus)
@@ -148,37 +109,12 @@ class RankSums:
                 if rank != self.rank:
                     outgoing.append((rank, own))
                     incoming.append((rank, flat[self._slice(flat.size, rank)]))
-        self._exchange(outgoing, incoming, _in_bf16(gradients))
+        self._exchange(outgoing, incoming)
 
-    def _exchange(
-        self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]], bf16: bool = False
-    ) -> None:
-        """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks. ``bf16``:
-        float32 arrays hold numbers of bf16, and travel as these."""
+    def _exchange(self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]]) -> None:
+        """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks."""
         outgoing = [each for each in outgoing if each[1].size]
-        incoming = [each for each in incoming if each[1].size]
-        if not bf16:
-            self.ranks.exchange(outgoing, incoming)()
-            return
-        sent, received = self._halves("sent", outgoing), self._halves("received", incoming)
-        for (_, array), (_, halves) in zip(outgoing, sent, strict=True):
-            if halves is not array:
-                two_bytes(array, halves)
-        self.ranks.exchange(sent, received)()
-        for (_, array), (_, halves) in zip(incoming, received, strict=True):
-            if halves is not array:
-                from_two_bytes(halves, array)
-
-    def _halves(self, use: str, messages: list[tuple[int, Array]]) -> list[tuple[int, Array]]:
-        """The messages, with room for the two bytes of each number in place of float32 arrays."""
-        workspace = self._workspace.scope(use)
-        return [
-            (
-                rank,
-                workspace.array(str(place), array.shape, np.uint16) if array.dtype == np.float32 else array,
-            )
-            for place, (rank, array) in enumerate(messages)
-        ]
+        self.ranks.exchange(outgoing, [each for each in incoming if each[1].size])()
 
     def _slice(self, size: int, rank: int) -> slice:
         """The slice of a rank of an array of this size."""
@@ -223,13 +159,8 @@ class RankSums:
                     values = np.empty((size, *like.values.shape[1:]), like.values.dtype)
                     incoming.append((rank, values))
                     known[name][node] = replace(like, values=values, rows_U=rows_U)
-        self._exchange(outgoing, incoming, _in_bf16(next(iter(sums.values()))))
+        self._exchange(outgoing, incoming)
         return {name: tree_sum(self.shards.root, known[name].get, Gradient.plus) for name in counts}
-
-
-def _in_bf16(gradients: Mapping[str, Gradient]) -> bool:
-    """Whether these gradients are numbers of bf16, which those of a run all are, or none."""
-    return any(gradient.bf16 for gradient in gradients.values())
 
 
 def shared_out(costs: Sequence[float], count: int) -> list[int]:
