@@ -21,8 +21,7 @@ from measured import machine
 
 from pantoum.data.prepare import prepare
 from pantoum.inference.files.counts_file import arrays_of
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import MOST_ENTRIES, counted
+from pantoum.network.mixers.counts import MOST_ENTRIES, Counts, counted
 
 PART = 1 << 16
 

@@ -24,9 +24,7 @@ from pantoum.config import ModelConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import learner
 

@@ -46,9 +46,7 @@ from pantoum.inference.exporting import to_int8
 from pantoum.inference.files.compact_matrices import finished_forms
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
 from pantoum.web import html_page

@@ -14,9 +14,7 @@ from pantoum.config import ModelConfig
 from pantoum.network import LanguageModel
 from pantoum.network.mixers import cache
 from pantoum.network.mixers.cache import Cache
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 
@@ -162,10 +160,10 @@ def test_losses_beside_the_cache_are_those_with_it_and_those_without_it(counts: 
     with_BT, best_BT, after = program.losses(tokens_BT, targets_BT, state, **rest)
     own = NetworkState(state.arrays[:-3])
     without_BT = program.with_cache(None).losses(tokens_BT, targets_BT, own, **rest)[0]
-    *found, _, last = program.losses_beside_cache(tokens_BT, targets_BT, state, reset_BT=reset_BT)
-    for array, wanted in zip(found, (with_BT, without_BT, best_BT), strict=True):
-        assert np.array_equal(array, wanted)
-    for one, other in zip(last.arrays, after.arrays, strict=True):
+    scored = program.scored(tokens_BT, targets_BT, state, reset_BT=reset_BT)
+    assert np.array_equal(scored.nats_BT, with_BT) and np.array_equal(scored.without_cache_BT, without_BT)
+    assert np.array_equal(scored.predictions_BT, best_BT) and not scored.gradients
+    for one, other in zip(scored.state.arrays, after.arrays, strict=True):
         assert np.array_equal(one, other)
     assert abs(with_BT - without_BT).max() > 0.1
 

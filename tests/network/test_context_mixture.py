@@ -10,11 +10,9 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
-from pantoum.network.mixers import counting
-from pantoum.network.mixers.context_mixture import ContextMixture
-from pantoum.network.mixers.contexts import ContextMixer
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
+from pantoum.network.mixers.contexts import ContextMixer, ContextMixture
+from pantoum.network.mixers.counts import CountMixture, Counts
+from pantoum.network.mixers.counts import counted as counted_orders
 from pantoum.network.program import Program
 from pantoum.network.stepping import scan_stepper, stepper
 
@@ -69,7 +67,7 @@ def test_streams_do_not_disturb_each_other(program: Program) -> None:
 @pytest.mark.parametrize("counted", [False, True])
 def test_steps_of_the_core_have_the_bits_of_scans(program: Program, counted: bool) -> None:
     if counted:
-        orders = counting.counted(verse(), V, 3)
+        orders = counted_orders(verse(), V, 3)
         counts = Counts(V, orders)
         between = CountMixture(counts, np.full(counts.buckets, 0.6, np.float32))
         program = Program(program.model, mixers=[between, *program.mixers])

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from pantoum.config import ModelConfig
 from pantoum.kernels.reference.counts import count_rows
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import ITERATIONS, CountMixture, fitted, mixed
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import ITERATIONS, CountMixture, Counts, counted, fitted, mixed
 from pantoum.network.program import Program
 from pantoum.network.stepping import scan_stepper, stepper
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.kernels.reference.counts import count_rows
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts, counted
 
 V, EOS = 5, 0
 Array = np.ndarray[Any, Any]

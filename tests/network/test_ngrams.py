@@ -16,7 +16,7 @@ from pantoum.kernels import reference
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.ngrams import MULTIPLIER, FoundRows, Ngrams
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import TABLE
 
 V, B, T, ORDERS, ROWS = 7, 3, 9, (2, 3, 5), 16
@@ -172,7 +172,7 @@ def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
     state, reset = begun(model), random.random((B, T)) < 0.2
 
     def gradients() -> Any:
-        return learned(model, inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
+        return learned(model, inputs, targets, state, Wanted(dropout_key=(3, 4)), reset_BT=reset)
 
     result = gradients()
     own = result.gradients[TABLE]
@@ -245,8 +245,8 @@ def test_losses_with_the_n_grams_of_some_rows_at_a_time_are_those_of_all(
         return logits_CV
 
     monkeypatch.setattr(FoundRows, "added", counted)
-    monkeypatch.setattr("pantoum.network.outputs.ADDED_LOGITS", 1)
-    monkeypatch.setattr("pantoum.network.outputs.FEWEST_ROWS", 4)
+    monkeypatch.setattr("pantoum.network.program.ADDED_LOGITS", 1)
+    monkeypatch.setattr("pantoum.network.program.FEWEST_ROWS", 4)
     found = Program(model).losses(tokens, targets, state, reset_BT=reset)
     np.testing.assert_allclose(found[0], nats, atol=1e-12)
     assert np.array_equal(found[1], predictions) and same(found[2], after)

@@ -11,9 +11,7 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.kernels import native, reference
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import scan_stepper, stepper

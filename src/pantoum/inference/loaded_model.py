@@ -36,7 +36,7 @@ from pantoum.network.spec import Parameter, declared, named, require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 if TYPE_CHECKING:
-    from pantoum.network.mixers.count_mixture import CountMixture
+    from pantoum.network.mixers.counts import CountMixture
 
 __all__ = [
     "HUB",

@@ -88,7 +88,7 @@ class StepPart(NamedTuple):
 
 
 # Counted n-grams as the kernels look them up: contexts of 1, 2, ... tokens and their continuations.
-# ``network.mixers.counted_ngrams`` makes them, from numbers that it checks, and says what the numbers mean.
+# ``network.mixers.counts`` makes them, from numbers that it checks, and says what the numbers mean.
 # V symbols, M contexts of one length that occurred, C continuations of all of them.
 SIZES = 8
 """Classes of contexts of one length, by how often they occurred: once, twice, up to 4, 8, 16, ... times."""

@@ -12,7 +12,7 @@ Shapes: R rows of a parameter (of its transpose, if the gradient is transposed),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels
 
-__all__ = ["Finished", "Gradient", "Gradients", "norm"]
+__all__ = ["Gradient", "Gradients", "norm"]
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,6 @@ class Gradient:
 
 Gradients: TypeAlias = Mapping[str, Gradient]
 """By parameter name."""
-Finished: TypeAlias = Callable[[Gradients], None]
-"""Takes some gradients of a backward pass while the others are still being computed. They are final, and
-their memory is not used again by this pass."""
 
 
 def _union(first_U: Array, second_U: Array) -> Array:

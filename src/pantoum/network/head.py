@@ -20,10 +20,9 @@ from dataclasses import replace
 import numpy as np
 
 from pantoum.config import ModelConfig, require
-from pantoum.errors import SettingError
 from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.candidates import Candidates
-from pantoum.network.checks import as_array
+from pantoum.network.checks import as_array, require_numbers
 from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.spec import named
@@ -180,29 +179,19 @@ def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
 def cross_entropy(logits: Array, targets: Array) -> float:
     """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
     logits, targets = as_array(logits), as_array(targets)
-    fits = logits.dtype.kind in "fiub"
-    require(fits, "logits", logits.dtype.name, "must be an array of numbers", "give float32")
+    require_numbers(logits, "logits", "give float32")
     V = logits.shape[-1] if logits.ndim else 0
-    if targets.shape != logits.shape[:-1] or not targets.size:
-        raise SettingError(
-            "targets",
-            targets.shape,
-            f"must have the logits' shape without V, {logits.shape[:-1]}",
-            "give one target for each row of logits",
-        )
-    counted = targets.dtype.kind in "iu"
-    if not counted or targets.min() < 0 or targets.max() >= V:
-        raise SettingError(
-            "targets",
-            f"{targets.dtype.name} from {targets.min()} to {targets.max()}"
-            if counted
-            else targets.dtype.name,
-            f"must be whole numbers from 0 to {V - 1}",
-            "give the numbers of symbols",
-        )
+    rule = f"must have the logits' shape without V, {logits.shape[:-1]}"
+    fits = targets.shape == logits.shape[:-1] and targets.size > 0
+    require(fits, "targets", targets.shape, rule, "give one target for each row of logits")
+    given, counted = targets.dtype.name, targets.dtype.kind in "iu"
+    if counted:
+        given = f"{given} from {targets.min()} to {targets.max()}"
+    fits = counted and bool(targets.min() >= 0 and targets.max() < V)
+    require(fits, "targets", given, f"must be whole numbers from 0 to {V - 1}", "give the numbers of symbols")
     flat_N = targets.reshape(-1)
-    kept = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
-    logits_NV = np.array(logits.reshape(-1, V), kept)
+    kind = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
+    logits_NV = np.array(logits.reshape(-1, V), kind)
     logits_NV -= logits_NV.max(axis=1, keepdims=True)
     of_targets_N = logits_NV[np.arange(len(flat_N)), flat_N]
     sums_N = np.exp(logits_NV).sum(axis=1)

@@ -27,7 +27,7 @@ import numpy as np
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.kernels import Array, DropoutDraw, Kernels, StepPart, Workspace
-from pantoum.network.gradient import Finished, Gradient
+from pantoum.network.gradient import Gradient
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import under
 from pantoum.network.spec import Parameter, prefix
@@ -230,35 +230,21 @@ class Member:
     ) -> tuple[Array, list[Array], Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
         inputs = self._inputs(tokens_TB, read.dropout)
-        outputs_TBH, last, kept = self.layers.forward(inputs, state, read, workspace)
-        return outputs_TBH, last, (inputs, kept) if read.tape else None
+        outputs_TBH, last, tape = self.layers.forward(inputs, state, read, workspace)
+        return outputs_TBH, last, (inputs, tape) if read.tape else None
 
     def backward(
-        self,
-        tape: Tape,
-        d_outputs_TBH: Array,
-        workspace: Workspace,
-        finished: Finished | None = None,
-        below: bool = True,
+        self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace, below: bool = True
     ) -> dict[str, Gradient]:
-        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer;
-        ``below`` as of ``Layers.backward``."""
-        inputs, kept = tape
-        found: dict[str, Gradient] = {}
-
-        def layer_finished(of_layer: Mapping[str, Array]) -> None:
-            own = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in of_layer.items()}
-            found.update(own)
-            if finished is not None:
-                finished(own)
-
-        d_inputs, _, _ = self.layers.backward(
-            kept, d_outputs_TBH, below=below, workspace=workspace, finished=layer_finished
-        )
+        """The gradients by parameter name; the tape is spent. Without ``below`` only the last layer has
+        gradients, where there are several."""
+        inputs, of_layers = tape
+        d_inputs, _, found = self.layers.backward(of_layers, d_outputs_TBH, below=below, workspace=workspace)
+        gradients = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in found.items()}
         if not below and len(self.layers.layers) > 1:
-            return found
+            return gradients
         kernels = self.layers.layers[0].kernels
-        return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **found}
+        return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **gradients}
 
     def step_parts(self) -> Iterator[StepPart]:
         """Its parts as the step of a whole model takes them."""

@@ -20,7 +20,7 @@ from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array
 from pantoum.model import Model
 from pantoum.model import load as load_public
-from pantoum.network.mixers import count_mixture
+from pantoum.network.mixers.counts import CountMixture
 from pantoum.network.network_state import NetworkState
 from pantoum.torch.language_module import LanguageModule
 from pantoum.torch.ngram_modules import CountModule
@@ -41,7 +41,7 @@ def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModu
     return _module(loaded, None)
 
 
-def _module(own: network.LanguageModel, counts: count_mixture.CountMixture | None) -> LanguageModule:
+def _module(own: network.LanguageModel, counts: CountMixture | None) -> LanguageModule:
     module = LanguageModule(own.vocab_size, own.config)
     arrays = {name: torch.from_numpy(np.array(array, order="C")) for name, array in own.parameters.items()}
     module.load_state_dict(arrays, assign=True)

@@ -1,7 +1,7 @@
 """The n-grams of a training text, counted once per session, and their weights beside each network.
 
 The held-out text is predicted by the counts once. At each evaluation the nats of the network are mixed with
-these probabilities by the weights that fit best (``mixers.count_mixture.fitted``); so the validation loss
+these probabilities by the weights that fit best (``mixers.counts.fitted``); so the validation loss
 of a run is that of the model as it will be used. There are some 40 weights for thousands of held-out tokens,
 so that fitting them to these tokens makes the loss only a little too low (docs/log).
 
@@ -15,9 +15,7 @@ import numpy.typing as npt
 
 from pantoum.inference.files import counts_file
 from pantoum.kernels import Array
-from pantoum.network.mixers.count_mixture import CountMixture, fitted, mixed
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted, fitted, mixed
 
 __all__ = ["FittedCounts"]
 

@@ -34,7 +34,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counts import CountMixture
 from pantoum.network.program import Program
 from pantoum.network.spec import named
 from pantoum.text.tokenizer import Tokenizer

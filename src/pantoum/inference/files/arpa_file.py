@@ -37,7 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.formats import durable
-from pantoum.network.mixers.counted_ngrams import Contexts, Counts
+from pantoum.network.mixers.counts import Contexts, Counts
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["spelled", "write"]

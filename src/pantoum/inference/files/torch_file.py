@@ -38,7 +38,7 @@ from pantoum.network.parameters import under
 from pantoum.network.spec import named, prefix, require_filled
 
 if TYPE_CHECKING:
-    from pantoum.network.mixers.count_mixture import CountMixture
+    from pantoum.network.mixers.counts import CountMixture
 
 __all__ = [
     "OUR_NAMES",

@@ -2,7 +2,7 @@
 ``reference.counts`` in the core.
 
 NumPy's sort finds which rows are in use; the core computes the sums and the update. The numbers of a tree of
-counts are trusted: ``network.mixers.counted_ngrams`` has checked them.
+counts are trusted: ``network.mixers.counts`` has checked them.
 
 Shapes: V symbols, N tokens, G columns; O rows for each token, R rows of a large table, U of them in use;
 K tokens of context at most.

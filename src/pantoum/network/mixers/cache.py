@@ -27,7 +27,7 @@ import numpy.typing as npt
 from pantoum.kernels import Array
 from pantoum.kernels.reference.counts import mix_rows, normalise_rows
 from pantoum.network.mixers import Found, Mixer, ReadTokens
-from pantoum.network.mixers.count_mixture import mixed
+from pantoum.network.mixers.counts import mixed
 from pantoum.network.spec import StateArray
 
 __all__ = ["Cache", "FoundCache"]

@@ -9,7 +9,16 @@ is bounded: what was seen least makes room.
 Its arithmetic is the same on every machine, so what it says can be coded and decoded again. A coder asks for
 ``chances``, one for each decision on a symbol's path; a decoder for the chance of one decision at a time.
 
-Shapes: T symbols, N networks, V of the vocabulary, Q decisions.
+Beside a network that writes, a ``ContextMixture`` expects what the contexts have read again:
+
+    p(w) = (1 - v) p_network(w) + v p_contexts(w)
+
+The contexts are given the network's logits, too. Nothing is learned from what is read or written here: any
+number of streams share the contexts, and what a stream has of its own is its last tokens. A weight v is known
+from how well both predicted what the contexts have read.
+
+Shapes: T symbols or steps, B rows (streams), N networks, or tokens, K tokens before one, V of the vocabulary,
+Q decisions.
 """
 
 from __future__ import annotations
@@ -17,7 +26,8 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +45,11 @@ from pantoum.kernels.native.contexts import (
     context_probabilities,
     read_contexts,
 )
+from pantoum.kernels.reference.counts import mix_rows
+from pantoum.network.mixers import Found, History, Mixer, ReadTokens
+from pantoum.network.spec import StateArray
 
-__all__ = ["MOST_SYMBOLS", "ContextMixer"]
+__all__ = ["MOST_SYMBOLS", "ContextMixer", "ContextMixture"]
 
 MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
@@ -47,6 +60,9 @@ LEARNED = ("maps", "links", "weights", "finals", "curves")
 MOST_WEIGHT = 1e6
 MOST_READ, SPARE, READ_AGAIN = 1 << HISTORY_BITS, 1 << 12, 1 << 20
 """Symbols that a reader can hold; how many free places make it full; how many it then reads again."""
+RECENT = 160
+"""Tokens that a context beside a network may look back on: two lines of a text, or a match of 32 and three
+long words."""
 IMPOSSIBLE = "contexts hold what no text leaves there"
 JOINED, JOINED_FIRST = (0.4, 0.6), (0.2, 1.0)
 """The first weights of contexts and of the networks that join them, in all, after they have read something,
@@ -214,6 +230,51 @@ class ContextMixer:
         if resets_T is not None and resets_T.any():
             self._borders.append(np.flatnonzero(resets_T) + int(self._tables.where[READ]))
         return resets_T
+
+
+@dataclass(frozen=True, eq=False)
+class ContextMixture(Mixer):
+    """The contexts, and the weight of their prediction in the mixture."""
+
+    name: ClassVar[str] = "contexts"
+    sees_tokens: ClassVar[bool] = True
+
+    contexts: ContextMixer
+    weight: float
+
+    def states(self, units: int) -> tuple[StateArray, ...]:
+        """The last tokens."""
+        return (StateArray("contexts.recent", RECENT, "tokens"),)
+
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundContexts:
+        """The tokens before each."""
+        recent_BK = state[0]
+        known_BK = np.where((recent_BK >= 1) & (recent_BK <= read.vocab_size), recent_BK, 0)  # of a file
+        history = History(read.tokens_TB, known_BK, read.reset_TB, read.lengths)
+        return FoundContexts(self, history, (history.after().astype(np.float32),))
+
+
+@dataclass(frozen=True, eq=False)
+class FoundContexts(Found):
+    """The tokens before N tokens."""
+
+    whole_rows: ClassVar[bool] = True
+
+    mixture: ContextMixture
+    history: History
+    state: tuple[Array, ...]
+
+    def mix(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """Whole rows, one after the other."""
+        numbers = np.arange(len(logits_NV)) if tokens is None else tokens
+        p_NV = np.empty(logits_NV.shape, np.float32)
+        for p_V, logits_V, number in zip(p_NV, logits_NV, numbers.tolist(), strict=True):
+            # They have learned with the logits of two networks: here both are those of the one that writes.
+            both_2V = np.stack([logits_V] * NETWORKS).astype(np.float32)
+            p_V[:] = self.mixture.contexts.probabilities(both_2V, self.history.last(number))
+        weights_N = np.full(len(p_NV), 1 - self.mixture.weight, np.float32)
+        mix_rows(logits_NV, p_NV, weights_N)
+        return logits_NV
 
 
 def _unpacked(array: Array, kind: npt.DTypeLike, count: int | None = None) -> Array:
