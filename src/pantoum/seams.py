@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from pantoum.inference.files import counts_file
     from pantoum.inference.files.apart import require_apart, require_place
     from pantoum.inference.files.precision import plain as plain_weights
-    from pantoum.inference.files.precision import shape_of
+    from pantoum.inference.files.precision import require_filled, shape_of
     from pantoum.inference.files.precision import weights as weights_of_file
     from pantoum.inference.loaded_model import (
         MODEL_NAME,
@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     from pantoum.network.spec import named as names_of_role
     from pantoum.network.spec import number as parameter_count
     from pantoum.network.spec import prefix as member_prefix
-    from pantoum.network.spec import require_filled, state_of
+    from pantoum.network.spec import state_of
     from pantoum.network.stepping import stepper
     from pantoum.ranks.interface import Pending, Ranks
     from pantoum.ranks.life import Life, pause_of
@@ -175,7 +175,7 @@ _HOMES = {
     "inference.evaluation": "evaluate",
     "inference.exporting": "notes_on_cache",
     "inference.files.apart": "require_apart require_place",
-    "inference.files.precision": "plain_weights=plain shape_of weights_of_file=weights",
+    "inference.files.precision": "plain_weights=plain require_filled shape_of weights_of_file=weights",
     "inference.loaded_model": (
         "LoadedModel MODEL_NAME counts_of load_model=load model_path of_bytes of_content"
     ),
@@ -210,8 +210,7 @@ _HOMES = {
     "network.packing": "Codes floats_of_codes=floats",
     "network.parameters": "parameters_under=under seed_of",
     "network.spec": (
-        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number "
-        "require_filled state_of"
+        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number state_of"
     ),
     "network.stepping": "stepper",
     "ranks.interface": "Pending Ranks",

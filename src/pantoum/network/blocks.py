@@ -1,4 +1,4 @@
-"""Cells and stacks that people build by themselves, and the exact gradient of either over a sequence.
+"""Cells and stacks that people build by themselves, the exact gradient of either over a sequence, and a loss.
 
 Outside, arrays are batch-major [B,T,E] and everything is checked; the parts of a model (``network.stack``)
 do the work. A block holds parameters and never remembers a sequence. Parameters are those of
@@ -39,7 +39,19 @@ from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
 from pantoum.network.stack import Layer, Layers, Pass, Vectors, copied
 
-__all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "split_state", "unroll", "unroll_vjp"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Block",
+    "Cell",
+    "MinGRU",
+    "Stack",
+    "cross_entropy",
+    "split_state",
+    "unroll",
+    "unroll_vjp",
+]
 
 Pullback: TypeAlias = Callable[..., tuple[Array, BlockState, dict[str, Array]]]
 """The backward pass of one ``unroll_vjp``: ``pullback(d_outputs_BTH, d_state=None)`` gives (d_inputs [B,T,E],
@@ -243,6 +255,28 @@ def unroll_vjp(
         return _turned(d_x_TBE), d_state0, {name: named[name] for name in names}
 
     return _turned(outputs_TBH), last, pullback
+
+
+def cross_entropy(logits: Array, targets: Array) -> float:
+    """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
+    logits, targets = as_array(logits), as_array(targets)
+    require_numbers(logits, "logits", "give float32")
+    V = logits.shape[-1] if logits.ndim else 0
+    rule = f"must have the logits' shape without V, {logits.shape[:-1]}"
+    fits = targets.shape == logits.shape[:-1] and targets.size > 0
+    require(fits, "targets", targets.shape, rule, "give one target for each row of logits")
+    given, counted = targets.dtype.name, targets.dtype.kind in "iu"
+    if counted:
+        given = f"{given} from {targets.min()} to {targets.max()}"
+    fits = counted and bool(targets.min() >= 0 and targets.max() < V)
+    require(fits, "targets", given, f"must be whole numbers from 0 to {V - 1}", "give the numbers of symbols")
+    flat_N = targets.reshape(-1)
+    kind = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
+    logits_NV = np.array(logits.reshape(-1, V), kind)
+    logits_NV -= logits_NV.max(axis=1, keepdims=True)
+    of_targets_N = logits_NV[np.arange(len(flat_N)), flat_N]
+    sums_N = np.exp(logits_NV).sum(axis=1)
+    return float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))
 
 
 def _checked(

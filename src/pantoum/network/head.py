@@ -19,15 +19,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from pantoum.config import ModelConfig, require
+from pantoum.config import ModelConfig
 from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.candidates import Candidates
-from pantoum.network.checks import as_array, require_numbers
 from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.spec import named
 
-__all__ = ["BIAS", "Head", "changed_rows", "cross_entropy", "shared_weight"]
+__all__ = ["BIAS", "Head", "changed_rows", "shared_weight"]
 
 WEIGHT, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
@@ -174,25 +173,3 @@ def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
     rows = [gradients[name].rows_U for name in named(config, "input" if config.tied else "output")]
     known = [rows_U for rows_U in rows if rows_U is not None]
     return np.unique(np.concatenate(known)) if len(known) == len(rows) else None
-
-
-def cross_entropy(logits: Array, targets: Array) -> float:
-    """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
-    logits, targets = as_array(logits), as_array(targets)
-    require_numbers(logits, "logits", "give float32")
-    V = logits.shape[-1] if logits.ndim else 0
-    rule = f"must have the logits' shape without V, {logits.shape[:-1]}"
-    fits = targets.shape == logits.shape[:-1] and targets.size > 0
-    require(fits, "targets", targets.shape, rule, "give one target for each row of logits")
-    given, counted = targets.dtype.name, targets.dtype.kind in "iu"
-    if counted:
-        given = f"{given} from {targets.min()} to {targets.max()}"
-    fits = counted and bool(targets.min() >= 0 and targets.max() < V)
-    require(fits, "targets", given, f"must be whole numbers from 0 to {V - 1}", "give the numbers of symbols")
-    flat_N = targets.reshape(-1)
-    kind = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
-    logits_NV = np.array(logits.reshape(-1, V), kind)
-    logits_NV -= logits_NV.max(axis=1, keepdims=True)
-    of_targets_N = logits_NV[np.arange(len(flat_N)), flat_N]
-    sums_N = np.exp(logits_NV).sum(axis=1)
-    return float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))

@@ -36,14 +36,10 @@ from pantoum.network.stack import Layer, Layers, Pass, Tape, Vectors
 __all__ = ["Member"]
 
 
+MOST_TABLED = 1024
+"""Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
 LARGE = 1024
 """A table of more rows has a gradient of its rows in use, if the batch has fewer tokens than that."""
-
-
-def one_hot_projections(layer: Layer, weight_GV: Array) -> Array:
-    """The input projection of every symbol [V,G] for one-hot inputs."""
-    projections_VG: Array = np.add(weight_GV.T, layer.bias_G, order="C")
-    return projections_VG
 
 
 @dataclass(frozen=True)
@@ -185,10 +181,6 @@ def _look_up_vjp(kernels: Kernels, d_TBG: Array, tokens_TB: Array, out: Array) -
     return out
 
 
-MOST_KEPT = 1024
-"""Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
-
-
 class Member:
     """A member, its weights ready."""
 
@@ -201,22 +193,17 @@ class Member:
         self._chosen, self.one_hot = chosen.name, chosen.by_columns
         self.vocab_size = chosen.shape[1 if self.one_hot else 0]
         cell, reading = CELLS[config.cell], packer.purpose == "read"
-        layers = (
-            Layer(
-                cell,
-                under(f"{self.prefix}stack.{place}.", weights),
-                packer.part(str(place)),
-                one_hot=self.one_hot and place == 0,
-            )
-            for place in range(config.num_layers)
-        )
+        layers = []
+        for place in range(config.num_layers):
+            own, one_hot = under(f"{self.prefix}stack.{place}.", weights), self.one_hot and place == 0
+            layers.append(Layer(cell, own, packer.part(str(place)), one_hot=one_hot))
         self.layers = Layers(tuple(layers), config.dropout)
         inputs, first = floats(weights[chosen.name]), self.layers.layers[0]
         self.table_VG: Array | None = None
         """The first layer's input projections of all symbols, for reading: if these are few or one-hot."""
         if reading and self.one_hot:
-            self.table_VG = one_hot_projections(first, inputs)
-        elif reading and self.vocab_size <= MOST_KEPT:
+            self.table_VG = np.add(inputs.T, first.bias_G, order="C")
+        elif reading and self.vocab_size <= MOST_TABLED:
             self.table_VG = first.project(inputs)
         self._weight = None if reading and self.one_hot else inputs
 
@@ -251,23 +238,15 @@ class Member:
         yield StepPart("inputs", {"table_VG": self.table_VG, "embedding_VE": self.embedding_VE})
         for place, layer in enumerate(self.layers.layers):
             by_table = place == 0 and self.table_VG is not None
-            yield StepPart(
-                "layer",
-                {
-                    "cell": layer.cell,
-                    "weight_ih": None if by_table else layer.weight_ih,
-                    "weight_hh": layer.weight_hh,
-                    "input_bias_G": layer.bias_G,
-                    "scan_bias_H": layer.scan_bias_H,
-                },
-            )
+            weights = {"weight_ih": None if by_table else layer.weight_ih, "weight_hh": layer.weight_hh}
+            biases = {"input_bias_G": layer.bias_G, "scan_bias_H": layer.scan_bias_H}
+            yield StepPart("layer", {"cell": layer.cell, **weights, **biases})
 
     def _inputs(self, tokens_TB: Array, dropout: DropoutDraw | None) -> TokenInputs:
         """What the layers take for these tokens: the shortest way to the first one."""
-        layers = self.layers
+        layers, embedding_VE = self.layers, self.embedding_VE
         if layers.dropout.inputs == 0:
             dropout = None
-        embedding_VE = self.embedding_VE
         if embedding_VE is None:
             scale_TB = None if dropout is None else layers.drop_one(tokens_TB, dropout)
             return OneHotTokens(tokens_TB, self._weight, scale_TB, self.table_VG, self.vocab_size)

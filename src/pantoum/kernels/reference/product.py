@@ -180,16 +180,8 @@ def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> QuantizedMat
 
 def check_codes(codes_GK: Array, scales_G: Array, gates: int) -> None:
     """Refuse what no quantised matrix has."""
-    if codes_GK.dtype != np.int8 or codes_GK.ndim != 2 or scales_G.shape != codes_GK.shape[:1]:
-        raise CoreError(
-            f"codes_GK is {codes_GK.dtype} of shape {codes_GK.shape}, scales_G of shape "
-            f"{scales_G.shape}: codes are int8 [G,K], with one scale per row; quantize makes them"
-        )
-    if 0 in codes_GK.shape or gates < 1 or len(codes_GK) % gates:
-        raise CoreError(
-            f"codes_GK has shape {codes_GK.shape} for {gates} gates: it needs rows and columns, "
-            "as many rows for each gate"
-        )
+    assert codes_GK.dtype == np.int8 and codes_GK.ndim == 2 and scales_G.shape == codes_GK.shape[:1]
+    assert 0 not in codes_GK.shape and gates >= 1 and not len(codes_GK) % gates
     if codes_GK.min() < -127:
         raise CoreError("codes_GK has -128: codes are -127 to 127; quantize makes them")
     if codes_GK.shape[1] > MOST_CODES:
