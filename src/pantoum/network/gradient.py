@@ -1,6 +1,6 @@
 """The gradient of one parameter: of all its rows, or only of those that a batch used.
 
-A table of which a batch uses few rows has a gradient that is zero beside them. It is kept as the numbers of
+A table of which a batch uses few rows has a gradient that is zero beside them. It consists of the numbers of
 these rows and their values, so nobody who adds, measures or applies gradients touches the whole table.
 
 The matrix of one-hot inputs [G,V] is such a table, too, but a symbol is a column of it. Its gradient is that
@@ -96,10 +96,10 @@ class Gradient:
 
     def whole(self, shape: tuple[int, ...]) -> Array:
         """The gradient of the whole parameter, which has this shape."""
-        found: Array = np.zeros(shape, self.values.dtype)
-        along = self.along(found)
+        whole: Array = np.zeros(shape, self.values.dtype)
+        along = self.along(whole)
         along[slice(None) if self.rows_U is None else self.rows_U] = self.values
-        return found
+        return whole
 
 
 Gradients: TypeAlias = Mapping[str, Gradient]

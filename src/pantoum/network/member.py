@@ -49,7 +49,7 @@ class TableTokens:
     tokens_TB: Array
     embedding_VE: Array
     table_VG: Array | None
-    """The table, where it is kept between calls."""
+    """The table, where the member holds it."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
@@ -117,11 +117,11 @@ class OneHotTokens:
     tokens_TB: Array
     weight_GV: Array | None
     """The first layer's weight_ih, which lies in memory column by column; ``None`` if the table of all input
-    projections is kept."""
+    projections is there."""
     scale_TB: Array | None
     """The dropout of each token's one entry; None: off."""
     table_VG: Array | None
-    """The table of all input projections, if it is kept between calls."""
+    """The table of all input projections, where the member holds it."""
     vocab_size: int
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
@@ -226,8 +226,8 @@ class Member:
         """The gradients by parameter name; the tape is spent. Without ``below`` only the last layer has
         gradients, where there are several."""
         inputs, of_layers = tape
-        d_inputs, _, found = self.layers.backward(of_layers, d_outputs_TBH, below=below, workspace=workspace)
-        gradients = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in found.items()}
+        d_inputs, _, named = self.layers.backward(of_layers, d_outputs_TBH, below=below, workspace=workspace)
+        gradients = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in named.items()}
         if not below and len(self.layers.layers) > 1:
             return gradients
         kernels = self.layers.layers[0].kernels
