@@ -71,7 +71,7 @@ def test_a_stopped_rank_is_named_and_the_run_goes_on(text, tmp_path):
     asked = ["train", text, "--run", folder, *TINY.split()[:-4], "--shards", "2", "--checkpoint-every", "2"]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     stop_itself = (  # rank 1 stops in its fourth update
-        "import os, signal; from pantoum.training.together import Worker; honest, n = Worker.update, [0]\n"
+        "import os, signal; from pantoum.ranks.backend import Worker; honest, n = Worker.update, [0]\n"
         "def update(*a, **k):\n"
         "    n[0] += 1; n[0] == 4 and os.kill(os.getpid(), signal.SIGSTOP); honest(*a, **k)\n"
         "Worker.update = update\n"

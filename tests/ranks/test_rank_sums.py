@@ -1,13 +1,15 @@
 """Sums over ranks: those of one process, to the bit, for every number of shards and ranks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pantoum.network.gradient import Gradient
-from pantoum.training.update.rank_sums import RankSums, shared_out, spread
-from pantoum.training.update.shards import gradient_sum
+from pantoum.ranks.sums import RankSums
+from pantoum.training.update.shards import gradient_sum, tree_sum
 
 SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
 
@@ -29,7 +31,7 @@ def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks):
     def work(group):
         sums = RankSums(group, count + 2, count)
         for _ in range(2):  # buffers are used again
-            parts = {node: gradient_sum(node, of_shard) for node in sums.shards.subtrees(group.rank)}
+            parts = {node: gradient_sum(node, of_shard) for node in sums.nodes}
             found = sums.total(parts)
         return found
 
@@ -54,7 +56,7 @@ def test_a_rank_sends_twice_its_share_of_the_gradients(together):
 def test_facts_of_all_shards_come_in_their_order(together):
     def work(group):
         sums = RankSums(group, 6, 5)
-        first, end = sums.shards.node(group.rank)
+        first, end = sums.own
         facts = [[[float(shard), 10.0 * member] for shard in range(first, end)] for member in range(2)]
         return sums.all_facts(facts, finite=group.rank != 1)
 
@@ -65,7 +67,7 @@ def test_facts_of_all_shards_come_in_their_order(together):
 
 @given(st.lists(st.integers(1, 100), max_size=30), st.integers(1, 6))
 def test_tasks_are_shared_by_their_costs(costs, count):
-    owners = shared_out(costs, count)
+    owners = RankSums(SimpleNamespace(rank=0, count=count), count, count).owners(costs)
     assert len(owners) == len(costs) and all(0 <= rank < count for rank in owners)
     work = [0.0] * count
     for cost, owner in zip(costs, owners, strict=True):
@@ -75,10 +77,30 @@ def test_tasks_are_shared_by_their_costs(costs, count):
     )
 
 
+divided = st.integers(1, 40).flatmap(lambda count: st.tuples(st.just(count), st.integers(1, count)))
+
+
+@given(divided, st.integers(0, 30))
+def test_ranks_share_out_the_tree(sizes, more):
+    count, ranks = sizes
+    sums = [RankSums(SimpleNamespace(rank=rank, count=ranks), count + more, count) for rank in range(ranks)]
+    nodes, root = [node for each in sums for node in each.nodes], (0, count)
+    assert [each for first, end in nodes for each in range(first, end)] == list(range(count))
+
+    def spelled(known):
+        return tree_sum(root, known, lambda left, right: f"({left}{right})")
+
+    def leaf(node):
+        return f"{node[0]}," if node[1] - node[0] == 1 else None
+
+    whole = {node: tree_sum(node, leaf, lambda left, right: f"({left}{right})") for node in nodes}
+    assert spelled(whole.get) == spelled(leaf)
+
+
 def test_results_go_from_their_owners_to_all(together):
     def work(group):
         arrays = [np.full(place + 1, 10.0 * group.rank + place) for place in range(5)]
-        spread(group, arrays, [0, 2, 1, 1, 0])
+        RankSums(group, 3, 3).spread(arrays, [0, 2, 1, 1, 0])
         return [array.tolist() for array in arrays]
 
     wanted = [[10.0 * owner + place] * (place + 1) for place, owner in enumerate([0, 2, 1, 1, 0])]

@@ -1,7 +1,9 @@
 """One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
 
 import contextlib
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +12,8 @@ from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
-from pantoum.ranks.interface import SingleRank
-from pantoum.training.together import facts, serve, train_on_all
+from pantoum.ranks.group import RankGroup
+from pantoum.training import engines
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -57,7 +59,7 @@ def test_all_ranks_have_the_result(run, tmp_path):
 
 
 def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
-    from pantoum.training.parallel import ranked_backend
+    from pantoum.ranks.backend import RankedBackend
     from pantoum.training.update.backend import LocalBackend
 
     def on(count, name):
@@ -67,9 +69,7 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
             found = honest(self, *arguments)
             bad = arguments[2] >= 4 and left[0] > 0
             left[0] -= bad
-            return (
-                type(found)(float("nan"), found.accuracy, found.gradient_norm, found.state) if bad else found
-            )
+            return replace(found, loss=float("nan")) if bad else found
 
         monkeypatch.setattr(backend_of(count), "gradients", gradients)
         result = run(count, name, steps=8, shards=2)[0]
@@ -77,7 +77,7 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
         assert any("ROLLED BACK" in note for note in result.notes)
 
     def backend_of(count):
-        return LocalBackend if count == 1 else ranked_backend.RankedBackend
+        return LocalBackend if count == 1 else RankedBackend
 
     on(1, "on-1")
     on(2, "on-2")
@@ -87,10 +87,7 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
 def test_a_rank_that_was_started_differently_is_named(run, story, tmp_path, together):
     def work(ranks):
         asked = {"run": str(tmp_path / "run"), "seed": ranks.rank, **run.shape}
-        known = facts([str(story)], asked)
-        if ranks.rank:
-            return serve(ranks, known)
-        return train_on_all(ranks, known, lambda: pytest.fail("it has begun"))
+        return engines.train(RankGroup(ranks), [str(story)], asked, lambda *_: pytest.fail("it has begun"))
 
     with pytest.raises(
         RankError, match=r"rank 1 \(a thread\) differs from rank 0: seed is '1' there and '0'"
@@ -105,10 +102,13 @@ def test_an_error_of_rank_0_ends_the_others_quietly(run, tmp_path, together):
         run(2, "run", steps=2)
 
     def work(ranks):
+        def diverges():
+            raise DivergedError("it diverged")
+
         if ranks.rank == 0:
-            return train_on_all(ranks, {}, lambda: (_ for _ in ()).throw(DivergedError("it diverged")))
+            return RankGroup(ranks).run({}, diverges, lambda: None)
         with pytest.raises(RankError, match="rank 0 has ended: it diverged") as caught:
-            serve(ranks, {})
+            RankGroup(ranks).run({}, diverges, lambda: None)
         return caught.value.told
 
     with pytest.raises(DivergedError):
@@ -116,7 +116,7 @@ def test_an_error_of_rank_0_ends_the_others_quietly(run, tmp_path, together):
 
 
 def test_a_rank_that_fails_ends_all(run, monkeypatch):
-    from pantoum.training.together import Worker
+    from pantoum.ranks.backend import Worker
 
     def update(self, rate, clip):
         raise MemoryError("no memory left")
@@ -133,9 +133,12 @@ def test_more_ranks_than_streams_are_refused(run, tmp_path):
 
 
 def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
-    ranks = SingleRank()
-    ranks.count, ranks.gather = 2, lambda message: [message, message]
-    monkeypatch.setattr("pantoum.ranks.opening.open_ranks", lambda _: contextlib.nullcontext(ranks))
+    def quiet(*_):
+        return b""
+
+    ranks = SimpleNamespace(rank=0, count=2, broadcast=quiet, gather=lambda message: [message, message])
+    group = contextlib.nullcontext(RankGroup(ranks))
+    monkeypatch.setattr("pantoum.training.engines.group", lambda: group)
     with pytest.raises(SettingError, match="device is 'cpu': it cannot be shared by MPI ranks"):
         pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,5 @@
-"""Ranks: the processes that train one model together, and how they exchange messages and arrays.
+"""Ranks: processes that an MPI launcher or ``torchrun`` has started to train one model together.
 
-``interface`` says what a group of ranks can do, and has the group of one process; ``mpi`` (extra
-``mpi``) that of an MPI launcher; ``config.launcher`` tells them apart by the environment, without MPI.
-Nothing here knows what is sent.
+``group`` is what training sees of them; ``transport`` says what they can do, ``mpi`` (extra ``mpi``) and
+``gloo`` (extra ``torch``) do it; ``backend`` makes a step on all of them, ``sums`` adds their gradients.
 """

@@ -26,6 +26,7 @@ from pantoum.torch.steps import State
 from pantoum.torch.tensor_sums import GradientSums, TensorRanks
 from pantoum.torch.torch_optimizer import TorchOptimizer
 from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import Share
 from pantoum.training.update.gradient_scale import EVERY, WINDOW
 from pantoum.training.update.learner import require_arrays
 from pantoum.training.update.optimizer import map_blocks
@@ -66,10 +67,12 @@ class TorchLearner:
         """The zero state of ``batch_size`` streams."""
         return state_from_torch(self.module.initial_state(batch_size))
 
-    def join(self, ranks: TensorRanks, share: float) -> None:
-        """From now on the rows of a batch are this share of it, and other ranks have the others."""
-        self._sums, self._share = GradientSums(ranks, self._parameters), share
-        self._optimizer.share_out(ranks)
+    def join(self, ranks: TensorRanks, share: Share) -> None:
+        """From now on the rows of a batch are those of the share, and other ranks have the others."""
+        rows = share.shards.streams(share.own)
+        self._sums = GradientSums(ranks, self._parameters)
+        self._share = (rows.stop - rows.start) / share.shards.batch_size
+        self._optimizer.join(ranks, share)
 
     def gradients(
         self, inputs_BT: Tensor, targets_BT: Tensor, reset_BT: Tensor | None, state: State, step: int,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -27,19 +26,16 @@ from pantoum.network.ensemble import join_states, part
 from pantoum.network.mixers.counting import MOST_TOKENS
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
-from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
-from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
-from pantoum.training.update.backend import Backend, LocalBackend, SharedBackend
+from pantoum.training.update.backend import Backend, LocalBackend, TrainingEngine
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = [
-    "TrainingEngine",
     "TrainingRun",
     "carried_arrays",
     "document_border",
@@ -49,19 +45,6 @@ __all__ = [
 ]
 
 CARRIED, STREAMS = "carried.", "streams"
-
-
-@dataclass(frozen=True)
-class TrainingEngine:
-    """What can take the place of the core in a run (``--device``): another implementation of the training
-    backend, which is made from the core's at the same step."""
-
-    name: str
-    """What all ranks of a run must have in common."""
-    note: str
-    """What a person should know of the run."""
-    take_over: Callable[[LocalBackend, Recipe, int], SharedBackend]
-    """A backend of this recipe and vocabulary size with all arrays of the core's."""
 
 
 class TrainingRun:
@@ -96,21 +79,21 @@ class TrainingRun:
         self.when_begun: Callable[[], list[str]] = list
         """Brings what else the folder says of the run into line with its checkpoint; what could not be."""
         self._counts_V = symbol_counts(state.recipe, prepared)
-        self._ranks: Ranks = SingleRank()
         self._engine: TrainingEngine | None = None
 
-    def train_on(self, ranks: Ranks, engine: TrainingEngine | None, found: Checkpoint | None = None) -> None:
-        """Train on these ranks, of which this is rank 0, and with this engine (``None``: with the core), from
-        the arrays of a checkpoint; ``None``: from those of the start."""
+    def train_on(self, engine: TrainingEngine | None, found: Checkpoint | None = None) -> None:
+        """Train with this engine (``None``: with the core), from the arrays of a checkpoint; ``None``: from
+        those of the start."""
         recipe = self.state.recipe
-        if ranks.count > recipe.shards:
+        count = 1 if engine is None else engine.processes
+        if count > recipe.shards:
             raise RunError(
                 f"shards is {recipe.shards}: the run can be shared by so many ranks at most, and "
-                f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
+                f"{count} were started; start fewer, or begin a new run with --shards {count}"
             )
-        self._ranks, self._engine = ranks, engine
+        self._engine = engine
         missing = kernels.native.missing()
-        if engine is not None:
+        if engine is not None and engine.note:
             self.notes.append(engine.note)
         elif missing is not None and kernels.without_core() == missing:  # nobody asked for NumPy
             self.notes.append(
@@ -135,16 +118,14 @@ class TrainingRun:
         self.carried = zero if found is None else _carried(zero, found.arrays, self.streams, state.recipe)
 
     def _made_backend(self, drawn: bool) -> Backend:
-        """The backend of the core, handed on to the engine, and shared with the other ranks. ``drawn``: with
-        the weights of the start; else they are zero."""
+        """The backend of the core, handed on to the engine. ``drawn``: with the weights of the start; else
+        they are zero."""
         recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
         weights = self.weights if drawn else None
         local = make_backend(recipe, vocab_size, weights, self._counts_V, drawn)
-        engine = self._engine
-        backend: SharedBackend = local if engine is None else engine.take_over(local, recipe, vocab_size)
-        if self._ranks.count == 1:
-            return backend
-        return RankedBackend(backend, self._ranks, recipe, vocab_size, self.state.batch_size, self._counts_V)
+        if self._engine is None:
+            return local
+        return self._engine.take_over(local, recipe, vocab_size, self.state.batch_size, self._counts_V)
 
 
 def _keep_best(prepared: Prepared, state: RunState) -> KeepBest:

@@ -52,6 +52,12 @@ class RunResult:
     rank: int = 0
     """The rank on which this is the result; ranks other than 0 have no records."""
 
+    @staticmethod
+    def of(plain: Mapping[str, Any], rank: int) -> RunResult:
+        """The inverse of ``to_dict``, on another rank."""
+        paths = {name: Path(plain[name]) for name in ("run", "model")}
+        return RunResult(**{**plain, **paths, "notes": tuple(plain["notes"]), "rank": rank})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; the records are in ``metrics.jsonl``."""
         names = [each.name for each in fields(self) if each.name not in ("history", "rank")]

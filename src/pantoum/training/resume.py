@@ -116,7 +116,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     batches = make_batches(prepared, state.batch_size, state.seq_len, state.cursor)
     run = TrainingRun(folder, prepared, state, batches, _source_weights(recorded.from_, state))
     run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
-    run.train_on(command.ranks, command.engine, found)
+    run.train_on(command.engine, found)
     run.opens_span, run.begins_anew = further, anew
     step, given_by = state.step, () if asked is None else command.words
     run.when_begun = lambda: [

@@ -21,15 +21,14 @@ from pantoum.training.resume import resume
 from pantoum.training.run.run_folder import create, find, leave_needed, run_named
 from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals, ending_at_once
-from pantoum.training.together import for_ranks
 from pantoum.training.trainer import Trainer
 
 __all__ = ["train"]
 
 
 def train(command: TrainingCommand, on_report: Callable[[Report], None] | None = None) -> RunResult:
-    """Train as the command asks, and return what became of it. This is rank 0; the other ranks serve it
-    (``together``).
+    """Train as the command asks, and return what became of it. Of several processes that
+    train together this is the first.
 
     A signal to stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C
     raises ``KeyboardInterrupt``.
@@ -37,7 +36,7 @@ def train(command: TrainingCommand, on_report: Callable[[Report], None] | None =
     settings, texts, clock = command.settings, command.texts, command.clock
     if settings.tensorboard:
         event_file.require_package()
-    settings, texts = run_named(for_ranks(settings, command.ranks.count), texts)
+    settings, texts = run_named(settings, texts)
     asked = replace(command, settings=settings, texts=texts)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     with folder.locked() as folder:

@@ -112,7 +112,7 @@ class Trainer:
         if guard.last_reason:
             self._note(guard.last_reason)
             guard.last_reason = ""
-        if result.state.finite:  # one that is not would spoil all batches to come
+        if result.finite:  # one that is not would spoil all batches to come
             run.carried = result.state
         state.step_done(targets, run.batches.cursor)
         self.timing.stepped(time.perf_counter() - began, targets)

@@ -17,8 +17,9 @@ Shapes: B streams, T time steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,11 +34,12 @@ from pantoum.network.gradient import Gradients, norm
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import named
-from pantoum.ranks.interface import Ranks
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.optimizer import Optimizer
-from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
+
+if TYPE_CHECKING:
+    from pantoum.training.update.backend import Share
 
 __all__ = ["SELDOM", "MemberLearner", "require_arrays"]
 
@@ -90,14 +92,12 @@ class MemberLearner:
         step: int,
         streams: Array,
         shards: Shards,
-        together: RankSums | None = None,
+        own: Node,
+        nodes: Sequence[Node],
     ) -> tuple[list[BatchResult], dict[Node, Gradients]]:
-        """Forward and backward pass over the rank's rows of a batch, shard by shard, or as many of them at
-        the same time as there are threads (``gradient_sum``): the results of the shards, each with its own
-        mean loss, and the sums of their gradients over the rank's subtrees. The sums hold until the next
-        call."""
-        rank = 0 if together is None else together.rank
-        own = shards.node(rank)
+        """Forward and backward pass over the rows of the shards ``own``, shard by shard, or as many at the
+        same time as there are threads (``gradient_sum``): the results of the shards, each with its own mean
+        loss, and the sums of their gradients over ``nodes``, which hold until the next call."""
         program = Program(
             self.model,
             precision=self._precision,
@@ -107,7 +107,6 @@ class MemberLearner:
         )
         results: dict[int, BatchResult] = {}
         first = shards.streams(own).start
-        nodes = shards.subtrees(rank)
 
         def of_shard(shard: int, place: int) -> Gradients:
             rows = shards.streams((shard, shard + 1))
@@ -175,12 +174,12 @@ class MemberLearner:
         """Updates done."""
         return self._optimizer.steps
 
-    def share_out(self, ranks: Ranks) -> None:
-        """From now on several ranks make the same updates, and share what is costly in them."""
-        self._optimizer.share_out(ranks)
+    def join(self, share: Share) -> None:
+        """From now on several processes make the same updates, and share what is costly in them."""
+        self._optimizer.join(share)
 
     def collect(self) -> None:
-        """Make ``arrays`` right on every rank; every rank calls it."""
+        """Make ``arrays`` right in every process; every process calls it."""
         self._optimizer.collect()
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:

@@ -31,8 +31,7 @@ import torch
 from torch import Tensor, distributed
 
 from pantoum.errors import RankError
-from pantoum.ranks.interface import Array, Pending
-from pantoum.ranks.life import Life, pause_of
+from pantoum.ranks.transport import Array, Life, Pending, pause_of
 
 __all__ = ["GlooRanks"]
 
