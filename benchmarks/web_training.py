@@ -35,7 +35,7 @@ from pantoum.text.tokenizer import learner
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import Outlook
-from pantoum.training.update.schedule import Schedule
+from pantoum.training.run.budget import Schedule
 from pantoum.web import html_page
 from pantoum.web.module import FUSED, PLAIN, modules
 

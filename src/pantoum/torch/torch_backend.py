@@ -31,8 +31,7 @@ from pantoum.torch.conversion import state_from_torch, state_to_torch
 from pantoum.torch.tensor_sums import TensorRanks
 from pantoum.torch.torch_learner import TorchLearner
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import LocalBackend, Share, StepResult
-from pantoum.training.update.members import Members
+from pantoum.training.update.backend import LocalBackend, Members, Share, StepResult
 
 __all__ = ["TorchBackend", "TorchEngine", "engine"]
 

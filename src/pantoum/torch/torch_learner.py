@@ -27,8 +27,7 @@ from pantoum.torch.tensor_sums import GradientSums, TensorRanks
 from pantoum.torch.torch_optimizer import TorchOptimizer
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.backend import Share
-from pantoum.training.update.gradient_scale import EVERY, WINDOW
-from pantoum.training.update.learner import require_arrays
+from pantoum.training.update.learner import EVERY, WINDOW, require_arrays
 from pantoum.training.update.optimizer import map_blocks
 
 __all__ = ["TorchLearner"]

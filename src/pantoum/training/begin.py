@@ -38,10 +38,10 @@ from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import MOST_EPOCHS, Outlook, Recipe
+from pantoum.training.result import card
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
-from pantoum.training.run.training_card import card
 from pantoum.training.update.backend import TrainingEngine
 
 __all__ = [
@@ -144,9 +144,17 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
             tokens_per_second * _reading_speed(recipe, prepared),
         ),
     )
-    run = TrainingRun(folder, prepared, state, batches, None if source is None else source.parameters)
-    run.notes, run.checkpoint_every = notes, every(settings)
-    run.train_on(engine)
+    weights = None if source is None else source.parameters
+    run = TrainingRun(
+        folder,
+        prepared,
+        state,
+        batches,
+        engine,
+        weights=weights,
+        notes=notes,
+        checkpoint_every=every(settings),
+    )
     run.keep_best.require_writable(card(state, None, None, prepared.facts, run.parameters))
     folder.write_config(
         {

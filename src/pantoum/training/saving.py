@@ -29,7 +29,7 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.inference.evaluation import Evaluation
 from pantoum.kernels import Array
 from pantoum.training.assembly import TrainingRun, carried_arrays
-from pantoum.training.run.training_card import card
+from pantoum.training.result import card
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard
 
@@ -208,7 +208,7 @@ class Saving:
                 also=state.needed_checkpoints,
                 keep=1 if state.finished else KEPT,
             )
-        timing.rhythm.saved(state.step, timing.clock.seconds)
+        timing.rhythm.done("saving", timing.clock.seconds)
         if self._model_is_due or run.keep_best.judges_nothing:
             self.model()
 

@@ -245,7 +245,7 @@ class Trainer:
             keep.measure_mixing()
         if keep.tokens_scored:
             timing.costs.evaluated(spent, keep.tokens_scored)
-        timing.rhythm.evaluated(step, timing.clock.seconds)
+        timing.rhythm.done("evaluation", timing.clock.seconds)
         if improved:
             self.saving.model()
         return valid
