@@ -5,12 +5,10 @@ it needs when it is called: a program that only uses a model never loads the cod
 
     train(texts) -> Run          prepare(texts, out) -> Prepared       doctor() -> Machine
     compare(runs) -> Comparison  info(path) -> Info                    plan(texts) -> Plan
-    compress(data) -> bytes      decompress(archive) -> bytes          (``Model`` has both, too)
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from pantoum.config import (
     AUTO,
-    DecompressConfig,
     TextSettings,
     TrainSettings,
     function,
@@ -39,7 +36,7 @@ if TYPE_CHECKING:
     from pantoum.about.file import Info
     from pantoum.about.machine import Machine
     from pantoum.about.plan import Plan
-    from pantoum.config.keywords import Decompressing, Preparing, Training
+    from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
     from pantoum.report.comparison import Comparison
@@ -50,11 +47,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "compare",
-    "compress",
-    "decompress",
     "doctor",
     "export",
-    "import_model",
     "info",
     "plan",
     "prepare",
@@ -175,55 +169,9 @@ def export(
     from pantoum.inference import exporting
 
     texts = listed(text, "text")
-    is_page = isinstance(to, str) and to == "html"
-    counted = "compiling the core for pages, once: file" if is_page else "scoring"
-    with counting(counted, truth(progress, "progress") and (is_page or bool(texts))) as count:
+    with counting("scoring", truth(progress, "progress") and bool(texts)) as count:
         found = exporting.export(path(model, "model"), to, path(out, "out"), texts, count)
     say(found.pop("notes", ()))
-    return found
-
-
-@public
-def compress(data: bytes, *, no_verify: bool = False) -> bytes:
-    """An archive of some bytes, by what learns as it reads. ``Model.compress`` makes smaller ones of text
-    that is like the one the model was trained on."""
-    from pantoum.inference.compressing import archiving
-
-    source = io.BytesIO(archiving.given_bytes(data, "data"))
-    return b"".join(archiving.compress(source, None, verify=not truth(no_verify, "no_verify")))
-
-
-@taking(DecompressConfig)
-def decompress(archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
-    """The bytes of an archive that was made without a model, or a part of them."""
-    from pantoum.inference.compressing import archiving, restoring
-
-    asked, lost = DecompressConfig.of({**settings}), list[str]()
-    source = io.BytesIO(archiving.given_bytes(archive, "archive"))
-    found = b"".join(restoring.restore(source, None, asked, lost))
-    say(lost)
-    return found
-
-
-@public
-def import_model(
-    file: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    vocabulary: str | os.PathLike[str] | None = None,
-    tokens: str | None = None,
-    text: Texts = (),
-) -> dict[str, Any]:
-    """Make a model of PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX a model file.
-
-    ``vocabulary``: a file of its tokens in their order. ``tokens``: ``characters``, ``words`` or
-    ``words:whitespace`` (default: by the vocabulary). ``text``: what the loss on it was and is."""
-    from pantoum.inference import import_model as importing
-
-    known = None if vocabulary is None else path(vocabulary, "vocabulary")
-    texts = listed(text, "text")
-    found = importing.import_model(path(file, "file"), path(out, "out"), known, tokens, texts)
-    say(found.pop("notes"))
     return found
 
 

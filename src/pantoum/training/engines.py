@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from pantoum import kernels
-from pantoum.config import VERSION, TrainSettings, declared
+from pantoum import extensions, kernels
+from pantoum.config import VERSION, TrainSettings
 from pantoum.config.launcher import launched
-from pantoum.errors import PantoumError
+from pantoum.errors import PantoumError, SettingError
 from pantoum.training.result import RunResult
 from pantoum.training.update.backend import TrainingEngine
 
 __all__ = ["Group", "engine", "group", "train"]
-
-ENGINE, LAUNCHER = "pantoum.torch.torch_backend", "pantoum.ranks.group"
 
 
 class Group(Protocol):
@@ -46,12 +43,18 @@ class Group(Protocol):
         ...
 
 
-def engine(device: str | None) -> TrainingEngine | None:
-    """What trains in place of the core on this device."""
-    if device is None or (device == "auto" and find_spec("torch") is None):
+def engine(settings: TrainSettings) -> TrainingEngine | None:
+    """What trains in place of the core, where these settings name a device."""
+    if settings.device is None or (settings.device == "auto" and find_spec("torch") is None):
         return None
-    found: TrainingEngine | None = import_module(ENGINE).engine(device)
-    return found
+    for make in extensions.each("engines"):
+        found: TrainingEngine | None = make(settings)
+        if found is not None:
+            return found
+    if settings.device == "auto":
+        return None
+    rule = "is for an engine, and none that is installed trains on it"
+    raise SettingError("device", settings.device, rule, "leave it out to train with the core")
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def group() -> Iterator[Group | None]:
     if not launched():
         yield None
         return
-    with import_module(LAUNCHER).group() as found:
+    with extensions.find("launchers", "ranks")() as found:
         yield found
 
 
@@ -74,22 +77,20 @@ def train(
 
     if together is None:
         chosen = TrainSettings(**settings)
-        return session(chosen, engine(chosen.device))
+        return session(chosen, engine(chosen))
 
     def first() -> RunResult:
         chosen = together.settings(TrainSettings(**settings))
-        return session(chosen, together.engine(chosen, engine(chosen.device)))
+        return session(chosen, together.engine(chosen, engine(chosen)))
 
-    device = settings.get("device")
-    return together.run(_facts(texts, settings), first, lambda: engine(device))
+    return together.run(_facts(texts, settings), first, lambda: engine(TrainSettings(**settings)))
 
 
 def _facts(texts: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
-    """What all processes must have in common, by names that a person knows. A wrong device is left to the
-    first process."""
-    device = settings.get("device")
+    """What all processes must have in common, by names that a person knows. A mistake is left to the first
+    process."""
     try:
-        found = engine(device) if device in declared(TrainSettings)["device"].choices else None
+        found = engine(TrainSettings(**settings))
         name = "core" if found is None else found.name
     except PantoumError as problem:
         name = str(problem)
