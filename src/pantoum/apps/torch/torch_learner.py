@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pantoum.apps.torch.cell_module import CellModule
+from pantoum.apps.torch.cell_module import CellModule, State
 from pantoum.apps.torch.conversion import state_from_torch
 from pantoum.apps.torch.language_module import LanguageModule
-from pantoum.apps.torch.steps import State
 from pantoum.apps.torch.tensor_sums import GradientSums, TensorRanks
 from pantoum.apps.torch.torch_optimizer import TorchOptimizer
 from pantoum.errors import CheckpointError
@@ -40,7 +39,7 @@ class TorchLearner:
         if torch.device(device).type == "cuda":
             for cell in self.module.modules():
                 if isinstance(cell, CellModule):
-                    cell.compile_step()
+                    cell.compiled = True
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._device, self._seed, self._precision = torch.device(device).type, seed, recipe.precision
