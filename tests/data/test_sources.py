@@ -50,9 +50,9 @@ def test_what_earlier_commands_made_is_no_text_and_that_is_said(tmp_path: Path) 
             (tmp_path / "in" / name / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "in" / name / file).write_text("x")
 
-    made("runs/book", "config.json", "metrics.jsonl", "report.html", "data/prepared.json")
+    made("runs/book", "config.json", "metrics.jsonl", "report.html", "data/prepared.safetensors")
     made("runs/begun", "config.json", ".lock")
-    made("tokens", "prepared.json", "train.tokens")
+    made("tokens", "prepared.safetensors")
     made("web", "config.json", "index.txt")
     made(".", "book.txt")
     with found([tmp_path / "in"], None, keep_in=tmp_path) as sources:

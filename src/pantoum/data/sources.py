@@ -32,6 +32,8 @@ from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
 from pantoum.data.remote import RemoteFile, RemoteReader, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
+from pantoum.formats.system_calls import translated
+from pantoum.formats.token_file import NAME
 
 __all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
@@ -137,7 +139,7 @@ def found(
         yield Sources(sources, held_out, notes)
     finally:
         for path in kept:
-            durable.discard(path)
+            durable.remove_tree(path)
 
 
 def open_source(source: Source) -> FileIO | RemoteReader:
@@ -270,7 +272,7 @@ def _refuse_own_folder(path: Path) -> None:
             f"{str(path)!r} is a run, not a text; continue it with `pantoum train --run {name} --resume`, or "
             f"start from its model with `pantoum train TEXT --from {name}`"
         )
-    if (path / "prepared.json").is_file():
+    if (path / NAME).is_file():
         raise TextError(f"{str(path)!r} is a prepared text; use it with `pantoum train --data {name}`")
 
 
@@ -294,7 +296,7 @@ def _files(folder: Path, but: Path | None, notes: list[str]) -> list[tuple[bytes
                 if entry.is_dir(follow_symlinks=False):
                     if own is not None and os.path.samestat(entry.stat(), own):
                         continue
-                    if _is_run(Path(entry.path)) or (Path(entry.path) / "prepared.json").is_file():
+                    if _is_run(Path(entry.path)) or (Path(entry.path) / NAME).is_file():
                         made.append(entry.path)
                     else:
                         waiting.append(Path(entry.path))
@@ -356,12 +358,13 @@ def _kept(stream: RemoteReader | BinaryIO, name: str, keep_in: Path | None, kept
     """A copy of a stream that can be read only once."""
     path = durable.temporary_beside((keep_in or Path(tempfile.gettempdir())) / "stdin")
     kept.append(path)
-    descriptor = durable.create(path, 0o600)
+    with translated("write", path):
+        copy = durable.NewFile(durable.system.create(path, 0o600), path)
     size = 0
     try:
         while block := stream.read(COPIED):
-            durable.write(descriptor, block, path)
+            copy.write(block)
             size += len(block)
     finally:
-        durable.system.close(descriptor)
+        durable.system.close(copy.descriptor)
     return Source(name, path, size, 0)

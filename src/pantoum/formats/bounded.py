@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from pantoum.errors import FormatError, PantoumError
 
-__all__ = ["READ_SIZE", "fill", "fill_hashed", "opened", "read_small"]
+__all__ = ["READ_SIZE", "fill", "fill_hashed", "opened", "read_small", "reported"]
 
 READ_SIZE = 1 << 20
 """Bytes read and hashed at a time: they are still in the cache when they are hashed."""
@@ -41,7 +41,7 @@ MEANING = {
 @contextmanager
 def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO, int]]:
     """A regular file, unbuffered, and its size; every failure to open or read it is told as ``error``."""
-    try:
+    with reported(path, error):
         descriptor = os.open(path, FLAGS)
         try:
             status = os.fstat(descriptor)
@@ -52,6 +52,13 @@ def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO,
             yield FileIO(descriptor, closefd=False), status.st_size
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def reported(path: Path | str, error: type[FormatError]) -> Iterator[None]:
+    """The refusal of the system to read a file, told as ``error``."""
+    try:
+        yield
     except PantoumError:
         raise  # some of ours are ValueErrors too
     except (OSError, ValueError) as problem:
