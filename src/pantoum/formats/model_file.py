@@ -8,7 +8,7 @@ and shapes make up a network is checked by whoever builds the network."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ class ModelFile:
     """Arrays beside the weights, by name."""
     sha256: str = ""
     """The digest of the file that it was read from; ``write`` ignores it."""
+    path: Path | None = field(default=None, compare=False)
+    """The file that it was read from, if it was one."""
 
 
 def write(path: Path | str, model: ModelFile) -> str:
@@ -96,7 +98,7 @@ def read(path: Path | str) -> ModelFile:
     """Read and verify a model file."""
     content = container.read(path, MODEL)
     with MODEL.told(path):
-        return _model(content)
+        return replace(_model(content), path=Path(path))
 
 
 def parsed(data: bytes, path: Path | str) -> ModelFile:

@@ -38,8 +38,8 @@ from pantoum.config import (
     whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
+from pantoum.data.addresses import is_address
 from pantoum.data.prepare import Prepared, differences, open_prepared, restored
-from pantoum.data.remote import is_address
 from pantoum.errors import (
     CheckpointError,
     PantoumError,

@@ -32,8 +32,8 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain, quoted
+from pantoum.data.addresses import is_address
 from pantoum.data.prepare import remove_tokens
-from pantoum.data.remote import is_address
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import durable, metrics_file, plain_json
 from pantoum.formats.run_lock import LOCK_NAME, RunLock
