@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -199,17 +201,16 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_written(
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-def test_a_disk_too_small_is_told_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_told_and_the_older_ones_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit(tmp_path, 10)
-    size = path_of(tmp_path, 10).stat().st_size
-    monkeypatch.setattr(durable.system, "free_bytes", lambda folder: size + (1 << 20) - 1)
-    with pytest.raises(StorageError, match="are free there"):
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable.system, "write", full)
+    with pytest.raises(StorageError, match="the disk is full"):
         commit(tmp_path, 20)
-    assert checkpoint.steps(tmp_path) == [10]
-    monkeypatch.setattr(durable.system, "free_bytes", lambda folder: size + (1 << 20))
-    commit(tmp_path, 20)
+    assert list((tmp_path / "checkpoints").iterdir()) == [path_of(tmp_path, 10)]
 
 
 def with_valid_digest(path: Path, data: bytes) -> None:

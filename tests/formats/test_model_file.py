@@ -157,9 +157,9 @@ def test_what_is_written_is_what_was_hashed_though_arrays_change_meanwhile(
     model = example()
     real = container.durable.NewFile.write
 
-    def meanwhile(file: Any, data: Any) -> None:
+    def meanwhile(file: Any, data: Any, place: Any = None) -> None:
         model.parameters["stack.0.weight_ih"][0, 0] += 1
-        real(file, data)
+        real(file, data, place)
 
     monkeypatch.setattr(container.durable.NewFile, "write", meanwhile)
     digest = model_file.write(tmp_path / "m", model)
@@ -217,7 +217,7 @@ def test_hostile_data_with_a_valid_digest_is_refused(
         model_file.read(tmp_path / "n")
 
 
-@pytest.mark.parametrize("fills_before", [1, 2])
+@pytest.mark.parametrize("fills_before", [0, 1])
 def test_a_file_cut_while_it_is_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fills_before: int
 ) -> None:
@@ -233,7 +233,7 @@ def test_a_file_cut_while_it_is_read_is_told(
         model_file.read(tmp_path / "m")
 
 
-@pytest.mark.parametrize("place", ["bounded.fill_hashed", "tensor_layout.view"])
+@pytest.mark.parametrize("place", ["bounded.fill", "tensor_layout.view"])
 def test_a_file_that_does_not_fit_into_memory_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -30,7 +30,6 @@ __all__ = ["CHECKPOINT", "MOST_STEPS", "Checkpoint", "clean_temporary", "commit"
 FOLDER = "checkpoints"
 MOST_STEPS = 10**12
 STATE, STATE_LIMIT = "state", 4_000_000
-SPARE_BYTES = 1 << 20
 NAME = re.compile(r"step-([0-9]{8,12})\.safetensors")
 DTYPES = {
     "float32": "F32",
@@ -85,11 +84,7 @@ def commit(
     returns = max((count for count, _, _ in known if count != UNREADABLE), default=0) + later
     body = {"step": step, "went_back": returns}
     whole = {**arrays, STATE: np.frombuffer(content, np.uint8)}
-    with CHECKPOINT.refused(target):
-        header, _ = container.header(CHECKPOINT, body, whole)
     durable.make_folder(target.parent)
-    size = len(header) + sum(array.nbytes for array in whole.values())
-    durable.require_space(target.parent, size + SPARE_BYTES)
     container.write(target, CHECKPOINT, body, whole)
     return target
 

@@ -1,10 +1,9 @@
 """The one form of a file that pantoum keeps arrays in: a safetensors file with a SHA-256 over all of it.
 
-A model, a checkpoint and a prepared text are each one container (byte for byte: docs/formats.md). The header
-has one entry of metadata, ``pantoum``: JSON with the SHA-256 first, then what the kind of file says of
-itself. The SHA-256 covers the whole file, with its own 64 digits taken as ``0``. They stand at a fixed place,
-so that no other text in the header can be mistaken for them. The same content gives the same bytes: no time,
-path or host is added.
+A model, a checkpoint and a prepared text are each one container (byte for byte: docs/formats.md). Its
+metadata are JSON with the SHA-256 first, then what the kind of file says of itself. The SHA-256 covers the
+whole file, with its own 64 digits taken as ``0``; they stand at a fixed place, so that no other text in the
+header can be mistaken for them. The same content gives the same bytes: no time, path or host is added.
 
     write      a content that is in memory: header, arrays, digits, in one pass
     Writer     arrays that come in blocks and may be larger than memory; the header is written last
@@ -46,7 +45,6 @@ __all__ = [
     "header",
     "parsed",
     "read",
-    "verifies",
     "write",
 ]
 
@@ -54,8 +52,11 @@ NO_DIGITS = b"0" * 64
 DIGITS_AFTER = tensor_layout.METADATA_PREFIX + b'"{\\"sha256\\":\\"'
 DIGITS = slice(8 + len(DIGITS_AFTER), 8 + len(DIGITS_AFTER) + 64)
 """Where in the file the SHA-256 stands."""
+START = DIGITS.stop + 64
+"""Bytes that say which kind of file it is."""
 RESERVED = 1024
 """Bytes of a header that is written last."""
+DAMAGED = "its SHA-256 does not match: it is cut, damaged or was changed"
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -77,6 +78,12 @@ class Kind:
     def format(self) -> str:
         """What the file says of itself."""
         return f"pantoum {self.name}"
+
+    def require_begins(self, start: bytes) -> None:
+        """``ValueError`` if a file that begins so is of another kind."""
+        key = f'\\",\\"{self.first_key}\\":' + f'\\"{self.format}\\"' * (self.first_key == "format")
+        if not start.startswith(DIGITS_AFTER, 8) or not start.startswith(key.encode(), DIGITS.stop):
+            raise ValueError(f"it is not a {self.name} file of pantoum")
 
     @contextmanager
     def told(self, path: Path | str) -> Iterator[None]:
@@ -102,7 +109,7 @@ class Content:
     """What a container holds."""
 
     body: dict[str, Any]
-    """What the metadata says, beside the SHA-256."""
+    """What the metadata say, beside the SHA-256."""
     arrays: dict[str, Array]
     """Read-only views of one buffer."""
     sha256: str
@@ -128,7 +135,8 @@ def write(path: Path | str, kind: Kind, body: Mapping[str, Plain], arrays: Mappi
             piece = bytes(chunk)  # another thread may change the array
             hasher.update(piece)
             file.write(piece)
-        return _sealed(file, hasher)
+        file.write(hasher.hexdigest().encode(), DIGITS.start)
+    return hasher.hexdigest()
 
 
 class Writer:
@@ -151,47 +159,52 @@ class Writer:
         self._tensors.append(Tensor(name, self._kind.dtypes[dtype.name], (count,), begin, self._end))
         return count
 
-    def finish(self, body: Mapping[str, Plain]) -> str:
-        """Write the header; the SHA-256 of the file."""
+    def finish(self, body: Mapping[str, Plain]) -> None:
+        """Write the header."""
         first = tensor_layout.header_of(self._tensors, _metadata(self._kind, body), size=RESERVED)
         if len(first) != RESERVED:
             raise AssertionError(f"a header of {len(first)} bytes")
-        self._file.seek(0)
-        self._file.write(first)
-        self._file.seek(0)
-        hasher = hashlib.sha256()
-        while data := self._file.read(bounded.READ_SIZE):
-            hasher.update(data)
-        return _sealed(self._file, hasher)
+        self._file.write(first, 0)
+        digest = _digest(FileIO(self._file.descriptor, closefd=False), RESERVED + self._end)
+        self._file.write(digest, DIGITS.start)
 
 
 def read(path: Path | str, kind: Kind) -> Content:
     """Read and verify a file."""
     with bounded.opened(path, kind.error) as (file, size), kind.told(path):
-        first = _first(file, size, kind)
-        data = np.empty(size - len(first), np.uint8)
-        digits, hasher = _begun(first)
-        bounded.fill_hashed(file, data, hasher)
-        return _verified(kind, first, data, digits, hasher)
+        data = np.empty(size, np.uint8)
+        start = bounded.fill(file, data[:START].data)
+        kind.require_begins(data[:start].tobytes())
+        if bounded.fill(file, data[start:].data) != size - start:
+            raise ValueError("it was cut while being read")
+    return parsed(data, path, kind)
 
 
-def parsed(data: bytes, path: Path | str, kind: Kind) -> Content:
+def parsed(data: bytes | npt.NDArray[np.uint8], path: Path | str, kind: Kind) -> Content:
     """The content of the bytes of a file, verified; ``path`` names it in errors."""
+    whole = np.frombuffer(data, np.uint8)
     with kind.told(path):
-        whole = np.frombuffer(data, np.uint8)
-        length = tensor_layout.header_length(data[:8], whole.size)
-        first, rest = bytearray(whole[: 8 + length]), whole[8 + length :]
-        _require_kind(first, kind)
-        digits, hasher = _begun(first)
+        length = 8 + tensor_layout.header_length(whole[:8].tobytes(), whole.size)
+        first, rest = whole[:length].tobytes(), whole[length:]
+        kind.require_begins(first)
+        hasher = hashlib.sha256(first[: DIGITS.start] + NO_DIGITS + first[DIGITS.stop :])
         hasher.update(rest.data)
-        return _verified(kind, first, rest, digits, hasher)
+        if hasher.hexdigest().encode() != first[DIGITS]:
+            raise ValueError(DAMAGED)
+        body, tensors = _contents(kind, first, rest.size)
+        arrays = {tensor.name: tensor_layout.view(rest, tensor) for tensor in tensors}
+        for tensor in tensors:
+            if tensor.dtype not in kind.dtypes.values():
+                raise ValueError(f"array {tensor.name!r} is {tensor.dtype}, which no {kind.name} has")
+            _require_finite(tensor.name, tensor.dtype, arrays[tensor.name])
+    return Content(body, arrays, first[DIGITS].decode())
 
 
 def head(path: Path | str, kind: Kind) -> dict[str, Any]:
-    """What the metadata of a file says, not verified."""
+    """What the metadata of a file say, not verified."""
     with bounded.opened(path, kind.error) as (file, size), kind.told(path):
-        first = _first(file, size, kind)
-        return _body(kind, tensor_layout.parse(bytes(first[8:]), size - len(first))[0])
+        first = _first(kind, file, size)
+        return _contents(kind, first, size - len(first))[0]
 
 
 class OpenFile:
@@ -202,15 +215,10 @@ class OpenFile:
         """``verified``: this process has written it a moment ago."""
         self.path, self._kind = path, kind
         with bounded.opened(path, kind.error) as (file, size), kind.told(path):
-            first = _first(file, size, kind)
-            digits, hasher = _begun(first)
-            if not verified:
-                piece = np.empty(min(bounded.READ_SIZE, size), np.uint8)
-                for begin in range(len(first), size, bounded.READ_SIZE):
-                    bounded.fill_hashed(file, piece[: size - begin], hasher)
-                _require_digits(digits, hasher)
-            metadata, tensors = tensor_layout.parse(bytes(first[8:]), size - len(first))
-            self.body = _body(kind, metadata)
+            first = _first(kind, file, size)
+            if not verified and _digest(file, size) != first[DIGITS]:
+                raise ValueError(DAMAGED)
+            self.body, tensors = _contents(kind, first, size - len(first))
             self._tensors = {tensor.name: tensor for tensor in tensors}
             self._begin = len(first)
             self._descriptor = os.dup(file.fileno())
@@ -240,23 +248,14 @@ class OpenFile:
         return array
 
 
-def verifies(path: Path, kind: Kind) -> bool:
-    """Whether a file is whole; nothing of it stays in memory."""
-    try:
-        OpenFile(path, kind)
-    except FormatError:
-        return False
-    return True
-
-
 def begins(path: Path | str, kind: Kind) -> bool:
     """Whether a file begins like one of this kind; nothing else of it is looked at."""
     try:
-        with bounded.opened(path, kind.error) as (file, _):
-            start = bytearray(DIGITS.stop + 100)
-            return _is(kind, start[: bounded.fill(file, memoryview(start))])
+        with bounded.opened(path, kind.error) as (file, _), kind.told(path):
+            kind.require_begins(file.read(START) or b"")
     except FormatError:
         return False
+    return True
 
 
 def _typed(kind: Kind, arrays: Mapping[str, Array]) -> dict[str, tuple[str, Array]]:
@@ -272,68 +271,43 @@ def _metadata(kind: Kind, body: Mapping[str, Plain]) -> str:
     return '{"sha256":"' + NO_DIGITS.decode() + '",' + text[1:]
 
 
-def _sealed(file: durable.NewFile, hasher: hashlib._Hash) -> str:
-    file.seek(DIGITS.start)
-    file.write(hasher.hexdigest().encode())
-    return hasher.hexdigest()
-
-
-def _first(file: FileIO, size: int, kind: Kind) -> bytearray:
+def _first(kind: Kind, file: FileIO, size: int) -> bytes:
     """The header with its length."""
-    first = bytearray(8)
-    count = bounded.fill(file, memoryview(first))
-    length = tensor_layout.header_length(bytes(first[:count]), size)
-    first += bytes(length)
-    if bounded.fill(file, memoryview(first)[8:]) != length:
+    first = file.read(8) or b""
+    length = tensor_layout.header_length(first, size)
+    first += file.read(length) or b""
+    if len(first) != 8 + length:
         raise ValueError("it was cut while being read")
-    _require_kind(first, kind)
+    kind.require_begins(first)
     return first
 
 
-def _is(kind: Kind, first: bytearray) -> bool:
-    key = f'\\",\\"{kind.first_key}\\":'
-    if kind.first_key == "format":
-        key += f'\\"{kind.format}\\"'
-    return first.startswith(DIGITS_AFTER, 8) and first.startswith(key.encode(), DIGITS.stop)
-
-
-def _require_kind(first: bytearray, kind: Kind) -> None:
-    if not _is(kind, first):
-        raise ValueError(f"it is not a {kind.name} file of pantoum")
-
-
-def _begun(first: bytearray) -> tuple[bytes, hashlib._Hash]:
-    """The digits in a file's beginning, which are zeros afterwards, and the hash begun with it."""
-    digits = bytes(first[DIGITS])
-    first[DIGITS] = NO_DIGITS
-    return digits, hashlib.sha256(first)
-
-
-def _require_digits(digits: bytes, hasher: hashlib._Hash) -> None:
-    if hasher.hexdigest().encode() != digits:
-        raise ValueError("its SHA-256 does not match: it is cut, damaged or was changed")
-
-
-def _verified(kind: Kind, first: bytearray, data: Array, digits: bytes, hasher: hashlib._Hash) -> Content:
-    _require_digits(digits, hasher)
-    metadata, tensors = tensor_layout.parse(bytes(memoryview(first)[8:]), data.size)
-    arrays = {tensor.name: tensor_layout.view(data, tensor) for tensor in tensors}
-    for tensor in tensors:
-        if tensor.dtype not in kind.dtypes.values():
-            raise ValueError(f"array {tensor.name!r} is {tensor.dtype}, which no {kind.name} has")
-        _require_finite(tensor.name, tensor.dtype, arrays[tensor.name])
-    return Content(_body(kind, metadata), arrays, digits.decode())
-
-
-def _require_finite(name: str, dtype: str, array: Array) -> None:
-    if dtype in FLOATS:
-        tensor_layout.require_finite(name, dtype, array)
-
-
-def _body(kind: Kind, metadata: str) -> dict[str, Any]:
+def _contents(kind: Kind, first: bytes, data_size: int) -> tuple[dict[str, Any], list[Tensor]]:
+    """What the metadata say, and the places of the arrays."""
+    metadata, tensors = tensor_layout.parse(first[8:], data_size)
     body = plain_json.decode(metadata.encode())
     if not isinstance(body, dict) or body.get("format") != kind.format:
         raise ValueError(f"it is not a {kind.name} file of pantoum")
     if body.get("version") != kind.version:
         raise ValueError(f"its version is {str(body.get('version'))[:20]}, this pantoum reads {kind.version}")
-    return body
+    return body, tensors
+
+
+def _digest(file: FileIO, size: int) -> bytes:
+    """The digits that a file must have."""
+    hasher = hashlib.sha256()
+    piece = np.empty(min(bounded.READ_SIZE, size), np.uint8)
+    file.seek(0)
+    for begin in range(0, size, bounded.READ_SIZE):
+        part = piece[: size - begin]
+        if bounded.fill(file, part.data) != part.size:
+            raise ValueError("it was cut while being read")
+        if begin == 0:
+            part[DIGITS] = ord("0")
+        hasher.update(part.data)
+    return hasher.hexdigest().encode()
+
+
+def _require_finite(name: str, dtype: str, array: Array) -> None:
+    if dtype in FLOATS:
+        tensor_layout.require_finite(name, dtype, array)

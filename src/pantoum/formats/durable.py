@@ -57,8 +57,10 @@ class NewFile:
     def __init__(self, descriptor: int, target: Path) -> None:
         self.descriptor, self.target = descriptor, target
 
-    def write(self, data: Bytes) -> None:
-        """Write all of ``data``, however many calls that takes."""
+    def write(self, data: Bytes, place: int | None = None) -> None:
+        """Write all of ``data``, however many calls that takes; ``place``: over what is there."""
+        if place is not None:
+            self._go_to(place)
         view = memoryview(data).cast("B")
         while view:
             with translated("write", self.target):
@@ -67,21 +69,15 @@ class NewFile:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
             view = view[count:]
 
-    def seek(self, place: int) -> None:
-        """Go on from another place of the file."""
-        with translated("write", self.target):
-            os.lseek(self.descriptor, place, os.SEEK_SET)
-
     def begin_anew(self) -> None:
         """Forget all that was written."""
         with translated("write", self.target):
             system.truncate(self.descriptor, 0)
-        self.seek(0)
+        self._go_to(0)
 
-    def read(self, size: int) -> bytes:
-        """Read what was written, from where the file stands."""
-        with translated("read", self.target):
-            return os.read(self.descriptor, size)
+    def _go_to(self, place: int) -> None:
+        with translated("write", self.target):
+            os.lseek(self.descriptor, place, os.SEEK_SET)
 
 
 @contextmanager
