@@ -15,7 +15,8 @@ spread over ``workers`` where the text is large enough for that. The tokens are 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -142,66 +143,38 @@ def _tokenize(preparation: _Preparation) -> Tokenized:
         return preparation.make(request.tokens)
     try:
         return preparation.make("characters", MOST_CHARACTERS)
-    except _TooMany as reason:
-        _require_utf8(sources)
+    except _TooManyError as reason:
+        # What is refused or left out must not depend on how far the first reading came.
+        for _ in TextReader(sources.all, "utf-8", None).blocks():
+            pass
         notes = [*sources.notes, f"the text is read as bytes: {reason}"]
         return replace(preparation, sources=replace(sources, notes=notes)).make("bytes")
 
 
-def _require_utf8(sources: Sources) -> None:
-    """Raise an error where a text is not UTF-8: all of them are read as bytes next, which takes what is, and
-    what is refused or left out must not depend on how far the first reading came."""
-    texts = sources.texts if sources.valid is None else [*sources.texts, sources.valid]
-    for _ in TextReader(texts, "utf-8", None).blocks():
-        pass
-
-
-class _TooMany(Exception):  # noqa: N818  it is no error: bytes are tried next
+class _TooManyError(Exception):
     """The text has more different characters than are read as characters unasked."""
 
 
 class _Pass:
     """One reading of the texts, parted, the training part counted."""
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        encoding: str,
-        documents: str | None,
-        split: Split,
-        progress: Progress | None,
-    ) -> None:
-        self.reader = TextReader(sources, encoding, documents, progress)
+    def __init__(self, reader: TextReader, split: Split, measure: Measure) -> None:
+        self.reader, self.split, self.measure = reader, split, measure
         self.short_lines = ShortLines()
-        self.split = split
-        self.measure = Measure(encoding, documents)
 
-    def training(self) -> Iterator[str]:
+    def learned_from(self) -> Iterator[str]:
         """What is learned from, while the text is read."""
         blocks = self.short_lines.through(self.reader.blocks())
         return self.measure.through(self.split.training(blocks))
 
-    def by_fraction(self) -> str:
-        """What comes to it when all has been read."""
-        return "".join(self.measure.through([self.split.by_fraction()]))
-
-    def by_tokens(self, tokenizer: Tokenizer) -> str:
+    def too_much(self, tokenizer: Tokenizer) -> Iterator[str]:
         """What comes to it when the tokenizer is known."""
-        return "".join(self.measure.through([self.split.by_tokens(tokenizer)]))
-
-    def learned_from(self) -> Iterator[str]:
-        """What is learned from: both of these."""
-        yield from self.training()
-        yield self.by_fraction()
+        yield from self.measure.through([self.split.too_much(tokenizer)])
 
     def encoded(self, tokenizer: Tokenizer, across: Across) -> Iterator[Numbers]:
         """All of it in numbers of a tokenizer that is known."""
-
-        def text() -> Iterator[str]:
-            yield from self.learned_from()
-            yield self.by_tokens(tokenizer)
-
-        return tokenizer.encode_blocks(text(), self.measure.unknown, across)
+        text = chain(self.learned_from(), self.too_much(tokenizer))
+        return tokenizer.encode_blocks(text, self.measure.unknown, across)
 
 
 @dataclass(frozen=True)
@@ -228,7 +201,7 @@ class _Preparation:
             known = from_spec({"kind": kind.name, "documents": self.request.documents})
         part = self._pass(tokens, known, only)
         self.writer.begin()
-        with _Spool(self.spool_in) as spool:
+        with closing(_Spool(self.spool_in)) as spool:
             if known is None:
                 tokenizer, learned = self._learned(tokens, part, spool, most_characters)
             else:
@@ -236,41 +209,38 @@ class _Preparation:
             if learned is None:  # its numbers are gone: they are made by a second reading
                 first, part = part, self._pass(tokens, tokenizer, only)
                 learned = _unchanged(part.encoded(tokenizer, self.across), first.reader, part.reader)
-            facts: dict[str, Plain] = {
-                "kind": tokenizer.kind,
-                "vocab_size": tokenizer.vocab_size,
-                "documents": tokenizer.documents,
-                "valid_fraction": self.fraction,
-                "texts": part.reader.files,
-                "valid_text": None,
-            }
-            if self.request.raw:
-                facts["raw"] = True
-            read = [*self.sources.texts, *([] if self.sources.valid is None else [self.sources.valid])]
-            if any(source.encoding is not None for source in read):
-                facts["encoding"] = self.request.encoding
-            if self.sources.left_out:
-                facts["left_out"] = [
-                    {"name": odd.name, "size": odd.size, "mtime_ns": odd.mtime_ns}
-                    for odd in self.sources.left_out
-                ]
-            facts["train"] = self._write("train", tokenizer, learned, part.measure, "the text")
+            trained = self._write("train", tokenizer, learned, part.measure, "the text")
         split = part.split
         if isinstance(split, Documents) and split.forgotten:
             # The documents are few, and none of them is held out by its hash.
             return self.make(tokens, most_characters, split.lowest)
-        notes = [
-            *self.sources.notes,
-            *part.reader.notes,
-            *split.notes,
-            *self._settings_without_effect(tokenizer),
-        ]
+        notes = [*self.sources.notes, *part.reader.notes, *split.notes, *self._without_effect(tokenizer)]
         if given is None and tokenizer.documents is None and part.short_lines.found:
             notes.append(ADVICE)
+        valid_text = None
         if self.sources.valid is None:
-            facts["valid"] = self._held_out(tokenizer, split.held, notes)
+            valid = self._held_out(tokenizer, split.held, notes)
         else:
-            facts["valid"] = self._held_out_file(tokenizer, self.sources.valid, facts, notes)
+            valid, valid_text = self._held_out_file(tokenizer, self.sources.valid, notes)
+        facts: dict[str, Plain] = {
+            "kind": tokenizer.kind,
+            "vocab_size": tokenizer.vocab_size,
+            "documents": tokenizer.documents,
+            "valid_fraction": self.fraction,
+            "texts": part.reader.files,
+            "valid_text": valid_text,
+            "train": trained,
+            "valid": valid,
+        }
+        if self.request.raw:
+            facts["raw"] = True
+        if any(source.encoding is not None for source in self.sources.all):
+            facts["encoding"] = self.request.encoding
+        if self.sources.left_out:
+            facts["left_out"] = [
+                {"name": odd.name, "size": odd.size, "mtime_ns": odd.mtime_ns}
+                for odd in self.sources.left_out
+            ]
         self.writer.finish(tokenizer, facts, self.request.spec(), notes)
         return tokenizer, facts, notes
 
@@ -282,7 +252,8 @@ class _Preparation:
             split = Tail(self.fraction, kind is not None and kind.single)
         else:
             split = Documents(self.fraction, sign_of(documents), self.sources.size, only)
-        return _Pass(self.sources.texts, encoding, documents, split, self.progress)
+        reader = TextReader(self.sources.texts, encoding, documents, self.progress)
+        return _Pass(reader, split, Measure(encoding, documents))
 
     def _learned(
         self, tokens: str, part: _Pass, spool: _Spool, most_characters: int | None
@@ -296,13 +267,13 @@ class _Preparation:
                 and isinstance(pupil, CharacterLearner)
                 and pupil.distinct > most_characters
             ):
-                raise _TooMany(f"it has more than {most_characters} different characters")
+                raise _TooManyError(f"it has more than {most_characters} different characters")
         rest = pupil.rest
         tokenizer = pupil.learn()
         if not pupil.exact:
             return tokenizer, None
         unknown = part.measure.unknown
-        end = tokenizer.encode_blocks([rest + part.by_tokens(tokenizer)], unknown)
+        end = tokenizer.encode_blocks([rest + "".join(part.too_much(tokenizer))], unknown)
         return tokenizer, chain((pupil.tokens(block, unknown) for block in spool.blocks()), end)
 
     def _held_out(self, tokenizer: Tokenizer, held: str, notes: list[str]) -> dict[str, int] | None:
@@ -319,16 +290,15 @@ class _Preparation:
         return None
 
     def _held_out_file(
-        self, tokenizer: Tokenizer, source: Source, facts: dict[str, Plain], notes: list[str]
-    ) -> dict[str, int]:
-        """Write the text that is held out because it was named."""
+        self, tokenizer: Tokenizer, source: Source, notes: list[str]
+    ) -> tuple[dict[str, int], dict[str, Plain]]:
+        """Write the text that is held out because it was named; which file it was."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
         reader = TextReader([source], tokenizer.encoding, tokenizer.documents)
         blocks = tokenizer.encode_blocks(measure.through(reader.blocks()), measure.unknown, self.across)
         valid = self._write("valid", tokenizer, blocks, measure, repr(source.label))
-        (facts["valid_text"],) = reader.files
         notes += reader.notes
-        return valid
+        return valid, reader.files[0]
 
     def _write(
         self,
@@ -352,7 +322,7 @@ class _Preparation:
             "unknown": measure.unknown.count,
         }
 
-    def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
+    def _without_effect(self, tokenizer: Tokenizer) -> list[str]:
         """What was asked for and did nothing, or not all of it."""
         notes = []
         if self.request.vocab_size is not None and tokenizer.declared.size != "vocab_size":
@@ -382,6 +352,7 @@ class _Spool:
         with translated("write in", self._folder):
             self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".pantoum-tmp")  # noqa: SIM115
         self._blocks: list[tuple[np.dtype[np.generic], int]] = []
+        self.close = self._file.close
 
     def append(self, block: Numbers) -> None:
         """Keep a block."""
@@ -395,9 +366,3 @@ class _Spool:
             self._file.seek(0)
         for dtype, count in self._blocks:
             yield np.frombuffer(self._file.read(count * dtype.itemsize), dtype)
-
-    def __enter__(self) -> _Spool:
-        return self
-
-    def __exit__(self, *ended: object) -> None:
-        self._file.close()
