@@ -1,11 +1,9 @@
 """A prepared corpus that is larger than memory: how long it takes to open, and what memory training takes.
 
-    python benchmarks/large_corpus.py [--gigabytes 20] [--steps 200] [--folder DIR] [--json]
+    python benchmarks/large_corpus.py [--gigabytes 4] [--steps 200] [--folder DIR] [--json]
 
-The shard is sparse: its tokens are a hole in the file, which reads as zeros and takes no disk, with the table
-of checksums that zeros have. So nothing of it is written, and everything is read and verified as in a real
-one (only faster than from a disk). The same training on a shard of 32 MB, which is held in memory, is
-measured beside it: each in a process of its own, whose peak memory is that of this training alone.
+The same training on a text of 32 MB, which is held in memory, is measured beside it: each in a process of its
+own, whose peak memory is that of this training alone.
 """
 
 from __future__ import annotations
@@ -17,20 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 SMALL = 32_000_000
-"""Bytes of the shard that it is compared with."""
+"""Bytes of the prepared text that it is compared with."""
+BLOCK = 1 << 20
 
 
 def make(folder: Path, size: int) -> None:
     """A prepared folder of ``size`` bytes of tokens, all of them 0."""
-    from pantoum.data import manifest
+    from pantoum.data.prepared_file import TokenWriter
     from pantoum.formats import durable
-    from pantoum.formats.token_shard import BLOCK, HEAD, MAGIC, SEALED, START, VERSION
+    from pantoum.formats.token_file import NAME
     from pantoum.text.byte import ByteTokenizer
 
     tokenizer, count = ByteTokenizer(), size // 2
@@ -47,26 +45,12 @@ def make(folder: Path, size: int) -> None:
     request = {
         "tokens": "bytes", "vocab_size": None, "documents": None, "valid_fraction": 0.0, "tokenizer": None
     }  # fmt: skip
-    sizes = [min(BLOCK, 2 * count - begin) for begin in range(0, 2 * count, BLOCK)]
-    sums = {each: zlib.crc32(bytes(each)) for each in set(sizes)}
-    table = np.array([sums[each] for each in sizes], "<u4").tobytes()
-    head = HEAD.pack(
-        MAGIC,
-        VERSION,
-        2,
-        0,
-        tokenizer.vocab_size,
-        count,
-        manifest.tokenizer_fingerprint(tokenizer),
-        manifest.text_fingerprint(facts, "train"),
-        zlib.crc32(table),
-    )
     durable.make_folder(folder)
-    with (folder / "train.tokens").open("wb") as file:
-        file.write(head + SEALED.pack(zlib.crc32(head)))
-        file.seek(START + 2 * count)
-        file.write(table)
-    manifest.write(folder, tokenizer, facts, request, [])
+    blocks = (np.zeros(min(BLOCK, count - begin), np.uint16) for begin in range(0, count, BLOCK))
+    with durable.new_file(folder / NAME) as file:
+        writer = TokenWriter(file)
+        writer.add("train", blocks, tokenizer.vocab_size)
+        writer.finish(tokenizer, facts, request, [])
 
 
 def measure(folder: str, steps: int) -> dict[str, object]:
@@ -109,9 +93,9 @@ def main() -> None:
     """Measure both and print."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--gigabytes", type=float, default=20.0)
+    parser.add_argument("--gigabytes", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--folder", help="where the shard is made (a temporary folder)")
+    parser.add_argument("--folder", help="where the text is made (a temporary folder)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -123,7 +107,7 @@ def main() -> None:
         for label, size in (("32 MB", SMALL), (f"{given.gigabytes:g} GB", int(given.gigabytes * 1e9))):
             folder = Path(name, label.replace(" ", "-"))
             make(folder, size)
-            disk = (folder / "train.tokens").stat().st_blocks * 512 / 1e6
+            disk = (folder / "prepared.safetensors").stat().st_blocks * 512 / 1e6
             command = [sys.executable, __file__, "--one", str(folder), "--steps", str(given.steps)]
             answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout
             rows.append({"shard": label, "disk_mb": disk, **json.loads(answer)})

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 
-from pantoum.data import prepared_folder
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.report import event_file
@@ -41,7 +40,7 @@ def train(command: TrainingCommand, on_report: Callable[[Report], None] | None =
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     with folder.locked() as folder:
         checkpoint.clean_temporary(folder.path)
-        prepared_folder.tidy(folder.data)
+        durable.clean_temporary(folder.data)
         try:
             with ending_at_once():
                 run = resume(folder, asked) if settings.resume else begin(folder, asked)
