@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pantoum.config import nearest
-from pantoum.config.elsewhere import ELSEWHERE
+from pantoum.config.rules import ELSEWHERE
 
 __all__ = ["command_advice", "option_advice"]
 

@@ -13,8 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from pantoum.config.elsewhere import ELSEWHERE
-from pantoum.config.rules import nearest
+from pantoum.config.rules import ELSEWHERE, nearest
 from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError, StorageError
 

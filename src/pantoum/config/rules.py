@@ -18,6 +18,7 @@ from pantoum.errors import SettingError
 
 __all__ = [
     "AUTO",
+    "ELSEWHERE",
     "Auto",
     "function",
     "nearest",
@@ -103,6 +104,23 @@ def one_of(value: object, argument: str, choices: Collection[str]) -> str:
     meant = nearest(value, choices) if isinstance(value, str) else None
     advice = "choose one of them" if meant is None else f"did you mean {meant}?"
     raise SettingError(argument, value, "must be one of " + ", ".join(choices), advice)
+
+
+ELSEWHERE = {
+    "batch": "batch_size",
+    "bptt": "seq_len",
+    "block_size": "seq_len",
+    "dtype": "precision",
+    "lr": "learning_rate",
+    "max_new_tokens": "length",
+    "max_tokens": "length",
+    "model": "from_",
+    "n": "count",
+    "num_epochs": "epochs",
+    "rnn_size": "hidden_size",
+    "temp": "temperature",
+}
+"""Names that other programs have for settings, and that no spelling leads to; words joined by underscores."""
 
 
 def nearest(typed: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
