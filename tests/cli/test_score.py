@@ -79,6 +79,20 @@ def test_a_threshold_is_learned_from_the_held_out_text_or_another(
     assert few.code == 0 and "extrapolated" in few.err
 
 
+def test_a_share_of_alerts_far_from_the_one_asked_for_is_noted(
+    run: Run, trained: Path, text: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "even.log").write_text("e\n" * 400)  # ordinary lines that cost less than all of TEXT
+    learned = ("--alert", "auto:0.5%", "--alert-text", tmp_path / "even.log")
+    done = run("score", trained, text, *learned)
+    note = next(line for line in done.lines if "the threshold does not fit" in line)
+    assert " of 120 lines are marked, and --alert auto:0.5% asked for 0.5%" in note
+    assert "--mask" in note and "--alert-text FILE" in note
+    assert "more like this text" in run("score", trained, text, *learned, "--mask").err
+    for ordinary in (["auto:20%"], ["0"], ["auto:10%", "--alert-text", str(text)]):
+        assert "does not fit" not in run("score", trained, text, "--alert", *ordinary).err
+
+
 def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: Path) -> None:
     for form, first in ((["--by", "line"], b"The cat\n"), (["--json"], b"")):
         command = [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--alert", "5", *form]
