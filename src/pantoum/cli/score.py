@@ -30,8 +30,8 @@ EXAMPLES = """examples:
 Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
 peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an ordinary
-text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines that
-the model was not trained on; without them it is the validation text of the run, with everything in it judged.
+text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines
+that the model was not trained on; without them it is the validation text of the run, all of it judged.
 With --alert-by mean that figure stands in the place of the peak.
 With --exit-code the command exits with 3 if there was an alert.
 """
@@ -166,8 +166,8 @@ def _note_unknown(unknown: int, tokens: int, output: Output) -> bool:
 
 
 def _note_share(config: ScoreConfig, sums: ScoreSums, output: Output) -> bool:
-    """Say that far more units are marked than ``auto:P%`` asked for; whether that was said. Ten times the share
-    is far; a share that is large itself has room for half of the rest."""
+    """Say that far more units are marked than ``auto:P%`` asked for; whether that was said. Ten times the
+    share is far; a share that is large itself has room for half of the rest."""
     share = None if config.alert is None else Alert.parse(config.alert).share
     if share is None or sums.alerts < 10 or sums.alerts <= min(10 * share, (1 + share) / 2) * sums.units:
         return False

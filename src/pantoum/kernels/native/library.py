@@ -182,6 +182,6 @@ def missing() -> str | None:
 
 @cache
 def _absent(*files: Path) -> Path | None:
-    """The first of these that was not there when first asked for. One answer per process: an installation that
-    goes or comes meanwhile must not change the arithmetic of a run."""
+    """The first of these that was not there when first asked for. One answer per process: an installation
+    that goes or comes meanwhile must not change the arithmetic of a run."""
     return next((file for file in files if not file.exists()), None)
