@@ -25,7 +25,8 @@ EXAMPLES = """examples:
   pantoum train --run runs/book --resume --minutes 5      train a finished run further
   pantoum train book.txt --plan                   show what would be chosen, and why
 """
-INTERRUPTED = 130
+ENDED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+"""The exit code of a run that a signal has stopped: it is saved, not finished. ``--stop-after`` gives 0."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +65,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
     """Print the answer, the summary and the next command, unless rank 0 does; the exit code."""
-    code = INTERRUPTED if done.stopped == "SIGINT" else 0
     if done.rank:
-        return code
+        return 0  # a launcher may end all ranks at the first other code, also rank 0, which still writes
     for line in done.result.notes if done.result.already else done.summary:
         output.say(line)
     if as_json:
@@ -76,4 +76,4 @@ def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
     if done.next_command.startswith("pantoum generate"):
         output.say(f"to write with it in a browser: pantoum serve {quoted(str(done.folder))}")
     output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
-    return code
+    return ENDED.get(str(done.stopped), 0)
