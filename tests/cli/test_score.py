@@ -154,6 +154,23 @@ def test_alerts_are_red_on_a_terminal_that_wants_colours(
     assert len(plain.splitlines()) == len(text.read_text()) + 1
 
 
+@pytest.mark.parametrize(
+    "command", [("score", "--json"), ("score", "--format", "jsonl"), ("generate", "--json")]
+)
+def test_json_on_a_terminal_has_nothing_that_it_would_obey(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    hostile = "na\u00efve \x9b2J\x7f\u202e\u2066\U000e0001 cat"
+    (tmp_path / "t.txt").write_text(f"{hostile}\n")
+    name, *more = command
+    given = (trained, tmp_path / "t.txt") if name == "score" else (trained, "--prompt", hostile, "--seed", 1)
+    piped = run(name, *given, *more).out
+    monkeypatch.setattr("pantoum.cli.output.is_terminal", lambda stream: True)
+    shown = run(name, *given, *more).out
+    assert hostile in piped and json.loads(shown) == json.loads(piped)
+    assert shown.rstrip("\n").isprintable() and "na\u00efve" in shown
+
+
 def test_the_most_surprising_token_stands_beside_the_text(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("The cat number 7 sat.\nThe cat # sat.\n")
     rows = run("score", trained, tmp_path / "t.txt", "--alert", 0).out.splitlines()

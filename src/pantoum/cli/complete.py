@@ -11,7 +11,7 @@ import sys
 
 from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
-from pantoum.cli.output import Output
+from pantoum.cli.output import Output, json_text
 from pantoum.config import CompleteConfig
 
 EXAMPLES = """examples:
@@ -37,8 +37,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Answer line by line, each at once."""
     config = CompleteConfig(**given(arguments, CompleteConfig))
-    import json
-
     from pantoum import console, load
 
     completer = console.completer(load(arguments.model), config)
@@ -48,7 +46,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
                 typed = line.rstrip(b"\r\n").decode("utf-8", "replace")
                 found = completer.words(_plain(typed))
                 if arguments.json:
-                    output.write(json.dumps([one._asdict() for one in found], ensure_ascii=False) + "\n")
+                    output.answer(json_text([one._asdict() for one in found]))
                 else:
                     output.write("\t".join(_escaped(one.text) for one in found) + "\n")
                 completer.learn()

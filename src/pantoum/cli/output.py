@@ -17,7 +17,7 @@ from typing import TextIO
 
 from pantoum.errors import naming
 
-__all__ = ["Output", "abandon_stdout", "is_terminal", "one_line"]
+__all__ = ["Output", "abandon_stdout", "is_terminal", "json_text", "one_line"]
 
 
 def one_line(text: str) -> str:
@@ -28,6 +28,17 @@ def one_line(text: str) -> str:
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether this stream is a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def json_text(value: object) -> str:
+    """JSON in one line for stdout. On a terminal what it would obey (controls, marks of direction) has its
+    number, which means the same."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not is_terminal(sys.stdout):
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 class Output:
@@ -65,9 +76,7 @@ class Output:
 
     def json(self, value: object) -> None:
         """Write one JSON object; a number that is not finite becomes ``null``."""
-        import json
-
-        self.answer(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+        self.answer(json_text(_finite(value)))
 
     def say(self, text: str) -> None:
         """Write a line to stderr, unless quiet."""
