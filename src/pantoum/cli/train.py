@@ -6,10 +6,11 @@ The run folder is the answer on stdout. The summary and the next command go to s
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pantoum.cli.options import add_settings, given
-from pantoum.cli.output import Output
+from pantoum.cli.output import Output, runnable
 from pantoum.config import TrainSettings
 from pantoum.config.launcher import follows
 from pantoum.config.plain import quoted
@@ -27,6 +28,8 @@ EXAMPLES = """examples:
 """
 ENDED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 """The exit code of a run that a signal has stopped: it is saved, not finished. ``--stop-after`` gives 0."""
+SERVER = ("fastapi_offline", "httptools", "prometheus_client", "uvicorn")
+"""What the extra ``serve`` brings."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +76,8 @@ def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
         output.json(done.to_dict())
     else:
         output.answer(answer)
-    if done.next_command.startswith("pantoum generate"):
-        output.say(f"to write with it in a browser: pantoum serve {quoted(str(done.folder))}")
+    if done.next_command.startswith("pantoum generate") and all(map(find_spec, SERVER)):
+        serve = runnable(f"pantoum serve {quoted(str(done.folder))}")
+        output.say(f"to write with it in a browser: {serve}")
     output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
     return ENDED.get(str(done.stopped), 0)
