@@ -164,8 +164,8 @@ def unreadable(name: str, error: OSError | ValueError) -> TextError:
     if too_long or (isinstance(error, FileNotFoundError) and len(name.split()) > 1):
         shown = name if len(name) <= MOST_SHOWN else f"{name[: MOST_SHOWN - 3]}..."
         return TextError(
-            f"cannot read {shown!r}: there is no file of this name; if it is the text itself, write it into a "
-            "file (in Python, give it as text=...)"
+            f"cannot read {shown!r}: there is no file of this name; if it is the text itself, write it into "
+            "a file (in Python, give it as text=...)"
         )
     return TextError(f"cannot read {name!r}: {REASONS.get(type(error), f'{system}; use another file')}")
 
