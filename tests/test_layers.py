@@ -67,8 +67,8 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "run": {"recipe", "update"},
     },
 }
-# The command line sees the API and the settings only: every user has what it needs. An app sees the seams and
-# the public names; the core sees no app.
+# The command line sees the API and the settings only: every user has what it needs. An app sees
+# `pantoum.seams` and the public names; the core sees no app.
 ONLY = {
     "cli": {"api", "console", "config", "errors", "extensions", "cli", "__init__"},
     "apps": {"seams", "errors", "apps", "__init__"},
