@@ -42,7 +42,6 @@ CLAIMS = (
     Claim("memory", "training needs little more than the model", ("memory.py",), 4),
 )
 LOGGED = (
-    ("quality", "minutes, native core"),
     ("quality", "minutes, NumPy only"),
     ("quality", "Quality"),
     ("faults", "SIGKILL"),
