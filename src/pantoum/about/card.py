@@ -27,7 +27,7 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows.append(("trained on", some(names, _number(card.get("all_texts")))))
     if finite(card.get("step")) is not None:
         steps = f"{whole(card['step'])} step{'' if card['step'] == 1 else 's'}"
-        rows.append(("after", f"{steps}, {count(card.get('tokens_trained'))} tokens"))
+        rows.append(("after", f"{steps}; the whole run read {count(card.get('tokens_trained'))} tokens"))
     if card.get("trained_in") is not None:
         rows.append(("and then", f"trained further in {card['trained_in']!s:.40}; not evaluated since"))
     imported = card.get("imported")
