@@ -26,7 +26,6 @@ LAYER = {
     "inference": 3,
     "report": 3,
     "batch": 4,
-    "pictured_scores": 4,
     "texts": 4,
     "training": 4,
     "about": 5,

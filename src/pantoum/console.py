@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pantoum.inference.score import Scorer as Scorer
     from pantoum.model import Model as Model
     from pantoum.report.comparison import Comparison
-    from pantoum.report.surprisal_page import Page
+    from pantoum.report.surprisal import Page
 
 __all__ = [
     "archive_names",
@@ -143,16 +143,16 @@ def resume_score(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[P
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
     """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
-    from pantoum.report import watched_run
+    from pantoum.report import live
 
-    return watched_run.watch(Path(path(run, "run")), stream)
+    return live.watch(Path(path(run, "run")), stream)
 
 
 def latest_record(run: str | os.PathLike[str]) -> dict[str, Plain]:
     """The newest record of a run."""
-    from pantoum.report import watched_run
+    from pantoum.report import run_files
 
-    return watched_run.latest(Path(path(run, "run")))
+    return run_files.latest(Path(path(run, "run")))
 
 
 def show_comparison(found: Comparison, stream: TextIO) -> None:
@@ -173,7 +173,7 @@ def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator
 
 def page(title: str, by: str, threshold: float | None) -> Page:
     """A page of scores, written as it grows."""
-    from pantoum.report.surprisal_page import Page
+    from pantoum.report.surprisal import Page
 
     return Page(title, by, threshold)
 

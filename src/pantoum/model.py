@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pantoum.inference.next_word import Suggestion
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
-    from pantoum.pictured_scores import Scores
+    from pantoum.report.surprisal import Scores
     from pantoum.texts import Prompts, Texts
 
 __all__ = ["Model", "load"]
@@ -321,7 +321,7 @@ class Model:
     @taking(ScoreConfig)
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """The same for a text that comes in parts."""
-        from pantoum.pictured_scores import Scores
+        from pantoum.report.surprisal import Scores
 
         scorer = self.scorer(ScoreConfig.of({"by": by, **settings}), pieces=True)
         return Scores(scorer.by, tuple(scorer.read(listed_parts(parts))), scorer.threshold)

@@ -15,8 +15,7 @@ from typing import Any
 from pantoum.config.plain import Plain
 from pantoum.inference.files import torch_file
 from pantoum.report.plot import sparkline
-from pantoum.report.summary import comparable
-from pantoum.report.wording import count, figure, finite, loss_in_words, perplexity, size
+from pantoum.report.wording import comparable, count, figure, finite, loss_in_words, perplexity, size
 
 __all__ = ["card_rows", "curve_rows", "mappings", "some", "torch_facts"]
 

@@ -129,9 +129,6 @@ class FolderSettings(SettingGroup):
     keep_data: bool = setting(
         False, "keep the tokens of the text in the run folder after the end of the run", truth, once=True
     )
-    tensorboard: bool = setting(
-        False, "write the figures for TensorBoard, too, into tensorboard/ in the run folder", truth, once=True
-    )
     resume: bool = setting(
         False, "continue an interrupted run, or train a finished one further", truth, once=True
     )
