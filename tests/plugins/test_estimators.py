@@ -63,6 +63,17 @@ def test_vectors_go_into_a_pipeline_and_texts_come_out(detector: Any, tmp_path: 
     assert [type(text) for text in writer.predict(["GET", "PUT"])] == [str, str]
 
 
+def test_a_document_within_a_text_begins_from_zero(detector: Any, tmp_path: Path) -> None:
+    from pantoum.plugins.estimators import StateVectors
+
+    (tmp_path / "m").write_bytes(detector.file_)
+    vectors = StateVectors(model=str(tmp_path / "m")).fit(TEXTS).transform(["GET /\nPUT", "PUT", "/\nPUT"])
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    twice, once = TEXTS[0] + "\n" + TEXTS[0], TEXTS[0] + "\n"
+    nats = [-detector.score_samples([text])[0] * len(text) for text in (twice, once, TEXTS[0])]
+    assert nats[0] == pytest.approx(nats[1] + nats[2], abs=1e-3)
+
+
 @pytest.mark.parametrize("wrong", [[], "a text", [[1.0, 2.0]], None, np.zeros((2, 2))])
 def test_what_is_no_list_of_texts_is_refused(wrong: Any) -> None:
     from pantoum.plugins.estimators import StateVectors

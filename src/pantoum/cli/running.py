@@ -3,7 +3,7 @@
 The threads of BLAS and of the core are set before NumPy is imported.
 
     0    success                       130  Ctrl-C
-    1    an error that pantoum knows   129  SIGHUP, after saving (other commands than `score` end by it)
+    1    an error that pantoum knows   129  SIGHUP, after saving (what has nothing to save ends by it)
     2    wrong usage                   143  SIGTERM, likewise
                                        141  the reader of stdout was closed (`| head`); no message
 

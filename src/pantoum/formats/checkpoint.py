@@ -72,7 +72,7 @@ def commit(
         raise CheckpointError(words) from None
     durable.make_folder(target.parent)
     _settle(run_folder)
-    durable.require_space(target.parent, content.size + SPARE_BYTES)
+    durable.require_space(target.parent, content.size, SPARE_BYTES)
     temporary = durable.temporary_beside(target)
     replaces = any(found >= step for found in steps(run_folder))
     name = target.with_name(f".{target.name}.{os.urandom(8).hex()}.pantoum-new") if replaces else target

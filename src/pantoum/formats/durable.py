@@ -236,16 +236,17 @@ def new_folder(folder: Path) -> None:
         system.make_folder(folder)
 
 
-def require_space(folder: Path | str, count: int) -> None:
-    """Raise StorageError unless ``count`` more bytes fit on the folder's disk."""
+def require_space(folder: Path | str, count: int, spare: int = 0) -> None:
+    """Raise StorageError unless ``count`` more bytes fit on the folder's disk and leave ``spare`` free."""
     place = Path(folder).absolute()
     with translated("write in", place):
         while not place.exists() and place != place.parent:
             place = place.parent
         free = system.free_bytes(place)
-    if free < count:
+    if free < count + spare:
+        kept = f", and {spare:,} must stay free" if spare else ""
         raise StorageError(
-            f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there; "
+            f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there{kept}; "
             "free some space or choose another folder"
         )
 

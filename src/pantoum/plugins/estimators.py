@@ -115,7 +115,9 @@ class StateVectors(TransformerMixin, _OfTexts):
         loaded, rows = self._loaded, list[Array]()
         for ids in self._tokens(X):
             tokens_BT = np.concatenate([[loaded.border], ids]).astype(np.int64)[None]
-            hidden_BTH, _ = loaded.program.hidden(tokens_BT, loaded.program.initial_state(1))
+            hidden_BTH, _ = loaded.program.hidden(
+                tokens_BT, loaded.program.initial_state(1), reset_BT=loaded.resets(tokens_BT)
+            )
             rows.append(hidden_BTH[0, -1])
         return np.array(rows)
 
