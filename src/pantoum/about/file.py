@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from pantoum.about.card import card_rows, curve_rows, some, torch_facts, whole
+from pantoum.about.card import card_rows, curve_rows, some, whole
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed
@@ -54,7 +54,7 @@ SHARD_MAGIC = b"PANTOUMT"
 
 @dataclass(frozen=True)
 class Info:
-    """What was found."""
+    """What a file or folder is."""
 
     path: Path
     kind: str
@@ -139,7 +139,7 @@ def _inspect(path: Path) -> Info:
     if archive.is_archive(start):
         return _archive(path)
     if torch_file.is_torch_file(path):
-        return Info(path, "torch", *torch_facts(path))
+        return _torch(path)
     raise _foreign(path)
 
 
@@ -382,3 +382,21 @@ def _archive(path: Path) -> Info:
     if header.slots:
         rows.append(("memory", f"{size(memory_of(header.slots))} where a frame is read without a model"))
     return Info(path, "archive", facts, rows)
+
+
+def _torch(path: Path) -> Info:
+    """A file of ``pantoum export --to torch``."""
+    about, shapes = torch_file.described(path)
+    theirs = about.get("names") == torch_file.TORCH_NAMES
+    numbers, tokenizer, bytes_ = sum(map(prod, shapes.values())), about.get("tokenizer"), path.stat().st_size
+    said = {name: about.get(name) for name in ("names", "module", "made_from", "config")}
+    kind = tokenizer.get("kind") if isinstance(tokenizer, dict) else None
+    loads = "nn.Module.load_state_dict, or pantoum.torch.load" if theirs else "pantoum.torch.load"
+    rows = [
+        ("numbers", f"{numbers:,} in {len(shapes)} arrays ({size(bytes_)})"),
+        ("names", f"those of {'torch.nn' if theirs else 'pantoum.torch'}: {loads} reads it"),
+        ("tokens", str(kind) if kind else "none: the tokenizer stayed in the model"),
+        ("made from", f"SHA-256 {about.get('made_from')}"),
+        ("use", "in PyTorch; pantoum itself uses the model that it was exported from"),
+    ]
+    return Info(path, "torch", {"bytes": bytes_, "numbers": numbers, **said}, rows)
