@@ -10,9 +10,9 @@ import pytest
 
 from pantoum.cli.commands import COMMANDS, module_of
 from pantoum.cli.main import make_parser
-from pantoum.cli.parser import flag
 from pantoum.config import TrainSettings, declared
 from pantoum.config.elsewhere import ELSEWHERE
+from pantoum.config.setting import flag
 from pantoum.training.recipe import model_choice, update_choice
 
 Run = Callable[..., Any]

@@ -172,7 +172,7 @@ def _by_name(typed: Mapping[str, Any]) -> Iterator[None]:
             raise
         files = typed[name]
         file = files[0] if not isinstance(files, str) and len(files) == 1 else files
-        raise SettingError(name, file, error.rule, error.advice, shown=error.shown) from None
+        raise error.of(name, file) from None
 
 
 def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:

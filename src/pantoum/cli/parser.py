@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "flag", "with_files"]
+__all__ = ["Parser", "with_files"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -121,11 +121,6 @@ class Parser(argparse.ArgumentParser):
         """The first example of the help."""
         lines = [line.strip().partition("   ")[0] for line in (self.epilog or "").splitlines()]
         return next((line for line in lines if line.startswith(self.prog)), self.prog)
-
-
-def flag(name: str) -> str:
-    """The option of a setting: ``--hidden-size`` of ``hidden_size``."""
-    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def with_files(words: Sequence[str]) -> list[str]:

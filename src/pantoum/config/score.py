@@ -114,12 +114,12 @@ class ScoreConfig(ReadingConfig):
             "alert_text",
             self.alert_text,
             "is what auto:P% is learned from",
-            "give alert auto:P%, or leave alert_text out",
+            "give --alert auto:P%, or leave it out",
         )
         require(
             not self.adapt or self.streams == 1,
             "streams",
             self.streams,
-            "must be 1 with adapt, which reads a text in order",
+            "must be 1 with --adapt, which reads a text in order",
             "leave one of the two out",
         )
