@@ -63,7 +63,7 @@ def existing() -> str:
     return "\n".join(f"/{line}" for line in lines if "__pycache__" not in line)
 
 
-MADE = ("src/pantoum/web/pantoum.wasm", "src/pantoum/web/pantoum-fused.wasm")
+MADE = ("src/pantoum/apps/web/pantoum.wasm", "src/pantoum/apps/web/pantoum-fused.wasm")
 """Files that commands of the pages make."""
 
 

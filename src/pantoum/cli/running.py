@@ -18,8 +18,8 @@ import os
 import signal
 import sys
 
+from pantoum.cli import commands
 from pantoum.cli.asked_to_stop import Interrupts
-from pantoum.cli.commands import module_of
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.cli.parser import Parser
 from pantoum.config.launcher import threads_of_a_rank
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
     name = f"pantoum {arguments.command}"
     try:
         with output.warnings_as_lines():
-            code: int = module_of(arguments.command).run(arguments, output) or 0
+            code = commands.run(arguments.command, arguments, output)
         output.flush()
         return code
     except KeyboardInterrupt as stop:
@@ -112,7 +112,7 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     if not isinstance(error, SettingError):
         return str(error)
     parser = Parser()
-    module_of(arguments.command).add_options(parser)
+    commands.add_options(arguments.command, parser)
     named = [action for action in parser._actions if action.dest == error.argument]
     if not named:
         return str(error)
