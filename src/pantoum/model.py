@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
+    from pantoum.config import CompleteConfig
     from pantoum.config.keywords import Reading, Scoring, Streaming, Writing
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Continuation
+    from pantoum.inference.completer import Completer
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Suggestion
     from pantoum.inference.pairs import PairsFound
@@ -105,6 +107,21 @@ class Model:
         from pantoum.inference.figures import figures_html
 
         return figures_html("model", [row for row in rows if row[1]])
+
+    @public
+    def completer(self, config: CompleteConfig) -> Completer:
+        """What suggests words for a text that is typed: after one text or another, learning if asked to."""
+        from pantoum.inference.completer import Completer
+
+        return Completer(self._loaded, config)
+
+    @public
+    def require_apart(self, argument: str, path: str | os.PathLike[str]) -> None:
+        """Raise ``SettingError`` if a file cannot be written there, or would overwrite the model."""
+        from pantoum.inference.files.apart import require_apart, require_place
+
+        require_place(argument, path)
+        require_apart(argument, path, "the model itself", [self._loaded.path])
 
     @public
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "AUTO",
     "Auto",
     "function",
+    "meant",
     "nearest",
     "number",
     "one_of",
@@ -34,6 +35,21 @@ __all__ = [
 ]
 
 AUTO = "auto"
+ELSEWHERE = {
+    "block_size": "seq_len",
+    "bptt": "seq_len",
+    "dtype": "precision",
+    "lr": "learning_rate",
+    "max_iters": "steps",
+    "max_new_tokens": "length",
+    "max_tokens": "length",
+    "n_embd": "hidden_size",
+    "n_layer": "num_layers",
+    "num_samples": "count",
+    "regex": "matching",
+    "workers": "threads",
+}
+"""Names that other programs use, and the setting that means the same: for suggestions alone."""
 LEAST_BEGINNING = 3
 """Letters from which the beginning of a word stands for it in a suggestion."""
 Auto = Literal["auto"]
@@ -114,6 +130,13 @@ def nearest(typed: object, known: Iterable[str], cutoff: float = 0.6) -> str | N
     longer = [name for name in known if len(word) >= LEAST_BEGINNING and name.startswith(word)]
     found = longer or get_close_matches(word, known, n=1, cutoff=cutoff)
     return found[0] if found else None
+
+
+def meant(typed: str, known: Collection[str]) -> str | None:
+    """The known setting that a name probably stands for: the one that other programs call so, else the one of
+    nearest spelling."""
+    name = ELSEWHERE.get(typed.lower().replace("-", "_"), "")
+    return name if name in known else nearest(typed, known)
 
 
 def text(value: object, argument: str) -> str:
