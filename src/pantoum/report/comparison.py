@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pantoum.config import BUDGETS, OF_ONE_COMMAND
+from pantoum.config import BUDGETS, OF_ONE_COMMAND, TrainSettings, declared
 from pantoum.config.plain import Plain
 from pantoum.report.run_files import read
 from pantoum.report.story import Story
@@ -269,7 +269,9 @@ def _notes(runs: Sequence[_Run], by: str) -> list[str]:
 def configuration(story: Story) -> dict[str, Plain]:
     """What identifies the run, ``seed`` among it."""
     config = story.config
-    asked, chosen, text = (_part(config, name) for name in ("settings", "chosen", "text"))
+    chosen, text = _part(config, "chosen"), _part(config, "text")
+    # A setting that pantoum no longer has made no difference that it still knows.
+    asked = {name: one for name, one in _part(config, "settings").items() if name in declared(TrainSettings)}
     came = {name: chosen.get(name, off) for name, off in OFF.items() if asked.get(name) in ("auto", None)}
     tokens = {"tokens": config.get("kind"), "vocab_size": config.get("vocab_size")}
     known = {name: value for name, value in tokens.items() if value is not None}
