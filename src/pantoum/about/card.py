@@ -25,7 +25,7 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows.append(("trained on", names))
     if finite(card.get("step")) is not None:
         steps = f"{whole(card['step'])} step{'' if card['step'] == 1 else 's'}"
-        rows.append(("after", f"{steps}, {count(card.get('tokens_trained'))} tokens"))
+        rows.append(("after", f"{steps}; the whole run read {count(card.get('tokens_trained'))} tokens"))
     if card.get("trained_in") is not None:
         rows.append(("and then", f"trained further in {card['trained_in']!s:.40}; not evaluated since"))
     if imported := _part(card, "imported"):

@@ -108,7 +108,8 @@ class Parser(argparse.ArgumentParser):
         return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
 
     def error(self, message: str) -> NoReturn:
-        """Exit with 2 after one line."""
+        """Exit after one line: with 1 where a value is refused, as the settings refuse it, else with 2."""
+        code = 1 if ": is " in message else 2
         line = " ".join(message.split()).removeprefix("argument ").replace(": is ", " is ", 1)
         line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
         line = re.sub(
@@ -119,7 +120,7 @@ class Parser(argparse.ArgumentParser):
             verb = "are" if "," in missing[1] else "is"
             line = f"{missing[1]} {verb} missing: type for example `{self._example()}`"
         line = line if line.endswith("?") else line + ";"
-        self.exit(2, f"{self.prog}: {line} `{self.prog} --help` lists its options\n")
+        self.exit(code, f"{self.prog}: {line} `{self.prog} --help` lists its options\n")
 
     def _example(self) -> str:
         """The first example of the help."""

@@ -160,8 +160,8 @@ def _as_tokens(tokens: npt.ArrayLike | Sequence[int] | Shard) -> npt.NDArray[np.
             tokens_N = np.array(None)
     if (isinstance(tokens_N, Shard) or tokens_N.ndim == 1) and len(tokens_N) < 2:
         raise TextError(
-            f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "
-            "predict; give a longer text"
+            f"the text has {len(tokens_N)} token{'s' * (len(tokens_N) != 1)}: at least 2 are needed, one to "
+            "read and one to predict; give a longer text"
         )
     if isinstance(tokens_N, Shard):
         return tokens_N

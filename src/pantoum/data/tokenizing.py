@@ -350,8 +350,8 @@ class _Preparation:
                 yield block
             if must_be_long and count < LEAST_TOKENS:
                 raise TextError(
-                    f"{must_be_long} is too short: it has {count} tokens here, and at least "
-                    f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
+                    f"{must_be_long} is too short: it has {count} token{'s' * (count != 1)} here, and at "
+                    f"least {LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
                 )
 
         self.destination.write(part, counted(), tokenizer, facts)

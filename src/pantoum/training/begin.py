@@ -89,6 +89,7 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
         "pantoum": VERSION,
         "run": secrets.token_hex(16),
         "command": list(command.words),
+        "folder": str(Path.cwd()),
         "texts": [str(text) for text in texts],
         "settings": asked,
         "machine": machine(),

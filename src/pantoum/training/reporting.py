@@ -100,6 +100,8 @@ class Reporter:
         state, sums, seconds = run.state, self._sums, timing.clock.seconds
         trained = state.phases["training"]
         since, left = trained - self._trained_then, timing.time_left(seconds)
+        # Without an update since the last record, as at the end, the pace is the last one that is known.
+        pace = self.history[-1].tokens_per_second if self.history else 0.0
         self._sums, self._reported_at, self._trained_then = UpdateSums(), seconds, trained
         self._folder.require()
         notes, self._untold = tuple(self._untold), []
@@ -111,7 +113,7 @@ class Reporter:
             accuracy=sums.mean_accuracy,
             gradient_norm=self._gradient_norm,
             learning_rate=self._learning_rate,
-            tokens_per_second=sums.tokens / since if since > 0.0 else 0.0,
+            tokens_per_second=sums.tokens / since if sums.tokens and since > 0.0 else pace,
             epoch=state.step / run.batches.steps_per_epoch,
             progress=state.span.used(state.step, seconds),
             time_left=left,

@@ -56,6 +56,9 @@ def test_vectors_go_into_a_pipeline_and_texts_come_out(detector: Any, tmp_path: 
     (tmp_path / "m").write_bytes(detector.file_)
     vectors = StateVectors(model=str(tmp_path / "m")).fit(TEXTS)
     assert vectors.transform(np.array(TEXTS[:3], object)).shape == (3, 16)
+    assert vectors.get_feature_names_out().tolist() == [f"unit{n}" for n in range(16)]
+    table = vectors.set_output(transform="pandas").transform(TEXTS[:3])
+    assert table.shape == (3, 16) and list(table)[:2] == ["unit0", "unit1"]
     labels = [text.endswith("3 200") for text in TEXTS]
     pipeline = make_pipeline(StateVectors(model=str(tmp_path / "m")), LogisticRegression())
     assert pipeline.fit(TEXTS, labels).score(TEXTS, labels) > 0.5
@@ -64,7 +67,7 @@ def test_vectors_go_into_a_pipeline_and_texts_come_out(detector: Any, tmp_path: 
 
 
 def test_a_document_within_a_text_begins_from_zero(detector: Any, tmp_path: Path) -> None:
-    from pantoum.plugins.estimators import StateVectors
+    from pantoum.apps.plugins.estimators import StateVectors
 
     (tmp_path / "m").write_bytes(detector.file_)
     vectors = StateVectors(model=str(tmp_path / "m")).fit(TEXTS).transform(["GET /\nPUT", "PUT", "/\nPUT"])

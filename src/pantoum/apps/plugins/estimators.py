@@ -117,6 +117,10 @@ class StateVectors(TransformerMixin, _OfTexts):
             rows.append(hidden_BTH[0, -1])
         return np.array(rows)
 
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """A name for each column, as pipelines and ``set_output`` ask for them."""
+        return np.array([f"unit{n}" for n in range(self._loaded.program.model.hidden_size)], object)
+
 
 class TextGenerator(_OfTexts):
     """Writes on."""

@@ -15,7 +15,11 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
-from river.base import AnomalyDetector
+
+try:
+    from river.base import AnomalyDetector
+except ImportError:  # river 0.23 and earlier
+    from river.anomaly.base import AnomalyDetector
 
 from pantoum.seams import Adapter, Array, LoadedModel, adapter_of, load, sentence_nats
 from pantoum.seams import check_text as checked
