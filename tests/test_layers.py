@@ -25,7 +25,6 @@ LAYER = {
     "network": 2,
     "inference": 3,
     "report": 3,
-    "batch": 4,
     "texts": 4,
     "training": 4,
     "about": 5,

@@ -307,7 +307,7 @@ def test_a_finished_run_elsewhere_is_lines(folder: Path) -> None:
     assert watch(folder, stream) == "finished"
     lines = said(stream).splitlines()
     assert len(lines) == 41 and lines[-1] == "finished"
-    assert "step 20" in lines[-3] and "validation" in lines[-3] and lines[-2].strip() == "note: a note␛[2J"
+    assert "step 20" in lines[-2] and "validation" in lines[-2] and lines[-3] == "note: a note␛[2J"
 
 
 def test_a_finished_run_on_a_terminal_is_one_frame_that_stays(folder: Path) -> None:

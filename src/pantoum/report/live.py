@@ -42,7 +42,7 @@ from pantoum.report.plot import plot
 from pantoum.report.record import Report
 from pantoum.report.run_files import follow, read
 from pantoum.report.story import RunHistory
-from pantoum.report.terminal import line, watched
+from pantoum.report.terminal import Progress, watched
 from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, rate, share
 
 __all__ = ["LiveView", "Scene", "frame", "possible", "watch"]
@@ -354,10 +354,10 @@ def watch(folder: Path | str, stream: TextIO, *, sleep: Callable[[float], None] 
     )
     history, over = next(histories)
     if not possible(view.console):
-        return _in_lines(history, over, histories, stream, story.unit)
+        return _in_lines(history, over, histories, stream, Progress(stream, story.unit, every=0.0))
     view.take(history)
-    with contextlib.nullcontext() if over else view:
-        once = over
+    once = over
+    with contextlib.nullcontext() if once else view:
         while not over:
             history, over = next(histories)
             view.take(history)
@@ -368,28 +368,23 @@ def watch(folder: Path | str, stream: TextIO, *, sleep: Callable[[float], None] 
 
 
 def _in_lines(
-    history: RunHistory, over: bool, histories: Iterator[tuple[RunHistory, bool]], stream: TextIO, unit: str
+    history: RunHistory,
+    over: bool,
+    histories: Iterator[tuple[RunHistory, bool]],
+    stream: TextIO,
+    progress: Progress,
 ) -> str:
-    """The same without a screen: one line per record with its notes below."""
-    told, best = 0, None
+    """The same without a screen, as the run itself shows its progress where it has none."""
+    shown = 0
     while True:
-        for record in history.records[min(told, len(history)) :]:
-            valid = finite(record.get("valid"))
-            best = valid if best is None else best if valid is None else min(best, valid)
-            stream.writelines(f"{text}\n" for text in _words(record, best, unit))
-        told = len(history)
-        if over:
-            stream.write(f"{history.ended or GONE}\n")
+        for record in history.records[min(shown, len(history)) :]:
+            lines = list[str]()
+            with suppress(TypeError, ValueError):  # it is none of ours
+                lines = progress.lines(Report.from_dict(record))
+            stream.writelines(f"{text}\n" for text in lines)
+        shown, ended = len(history), history.ended or GONE
+        stream.write(f"{ended}\n" if over else "")
         stream.flush()
         if over:
-            return history.ended or GONE
+            return ended
         history, over = next(histories)
-
-
-def _words(record: Mapping[str, Plain], best: float | None, unit: str) -> list[str]:
-    """A record as lines; none where it is not one of ours."""
-    try:
-        report = Report.from_dict(record)
-        return [line(report, best, unit), *(f"         note: {visible(str(note))}" for note in report.notes)]
-    except (TypeError, ValueError):
-        return []

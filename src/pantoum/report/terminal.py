@@ -61,16 +61,30 @@ def line(report: Report, best: float | None = None, unit: str = "token") -> str:
 class Progress:
     """Shows a run while it trains: give it to the loop as ``on_report``."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, unit: str = "", *, every: float = LINE_SECONDS) -> None:
+        """``unit``: what a token of the run is, once that is known. ``every``: seconds of the run between two
+        lines."""
         self.stream: TextIO | None = _where() if stream is None else stream
-        self.unit = ""
-        """What a token of the run is, once that is known."""
+        self.unit, self._every = unit, every
         self._best: float | None = None
         self._last: Report | None = None
-        self._said, self._sampled = -LINE_SECONDS, 0.0
+        self._said, self._sampled = -every, 0.0
 
     def __call__(self, report: Report) -> None:
-        """Show one record."""
+        """Show one record. A stream that fails gets no more."""
+        lines = self.lines(report)
+        if self.stream is None or not lines:
+            return
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        text = "".join(f"{each}\n" for each in lines)
+        try:
+            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self.stream.flush()
+        except (OSError, ValueError):
+            self.stream = None
+
+    def lines(self, report: Report) -> list[str]:
+        """What there is to be said with this record."""
         if report.valid is not None:
             self._best = report.valid if self._best is None else min(self._best, report.valid)
         if report.loss is None and self._last is not None:
@@ -78,21 +92,14 @@ class Progress:
             report = replace(report, loss=self._last.loss, tokens_per_second=self._last.tokens_per_second)
         self._last = report
         lines = [f"note: {visible(note)}" for note in report.notes]
-        if report.ended or report.seconds - self._said >= LINE_SECONDS:
+        if report.ended or report.seconds - self._said >= self._every:
             self._said = report.seconds
             lines.append(line(report, self._best, self.unit))
         if report.sample and report.seconds - self._sampled >= SAMPLE_SECONDS:
             self._sampled = report.seconds
             lines.append(f"--- after {count(report.tokens)} tokens it writes")
             lines += [f"  | {text}" for text in visible(report.sample).splitlines()[:SAMPLE_LINES]]
-        if self.stream is not None and lines:
-            encoding = getattr(self.stream, "encoding", None) or "utf-8"
-            text = "".join(f"{each}\n" for each in lines)
-            try:
-                self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-                self.stream.flush()
-            except (OSError, ValueError):
-                self.stream = None
+        return lines
 
 
 class Counter:
