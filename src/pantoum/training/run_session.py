@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.report import event_file
 from pantoum.report.record import Report
 from pantoum.training.begin import TrainingCommand, begin
 from pantoum.training.reporting import Reporter
@@ -33,8 +32,6 @@ def train(command: TrainingCommand, on_report: Callable[[Report], None] | None =
     raises ``KeyboardInterrupt``.
     """
     settings, texts, clock = command.settings, command.texts, command.clock
-    if settings.tensorboard:
-        event_file.require_package()
     settings, texts = run_named(settings, texts)
     asked = replace(command, settings=settings, texts=texts)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
@@ -52,9 +49,8 @@ def train(command: TrainingCommand, on_report: Callable[[Report], None] | None =
             raise
         if isinstance(run, RunState):
             return of_finished(folder, run)
-        events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
-        reporter = Reporter(folder, on_report, events)
-        with StopSignals() as stop, nullcontext() if events is None else closing(events):
+        reporter = Reporter(folder, on_report)
+        with StopSignals() as stop:
             trainer = Trainer(run, clock, reporter, stop, settings.stop_after)
             trainer.train()
         if run.state.finished:

@@ -176,7 +176,7 @@ class Trainer:
         if self.guard.gives_up(trouble):
             raise DivergedError(
                 f"training does not recover: {why}, after {self.guard.rollbacks} "
-                f"rollbacks; give a learning_rate below {state.recipe.learning_rate:g}"
+                f"rollbacks; give a --learning-rate below {state.recipe.learning_rate:g}"
             )
         found, good = go_back(run.folder.path, state, self._note) or (None, None)
         if good is None and run.weights is None and state.identity.get("began_from") is not None:

@@ -139,7 +139,7 @@ class RankGroup:
                 "batch_size",
                 asked.batch_size,
                 f"must be at least the number of ranks, {count}: each trains on streams of its own",
-                "give a larger batch_size, or start fewer ranks",
+                "give a larger one, or start fewer ranks",
             )
         if asked.shards == AUTO:
             return replace(asked, shards=count)
