@@ -34,19 +34,17 @@ from measured import machine
 from processes import Child, Work, serve, start, take_turns
 from training import SHAPES
 
-from pantoum.config import ModelConfig
-from pantoum.config.launcher import torchrun_count
+from pantoum.apps.ranks.backend import RankedBackend, command
+from pantoum.apps.ranks.group import group
+from pantoum.apps.ranks.group import work as follow
+from pantoum.apps.ranks.sums import RankSums, Sums
+from pantoum.apps.ranks.transport import Array, Pending, Ranks
+from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.batches import Batch
 from pantoum.network.gradient import Gradient
-from pantoum.ranks.interface import Array, Pending, Ranks
-from pantoum.ranks.opening import open_ranks
-from pantoum.training.assembly import TrainingEngine, make_backend
-from pantoum.training.parallel.rank_commands import command
-from pantoum.training.parallel.ranked_backend import RankedBackend
+from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.together import work as follow
-from pantoum.training.update.backend import Backend, SharedBackend
-from pantoum.training.update.rank_sums import RankSums, Sums
+from pantoum.training.update.backend import Backend, TrainingEngine
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
     chosen = recipe(shape, asked.optimizer, asked.precision, contestant)
     batch = chosen.batch_size
     own, engine, counted = make_backend(chosen, shape["V"]), engine_of(asked), Counted(ranks)
-    local: SharedBackend = own if engine is None else engine.take_over(own, chosen, shape["V"])
+    local: Any = own if engine is None else engine.take_over(own, chosen, shape["V"], batch, None)
     group: Ranks = counted if engine is None else ranks  # PyTorch exchanges tensors, by its own ranks
     backend: Backend = local if count == 1 else RankedBackend(local, group, chosen, shape["V"], batch)
     sums = TimedSums(counted, batch, chosen.shards)
@@ -216,21 +214,23 @@ def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
         return None
     from pantoum.apps.torch.torch_backend import engine
 
-    return engine("cpu")
+    return engine(TrainSettings(device="cpu"))
 
 
-def started_by_torchrun(asked: argparse.Namespace) -> Any:
-    """What makes the ranks that ``torchrun`` has started; ``None``: those of MPI, or none."""
-    if asked.engine == "core" or torchrun_count() == 1:
-        return None
-    from pantoum.apps.torch.ranks import GlooRanks
+class Alone:
+    """The one rank of a process that was started without others."""
 
-    return GlooRanks
+    rank, count = 0, 1
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """The message itself."""
+        return [message]
 
 
 def contestant(name: str, asked: argparse.Namespace) -> None:
     """The child, on each of its ranks."""
-    with open_ranks(started_by_torchrun(asked)) as ranks:
+    with group() as found:
+        ranks: Any = Alone() if found is None else found._ranks
         told = ranks.gather(str(os.getpid()).encode())
         PROCESSES[:] = [int(each) for each in told]
         if ranks.rank:

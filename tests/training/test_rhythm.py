@@ -3,7 +3,7 @@
 import pytest
 
 from pantoum.training.run.budget import Span
-from pantoum.training.run.rhythm import LEAVING, ByClock, BySteps, Costs
+from pantoum.training.timing import LEAVING, ByClock, BySteps, Costs
 
 
 def due(rhythm, question, steps):
@@ -28,15 +28,15 @@ def test_by_the_clock_what_costs_more_comes_more_rarely():
     costs = Costs(saved_bytes=100)
     rhythm = ByClock(Span(True, 0.0, 100.0), costs, 0.0, None)
     assert not rhythm.evaluation_due(1, 1.9) and rhythm.evaluation_due(1, 2.0)
-    rhythm.evaluated(1, 2.0)
+    rhythm.done("evaluation", 2.0)
     assert not rhythm.evaluation_due(1, 4.9) and rhythm.evaluation_due(1, 5.0)
     costs.evaluated(1.0, 1000)
     assert not rhythm.evaluation_due(1, 18.6) and rhythm.evaluation_due(1, 18.7)
-    rhythm.evaluated(1, 66.7)
+    rhythm.done("evaluation", 66.7)
     assert not rhythm.evaluation_due(1, 75.0)
     costs.saved(0.2)
     assert not rhythm.saving_due(1, 19.9) and rhythm.saving_due(1, 20.1)
-    rhythm.saved(1, 20.1)
+    rhythm.done("saving", 20.1)
     assert not rhythm.saving_due(1, 30.0)
     costs.saved(1000.0)
     assert rhythm.saving_due(1, 320.2)

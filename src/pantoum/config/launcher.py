@@ -22,6 +22,7 @@ from pantoum.errors import TextError
 __all__ = [
     "default_threads",
     "follows",
+    "launched",
     "launched_count",
     "launched_rank",
     "require_own_stdin",
@@ -40,6 +41,14 @@ LOCAL_SIZE = (
     "MV2_COMM_WORLD_LOCAL_SIZE",
     "PMI_LOCAL_SIZE",
 )
+
+
+def launched(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a launcher may have started this process with others."""
+    environment = os.environ if environment is None else environment
+    if environment.get("PANTOUM_LAUNCHER") == "none":
+        return False
+    return any(name in environment for name in (*RANK, "TORCHELASTIC_RUN_ID", "SLURM_PROCID"))
 
 
 def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:

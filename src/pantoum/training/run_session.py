@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 
-from pantoum.data import prepared_folder
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.report import event_file
 from pantoum.report.record import Report
 from pantoum.training.begin import TrainingCommand, begin
 from pantoum.training.reporting import Reporter
@@ -21,28 +19,25 @@ from pantoum.training.resume import resume
 from pantoum.training.run.run_folder import create, find, leave_needed, run_named
 from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals, ending_at_once
-from pantoum.training.together import for_ranks
 from pantoum.training.trainer import Trainer
 
 __all__ = ["train"]
 
 
 def train(command: TrainingCommand, on_report: Callable[[Report], None] | None = None) -> RunResult:
-    """Train as the command asks, and return what became of it. This is rank 0; the other ranks serve it
-    (``together``).
+    """Train as the command asks, and return what became of it. Of several processes that
+    train together this is the first.
 
     A signal to stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C
     raises ``KeyboardInterrupt``.
     """
     settings, texts, clock = command.settings, command.texts, command.clock
-    if settings.tensorboard:
-        event_file.require_package()
-    settings, texts = run_named(for_ranks(settings, command.ranks.count), texts)
+    settings, texts = run_named(settings, texts)
     asked = replace(command, settings=settings, texts=texts)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     with folder.locked() as folder:
         checkpoint.clean_temporary(folder.path)
-        prepared_folder.tidy(folder.data)
+        durable.clean_temporary(folder.data)
         try:
             with ending_at_once():
                 run = resume(folder, asked) if settings.resume else begin(folder, asked)
@@ -54,9 +49,8 @@ def train(command: TrainingCommand, on_report: Callable[[Report], None] | None =
             raise
         if isinstance(run, RunState):
             return of_finished(folder, run)
-        events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
-        reporter = Reporter(folder, on_report, events)
-        with StopSignals() as stop, nullcontext() if events is None else closing(events):
+        reporter = Reporter(folder, on_report)
+        with StopSignals() as stop:
             trainer = Trainer(run, clock, reporter, stop, settings.stop_after)
             trainer.train()
         if run.state.finished:

@@ -20,7 +20,7 @@ SIZES = ["--hidden-size", "12", "--num-layers", "1", "--batch-size", "6", "--seq
 SIZES += ["--shards", "2", "--quiet"]
 DIES = """
 import os, signal, sys
-from pantoum.training.together import Worker
+from pantoum.apps.ranks.backend import Worker
 honest, left = Worker.update, [4]
 def update(*words, **more):
     left[0] -= 1

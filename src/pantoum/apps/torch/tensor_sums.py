@@ -10,22 +10,24 @@ Shapes: U rows in use of a parameter, V symbols.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from pantoum.seams import Pending, Ranks
-
 __all__ = ["GradientSums", "TensorRanks", "add_up"]
 
 
 @runtime_checkable
-class TensorRanks(Ranks, Protocol):
-    """Ranks that exchange tensors, too, where these are."""
+class TensorRanks(Protocol):
+    """Ranks that exchange tensors where these are."""
 
-    def add_up(self, tensor: Tensor) -> Pending:
+    rank: int
+    overlaps: bool
+    """Whether they are on several machines, so that sums are worth beginning early."""
+
+    def add_up(self, tensor: Tensor) -> Callable[[], None]:
         """Begin the sum of this tensor over all ranks, in place; the same bits on every rank. Until what it
         gives was called and has returned, the tensor may be neither read nor changed."""
         ...
@@ -48,7 +50,7 @@ class GradientSums:
                 parameter.register_post_accumulate_grad_hook(self._ready)
         self._left, self._known = list(self._layers.values()), set[int]()
         """Layers that have not been sent in this pass; parameters that have their gradients, by their ids."""
-        self._sent: list[tuple[list[Tensor], Tensor, Pending]] = []
+        self._sent: list[tuple[list[Tensor], Tensor, Callable[[], None]]] = []
 
     def _ready(self, parameter: Tensor) -> None:
         """Called by the backward pass, once for each parameter."""

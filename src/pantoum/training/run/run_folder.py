@@ -5,9 +5,8 @@
       config.json                  settings, what was chosen and why, the command, the machine
       metrics.jsonl                one line per report
       report.html                  the run to look at
-      checkpoints/step-NNNNNNNN/   all that a resumed run needs
-      tensorboard/                 with --tensorboard: an event file per session
-      data/                        prepared.json; the token shards, until the run is finished
+      checkpoints/                 step-NNNNNNNN.safetensors: all that a resumed run needs
+      data/                        prepared.safetensors: the tokens, until the run is finished
       .ending                      there from the last checkpoint until all that follows it is done
 
 A new run makes its folder in one step and locks it, so that two commands never share one. An existing folder
@@ -33,11 +32,11 @@ import numpy as np
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain, quoted
 from pantoum.data.addresses import is_address
-from pantoum.data.made_again import remove_shards
+from pantoum.data.prepare import remove_tokens
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import durable, metrics_file, plain_json
-from pantoum.formats.refusal import translated
 from pantoum.formats.run_lock import LOCK_NAME, RunLock
+from pantoum.formats.system_calls import translated
 
 __all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine", "run_named"]
 
@@ -94,7 +93,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """Token shards, unless another folder was given for them."""
+        """The prepared text, unless another folder was given for it."""
         return self.path / "data"
 
     @property
@@ -106,7 +105,7 @@ class RunFolder:
         """The checkpoint of the finished run comes next: until ``ended`` its command may be killed, and is
         not done. A disk that refuses the mark does not stop a run."""
         with contextlib.suppress(StorageError):
-            durable.mark(self.path / ENDING)
+            durable.write_file(self.path / ENDING, b"")
 
     def ended(self) -> None:
         """All that follows the checkpoint of the finished run is done: the last system call says so."""
@@ -272,7 +271,7 @@ def _seconds(began: object) -> float:
 
 
 def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
-    """Remove the token shards of a finished run if its text gives them again. Without a ``config.json`` (a
+    """Remove the tokens of a finished run if its text gives them again. Without a ``config.json`` (a
     run goes on without one) nobody knows its text."""
     if not folder.config.exists():
         return
@@ -280,7 +279,7 @@ def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
     asked = config.get("settings")
     recorded = asked if isinstance(asked, Mapping) else {}
     if settings.data is None and recorded.get("data") is None and not recorded.get("keep_data"):
-        remove_shards(folder.data, config.get("texts", ()), settings.valid or recorded.get("valid"))
+        remove_tokens(folder.data, config.get("texts", ()), settings.valid or recorded.get("valid"))
 
 
 def machine() -> dict[str, Plain]:
