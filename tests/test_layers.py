@@ -66,15 +66,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
 # An app sees `pantoum.seams` and the public names; the core sees no app.
 ONLY = {
     "cli": {
-        "api",
-        "model",
-        "texts",
-        "report",
-        "inference",
-        "config",
-        "errors",
-        "extensions",
-        "cli",
+        *("api", "model", "texts", "report", "inference", "config", "errors", "extensions", "cli"),
         "__init__",
     },
     "apps": {"seams", "errors", "apps", "__init__"},

@@ -171,17 +171,13 @@ def make_folder(folder: Path | str) -> None:
     _fsync_folder(place.parent)
 
 
-def require_space(folder: Path | str, count: int, spare: int = 0) -> None:
-    """Raise StorageError unless ``count`` more bytes fit on the folder's disk and leave ``spare`` free."""
-    place = Path(folder).absolute()
-    with translated("write in", place):
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        free = system.free_bytes(place)
-    if free < count + spare:
-        kept = f", and {spare:,} must stay free" if spare else ""
+def require_space(folder: Path | str, count: int) -> None:
+    """Raise StorageError unless ``count`` more bytes fit on the disk of a folder."""
+    with translated("write in", Path(folder)):
+        free = system.free_bytes(Path(folder))
+    if free < count:
         raise StorageError(
-            f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there{kept}; "
+            f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there; "
             "free some space or choose another folder"
         )
 
