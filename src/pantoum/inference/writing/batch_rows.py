@@ -25,7 +25,6 @@ from pantoum.network.stepping import stepper
 
 if TYPE_CHECKING:  # other models do not need it
     from pantoum.inference.forms.place import FormPlace
-    from pantoum.inference.writing.word_borders import WordBorders
 
 __all__ = ["BatchRows", "Formed", "columns"]
 
@@ -63,7 +62,6 @@ class BatchRows:
         self._soonest = 0
         """Rounds until a row may reach its length."""
         self._banned_N = np.array(model.banned, np.int32)
-        self._borders = _word_borders(model)
         self._undone = False
         """Whether a draw may be taken back, at once or later."""
         self._bind()
@@ -292,9 +290,14 @@ class BatchRows:
         """The bits of all rows, one after the other."""
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
-        self._draw: RowCall = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
-        if self._borders is not None:
-            self._draw = self._borders.draw_with(self._draw, self.draws, self._logits_CV)
+        sampler = backend(np.float32).sampler
+        edges = self._model.tokenizer.word_edges
+        if edges is None:
+            self._draw: RowCall = sampler(self.draws, self._banned_N, self._logits_CV)
+        else:
+            from pantoum.inference.writing.word_borders import WordDraw
+
+            self._draw = WordDraw(sampler, edges, self.draws, self._banned_N, self._logits_CV).draw
 
 
 def columns(sampling: SamplingConfig) -> dict[str, float]:
@@ -309,16 +312,6 @@ def columns(sampling: SamplingConfig) -> dict[str, float]:
     found: dict[str, float] = {name: value for name, value in asked.items() if value is not None}
     found["temperature"] = 0.0 if sampling.greedy else sampling.temperature
     return found
-
-
-def _word_borders(model: LoadedModel) -> WordBorders | None:
-    """What a draw may not join; ``None`` where it may join all."""
-    edges = model.tokenizer.word_edges
-    if edges is None:
-        return None
-    from pantoum.inference.writing.word_borders import WordBorders
-
-    return WordBorders.of(*edges, model.banned)
 
 
 def _resized(array: Array, rows: int, used: int) -> Array:
