@@ -79,17 +79,52 @@ def test_every_text_matches_an_expression(
         assert re.fullmatch(expression, text), (expression, text)
 
 
-@pytest.mark.parametrize("expression", [r"(?i:\w)", r"(?i)[-\w]", r"(?i:[\d\w.])", r"(?i)[^\W\d]", r"[^a\W]"])
+@pytest.mark.parametrize(
+    "expression", [r"(?i:\w)", r"(?i)[-\w]", r"(?i:[\d\w.])", r"(?i)[^\W\d]", r"[^a\W]", r"(?i:[^a\W])"]
+)
 def test_a_class_is_the_same_whatever_the_case(expression: str, make: Make) -> None:
     # The lower case of U+0345 is itself, which is no letter; the library counts it as a case of iota.
     form = token_form(make("bytes"), AskedForm("matching", expression))
-    for text in ("\u0345", "\u03b9", "a", "-", "."):
+    for text in ("\u0345", "\u03b9", "a", "A", "-", "."):
         assert form.reader.matches(text) is bool(re.fullmatch(expression, text)), text
 
 
-def test_letters_and_classes_left_out_together_are_refused_where_case_is_ignored(make: Make) -> None:
-    with pytest.raises(SettingError, match=r"letters beside a class in \[\^b\\W\] where case is ignored"):
-        token_form(make("bytes"), AskedForm("matching", r"(?i:a[^b\W])"))
+@pytest.mark.parametrize(
+    ("expression", "texts", "others"),
+    [
+        (r"\bword\b( \w+)*", ["word", "word a"], ["words", "word "]),
+        (r"(a|ab)\b[.!]", ["a.", "ab!"], ["a", "abc"]),
+        (r"a\Bb|x\by", ["ab"], ["xy", "x"]),
+        (r"(ab$|a$b|c\Z)", ["ab", "c"], ["aab", "a"]),
+        (r"(?m)^a|^b$", ["a", "b"], ["a\n", ""]),
+        (r"((25[0-5]|1?\d?\d)(\.|$)){4}", ["1.2.3.4", "255.0.0.1."], ["1.2.3", "1234"]),
+    ],
+)
+def test_anchors_that_must_hold_or_cannot(
+    make: Make, expression: str, texts: list[str], others: list[str]
+) -> None:
+    form = token_form(make("bytes"), AskedForm("matching", expression))
+    assert [text for text in (*texts, *others) if re.fullmatch(expression, text)] == texts
+    assert [text for text in (*texts, *others) if form.reader.matches(text)] == texts
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r".+@.+\..+",
+        r"[^@\s]+@[^@\s]+\.[^@\s]+",
+        r"\S+@\w+\.\w+",
+        "<meta.*?charset=(.+?)[>]",
+        "[a-z ]*a[a-z ]{24}b",
+        r"https?://[^\s/$.?#].[^\s]*",
+        r"(?i)<([a-z]+)[^>]*>.*</[a-z]+>",
+    ],
+)
+def test_everyday_expressions_are_written(make: Make, kind: str, expression: str) -> None:
+    model = Model(make(kind))
+    for text in model.generate(count=4, seed=3, length=60, min_p=None, matching=expression):
+        assert re.fullmatch(expression, text)
 
 
 SCHEMAS = [
@@ -427,7 +462,11 @@ def test_a_grammar_with_settings_of_the_library_is_written_with_any_tokens(make:
     [
         ({"matching": "(a"}, "missing \\), unterminated subpattern at position 0"),
         ({"matching": r"(a)\1"}, "a reference to a group"),
-        ({"matching": "Z{3}"}, "at its beginning must come"),
+        ({"matching": "Z{3}"}, "can write: its vocabulary lacks 'Z'"),
+        ({"matching": r"\S+@\w+"}, "can write: its vocabulary lacks '@'"),
+        ({"matching": r"\w+\b.+"}, r"has \\b where it may hold or not"),
+        ({"matching": r"x\by"}, "has an anchor that can never hold"),
+        ({"matching": r"(?a)\w+"}, "has the flag ASCII"),
         ({"matching": "[a-z]{40}"}, "length is 30: it is too short .* 40 tokens; give 40 or more"),
         ({"json_schema": "{"}, "is not JSON: .* line 1 column 2"),
         ({"json_schema": {"type": "strin"}}, "Invalid type: strin"),
@@ -483,27 +522,24 @@ def test_a_bomb_ends_soon(make: Make, form: dict[str, object]) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
 
 
-@pytest.mark.parametrize("expression", ["([a-z]{1,5} ){9,}", ".*zebra"])
-def test_what_words_cannot_write_is_searched_once(
-    make: Make, expression: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_words_cannot_write_is_searched_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     # Every word may follow, and none leads to an end: no space stands after the last one.
     model = Model(make("words:whitespace"))
     for _ in range(2):
         with pytest.raises(SettingError, match=r"has no text of fewer than 1\d,\d+ tokens that was found"):
-            model.generate("The ", length=100, seed=1, matching=expression)
+            model.generate("The ", length=100, seed=1, matching="([a-z]{1,5} ){9,}")
         monkeypatch.setattr(TokenForm, "_search", None)
 
 
 def test_an_error_names_what_is_lacking_where_a_search_could_go_on(make: Make) -> None:
     # As white space of JSON, the letter T may come for ever.
     with pytest.raises(SettingError, match=r"that was found: after 'T?ra' must come 'nZ'"):
-        Model(make("characters")).generate(matching="T*(Z|ranZ)")
+        Model(make("characters")).generate(grammar='start: "T"* ("Z" | "ranZ")')
 
 
 def test_an_error_shows_the_end_of_a_long_text(make: Make) -> None:
     with pytest.raises(SettingError, match=r"can write: after \.\.\.'a{40}' must come 'a?Z'"):
-        Model(make("characters")).generate(matching="a{50}Z")
+        Model(make("characters")).generate(grammar="start: /a{50}Z/")
 
 
 @pytest.mark.parametrize("documents", [None, "lines"])
