@@ -152,6 +152,44 @@ def test_every_text_is_json_of_a_schema(
         jsonschema.validate(json.loads(text), schema)
 
 
+FIELDS = {"a": {"type": "integer"}, "b": {"type": "array", "items": {"type": "integer"}, "minItems": 2}}
+RECORD = {"type": "object", "properties": FIELDS, "required": ["a", "b"], "additionalProperties": False}
+SPACED = ['{"a":1,"b":[1,2]}', '{"a": 1, "b": [1, 2]}', '{\n"a" : 1,\t"b":[1, 2]}', '{"a":  1,"b":[1,2]}']
+
+
+@pytest.mark.parametrize(
+    ("guidance", "right"),
+    [
+        (None, SPACED[:2]),
+        ({"whitespace_flexible": True}, SPACED),
+        ({"disable_any_whitespace": False}, SPACED),
+        ({"disable_any_whitespace": True}, SPACED[:1]),
+        ({"whitespace_pattern": "[ ]{0,2}"}, [SPACED[0], SPACED[1], SPACED[3]]),
+    ],
+)
+def test_white_space_of_json(make: Make, guidance: dict[str, Any] | None, right: list[str]) -> None:
+    schema = RECORD if guidance is None else {**RECORD, "x-guidance": guidance}
+    form = token_form(make("bytes"), AskedForm("json_schema", json.dumps(schema)))
+    found = []
+    for text in SPACED:
+        text_place = FormPlace(form, 300, False, reach=1)
+        if all(text_place.take(token) == token for token in make("bytes").tokenizer.encode(text)):
+            found.append(text)
+    assert found == right
+    assert [text for text in SPACED if form.reader.matches(text)] == (right if guidance else SPACED)
+
+
+def test_a_model_of_white_space_writes_json_with_values(make: Make) -> None:
+    tokenizer = make("bytes").tokenizer
+    liked = {int(token): 6.0 for token in tokenizer.encode(" \n")}
+    texts = Model(make("bytes")).generate(
+        count=60, seed=1, length=80, json_schema=RECORD, min_p=None, logit_bias=liked
+    )
+    for text in texts:
+        jsonschema.validate(json.loads(text), RECORD)
+    assert sum(json.loads(text) != {"a": 0, "b": [0, 0]} for text in texts) >= 55
+
+
 GRAMMARS = [
     'start: sum\nsum: sum "+" part | part\npart: NUMBER | "(" sum ")"\nNUMBER: /[0-9]+/\n',
     'start: "a" start "n" | "d"\n',
@@ -471,6 +509,11 @@ def test_a_grammar_with_settings_of_the_library_is_written_with_any_tokens(make:
         ({"json_schema": "{"}, "is not JSON: .* line 1 column 2"),
         ({"json_schema": {"type": "strin"}}, "Invalid type: strin"),
         ({"json_schema": {"not": {}}}, "Unimplemented keys"),
+        (
+            {"json_schema": {"oneOf": [{"type": "number"}, {"minimum": 3}]}},
+            "has oneOf .* several.*; give anyOf",
+        ),
+        ({"json_schema": {"type": "object"}}, "at its beginning must come '{'"),
         ({"grammar": 'start: "a" x\nx: foo'}, "at line 2, column 4: unknown name"),
         ({"grammar": "strat: /a/"}, "no start rule found"),
         ({"choices": []}, r"choices is \[\]: it must have at least one text"),

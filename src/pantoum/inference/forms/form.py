@@ -276,6 +276,9 @@ class TokenForm:
             pattern, self.vocabulary.signs, lambda text: self.vocabulary.written(text, False) is not None
         )
 
+    def _example(self, pattern: str) -> str | None:
+        return next(self._examples(pattern), None)
+
     def _spelled_out(self, spaced: bool) -> tuple[Way | None, str]:
         """(A way that the expression itself shows; a short text of it, whether it can be written or not)."""
         short = ""
@@ -295,10 +298,11 @@ class TokenForm:
             return ()
         begin = _Reached(matcher, spaced, None, vocabulary.mask(matcher, spaced), 0, 0, ())
         if self.asked.kind == "json_schema":
-            found = self._search(begin, TRIALS_AT_FIRST, TRIALS, (), telling)[0]
-            if found is None and not is_full(matcher):
-                lean = lean_grammar_of(self.asked, lambda pattern: next(self._examples(pattern), None))
-                found = None if lean is None else self._way_of(lean, spaced, 1)
+            ways = [self._search(begin, TRIALS_AT_FIRST, TRIALS, (), telling)[0]]
+            lean = None if is_full(matcher) else lean_grammar_of(self.asked, self._example)
+            if lean is not None:
+                ways.append(self._way_of(lean, spaced, 1))
+            found = min((way for way in ways if way is not None), key=len, default=None)
             if found is not None:
                 return found
         through, short = self._spelled_out(spaced) if self.asked.kind == "matching" else (None, "")
@@ -328,6 +332,8 @@ class TokenForm:
         if text or gone is None:
             after = f"after {'...' * (len(text) > SHOWN)}{text[-SHOWN:]!r}"
             rule += f": {after if text else 'at its beginning'}"
+            following = self.reader.following(text).decode("ascii", "replace")
+            needed = needed or (following if len(following) == 1 else "")
             rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
         if short and not needed:
             rule += f", as for {short[:SHOWN]!r}"

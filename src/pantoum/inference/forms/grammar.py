@@ -30,12 +30,17 @@ __all__ = [
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
-ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
+ESCAPES = {"json_allow_general_unicode_escapes": True}
 """Any character of a string can be written by its number, as JSON has it."""
-NO_NUMBERS = ESCAPES[:-1] + r',"json_allowed_escapes":"bfnrt\"\\"}'
+NO_NUMBERS = {**ESCAPES, "json_allowed_escapes": 'bfnrt"\\'}
 """No character by its number."""
-DENSE = '"x-guidance":{"whitespace_flexible":false}'
+COMPACT = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+"""A space after a comma or colon, or none. Where any white space may stand, a small model writes nothing
+else."""
+DENSE = {"whitespace_flexible": False}
 """No white space between the signs of JSON."""
+NOWHERE = "disable_any_whitespace"
+"""What other engines call ``DENSE``."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL, STEP_FUEL = 400_000, 50_000
@@ -68,8 +73,8 @@ def library(argument: str) -> Any:
     return llguidance
 
 
-def grammar_of(asked: AskedForm) -> str:
-    """The grammar of what is asked, in Lark."""
+def grammar_of(asked: AskedForm, spaced: bool = False) -> str:
+    """The grammar of what is asked, in Lark. ``spaced``: white space may stand wherever JSON has it."""
     try:
         asked.text.encode()
     except UnicodeEncodeError:
@@ -83,7 +88,7 @@ def grammar_of(asked: AskedForm) -> str:
         return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
         text, numbers = given_schema(asked.text)
-        return _of_schema(text, ESCAPES if numbers else NO_NUMBERS)
+        return _of_schema(text, {**(ESCAPES if numbers else NO_NUMBERS), **({} if spaced else COMPACT)})
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
@@ -93,10 +98,10 @@ def grammar_of(asked: AskedForm) -> str:
     return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
 
 
-def parts_of(asked: AskedForm) -> list[str]:
+def parts_of(asked: AskedForm, spaced: bool = False) -> list[str]:
     """The grammars whose texts have the form all at once: those of the parts where the first rule of a
     grammar is ``start: a & b & ...``, and one otherwise."""
-    grammar = grammar_of(asked)
+    grammar = grammar_of(asked, spaced)
     start = INTERSECTION.search(grammar) if asked.kind == "grammar" else None
     if start is None:
         return [grammar]
@@ -117,11 +122,21 @@ def dense_grammar_of(asked: AskedForm) -> str | None:
     return _of_schema(given_schema(asked.text)[0], DENSE) if asked.kind == "json_schema" else None
 
 
-def _of_schema(schema: str, guidance: str) -> str:
+def _of_schema(schema: str, guidance: dict[str, Any]) -> str:
+    """The grammar of a schema. What its own ``x-guidance`` says of white space, or else, comes first."""
     schema = {"true": "{}"}.get(schema.strip(), schema.strip())
-    if schema.startswith("{") and '"x-guidance"' not in schema:
+    if '"x-guidance"' in schema:
+        with suppress(ValueError, RecursionError, AttributeError):
+            whole = json.loads(schema)
+            own = dict(whole.pop("x-guidance"))
+            if isinstance(own.get(NOWHERE), bool):
+                own["whitespace_flexible"] = not own.pop(NOWHERE)
+            if any(name.startswith("whitespace") for name in own):
+                guidance = {name: value for name, value in guidance.items() if name not in COMPACT}
+            schema, guidance = json.dumps(whole, allow_nan=False), {**guidance, **own}
+    if schema.startswith("{"):
         rest = schema[1:].lstrip()
-        schema = f"{{{guidance}{rest}" if rest == "}" else f"{{{guidance},{rest}"
+        schema = f'{{"x-guidance":{json.dumps(guidance)}{"" if rest == "}" else ","}{rest}'
     return f"start: %json {schema}\n{FREELY}"
 
 
@@ -175,5 +190,9 @@ def refused(asked: AskedForm, message: str) -> SettingError:
     if place is not None and reason is None:
         told = told[place.end() :]
     where = f" at line {place[1]}, column {place[2]}" if place is not None and asked.kind == "grammar" else ""
+    if "oneOf" in told:
+        rule = "has oneOf with alternatives of which a text may match several, which cannot be kept to"
+        advice = "give anyOf, or alternatives that exclude one another: by type, or by a const of a property"
+        return SettingError(asked.kind, asked.text, rule, advice)
     rule = f"cannot be kept to{where}: {' '.join(told.split())[:300]}"
     return SettingError(asked.kind, asked.text, rule, ADVICE[asked.kind])
