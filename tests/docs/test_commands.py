@@ -31,7 +31,7 @@ import pytest
 import safetensors.numpy
 
 import pantoum
-from pantoum.cli.commands import COMMANDS
+from pantoum.cli.commands import commands as all_commands
 from pantoum.cli.main import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,7 +236,7 @@ def help_examples() -> list[str]:
     (commands,) = (a for a in make_parser()._actions if hasattr(a, "choices") and isinstance(a.choices, dict))
     assert isinstance(commands.choices, dict)
     found = []
-    for name in COMMANDS:
+    for name in all_commands():
         epilog = str(commands.choices[name].filled().epilog)
         for line in epilog.splitlines():
             if re.match(r"  (?!pantoum serve)\S.*\bpantoum |  pantoum (?!serve)", line):
