@@ -62,8 +62,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     return end(done, str(done.folder), arguments.json, output)
 
 
-def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
-    """Print the answer, the summary and the next command, unless rank 0 does; the exit code."""
+def end(done: Run, answer: str, as_json: bool, output: Output, how: str = "") -> int:
+    """Print the answer, the summary and the next command, unless rank 0 does; the exit code. ``how``: options
+    with which the model should write."""
     code = INTERRUPTED if done.stopped == "SIGINT" else 0
     if done.rank:
         return code
@@ -73,7 +74,9 @@ def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
         output.json(done.to_dict())
     else:
         output.answer(answer)
-    if done.next_command.startswith("pantoum generate"):
+    command = done.next_command
+    if command.startswith("pantoum generate"):
         output.say(f"to write with it in a browser: pantoum serve {quoted(str(done.folder))}")
-    output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
+        command += how
+    output.next(command, "try next:" if done.stopped is None else "continue with:")
     return code
