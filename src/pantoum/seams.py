@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pantoum.inference.adapt import Adapter
     from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
-    from pantoum.inference.constraint import constraint_of
+    from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
@@ -175,7 +175,7 @@ _HOMES = {
     "inference.adapt": "Adapter",
     "inference.adapted": "adapter_of",
     "inference.alert": "alert_threshold=threshold",
-    "inference.constraint": "constraint_of",
+    "inference.constraint": "DROPPED constraint_of",
     "inference.evaluation": "evaluate",
     "inference.exporting": "notes_on_cache",
     "inference.files.apart": "require_apart require_place",

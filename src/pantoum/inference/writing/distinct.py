@@ -138,8 +138,8 @@ class Distinct:
             advice = "lower --temperature, or leave --redraw out, if the form is no intersection"
             if self._model.eos is None and not self._how_much.exact:
                 advice = (
-                    "a model without documents ends a text at its length alone: give --length N --exact, N the "
-                    "tokens of such a text, or leave --redraw out"
+                    "a model without documents ends a text at its length alone: give --length N --exact, "
+                    "N the tokens of such a text, or leave --redraw out"
                 )
         return (
             f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"

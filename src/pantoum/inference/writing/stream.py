@@ -193,7 +193,7 @@ class Stream:
         """Where a stop string stands, -1: nowhere. Where the text has a form, what is before it has it."""
         at = self._held.find(stop)
         while self.place is not None and at >= 0:
-            if self.place.form.reader.matches(self._shown + self._held[:at]):
+            if self.place.matches(self._shown + self._held[:at]):
                 break
             at = self._held.find(stop, at + 1)
         return at

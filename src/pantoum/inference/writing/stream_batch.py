@@ -1,6 +1,6 @@
 """Streams of one model in one batch; each starts, leaves and ends independently of the others.
 
-``round`` draws one token per stream, or several of a text that is alone and has a form. In order: the network
+``round`` draws one token per stream. In order: the network
 reads the last token of every stream and gives the distribution of the next one; one token per stream is
 drawn, by the settings, seed and number of that stream; the text that can be shown is returned; a stream that
 met a stop string, the end of its document or its length leaves. Each stream has a row of ``BatchRows``, whose
@@ -18,13 +18,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from pantoum.config import SamplingConfig, require, whole
 from pantoum.config.calls import public
 from pantoum.errors import PantoumError
+from pantoum.inference.constraint import Constraint, constraint_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted
@@ -33,14 +34,9 @@ from pantoum.inference.writing.stream import Stream
 from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import TokenTexts
 
-if TYPE_CHECKING:  # other texts do not need it
-    from pantoum.inference.constraint import Constraint
-
 __all__ = ["StreamBatch", "StreamPiece"]
 
 PLAIN = SamplingConfig()
-LARGEST_KEPT = 1 << 16
-"""Bytes of a state that is copied so that a draw can be taken back later."""
 FAILED = (
     "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "
     "start a new batch"
@@ -119,14 +115,14 @@ class StreamBatch:
             adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
         place = None
         if sampling.asked is not None:
-            place = self._place(sampling, state, length, adjusted is None)
+            place = self._place(sampling, state, length)
         with self.lock:
             self._begin()
             last = self.model.border if state.last_token is None else state.last_token
             decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
             row = self._next_row()
             if place is not None:
-                self._rows.mask(place.form.vocabulary.words)
+                self._rows.mask(len(place.mask) // 4)
             joined = Stream(self, row, sampling.stop, decoder, adjusted, place)
             begins = last == self.model.eos  # a document begins: as in training, from zero
             values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
@@ -188,7 +184,7 @@ class StreamBatch:
 
     @property
     def written(self) -> int:
-        """Tokens of all streams so far, without those that may be taken back."""
+        """Tokens of all streams so far."""
         return self._rows.written
 
     @property
@@ -207,7 +203,7 @@ class StreamBatch:
     def figures(self, row: int) -> tuple[int, float, float]:
         """Tokens, nats and the last log-probability of the text in a row."""
         with self.lock:
-            return self._rows.figures(row, self._streams[row].place)
+            return self._rows.figures(row)
 
     def _require_own(self, stream: Stream) -> None:
         fits = isinstance(stream, Stream) and stream.writes_in(self)
@@ -221,20 +217,16 @@ class StreamBatch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        return State.of(self.model, *self._rows.state(row, self._streams[row].place), pending)
+        return State.of(self.model, *self._rows.state(row), pending)
 
-    def _place(self, sampling: SamplingConfig, state: State, length: int, plain: bool) -> Constraint:
-        """The beginning of a text that is to have a form. ``plain``: no logits are changed or recorded."""
-        from pantoum.inference.constraint import constraint_of
-
+    def _place(self, sampling: SamplingConfig, state: State, length: int) -> Constraint:
+        """The beginning of a text that is to have a form."""
         asked = sampling.asked
         assert asked is not None
         spaced = state.pending == SPACE and self.model.tokenizer.declared.spaces != "apart"
         rule = "cannot begin within a character, and the state ends within one"
         require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
-        small = sum(array.nbytes for array in state.layers) <= LARGEST_KEPT
-        plain = plain and small and not sampling.stop and sampling.repetition_penalty in (None, 1.0)
-        return constraint_of(self.model, asked, length, spaced, ahead=plain)
+        return constraint_of(self.model, asked, length, spaced)
 
     def _next_row(self) -> int:
         """The row after the last stream."""
@@ -258,23 +250,17 @@ class StreamBatch:
         streams, count = self._streams, len(self._streams)
         formed = [(stream.row, place) for stream, place in self._formed.items()]
         asking = [(stream.row, own) for stream, own in self._adjusted.items()]
-        of_forms = self._rows.advance(count, asking, formed)
+        dropped, whole_with_it = self._rows.advance(count, asking, formed)
         tokens: list[int] = self.draws.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
-        for row in of_forms.dropped:
+        for row in dropped:
             ended[row], texts[row] = "form", ""
-        for row in of_forms.held:
-            texts[row] = ""
-            if ended:  # it may be where it was before its first token again, as after an end
-                ended.pop(row, None)
-        for row in of_forms.late:
-            texts[row] = self._late(streams[row])
-        for row in self._to_take(texts).difference(ended, of_forms.held, of_forms.late):
+        for row in self._to_take(texts).difference(ended):
             texts[row] = self._take(streams[row], tokens[row])
             if streams[row].stopped is not None:
                 ended[row] = streams[row].stopped
-        for row in of_forms.ended:
+        for row in whole_with_it:
             ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
             own = streams[row].place
@@ -307,16 +293,6 @@ class StreamBatch:
         else:
             self._careful.discard(stream)
         return text
-
-    def _late(self, stream: Stream) -> str:
-        """What a stream shows after tokens that were held until now."""
-        place = stream.place
-        assert place is not None
-        tokens, place.late = place.late, []
-        texts = [None if stream.careful else self._texts[token] for token in tokens]
-        if None not in texts:
-            return "".join(map(str, texts))
-        return "".join(self._take(stream, token) for token in tokens)
 
     def _at_borders(self, tokens: list[int]) -> dict[int, str | None]:
         """Rows whose document has ended."""
