@@ -44,8 +44,8 @@ class Score(NamedTuple):
     nats: float
     tokens: int
     peak: float
-    """Nats of its most surprising token; with ``alert_by="mean"`` the mean nats of its tokens, each half a
-    nat at most."""
+    """Nats of its most surprising token, or of the character that several tokens, as bytes, make up; with
+    ``alert_by="mean"`` the mean nats of its tokens, each half a nat at most."""
     alert: bool = False
     """Whether the peak is beyond the threshold."""
     pieces: tuple[Piece, ...] = ()
