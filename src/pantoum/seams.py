@@ -65,11 +65,11 @@ if TYPE_CHECKING:
     )
     from pantoum.inference.loaded_model import load as load_model
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.score import resets as document_resets
     from pantoum.inference.scoring.segments import ReadElsewhere
-    from pantoum.inference.sentences import sentence_nats
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
@@ -187,7 +187,7 @@ _HOMES = {
     "inference.reading": "Reading advance",
     "inference.score": "Score Scorer document_resets=resets",
     "inference.scoring.segments": "ReadElsewhere",
-    "inference.sentences": "sentence_nats",
+    "inference.probabilities": "sentence_nats",
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",
     "inference.writing.generation": "draw_seed",
