@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pantoum import PantoumError
-from pantoum.apps.forms import automaton, grammar
 from pantoum.apps.forms import form as form_module
+from pantoum.apps.forms import grammar
 from pantoum.apps.forms.form import TokenForm, token_form
 from pantoum.apps.forms.place import FormPlace
 from pantoum.config import AskedForm, SamplingConfig
@@ -595,13 +595,13 @@ def test_texts_do_not_depend_on_how_many_states_an_automaton_keeps(
     )
     found = drawn()
     made: list[object] = []
-    whole = automaton.Automaton.__init__
+    whole = grammar.Automaton.__init__
 
-    def counted(self: automaton.Automaton, *arguments: Any) -> None:
+    def counted(self: grammar.Automaton, *arguments: Any) -> None:
         made.append(self)
         whole(self, *arguments)
 
-    monkeypatch.setattr(automaton.Automaton, "__init__", counted)
+    monkeypatch.setattr(grammar.Automaton, "__init__", counted)
     monkeypatch.setattr(grammar, "STATES", 100)
     form_module._KNOWN.clear()
     few = drawn()

@@ -68,16 +68,6 @@ NONE: Kinds = frozenset()
 Tree = Sequence[tuple[Any, Any]]
 
 
-OF_CATEGORIES = {
-    r"\d": WORD,
-    r"\D": WORD | OTHER,
-    r"\s": OTHER,
-    r"\S": WORD | OTHER,
-    r"\w": WORD,
-    r"\W": OTHER,
-}
-
-
 class _Edges(NamedTuple):
     """The kinds of the first and the last character of what a part matches, and whether it may be empty."""
 
@@ -121,7 +111,7 @@ class _Rust:
     """Writes a tree."""
 
     def __init__(self, flags: int, pattern: str, argument: str) -> None:
-        self._pattern, self._argument, self._flags = pattern, argument, flags
+        self._pattern, self._argument, self._flags, self._anchored = pattern, argument, flags, False
         self._edges: dict[int, _Edges] = {}
         """By the identity of a part, all of which live as long as this."""
         self._made, self._left = list[Tree](), MOST_PARTS
@@ -129,6 +119,7 @@ class _Rust:
     def whole(self, tree: Tree) -> str:
         """All of it, where no flag is set outside."""
         self._check_flags(self._flags)
+        self._anchored = _has_anchor(tree)
         found = self._possible(tree, EDGE, EDGE, self._flags)
         if found is None:
             self._refuse("an anchor that can never hold")
@@ -139,6 +130,8 @@ class _Rust:
         self._left -= 1
         if not self._left:
             raise RecursionError
+        if not self._anchored:
+            return "".join(self._part(part, before, after, flags) for part in tree)
         follows = [after]
         for part in reversed(tree):
             edges = self._edges_of(part)
@@ -236,7 +229,7 @@ class _Rust:
             own = _kind(value)
             return _Edges(own, own, False)
         if kind == "IN":
-            own = _kinds(value)
+            own = _kinds(_source(value))
             return _Edges(own, own, False)
         if kind in ("ANY", "NOT_LITERAL"):
             return _Edges(WORD | OTHER, WORD | OTHER, False)
@@ -395,19 +388,8 @@ def _kind(number: int) -> Kinds:
     return WORD if chr(number).isalnum() or chr(number) == "_" else OTHER
 
 
-def _kinds(elements: Tree) -> Kinds:
-    """The kinds of the characters of a class, or more."""
-    named = {CATEGORIES[str(value)] for kind, value in elements if str(kind) == "CATEGORY"}
-    if str(elements[0][0]) == "NEGATE":
-        left_out = (WORD if r"\w" in named else NONE) | (OTHER if r"\W" in named else NONE)
-        return (WORD | OTHER) - left_out
-    found = NONE
-    for kind, value in elements:
-        if str(kind) == "CATEGORY":
-            found |= OF_CATEGORIES[CATEGORIES[str(value)]]
-        else:
-            first, last = _ends(value)[0], _ends(value)[-1]
-            found |= (
-                WORD | OTHER if last - first > 255 else frozenset().union(*map(_kind, range(first, last + 1)))
-            )
-    return found
+@cache
+def _kinds(source: str) -> Kinds:
+    """The kinds of the characters of a class."""
+    each = ((WORD, r"(?=\w)"), (OTHER, r"(?=\W)"))
+    return NONE.union(*(kind for kind, which in each if re.search(f"{which}[{source}]", _all_characters())))

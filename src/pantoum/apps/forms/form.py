@@ -17,12 +17,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from pantoum.apps.forms.automaton import Automaton, is_full
 from pantoum.apps.forms.expression import examples
 from pantoum.apps.forms.form_reader import FormReader
 from pantoum.apps.forms.grammar import (
     ADVICE,
+    Automaton,
     dense_grammar_of,
+    is_full,
     lean_grammar_of,
     library,
     matcher_of,

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pantoum.apps.forms.automaton import is_full
-from pantoum.apps.forms.grammar import library, matcher_of, parts_of
+from pantoum.apps.forms.grammar import is_full, library, matcher_of, parts_of
 
 if TYPE_CHECKING:
     from pantoum.seams import AskedForm

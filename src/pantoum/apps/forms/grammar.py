@@ -1,4 +1,8 @@
-"""What a person asks of a text, as a grammar of llguidance; what is wrong with it is told in a line."""
+"""What a person asks of a text, as a grammar of llguidance, and the matchers of it.
+
+What is wrong with a grammar is said in a line. An automaton is built while texts are written, and replaced
+when it is full.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pantoum.apps.forms.expression import in_rust
-from pantoum.apps.forms.given_schema import given_schema
-from pantoum.apps.forms.lean_schema import lean
+from pantoum.apps.forms.schema import given_schema, lean
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
     from pantoum.seams import AskedForm
 
 __all__ = [
+    "Automaton",
     "dense_grammar_of",
     "grammar_of",
+    "is_full",
     "lean_grammar_of",
     "library",
     "matcher_of",
@@ -54,6 +59,8 @@ STACK_SIZE = threading.Lock()
 PART = re.compile(r"[\w\]})]\s*:|[\[{(]")
 QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*')
 """Texts, expressions and comments of a grammar."""
+POOL = 256
+"""Matchers that are kept for the next texts."""
 INTERSECTION = re.compile(r"^start[ \t]*:[ \t]*(\w+(?:[ \t]*&[ \t]*\w+)+)[ \t]*$", re.MULTILINE)
 ADVICE = {
     "matching": "give a simpler expression",
@@ -164,6 +171,42 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | Non
     if matcher.is_error():
         raise refused(asked, matcher.get_error())
     return matcher
+
+
+class Automaton:
+    """What matchers of one form share: each state that a text has come to, as many as may be kept."""
+
+    def __init__(self, tokens: Any, grammar: str, asked: AskedForm) -> None:
+        self._first = matcher_of(tokens, grammar, asked)
+        self._pool: list[Any] = []
+
+    def matcher(self) -> Any:
+        """A matcher at the beginning of a text."""
+        try:
+            return self._pool.pop()
+        except IndexError:
+            return self._first.deep_copy()
+
+    def matcher_after(self, tokens: list[int]) -> Any | None:
+        """A matcher that has read these, as a text alone reads them; ``None``: there is no room for it."""
+        matcher = self.matcher()
+        for token in tokens:
+            matcher.compute_bitmask()
+            if not matcher.consume_token(token):
+                return None
+        return None if is_full(matcher) else matcher
+
+    def give_back(self, matcher: Any) -> None:
+        """Nobody needs this matcher any more."""
+        if len(self._pool) < POOL and not matcher.is_error() and matcher.reset():
+            self._pool.append(matcher)
+
+
+def is_full(matcher: Any) -> bool:
+    """Whether the automaton of a matcher has no room for what comes here. All its matchers find nothing from
+    then on."""
+    matcher.compute_bitmask()
+    return bool(matcher.is_error()) and "too many" in matcher.get_error()
 
 
 def _deeply(made: Callable[[], Any]) -> Any:

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pantoum.apps.forms.automaton import is_full
 from pantoum.apps.forms.form import SKIPPED, Telling, TokenForm
+from pantoum.apps.forms.grammar import is_full
 from pantoum.apps.forms.token_bytes import Way
 from pantoum.errors import SettingError
 from pantoum.seams import DROPPED
