@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.score import resets as document_resets
-    from pantoum.inference.scoring.segments import ReadElsewhere
+    from pantoum.inference.scoring.reader import ReadElsewhere
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
@@ -186,7 +186,7 @@ _HOMES = {
     "inference.next_word": "Suggester Suggestion begun_word",
     "inference.reading": "Reading advance",
     "inference.score": "Score Scorer document_resets=resets",
-    "inference.scoring.segments": "ReadElsewhere",
+    "inference.scoring.reader": "ReadElsewhere",
     "inference.probabilities": "sentence_nats",
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",

@@ -33,8 +33,7 @@ from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored
 from pantoum.inference.scoring.originals import Originals
-from pantoum.inference.scoring.reader import PlainReader
-from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
+from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Piece, Pieces, Score
 from pantoum.kernels import Array
 from pantoum.text.unicode import Forgiving, as_bytes
