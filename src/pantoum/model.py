@@ -31,8 +31,7 @@ from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Candidate, completed, draw_seed
-from pantoum.inference.writing.stream import Stream
-from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.texts import counting, listed, listed_parts, listed_prompts, named, require_kind, say
 

@@ -88,8 +88,7 @@ if TYPE_CHECKING:
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
-    from pantoum.inference.writing.stream import Stream
-    from pantoum.inference.writing.stream_batch import StreamBatch
+    from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
     from pantoum.kernels.count_tree import SIZES as COUNT_TREE_SIZES
@@ -213,8 +212,7 @@ _HOMES = {
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",
     "inference.writing.generation": "draw_seed",
-    "inference.writing.stream": "Stream",
-    "inference.writing.stream_batch": "StreamBatch",
+    "inference.writing.stream_batch": "Stream StreamBatch",
     "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
     "kernels.count_tree": "COUNT_TREE_SIZES=SIZES",
     "kernels.mixed_rows": "LEAST_PROBABILITY",

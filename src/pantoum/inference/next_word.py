@@ -36,7 +36,6 @@ import numpy as np
 
 from pantoum.config import CompleteConfig, require, text, whole
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.kernels import Array
 from pantoum.network.checks import require_finite
@@ -204,7 +203,8 @@ class Completer:
     """Suggests words after one text or another."""
 
     def __init__(self, model: LoadedModel, config: CompleteConfig) -> None:
-        from pantoum.inference.adapted import adapter_of  # learning takes time to import
+        from pantoum.inference.adapted import adapter_of  # a session asks for words, and need not learn
+        from pantoum.inference.session import Session
 
         self._adapter = adapter_of(model, config.adapt, config.model_out)
         self._config = config
@@ -277,6 +277,7 @@ class Completer:
             self._last_learned = int(targets_T[-1])
         if adapter.tokens > learned:
             from pantoum.inference.adapted import as_state_of
+            from pantoum.inference.session import Session
 
             model = adapter.adapted(ended=False)
             read_T, _ = encode_prompt(model.tokenizer, self._read)

@@ -9,6 +9,7 @@ Shapes: R rows, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,20 +17,28 @@ from pantoum.config import SamplingConfig
 from pantoum.inference.constraint import DROPPED, Constraint
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.adjusted import Adjusted, log_probabilities
-from pantoum.inference.writing.stream import Parked
 from pantoum.kernels import Array, DrawRows, backend
 from pantoum.kernels.draw_rows import WINDOW
 from pantoum.kernels.types import RowCall
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
-__all__ = ["BatchRows", "columns"]
+__all__ = ["BatchRows", "Parked", "columns"]
 
 LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
 LARGEST_K = 2**31 - 1
 """The largest ``top_k`` that its column holds: more than any vocabulary has, so that the filter is off."""
+
+
+class Parked(NamedTuple):
+    """What a row of a batch holds of a stream that pauses."""
+
+    network: NetworkState
+    columns: dict[str, float]
+    recent_W: Array | None
+    length: int
 
 
 class BatchRows:
