@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from pantoum.inference.adapt import Adapter
     from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
-    from pantoum.inference.constraint import constraint_of
+    from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
@@ -80,16 +80,15 @@ if TYPE_CHECKING:
     )
     from pantoum.inference.loaded_model import load as load_model
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.score import resets as document_resets
-    from pantoum.inference.scoring.segments import ReadElsewhere
-    from pantoum.inference.sentences import sentence_nats
+    from pantoum.inference.scoring.reader import ReadElsewhere
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
-    from pantoum.inference.writing.stream import Stream
-    from pantoum.inference.writing.stream_batch import StreamBatch
+    from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
     from pantoum.kernels.native.declaration import Declaration
@@ -194,7 +193,7 @@ _HOMES = {
     "inference.adapt": "Adapter",
     "inference.adapted": "adapter_of",
     "inference.alert": "alert_threshold=threshold",
-    "inference.constraint": "constraint_of",
+    "inference.constraint": "DROPPED constraint_of",
     "inference.evaluation": "evaluate",
     "inference.exporting": "notes_on_cache",
     "inference.files.apart": "require_apart require_place",
@@ -205,13 +204,12 @@ _HOMES = {
     "inference.next_word": "Suggester Suggestion begun_word",
     "inference.reading": "Reading advance",
     "inference.score": "Score Scorer document_resets=resets",
-    "inference.scoring.segments": "ReadElsewhere",
-    "inference.sentences": "sentence_nats",
+    "inference.scoring.reader": "ReadElsewhere",
+    "inference.probabilities": "sentence_nats",
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",
     "inference.writing.generation": "draw_seed",
-    "inference.writing.stream": "Stream",
-    "inference.writing.stream_batch": "StreamBatch",
+    "inference.writing.stream_batch": "Stream StreamBatch",
     "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
     "kernels.types": "COUNT_TREE_SIZES=SIZES",
     "kernels.reference.counts": "LEAST_PROBABILITY",
