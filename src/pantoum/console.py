@@ -59,18 +59,18 @@ MOST_BYTES = 1 << 20
 """Bytes of a file that an option names."""
 
 
-def archive_names(files: Sequence[str], out: str | None) -> list[str]:
+def archive_names(files: Sequence[str], out: str | None, overwrite: bool = False) -> list[str]:
     """The archives that files are compressed to; refused where one cannot be written."""
     from pantoum import archives
 
-    return [archives.archive_name(name, out) for name in files]
+    return [archives.archive_name(name, out, overwrite) for name in files]
 
 
-def plain_names(files: Sequence[str], out: str | None) -> list[str]:
+def plain_names(files: Sequence[str], out: str | None, overwrite: bool = False) -> list[str]:
     """The files that archives are decompressed to, refused likewise."""
     from pantoum import archives
 
-    return [archives.plain_name(name, out) for name in files]
+    return [archives.plain_name(name, out, overwrite) for name in files]
 
 
 def compress_file(

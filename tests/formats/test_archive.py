@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -127,3 +129,15 @@ def test_foreign_bytes_are_refused(data: bytes) -> None:
             given_back(start + data)
         with pytest.raises(ArchiveError):
             archive.read_index(io.BytesIO(start + data))
+
+
+def test_an_index_of_zeros_takes_no_more_than_ten_times_its_size() -> None:
+    """It would be three million numbers of frames that cannot be there."""
+    zeros = bytes([archive_parts.INDEX]) + bytes(3_000_000) + bytes(4)
+    body = zeros + len(zeros).to_bytes(4, "little")
+    data = Header(slots=22).to_bytes() + body + crc32(body).to_bytes(4, "little")
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match="does not fit its size"):
+        archive.read_index(io.BytesIO(data))
+    assert tracemalloc.get_traced_memory()[1] < 10 * len(data)
+    tracemalloc.stop()

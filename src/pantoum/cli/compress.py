@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the archive, which may exist (default: a new FILE.pantoum, of stdin stdout); - is stdout",
+        help="the archive (default: FILE.pantoum, of stdin stdout); - is stdout",
     )
     add_settings(parser, CompressConfig)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
     settings = CompressConfig(**given(arguments, CompressConfig))
     require_one_target(arguments)
-    targets = console.archive_names(arguments.files, arguments.out)  # before any work is done
+    targets = console.archive_names(arguments.files, arguments.out, settings.overwrite)  # before any work
     model = None if arguments.model is None else load(arguments.model)
     found = [
         console.compress_file(name, model, target, settings, not output.quiet)

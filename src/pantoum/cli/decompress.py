@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the file, which may exist (default: a new ARCHIVE less .pantoum, of stdin stdout); - is stdout",
+        help="the file (default: ARCHIVE less .pantoum, of stdin stdout); - is stdout",
     )
     parser.add_argument("--test", action="store_true", help="read all of the archives, but write nothing")
     add_settings(parser, DecompressConfig)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     targets: Sequence[str | None] = [None] * len(arguments.files)
     if not arguments.test:
         require_one_target(arguments)
-        targets = console.plain_names(arguments.files, arguments.out)  # before any work is done
+        targets = console.plain_names(arguments.files, arguments.out, settings.overwrite)  # before any work
     model = None if arguments.model is None else load(arguments.model)
     found = [
         console.decompress_file(name, model, target, settings, not output.quiet)

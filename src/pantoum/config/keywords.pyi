@@ -87,12 +87,14 @@ class Compressing(TypedDict, total=False):
 
     documents: str | None
     adapt: bool
+    overwrite: bool
     no_verify: bool
 
 class Decompressing(TypedDict, total=False):
     """``DecompressConfig``."""
 
     keep_going: bool
+    overwrite: bool
     max_output: Whole | None
     offset: Whole | None
     length: Whole | None

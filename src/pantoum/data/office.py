@@ -1,7 +1,8 @@
 """The XML in documents and books, by the standard library's expat: a stream, so that no tree is built.
 
-Expat refuses what is not well-formed. What well-formed XML may still cost is bounded here: entities are not
-declared in such files, and refused; depth, different names and the length of one tag or comment have limits.
+Expat refuses what is not well-formed. Declarations (a DTD in the file) are refused: no document needs them,
+and what they stand for has no end. Namespaces are read here, because expat would write each in full into
+every name.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import unquote
 from xml.parsers import expat
 
-from pantoum.data.bounded_process import BadDocumentError
 from pantoum.data.paragraphs import LINE, SPACE, TAB, Paragraphs
+from pantoum.formats.bounded_child import BadFileError
 
 __all__ = ["MARKUP", "book_pages", "package_of", "paragraph_lines"]
 
-DEEPEST, MOST_NAMES, LONGEST_MARK, MOST_PAGES = 1000, 10_000, 1 << 20, 50_000
 MOST_SPACES = 1000
 SPACES = {
     "http://schemas.openxmlformats.org/wordprocessingml/2006/main": "w",
@@ -53,16 +53,13 @@ STARTED_ALONE = ("w:tab", "text:tab")
 """Marks that stand for one sign, not for one at their begin and one at their end."""
 
 
-def paragraph_lines(
-    blocks: Iterable[bytes], markup: Markup, count_tag: Callable[[], None], count_text: Callable[[int], None]
-) -> Iterator[bytes]:
-    """The paragraphs of a document, one per line. What is counted may be refused."""
+def paragraph_lines(blocks: Iterable[bytes], markup: Markup) -> Iterator[bytes]:
+    """The paragraphs of a document, one per line."""
     paragraphs = Paragraphs()
     skipped = inside = 0
 
     def start(name: str, attributes: Mapping[str, str]) -> None:
         nonlocal skipped, inside
-        count_tag()
         if skipped or name in markup.left_out:
             skipped += 1
             return
@@ -70,9 +67,7 @@ def paragraph_lines(
         if name in markup.signs:
             paragraphs.add(markup.signs[name])
         elif name == "text:s":
-            spaces = _number(attributes.get("text:c", "1"))
-            count_text(spaces)
-            paragraphs.add(SPACE * spaces)
+            paragraphs.add(SPACE * _number(attributes.get("text:c", "1")))
 
     def end(name: str) -> None:
         nonlocal skipped, inside
@@ -103,7 +98,7 @@ def package_of(blocks: Iterable[bytes]) -> str:
     for _ in _parsed(blocks, start):
         pass
     if not found:
-        raise BadDocumentError("it names no book (rootfile)")
+        raise BadFileError("it names no book (rootfile)")
     return found[0]
 
 
@@ -118,8 +113,6 @@ def book_pages(blocks: Iterable[bytes], package: str) -> list[str]:
             items[attributes.get("id", "")] = attributes.get("href", "")
         elif _local(name) == "itemref":
             order[attributes.get("idref", "")] = None
-        if max(len(items), len(order)) > MOST_PAGES:
-            raise BadDocumentError(f"it names more than {MOST_PAGES:,} files")
 
     for _ in _parsed(blocks, start):
         pass
@@ -142,50 +135,44 @@ def _parsed(
     text: Callable[[str], None] | None = None,
 ) -> Iterator[None]:
     """Parse XML, and stop after each block; names have the prefixes of ``SPACES``."""
-    parser = expat.ParserCreate(namespace_separator=" ", intern=None)
-    names: set[str] = set()
-    depth = size = 0
+    parser = expat.ParserCreate()
+    scopes: list[dict[str, str]] = [{}]
+    """For each open element, our prefixes by those of the file."""
 
-    def refuse(*_: object) -> None:
-        raise BadDocumentError("it declares entities, which no document needs")
+    def declared(name: str, system: str | None, public: str | None, inside: bool) -> None:
+        if inside:
+            raise BadFileError("it has declarations (a DTD), which no document needs")
+
+    def short(name: str) -> str:
+        prefix, _, local = name.rpartition(":")
+        space = scopes[-1].get(prefix, "?" if prefix else "")
+        return f"{space}:{local}" if space else local
 
     def started(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        names.add(name)
-        names.update(attributes)
-        if depth > DEEPEST:
-            raise BadDocumentError(f"its elements lie deeper than {DEEPEST:,}")
-        if len(names) > MOST_NAMES:
-            raise BadDocumentError(f"it has more than {MOST_NAMES:,} different names")
-        start(_short(name), {_short(key): value for key, value in attributes.items()})
+        new = {
+            key[6:]: SPACES.get(space, "?")
+            for key, space in attributes.items()
+            if key == "xmlns" or key.startswith("xmlns:")
+        }
+        scopes.append({**scopes[-1], **new} if new else scopes[-1])
+        start(short(name), {short(key) if ":" in key else key: value for key, value in attributes.items()})
 
     def ended(name: str) -> None:
-        nonlocal depth
-        depth -= 1
         if end is not None:
-            end(_short(name))
+            end(short(name))
+        scopes.pop()
 
-    parser.EntityDeclHandler = refuse
+    parser.StartDoctypeDeclHandler = declared
     parser.StartElementHandler, parser.EndElementHandler = started, ended
     if text is not None:
         parser.buffer_text, parser.CharacterDataHandler = True, text
     try:
         for block in blocks:
             parser.Parse(block)
-            size += len(block)
-            if size - parser.CurrentByteIndex > LONGEST_MARK:
-                raise BadDocumentError(f"a tag or comment in it is longer than {LONGEST_MARK >> 20} MiB")
             yield
         parser.Parse(b"", True)
     except expat.ExpatError as error:
-        raise BadDocumentError(f"it is not well-formed XML: {error}") from None
-
-
-def _short(name: str) -> str:
-    """A name with the prefix that the standard writes."""
-    space, _, local = name.rpartition(" ")
-    return f"{SPACES.get(space, space)}:{local}" if space else local
+        raise BadFileError(f"it is not well-formed XML: {error}") from None
 
 
 def _local(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from pantoum.data.paragraphs import LINE, SPACE, TAB, Paragraphs
 
@@ -37,8 +37,8 @@ TAKEN = 4096
 """Pieces of text that are collected before they are handed on."""
 
 
-def page_lines(text: str, count_tag: Callable[[], None]) -> Iterator[bytes]:
-    """The paragraphs of a page, one per line. ``count_tag`` is called for each tag, and may refuse it."""
+def page_lines(text: str) -> Iterator[bytes]:
+    """The paragraphs of a page, one per line."""
     page, paragraphs = _Page(text), Paragraphs()
     skipped, depth, pre = "", 0, 0
     for data, name, ends in page.parts():
@@ -48,7 +48,6 @@ def page_lines(text: str, count_tag: Callable[[], None]) -> Iterator[bytes]:
                 yield paragraphs.take()
         if not name:
             continue
-        count_tag()
         if skipped:
             if name == skipped:
                 depth += -1 if ends else 1

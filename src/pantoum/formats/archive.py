@@ -37,7 +37,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 from zlib import crc32
 
+import numpy as np
+
 from pantoum.formats.archive_parts import (
+    ANOTHER_COPY,
     DIGEST,
     FRAME,
     HEAD,
@@ -47,6 +50,7 @@ from pantoum.formats.archive_parts import (
     MOST_PAYLOAD,
     MOST_PLAIN,
     MOST_SLOTS,
+    NO_ARCHIVE,
     RECORDS,
     VERSION,
     ArchiveSource,
@@ -70,10 +74,8 @@ def is_archive(start: bytes) -> bool:
 def read_header(source: ArchiveSource) -> Header:
     """The header; ``ArchiveError`` unless there is one."""
     start = _exactly(source, HEADER.size)
-    require_whole(
-        start[:8] == MAGIC, "it is no archive of pantoum", "decompress what `pantoum compress` wrote"
-    )
-    require_whole(len(start) == HEADER.size, "it is cut")
+    require_whole(start[:8] == MAGIC, *NO_ARCHIVE)
+    require_whole(len(start) == HEADER.size, "it is cut", ANOTHER_COPY)
     _, version, model, records, slots, crc = HEADER.unpack(start)
     require_whole(
         version == VERSION,
@@ -81,9 +83,9 @@ def read_header(source: ArchiveSource) -> Header:
         "use the version of pantoum that wrote it",
     )
     digest = _exactly(source, DIGEST if model else 0)
-    require_whole(crc32(digest, crc32(start[:12])) == crc, "its header is damaged")
+    require_whole(crc32(digest, crc32(start[:12])) == crc, "its header is damaged", ANOTHER_COPY)
     fits = model <= 1 and records < len(RECORDS) and slots <= MOST_SLOTS and len(digest) == model * DIGEST
-    require_whole(fits, "its header is impossible")
+    require_whole(fits, "its header is impossible", ANOTHER_COPY)
     return Header(digest.hex(), RECORDS[records], slots)
 
 
@@ -125,6 +127,9 @@ def read_index(file: BinaryIO) -> tuple[Header, Index]:
     file.seek(size - 8 - length)
     body = _exactly(file, length + 4)
     require_whole(crc32(body) == crc and body[0] == INDEX, "its index is cut or damaged")
+    ends = np.count_nonzero(np.frombuffer(body, np.uint8)[1:-8] < 0x80)  # as many as numbers, three per frame
+    fits = begin + ends // 3 * HEAD.size + length + 8 <= size
+    require_whole(fits, "its index does not fit its size")
     try:
         numbers, _ = from_numbers(body[1:-8])
     except ValueError as problem:

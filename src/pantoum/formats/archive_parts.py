@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
 __all__ = [
+    "ANOTHER_COPY",
     "DIGEST",
     "FRAME",
     "HEAD",
@@ -29,6 +30,7 @@ __all__ = [
     "MOST_PLAIN",
     "MOST_RECORDS",
     "MOST_SLOTS",
+    "NO_ARCHIVE",
     "RECORDS",
     "SUFFIX",
     "USE_ANOTHER",
@@ -57,7 +59,9 @@ MOST_SLOTS = 26
 """Contexts of 2^26 slots take 700 MB."""
 DIGEST = 32
 MOST_BYTES = 2**63 - 1
-USE_ANOTHER = "use another copy of it, or save what is whole with keep_going"
+ANOTHER_COPY = "use another copy of it"
+USE_ANOTHER = f"{ANOTHER_COPY}, or save what is whole with keep_going"
+NO_ARCHIVE = "it is no archive of pantoum", "decompress what `pantoum compress` wrote"
 RECORDS = (None, "lines", "list")
 ArchiveSource: TypeAlias = "SupportsRead[bytes | None]"
 """What can be read: a file or a pipe."""

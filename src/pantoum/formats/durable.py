@@ -157,7 +157,12 @@ def _replace(target: Path, data: Data, mode: int) -> None:
 
 def write_new(path: Path, data: Data, mode: int = 0o666) -> None:
     """Write and fsync a new file under its own name; the caller publishes it."""
+    from pantoum.formats import left_behind
+
     descriptor = create(path, mode)
+    while not left_behind.lock(descriptor):
+        system.close(descriptor)
+        descriptor = create(path, mode)
     try:
         for chunk in _chunks(data):
             write(descriptor, chunk, path)

@@ -26,7 +26,7 @@ import numpy as np
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
-from pantoum.formats import durable, model_file
+from pantoum.formats import durable, left_behind, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluation import Progress, evaluate
@@ -74,6 +74,7 @@ def export(
     path, target = model_path(Path(model)), Path(out)
     require_apart("out", out, "the model itself", [path])
     require_apart("out", out, "a text that is read", texts)
+    left_behind.clear(target)
     content = model_file.read(path)
     network, _, _ = checked(content, path)
     counted = counts_of(content.extras, network.vocab_size, path)

@@ -148,7 +148,8 @@ class _Decompressor:
             self._learner = self._reader = None
         if not self._keep_going:
             raise found
-        self.lost.append(f"bytes {begin:,} to {self._seen:,} of the text: {found}")
+        problem = str(found).removesuffix(f"; {archive_parts.USE_ANOTHER}")
+        self.lost.append(f"bytes {begin:,} to {self._seen:,} of the text: {problem}")
 
 
 def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -> Iterator[bytes]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pantoum.config.plain import Plain
 from pantoum.config.rules import require
 from pantoum.errors import ModelFileError
-from pantoum.formats import durable, plain_json
+from pantoum.formats import durable, left_behind, plain_json
 
 __all__ = ["MODEL", "fetched", "write"]
 
@@ -77,12 +78,31 @@ def write(folder: Path, data: bytes, config: Mapping[str, Plain], card: Mapping[
     """Make the folder of a repository, which must not hold anything yet."""
     empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     require(empty, "out", str(folder), "must be a folder that does not exist or is empty", "give another one")
-    folder.mkdir(exist_ok=True)
     described = {"model_type": "pantoum", "library_name": "pantoum", **config}
-    durable.write_file(folder / MODEL, data)
-    durable.write_file(folder / "config.json", [plain_json.encode(described), b"\n"])
-    durable.write_file(folder / ".gitattributes", LARGE.encode())
-    durable.write_file(folder / "README.md", (CARD + "".join(_rows(config, card))).encode())
+    temporary = durable.temporary_beside(folder)
+    with durable.remove_on_failure(temporary), _new_folder(temporary):
+        durable.write_file(temporary / MODEL, data)
+        durable.write_file(temporary / "config.json", [plain_json.encode(described), b"\n"])
+        durable.write_file(temporary / ".gitattributes", LARGE.encode())
+        durable.write_file(temporary / "README.md", (CARD + "".join(_rows(config, card))).encode())
+        if folder.exists():
+            folder.rmdir()
+        durable.publish(temporary, folder)
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[None]:
+    """A new folder, locked while it is filled."""
+    durable.make_folder(folder)
+    if os.name == "nt":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        left_behind.lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _rows(config: Mapping[str, Plain], card: Mapping[str, Any]) -> list[str]:

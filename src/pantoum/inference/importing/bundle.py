@@ -2,27 +2,29 @@
 
 The index is a sorted table of blocks (that of LevelDB): names of tensors, and for each a small protobuf with
 its type, its shape and where in which data file it lies. Nothing in it is code. Sizes are checked, and so is
-that every tensor lies within its file; the CRC-32C of blocks and tensors is not.
+that every tensor lies within its file, and all of them together; the CRC-32C of blocks and tensors is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded
+from pantoum.formats.bounded_child import BadFileError
 from pantoum.kernels import Array
 
-__all__ = ["is_index", "read"]
+__all__ = ["arrays_of", "is_index"]
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
-FOOTER = 48
-MOST_INDEX, MOST_DATA = 64 << 20, 2**40
+FOOTER, LONGEST = 48, 4096
+"""Bytes of the end of an index, and of a name."""
 TRAILER = 5
 """Bytes after a block: how it is compressed, and its CRC."""
 DTYPES = {1: "<f4", 2: "<f8", 19: "<f2"}
@@ -49,28 +51,25 @@ def is_index(path: Path) -> bool:
         return False
 
 
-def read(index: Path) -> dict[str, Array]:
-    """The float tensors of a checkpoint by name."""
-    data = bounded.read_small(index, MOST_INDEX, ModelFileError)
-    try:
-        shards, entries = _entries(data)
-    except (ValueError, IndexError) as problem:
-        raise ModelFileError(
-            f"cannot import {str(index)!r}: {problem or 'it is damaged'}; save it again"
-        ) from None
+def arrays_of(index: IO[bytes], data: Mapping[str, IO[bytes]]) -> dict[str, Array]:
+    """The float tensors of a checkpoint by name, from its index and its data files by their endings."""
+    shards, entries = _entries(index.read())
     found, held = dict[str, Array](), dict[int, memoryview]()
+    for entry in entries.values():
+        ending = f".data-{entry.shard:05d}-of-{shards:05d}"
+        if ending not in data:
+            raise BadFileError(f"its file {ending} is missing", "copy it beside the index")
+        if entry.shard not in held:
+            held[entry.shard] = memoryview(data[ending].read())
+    if sum(entry.size for entry in entries.values()) > sum(map(len, held.values())):
+        raise BadFileError("its tensors have more bytes than its files")
     for name, entry in entries.items():
+        part = held[entry.shard][entry.offset : entry.offset + entry.size]
         kind = DTYPES.get(entry.dtype)
         if kind is None:
             continue
-        if entry.shard not in held:
-            file = index.with_suffix(f".data-{entry.shard:05d}-of-{shards:05d}")
-            held[entry.shard] = memoryview(bounded.read_small(file, MOST_DATA, ModelFileError))
-        part = held[entry.shard][entry.offset : entry.offset + entry.size]
         if len(part) != entry.size or prod(entry.shape) * np.dtype(kind).itemsize != entry.size:
-            raise ModelFileError(
-                f"cannot import {str(index)!r}: tensor {name} is cut or has another size; save it again"
-            )
+            raise BadFileError(f"tensor {name} is cut or has another size")
         found[name] = np.frombuffer(part, kind).reshape(entry.shape)
     return found
 
@@ -78,7 +77,7 @@ def read(index: Path) -> dict[str, Array]:
 def _entries(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
     """(the number of data files, where each tensor lies)."""
     if len(data) < FOOTER or not data.endswith(MAGIC):
-        raise ValueError("it is no index of a checkpoint")
+        raise BadFileError("it is no index of a checkpoint")
     place, footer = 0, data[-FOOTER:]
     for _ in range(2):  # past the handle of the block of metadata
         _, place = _number(footer, place)
@@ -91,7 +90,7 @@ def _entries(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
                 header = dict(_fields(value))
                 shards = int(header.get(1, 1))
                 if header.get(2, 0):
-                    raise ValueError("it is of a big-endian machine")
+                    raise BadFileError("it is of a big-endian machine")
     return shards, found
 
 
@@ -106,9 +105,9 @@ def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     """The keys and values of a block."""
     block = data[start : start + size]
     if len(block) != size or size < 4 or start + size + TRAILER > len(data):
-        raise ValueError("a block of it is cut")
+        raise BadFileError("a block of it is cut")
     if data[start + size]:
-        raise ValueError("it is compressed, which TensorFlow itself does not do")
+        raise BadFileError("it is compressed, which TensorFlow itself does not do")
     end = size - 4 - 4 * int.from_bytes(block[-4:], "little")
     place, key = 0, b""
     while place < end:
@@ -116,6 +115,8 @@ def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
         added, place = _number(block, place)
         length, place = _number(block, place)
         key = key[:shared] + block[place : place + added]
+        if len(key) > LONGEST:
+            raise BadFileError("a name in it is too long")
         place += added
         yield key, block[place : place + length]
         place += length
@@ -126,7 +127,7 @@ def _entry(data: bytes) -> BundleEntry:
     fields: dict[int, int | bytes] = {}
     for number, value in _fields(data):
         if number == 7:
-            raise ValueError("it has a variable in slices, which is not supported")
+            raise BadFileError("it has a variable in slices, which is not supported")
         fields[number] = value
     shape = []
     held = fields.get(2, b"")
@@ -152,9 +153,9 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
         else:
-            raise ValueError("an entry of it is damaged")
+            raise BadFileError("an entry of it is damaged")
         if place + size > len(data):
-            raise ValueError("an entry of it is cut")
+            raise BadFileError("an entry of it is cut")
         part = data[place : place + size]
         yield tag >> 3, part if kind == 2 else int.from_bytes(part, "little")
         place += size
@@ -169,4 +170,4 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
         found |= (byte & 0x7F) << shift
         if byte < 0x80:
             return found, place
-    raise ValueError("a number of it is too long")
+    raise BadFileError("a number of it is too long")

@@ -5,7 +5,8 @@
     .../basic_rnn_cell/kernel, bias
 
 Older versions say ``weights`` and ``biases``. A kernel has the rows of the input, then those of the state.
-What optimisers keep is passed over. The output layer and the embedding are told by their shapes.
+What optimisers keep is passed over, and so are single numbers. The output layer and the embedding are told
+by their shapes; whatever is left over is refused by name.
 
 Shapes: V symbols, I inputs, H units, G columns of gates.
 """
@@ -13,17 +14,16 @@ Shapes: V symbols, I inputs, H units, G columns of gates.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from pantoum.errors import ModelFileError
-from pantoum.inference.importing import bundle
-from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer, natural
+from pantoum.formats.bounded_child import BadFileError
+from pantoum.inference.importing.bundle import arrays_of
+from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer, blocks, natural
 from pantoum.kernels import Array
 
-__all__ = ["read"]
+__all__ = ["reader"]
 
 PART = re.compile(
     r"(.*?)(gru_cell|basic_lstm_cell|lstm_cell|basic_rnn_cell)/(gates/|candidate/)?(kernel|bias)"
@@ -37,17 +37,21 @@ FORGET = 1.0
 Parts = Mapping[str, Array]
 
 
-def read(index: Path) -> ForeignModel:
-    """The model of a checkpoint."""
+def reader(*endings: str) -> Callable[..., Iterator[bytes]]:
+    """What reads an index, and the data files with these endings."""
+    return lambda index, *files: blocks(_model(arrays_of(index, dict(zip(endings, files, strict=True)))))
+
+
+def _model(arrays: Mapping[str, Array]) -> ForeignModel:
     layers: dict[str, dict[str, Array]] = {}
     others: dict[str, Array] = {}
-    for name, array in bundle.read(index).items():
+    for name, array in arrays.items():
         if KEPT.search(name):
             continue
         if REFUSED.search(name):
-            raise ModelFileError(
-                f"cannot import {str(index)!r}: {name} belongs to peepholes, a projection or two directions; "
-                "only plain layers can be imported"
+            raise BadFileError(
+                f"{name} belongs to peepholes, a projection or two directions",
+                "only plain layers can be imported",
             )
         plain = re.sub("weights$", "kernel", re.sub("biases$", "bias", name))
         match = PART.fullmatch(plain)
@@ -55,30 +59,29 @@ def read(index: Path) -> ForeignModel:
             others[name] = array
         else:
             layers.setdefault(match[1] + match[2], {})[(match[3] or "") + match[4]] = array
-    order = sorted(layers, key=natural)
     try:
-        made = tuple(_layer(place, layers[place]) for place in order)
+        made = tuple(_layer(place, layers[place]) for place in sorted(layers, key=natural))
     except KeyError as problem:
-        raise ModelFileError(
-            f"cannot import {str(index)!r}: a cell is without {problem}; save it again"
-        ) from None
+        raise BadFileError(f"a cell is without {problem}") from None
     if not made:
-        raise ModelFileError(
-            f"cannot import {str(index)!r}: no variable of it is of GRUCell, BasicLSTMCell or BasicRNNCell"
-        )
-    head_HV, bias_V = _head(others, made[-1].units, index)
-    tables = [
-        array
-        for array in others.values()
-        if array.shape == (len(bias_V), made[0].inputs) and array is not head_HV
-    ]
-    one_hot = made[0].inputs == len(bias_V) and not tables
+        raise BadFileError("no variable of it is of GRUCell, BasicLSTMCell or BasicRNNCell")
+    head, bias = _head(others, made[-1].units)
+    numbers = [name for name, array in others.items() if array.ndim == 0]
+    bias_V, inputs = others[bias], made[0].inputs
+    tables = [name for name, array in others.items() if array.shape == (len(bias_V), inputs) and name != head]
+    one_hot = inputs == len(bias_V) and not tables
     if not one_hot and len(tables) != 1:
-        raise ModelFileError(
-            f"cannot import {str(index)!r}: it has {len(tables)} possible embeddings, not one"
+        raise BadFileError(f"it has {len(tables)} possible embeddings, not one")
+    left = sorted(set(others) - {head, bias, *tables, *numbers})
+    if left:
+        raise BadFileError(
+            f"it has variables that no embedding, layer or output layer of it takes: {', '.join(left[:8])}",
+            "only plain layers can be imported",
         )
     notes = ["forget_bias is taken to be 1, TensorFlow's default"] * (made[0].cell == "lstm")
-    return ForeignModel("TensorFlow 1", made, None if one_hot else tables[0], head_HV.T, bias_V, tuple(notes))
+    notes += [f"single numbers are passed over: {', '.join(sorted(numbers)[:8])}"] * bool(numbers)
+    table = None if one_hot else others[tables[0]]
+    return ForeignModel("TensorFlow 1", made, table, others[head].T, bias_V, tuple(notes))
 
 
 def _layer(place: str, parts: Parts) -> SourceLayer:
@@ -102,17 +105,18 @@ def _made(cell: str, gates: str, kernel_G: Array, bias_G: Array) -> SourceLayer:
     return SourceLayer(cell, gates, kernel_G[:inputs].T, kernel_G[inputs:].T, bias_G, np.zeros_like(bias_G))
 
 
-def _head(others: Parts, units: int, index: Path) -> tuple[Array, Array]:
-    """(weight [H,V], bias [V])."""
-    biases = {array.shape: array for array in others.values() if array.ndim == 1}
+def _head(others: Parts, units: int) -> tuple[str, str]:
+    """The names of the weight [H,V] and the bias [V]."""
+    biases = {array.shape: name for name, array in others.items() if array.ndim == 1}
     found = [
-        (array, biases[array.shape[1:]])
-        for array in others.values()
+        (name, biases[array.shape[1:]])
+        for name, array in others.items()
         if array.ndim == 2 and len(array) == units and array.shape[1:] in biases
     ]
     if len(found) != 1:
-        raise ModelFileError(
-            f"cannot import {str(index)!r}: it has {len(found)} possible output layers (a matrix of {units} "
-            f"rows and a bias) among {', '.join(sorted(others)) or 'no other variables'}; it must have one"
+        listed = ", ".join(sorted(others)[:8]) or "no other variables"
+        raise BadFileError(
+            f"it has {len(found)} possible output layers ({units} rows and a bias) among {listed}",
+            "it must have one",
         )
     return found[0]
