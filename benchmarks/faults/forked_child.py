@@ -1,5 +1,5 @@
-"""The process of ``formats.bounded_child`` as a fork of this one, which has the libraries already: thousands of
-files are read in minutes. What the process may take is bounded in the same way from the first byte on."""
+"""The process of ``formats.bounded_child`` as a fork of this one, which has the libraries already: thousands
+of files are read in minutes. What the process may take is bounded in the same way from the first byte on."""
 
 from __future__ import annotations
 
