@@ -42,7 +42,7 @@ import numpy as np
 BATCH, APART = 100, 10
 MOST_MEMORY, LEAST_TIME, TIME_PER_BYTE = 500 << 20, 22.0, 10 / 1e6
 V, E, H = 23, 7, 11
-TESTS = Path(__file__).parents[2] / "tests" / "inference" / "importing"
+TESTS = Path(__file__).parents[2] / "tests" / "apps" / "convert"
 NUMBERS = (0, 1, 2, -1, 255, 256, 65_535, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1, 10**30)
 Files = dict[str, bytes]
 
@@ -317,8 +317,9 @@ def case(seed: int, number: int, real: dict[str, Files], kind: str | None = None
 
 def fault(path: Path, out: Path) -> str | None:
     """What is wrong with how a file is imported."""
+    from pantoum.apps.convert.import_model import import_model, read_source
+
     from pantoum.errors import PantoumError
-    from pantoum.inference.import_model import import_model, read_source
 
     try:
         size = len(read_source(path).bias_V)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from pantoum.apps.server.activations import activations, following, indentation, line_length, quotes
 from pantoum.errors import SettingError
-from pantoum.inference.activations import activations, following, indentation, line_length, quotes
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 
