@@ -18,7 +18,7 @@ from functools import partial
 from itertools import chain
 from typing import IO
 
-from pantoum.apps.documents.office import MARKUP, book_pages, package_of, paragraph_lines
+from pantoum.apps.documents.office import book_pages, package_of, paragraph_lines
 from pantoum.apps.documents.page import page_lines
 from pantoum.seams import FORM_HEAD as HEAD
 from pantoum.seams import BadFileError, form_of, page_text, transcoded
@@ -87,7 +87,8 @@ def _packed(codec: str, label: str, encoding: str | None, file: IO[bytes]) -> It
         elif codec == "epub":
             yield from _book(archive, label, encoding)
         else:
-            yield from paragraph_lines(_blocks(archive, MAIN_PART[codec]), MARKUP[codec])
+            only = "w:t" if codec == "docx" else ""
+            yield from paragraph_lines(_blocks(archive, MAIN_PART[codec]), only)
 
 
 def _blocks(archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:

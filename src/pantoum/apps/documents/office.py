@@ -15,7 +15,7 @@ from xml.parsers import expat
 from pantoum.apps.documents.paragraphs import LINE, SPACE, TAB, Paragraphs
 from pantoum.seams import BadFileError
 
-__all__ = ["MARKUP", "book_pages", "package_of", "paragraph_lines"]
+__all__ = ["book_pages", "package_of", "paragraph_lines"]
 
 MOST_SPACES = 1000
 SPACES = {
@@ -26,60 +26,46 @@ SPACES = {
     "urn:oasis:names:tc:opendocument:xmlns:office:1.0": "office",
 }
 """Namespaces, by the prefixes that the standards write."""
+SIGNS = dict.fromkeys(("w:p", "w:br", "w:cr", "text:p", "text:h", "text:line-break"), LINE)
+SIGNS |= dict.fromkeys(("w:tab", "text:tab"), TAB)
+"""What the begin and end of an element stand for; a tab is one sign alone."""
+LEFT_OUT = frozenset(
+    (
+        "w:delText", "w:instrText", "mc:Fallback", "w:sectPr", "w:pPr", "office:annotation",
+        "text:tracked-changes", "text:note-citation",
+    )
+)  # fmt: skip
+"""Elements without text of the document."""
 
 
-class Markup:
-    """Which elements of a format are what."""
-
-    def __init__(self, signs: Mapping[str, str], left_out: Iterable[str], text: str = "") -> None:
-        self.signs, self.left_out = dict(signs), frozenset(left_out)
-        """What the begin and end of an element stand for, and those without text of the document."""
-        self.text = text
-        """The only element that holds text; empty: all do."""
-
-
-MARKUP = {
-    "docx": Markup(
-        {"w:p": LINE, "w:br": LINE, "w:cr": LINE, "w:tab": TAB},
-        ("w:delText", "w:instrText", "mc:Fallback", "w:sectPr", "w:pPr"),
-        "w:t",
-    ),
-    "odt": Markup(
-        {"text:p": LINE, "text:h": LINE, "text:line-break": LINE, "text:tab": TAB},
-        ("office:annotation", "text:tracked-changes", "text:note-citation"),
-    ),
-}
-STARTED_ALONE = ("w:tab", "text:tab")
-"""Marks that stand for one sign, not for one at their begin and one at their end."""
-
-
-def paragraph_lines(blocks: Iterable[bytes], markup: Markup) -> Iterator[bytes]:
-    """The paragraphs of a document, one per line."""
+def paragraph_lines(blocks: Iterable[bytes], only: str = "") -> Iterator[bytes]:
+    """The paragraphs of a document, one per line. ``only``: the one element that holds text."""
     paragraphs = Paragraphs()
     skipped = inside = 0
 
     def start(name: str, attributes: Mapping[str, str]) -> None:
         nonlocal skipped, inside
-        if skipped or name in markup.left_out:
+        if skipped or name in LEFT_OUT:
             skipped += 1
             return
-        inside += name == markup.text
-        if name in markup.signs:
-            paragraphs.add(markup.signs[name])
-        elif name == "text:s":
-            paragraphs.add(SPACE * _number(attributes.get("text:c", "1")))
+        inside += name == only
+        paragraphs.add(SIGNS.get(name, ""))
+        if name == "text:s":
+            count = attributes.get("text:c", "1")
+            known = count.isascii() and count.isdigit()
+            paragraphs.add(SPACE * (min(int(count[:9]), MOST_SPACES) if known else 1))
 
     def end(name: str) -> None:
         nonlocal skipped, inside
         if skipped:
             skipped -= 1
             return
-        inside -= name == markup.text
-        if name in markup.signs and name not in STARTED_ALONE:
-            paragraphs.add(markup.signs[name])
+        inside -= name == only
+        if SIGNS.get(name) == LINE:
+            paragraphs.add(LINE)
 
     def text(data: str) -> None:
-        if not skipped and (inside or not markup.text):
+        if not skipped and (inside or not only):
             paragraphs.add(data)
 
     for _ in _parsed(blocks, start, end, text):
@@ -92,7 +78,7 @@ def package_of(blocks: Iterable[bytes]) -> str:
     found: list[str] = []
 
     def start(name: str, attributes: Mapping[str, str]) -> None:
-        if _local(name) == "rootfile" and not found and attributes.get("full-path"):
+        if name.rpartition(":")[2] == "rootfile" and attributes.get("full-path"):
             found.append(attributes["full-path"])
 
     for _ in _parsed(blocks, start):
@@ -109,9 +95,10 @@ def book_pages(blocks: Iterable[bytes], package: str) -> list[str]:
     order: dict[str, None] = {}
 
     def start(name: str, attributes: Mapping[str, str]) -> None:
-        if _local(name) == "item":
+        local = name.rpartition(":")[2]  # books are read whatever namespace theirs has
+        if local == "item":
             items[attributes.get("id", "")] = attributes.get("href", "")
-        elif _local(name) == "itemref":
+        elif local == "itemref":
             order[attributes.get("idref", "")] = None
 
     for _ in _parsed(blocks, start):
@@ -121,18 +108,11 @@ def book_pages(blocks: Iterable[bytes], package: str) -> list[str]:
     return list(dict.fromkeys(posixpath.normpath(posixpath.join(folder, name)) for name in names if name))
 
 
-def _number(text: str) -> int:
-    """How many spaces are meant; more than ``MOST_SPACES`` are so many."""
-    if not (text.isascii() and text.isdigit()):
-        return 1
-    return min(int(text), MOST_SPACES) if len(text) < 10 else MOST_SPACES
-
-
 def _parsed(
     blocks: Iterable[bytes],
     start: Callable[[str, Mapping[str, str]], None],
-    end: Callable[[str], None] | None = None,
-    text: Callable[[str], None] | None = None,
+    end: Callable[[str], None] = lambda name: None,
+    text: Callable[[str], None] = lambda data: None,
 ) -> Iterator[None]:
     """Parse XML, and stop after each block; names have the prefixes of ``SPACES``."""
     parser = expat.ParserCreate()
@@ -158,14 +138,12 @@ def _parsed(
         start(short(name), {short(key) if ":" in key else key: value for key, value in attributes.items()})
 
     def ended(name: str) -> None:
-        if end is not None:
-            end(short(name))
+        end(short(name))
         scopes.pop()
 
     parser.StartDoctypeDeclHandler = declared
     parser.StartElementHandler, parser.EndElementHandler = started, ended
-    if text is not None:
-        parser.buffer_text, parser.CharacterDataHandler = True, text
+    parser.buffer_text, parser.CharacterDataHandler = True, text
     try:
         for block in blocks:
             parser.Parse(block)
@@ -173,8 +151,3 @@ def _parsed(
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise BadFileError(f"it is not well-formed XML: {error}") from None
-
-
-def _local(name: str) -> str:
-    """A name without prefix: books are read whatever namespace theirs has."""
-    return name.rpartition(":")[2]
