@@ -318,7 +318,6 @@ def case(seed: int, number: int, real: dict[str, Files], kind: str | None = None
 def fault(path: Path, out: Path) -> str | None:
     """What is wrong with how a file is imported."""
     from pantoum.apps.convert.import_model import import_model, read_source
-
     from pantoum.errors import PantoumError
 
     try:

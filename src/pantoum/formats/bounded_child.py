@@ -73,9 +73,10 @@ def read_apart(
     function, which takes the open files and gives blocks of bytes. What is wrong is an ``error`` of the form
     ``subject: problem; advice``, or with the words of the ``PantoumError`` that was raised there.
     """
-    asked = {"path": [*sys.path, str(Path(__file__).parents[2])], "reader": reader}
+    here = str(Path(__file__).parents[2])
+    asked = {"path": sys.path if here in sys.path else [here, *sys.path], "reader": reader}
     asked |= {"arguments": list(arguments), "paths": [str(path.absolute()) for path in paths]}
-    command = [sys.executable, "-I", "-B", "-X", f"utf8={sys.flags.utf8_mode}", "-c", START]
+    command = [sys.executable, "-I", "-S", "-B", "-X", f"utf8={sys.flags.utf8_mode}", "-c", START]
     try:
         process = subprocess.Popen(
             command,

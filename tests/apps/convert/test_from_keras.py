@@ -91,7 +91,7 @@ def keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # those of Keras
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["GRU", "GRU before", "LSTM", "SimpleRNN"]),
     st.tuples(st.integers(4, 20), st.integers(1, 9), st.integers(1, 14), st.integers(1, 3)),

@@ -224,7 +224,7 @@ def drawn(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @pytest.mark.oracle
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn())
 def test_drawn_modules_have_the_same_logits(
     tmp_path: Path, alphabet: Alphabet, imported: Imported, model: dict[str, Any]
@@ -250,7 +250,7 @@ def test_drawn_modules_have_the_same_logits(
 
 
 @pytest.mark.oracle
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(4, 30), st.integers(1, 9), st.lists(st.integers(1, 14), max_size=3), st.booleans(),
     st.integers(0, 99),

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from pantoum.apps.archive import archive, archiving, restoring
-from pantoum.apps.archive.archive_parts import MAGIC, NO_ARCHIVE, SUFFIX, ArchiveSource
+from pantoum.apps.archive import archiving, restoring
+from pantoum.apps.archive.archive import MAGIC, NO_ARCHIVE, SUFFIX, ArchiveSource
 from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
 from pantoum.errors import ArchiveError, SettingError, naming
 from pantoum.seams import (
@@ -69,7 +69,7 @@ def plain_name(name: str, out: str | None, overwrite: bool = False) -> str:
         return STANDARD
     if Path(name).is_file():
         with bounded.opened(name, ArchiveError) as (file, _):
-            if not archive.is_archive(file.read(len(MAGIC)) or b""):
+            if file.read(len(MAGIC)) != MAGIC:
                 raise ArchiveError(f"cannot decompress {name!r}: {NO_ARCHIVE[0]}; {NO_ARCHIVE[1]}")
     if out is None and (not name.endswith(SUFFIX) or Path(name).name == SUFFIX):
         rule = f"must be given, because the name {name!r} does not end with {SUFFIX}"

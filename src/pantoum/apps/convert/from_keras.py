@@ -39,7 +39,10 @@ USUAL: dict[str, dict[str, tuple[Any, ...]]] = {
     "TimeDistributed": {},
 }  # fmt: skip
 """The layers that can be imported, and the settings that they must have."""
-UNSAID = "a file of weights does not say what its layers do: the usual activations and directions are taken"
+UNSAID = (
+    "a file of weights does not say what its layers do: usual activations and directions are taken, "
+    "and layers one after another; a .keras file says it"
+)
 Parts = Mapping[str, Mapping[int, Array]]
 Settings = dict[str, dict[str, Any]]
 
