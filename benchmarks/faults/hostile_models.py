@@ -196,13 +196,13 @@ def h5(draw: random.Random, data: bytes) -> bytes:
 
     file = io.BytesIO(data)
     with h5py.File(file, "a") as opened:
-        names = list[str]()
-        opened.visititems(lambda name, one: names.append(name) if isinstance(one, h5py.Dataset) else None)
+        names = dict[str, Any]()
+        opened.visititems(
+            lambda name, one: names.update({name: one.shape}) if isinstance(one, h5py.Dataset) else None
+        )
         for _ in range(draw.choice((1, 2))):
-            name = draw.choice(names)
-            if name not in opened:
-                continue
-            shape = opened[name].shape
+            name = draw.choice(sorted(names))
+            shape = names.pop(name)
             del opened[name]
             how = draw.randrange(8)
             if how == 0:

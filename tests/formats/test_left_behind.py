@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pantoum.formats import durable, left_behind
+from pantoum.formats import durable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and locks")
 KILLED = """
@@ -26,7 +26,7 @@ HUB = """
 import os, signal, sys
 from pathlib import Path
 from pantoum.formats import durable
-from pantoum.inference.files import hub
+from pantoum.apps.convert import hub
 write, place = durable.write_file, Path(sys.argv[1])
 def killed(path, data):
     write(path, data)
@@ -52,9 +52,9 @@ def test_what_a_killed_process_left_is_removed_before_the_next(tmp_path: Path, s
     killed(script, target)
     (left,) = temporary(tmp_path)
     assert not target.exists() and (left.is_dir() or left.read_bytes() == b"half")
-    left_behind.clear(tmp_path / "other")
+    durable.clear_left_behind(tmp_path / "other")
     assert temporary(tmp_path) == [left]
-    left_behind.clear(target)
+    durable.clear_left_behind(target)
     assert temporary(tmp_path) == []
 
 
@@ -62,7 +62,7 @@ def test_what_is_being_written_stays(tmp_path: Path) -> None:
     target = tmp_path / "book"
 
     def chunks() -> list[bytes]:
-        left_behind.clear(target)
+        durable.clear_left_behind(target)
         assert len(temporary(tmp_path)) == 1
         return [b"whole"]
 
@@ -75,5 +75,5 @@ def test_a_lock_says_whether_the_file_is_still_there(tmp_path: Path) -> None:
         descriptor = os.open(tmp_path / "a", os.O_CREAT | os.O_WRONLY)
         if gone:
             (tmp_path / "a").unlink()
-        assert left_behind.lock(descriptor) is not gone
+        assert durable._lock(descriptor) is not gone
         os.close(descriptor)

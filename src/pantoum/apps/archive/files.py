@@ -21,7 +21,6 @@ from pantoum.seams import (
     LoadedModel,
     bounded,
     durable,
-    left_behind,
     require_apart,
     require_place,
 )
@@ -190,7 +189,7 @@ def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
 def _write(target: str, chunks: Iterable[bytes]) -> None:
     """Write a file whole or not at all; stdout as the bytes come."""
     if target != STANDARD:
-        left_behind.clear(Path(target))
+        durable.clear_left_behind(Path(target))
         durable.write_file(target, chunks)
         return
     if sys.stdout is None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pantoum.errors import ModelFileError
-from pantoum.seams import ModelFile, Plain, durable, left_behind, plain_json, require
+from pantoum.seams import ModelFile, Plain, durable, plain_json, require
 
 __all__ = ["MODEL", "fetched", "write"]
 
@@ -77,30 +76,11 @@ def write(folder: Path, data: bytes, config: Mapping[str, Plain], card: Mapping[
     empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     require(empty, "out", str(folder), "must be a folder that does not exist or is empty", "give another one")
     described = {"model_type": "pantoum", "library_name": "pantoum", **config}
-    temporary = durable.temporary_beside(folder)
-    with durable.remove_on_failure(temporary), _new_folder(temporary):
-        durable.write_file(temporary / MODEL, data)
-        durable.write_file(temporary / "config.json", [plain_json.encode(described), b"\n"])
-        durable.write_file(temporary / ".gitattributes", LARGE.encode())
-        durable.write_file(temporary / "README.md", (CARD + "".join(_rows(config, card))).encode())
-        if folder.exists():
-            folder.rmdir()
-        durable.publish(temporary, folder)
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[None]:
-    """A new folder, locked while it is filled."""
-    durable.make_folder(folder)
-    if os.name == "nt":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        left_behind.lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
+    with durable.new_folder(folder) as made:
+        durable.write_file(made / MODEL, data)
+        durable.write_file(made / "config.json", [plain_json.encode(described), b"\n"])
+        durable.write_file(made / ".gitattributes", LARGE.encode())
+        durable.write_file(made / "README.md", (CARD + "".join(_rows(config, card))).encode())
 
 
 def _rows(config: Mapping[str, Plain], card: Mapping[str, Any]) -> list[str]:
@@ -115,7 +95,11 @@ def _rows(config: Mapping[str, Plain], card: Mapping[str, Any]) -> list[str]:
             if isinstance(figure, (int, float)):
                 rows.append((name.replace("_", " "), f"{figure:.4f} {protocol}"))
     trained = card.get("tokens_trained")
-    rows += [("steps", card.get("step")), ("tokens trained on", trained), ("pantoum", card.get("pantoum"))]
+    rows += [
+        ("steps", card.get("step")),
+        ("tokens that the whole run read", trained),
+        ("pantoum", card.get("pantoum")),
+    ]
     return [f"| {name} | {str(value)[:200]} |\n" for name, value in rows if value is not None]
 
 

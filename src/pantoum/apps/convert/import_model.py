@@ -35,9 +35,9 @@ from pantoum.seams import (
     ModelFile,
     Plain,
     bounded,
+    durable,
     evaluate,
     extensions,
-    left_behind,
     model_file,
     of_content,
     read_apart,
@@ -87,7 +87,7 @@ def import_model(
     if texts:
         loss, more = _losses(source, words, content, target, texts)
         notes += more
-    left_behind.clear(target)
+    durable.clear_left_behind(target)
     sha256 = model_file.write(target, content)
     return {
         "out": os.fspath(out),
