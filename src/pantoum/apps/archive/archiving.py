@@ -164,12 +164,10 @@ def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Itera
         if not readers or number % FRAMES_A_CHAIN == 0:
             readers, begun = [MixingReader(model, learning.SLOTS) for _ in range(1 + verify)], False
         payload = readers[0].encode(block)
-        if payload is None:
+        if payload is None or len(payload) >= len(block):
             yield Frame(Kind.STORED, len(block), crc32(block), block)
-            continue
-        if len(payload) >= len(block):  # nobody learns from a stored frame, so the next one begins anew
-            yield Frame(Kind.STORED, len(block), crc32(block), block)
-            readers = []
+            if payload is not None:  # nobody learns from a stored frame, so the next one begins anew
+                readers = []
             continue
         frame = Frame(Kind.ADAPTED if begun else Kind.ADAPTED_BEGUN, len(block), crc32(block), payload)
         begun = True

@@ -55,8 +55,7 @@ class _Decompressor:
         _require_model(header, model)
         self._header, self._model = header, model
         self._keep_going, self._most = settings.keep_going, settings.max_output
-        self._learner: Learner | None = None
-        self._reader: MixingReader | None = None
+        self._learner: Learner | MixingReader | None = None
         self._seen = 0
         self.lost = lost
         """What could not be decoded, in words."""
@@ -69,7 +68,7 @@ class _Decompressor:
                 yield from self._texts(group)
                 begin, end = frame
                 self.lost.append(f"bytes {begin:,} to {end:,} of the archive are damaged or missing")
-                self._learner = self._reader = None
+                self._learner = None
                 continue
             if (
                 self._most is not None
@@ -106,34 +105,30 @@ class _Decompressor:
         yield from self._checked(frame, found)
 
     def _decoded(self, frame: Frame) -> bytes:
-        if frame.kind == Kind.STORED:
+        kind, model, slots = frame.kind, self._model, self._header.slots
+        if kind == Kind.STORED:
             return frame.payload
-        if frame.kind == Kind.RECORDS and self._model is not None and self._header.records is not None:
+        if kind == Kind.RECORDS and model is not None and self._header.records is not None:
             columns = payloads.columns_of(frame)
-            found = payloads.decode_records(self._model, frame, columns, range(len(columns)))
+            found = payloads.decode_records(model, frame, columns, range(len(columns)))
             return payloads.plain_of(found, columns.ended if self._header.records == "lines" else None)
-        if not frame.kind.learns or not self._header.slots:
+        if not kind.learns or not slots:
             raise refusal("it has a frame of a kind that its header excludes")
-        if frame.kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED):
-            return self._adapted(frame)
-        if frame.kind == Kind.BEGUN:
-            self._learner = Learner(self._header.slots)
-        if self._learner is None:
-            raise refusal("a frame builds on one that is lost")
-        if frame.kind == Kind.LEARNED:
-            self._learner.read(frame.payload)
-            return frame.payload
-        return self._learner.decode(frame.payload, frame.plain)
-
-    def _adapted(self, frame: Frame) -> bytes:
-        """The bytes of a frame of the model with contexts beside it."""
-        if frame.kind == Kind.ADAPTED_BEGUN:
-            if self._model is None or self._model.vocab_size > MOST_SYMBOLS:
+        if kind == Kind.BEGUN:
+            self._learner = Learner(slots)
+        elif kind == Kind.ADAPTED_BEGUN:
+            if model is None or model.vocab_size > MOST_SYMBOLS:
                 raise refusal("it has a frame that its model cannot have")
-            self._reader = MixingReader(self._model, self._header.slots)
-        if self._reader is None:
+            self._learner = MixingReader(model, slots)
+        learner, of_model = self._learner, kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED)
+        if learner is None or isinstance(learner, MixingReader) is not of_model:
             raise refusal("a frame builds on one that is lost")
-        return self._reader.decode(frame)
+        if isinstance(learner, MixingReader):
+            return learner.decode(frame)
+        if kind == Kind.LEARNED:
+            learner.read(frame.payload)
+            return frame.payload
+        return learner.decode(frame.payload, frame.plain)
 
     def _checked(self, frame: Frame, found: bytes | ArchiveError) -> Iterator[bytes]:
         begin, self._seen = self._seen, self._seen + frame.plain
@@ -143,7 +138,7 @@ class _Decompressor:
                 return
             found = refusal("a frame does not decode to what was encoded")
         if frame.kind.learns:
-            self._learner = self._reader = None
+            self._learner = None
         if not self._keep_going:
             raise found
         problem = str(found).removesuffix(f"; {archive.USE_ANOTHER}")

@@ -8,6 +8,11 @@ Older versions say ``weights`` and ``biases``. A kernel has the rows of the inpu
 What optimisers keep is passed over, and so are single numbers. The output layer and the embedding are told
 by their shapes; whatever is left over is refused by name.
 
+The checkpoint is of the bundle format: ``NAME.index`` and ``NAME.data-00000-of-00001``. The index is a
+sorted table of blocks (that of LevelDB): names of tensors, and for each a small protobuf with its type, its
+shape and where in which data file it lies. Nothing in it is code. Sizes are checked, and so is that every
+tensor lies within its file, and all of them together; the CRC-32C of blocks and tensors is not.
+
 Shapes: V symbols, I inputs, H units, G columns of gates.
 """
 
@@ -15,14 +20,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
-from pantoum.apps.convert.bundle import arrays_of
 from pantoum.apps.convert.foreign_model import ForeignModel, SourceLayer, blocks, natural
-from pantoum.seams import Array, BadFileError
+from pantoum.errors import ModelFileError
+from pantoum.seams import Array, BadFileError, bounded
 
-__all__ = ["reader"]
+__all__ = ["is_index", "reader"]
 
 PART = re.compile(
     r"(.*?)(gru_cell|basic_lstm_cell|lstm_cell|basic_rnn_cell)/(gates/|candidate/)?(kernel|bias)"
@@ -34,6 +43,12 @@ REFUSED = re.compile(r"w_[ifo]_diag|projection/|/(bw|fw)/")
 FORGET = 1.0
 """``forget_bias``, which is no variable."""
 Parts = Mapping[str, Array]
+MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
+FOOTER, LONGEST = 48, 4096
+"""Bytes of the end of an index, and of a name."""
+TRAILER = 5
+"""Bytes after a block: how it is compressed, and its CRC."""
+DTYPES = {1: "<f4", 2: "<f8", 19: "<f2"}
 
 
 def reader(*endings: str) -> Callable[..., Iterator[bytes]]:
@@ -119,3 +134,149 @@ def _head(others: Parts, units: int) -> tuple[str, str]:
             "it must have one",
         )
     return found[0]
+
+
+# The bundle format. --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BundleEntry:
+    """Where a tensor lies."""
+
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+
+
+def is_index(path: Path) -> bool:
+    """Whether a file ends as an index does."""
+    try:
+        with bounded.opened(path, ModelFileError) as (file, size):
+            file.seek(max(0, size - len(MAGIC)))
+            return file.read(len(MAGIC)) == MAGIC
+    except ModelFileError:
+        return False
+
+
+def arrays_of(index: IO[bytes], data: Mapping[str, IO[bytes]]) -> dict[str, Array]:
+    """The float tensors of a checkpoint by name, from its index and its data files by their endings."""
+    shards, entries = _entries(index.read())
+    found, held = dict[str, Array](), dict[int, memoryview]()
+    for entry in entries.values():
+        ending = f".data-{entry.shard:05d}-of-{shards:05d}"
+        if ending not in data:
+            raise BadFileError(f"its file {ending} is missing", "copy it beside the index")
+        if entry.shard not in held:
+            held[entry.shard] = memoryview(data[ending].read())
+    if sum(entry.size for entry in entries.values()) > sum(map(len, held.values())):
+        raise BadFileError("its tensors have more bytes than its files")
+    for name, entry in entries.items():
+        part = held[entry.shard][entry.offset : entry.offset + entry.size]
+        kind = DTYPES.get(entry.dtype)
+        if kind is None:
+            continue
+        if len(part) != entry.size or prod(entry.shape) * np.dtype(kind).itemsize != entry.size:
+            raise BadFileError(f"tensor {name} is cut or has another size")
+        found[name] = np.frombuffer(part, kind).reshape(entry.shape)
+    return found
+
+
+def _entries(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
+    """(the number of data files, where each tensor lies)."""
+    if len(data) < FOOTER or not data.endswith(MAGIC):
+        raise BadFileError("it is no index of a checkpoint")
+    place, footer = 0, data[-FOOTER:]
+    for _ in range(2):  # past the handle of the block of metadata
+        _, place = _number(footer, place)
+    shards, found = 1, dict[str, BundleEntry]()
+    for _, handle in _block(data, *_handle(footer, place)):
+        for key, value in _block(data, *_handle(handle, 0)):
+            if key:
+                found[key.decode("utf-8", "replace")] = _entry(value)
+            else:
+                header = dict(_fields(value))
+                shards = int(header.get(1, 1))
+                if header.get(2, 0):
+                    raise BadFileError("it is of a big-endian machine")
+    return shards, found
+
+
+def _handle(data: bytes, place: int) -> tuple[int, int]:
+    """Where a block lies, and its size."""
+    start, place = _number(data, place)
+    size, _ = _number(data, place)
+    return start, size
+
+
+def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """The keys and values of a block."""
+    block = data[start : start + size]
+    if len(block) != size or size < 4 or start + size + TRAILER > len(data):
+        raise BadFileError("a block of it is cut")
+    if data[start + size]:
+        raise BadFileError("it is compressed, which TensorFlow itself does not do")
+    end = size - 4 - 4 * int.from_bytes(block[-4:], "little")
+    place, key = 0, b""
+    while place < end:
+        shared, place = _number(block, place)
+        added, place = _number(block, place)
+        length, place = _number(block, place)
+        key = key[:shared] + block[place : place + added]
+        if len(key) > LONGEST:
+            raise BadFileError("a name in it is too long")
+        place += added
+        yield key, block[place : place + length]
+        place += length
+
+
+def _entry(data: bytes) -> BundleEntry:
+    """A ``BundleEntryProto``."""
+    fields: dict[int, int | bytes] = {}
+    for number, value in _fields(data):
+        if number == 7:
+            raise BadFileError("it has a variable in slices, which is not supported")
+        fields[number] = value
+    shape = []
+    held = fields.get(2, b"")
+    for number, value in _fields(held if isinstance(held, bytes) else b""):
+        if number == 2 and isinstance(value, bytes):
+            shape.append(int(dict(_fields(value)).get(1, 0)))
+    numbers = [int(fields.get(number, 0)) for number in (1, 3, 4, 5)]
+    return BundleEntry(numbers[0], tuple(shape), *numbers[1:])
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protobuf: a number or bytes each."""
+    place = 0
+    while place < len(data):
+        tag, place = _number(data, place)
+        kind = tag & 7
+        if kind == 0:
+            value, place = _number(data, place)
+            yield tag >> 3, value
+            continue
+        if kind == 2:
+            size, place = _number(data, place)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise BadFileError("an entry of it is damaged")
+        if place + size > len(data):
+            raise BadFileError("an entry of it is cut")
+        part = data[place : place + size]
+        yield tag >> 3, part if kind == 2 else int.from_bytes(part, "little")
+        place += size
+
+
+def _number(data: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits per byte, and the place after it."""
+    found = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        place += 1
+        found |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return found, place
+    raise BadFileError("a number of it is too long")

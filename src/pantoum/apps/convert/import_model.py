@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.apps.convert import bundle
+from pantoum.apps.convert import from_tensorflow
 from pantoum.apps.convert.foreign_model import ForeignModel, SourceLayer, of_blocks, split
 from pantoum.apps.convert.foreign_vocabulary import Vocabulary, vocabulary_of
 from pantoum.errors import ModelFileError, SettingError
@@ -35,6 +35,7 @@ from pantoum.seams import (
     ModelFile,
     Plain,
     bounded,
+    declared_size,
     durable,
     evaluate,
     extensions,
@@ -69,51 +70,34 @@ def import_model(
     require_apart("out", out, "the file that is imported", [path])
     require_apart("out", out, "a text that is read", texts)
     known = None if vocabulary is None else Path(vocabulary)
-    for importer in extensions.each("importers"):
-        if importer.recognises(path):
-            return _by_another(importer.import_(path, known), target)
-    source = read_source(path)
-    words = vocabulary_of(len(source.bias_V), known, tokens, source.tokenizer)
-    card: dict[str, Plain] = {
-        "imported": {"from": source.program, "name": path.name, "sha256": _digest(path)}
-    }
-    content = converted(source, words, card)
-    notes = list(source.notes)
-    if words.left_out:
-        notes.append(
-            f"left out, because no token can stand for them: {', '.join(map(repr, words.left_out[:5]))}"
+    importer = next((each for each in extensions.each("importers") if each.recognises(path)), None)
+    loss: dict[str, Plain] | None = None
+    if importer is not None:
+        content, program, notes = importer.import_(path, known), "another package", list[str]()
+    else:
+        source = read_source(path)
+        words = vocabulary_of(len(source.bias_V), known, tokens, source.tokenizer)
+        program, notes = source.program, list(source.notes)
+        content = converted(
+            source, words, {"imported": {"from": program, "name": path.name, "sha256": _digest(path)}}
         )
-    loss = None
-    if texts:
-        loss, more = _losses(source, words, content, target, texts)
-        notes += more
+        if words.left_out:
+            odd = ", ".join(map(repr, words.left_out[:5]))
+            notes.append(f"left out, because no token can stand for them: {odd}")
+        if texts:
+            loss, more = _losses(source, words, content, target, texts)
+            notes += more
     durable.clear_left_behind(target)
     sha256 = model_file.write(target, content)
     return {
         "out": os.fspath(out),
-        "from": source.program,
+        "from": program,
         "bytes": target.stat().st_size,
         "sha256": sha256,
         "config": content.config,
-        "vocab_size": len(words.numbers_V),
+        "vocab_size": declared_size(content.tokenizer),
         "loss": loss,
         "notes": notes,
-    }
-
-
-def _by_another(content: ModelFile, target: Path) -> dict[str, Any]:
-    """Write the model that another package has read; the facts of it."""
-    sha256 = model_file.write(target, content)
-    network = of_content(content, target, lambda: plain(content).parameters)
-    return {
-        "out": os.fspath(target),
-        "from": "another package",
-        "bytes": target.stat().st_size,
-        "sha256": sha256,
-        "config": content.config,
-        "vocab_size": network.tokenizer.vocab_size,
-        "loss": None,
-        "notes": [],
     }
 
 
@@ -122,7 +106,7 @@ def read_source(path: Path) -> ForeignModel:
     with bounded.opened(path, ModelFileError) as (opened, _):
         head = opened.read(HEAD)
     beside, arguments = list[Path](), list[str]()
-    if bundle.is_index(path):
+    if from_tensorflow.is_index(path):
         kind, beside = "from_tensorflow", sorted(path.parent.glob(f"{escape(path.stem)}.data-*-of-*"))
         arguments = [each.name.removeprefix(path.stem) for each in beside]
     elif head[8:] == b"{":
