@@ -47,15 +47,14 @@ if TYPE_CHECKING:
     from pantoum.config.setting import SettingGroup, setting
     from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens
     from pantoum.data.batches import Batch
-    from pantoum.data.bounded_process import BadDocumentError, read_apart
     from pantoum.data.expand import Bound, transcoded
     from pantoum.data.forms import HEAD as FORM_HEAD
-    from pantoum.data.forms import PACKED as PACKED_FORMS
     from pantoum.data.forms import Form as FileForm
     from pantoum.data.forms import form_of
     from pantoum.data.prepare import prepare
     from pantoum.data.sources import unreadable
     from pantoum.formats import bounded, durable, model_file, plain_json, tensor_layout
+    from pantoum.formats.bounded_child import BadFileError, read_apart
     from pantoum.formats.checkpoint import MOST_STEPS
     from pantoum.formats.model_file import COUNTS as COUNTS_NAME
     from pantoum.formats.model_file import ModelFile, is_model_file
@@ -183,11 +182,11 @@ _HOMES = {
     "config.setting": "SettingGroup setting",
     "config.tokens": "TOKEN_KINDS TokenKind check_tokens",
     "data.batches": "Batch",
-    "data.bounded_process": "BadDocumentError read_apart",
     "data.expand": "Bound transcoded",
-    "data.forms": "FORM_HEAD=HEAD FileForm=Form PACKED_FORMS=PACKED form_of",
+    "data.forms": "FORM_HEAD=HEAD FileForm=Form form_of",
     "data.prepare": "prepare",
     "data.sources": "unreadable",
+    "formats.bounded_child": "BadFileError read_apart",
     "formats.checkpoint": "MOST_STEPS",
     "formats.model_file": "COUNTS_NAME=COUNTS ModelFile is_model_file",
     "inference.adapt": "Adapter",
