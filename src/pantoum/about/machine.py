@@ -141,7 +141,7 @@ def examine(seconds: float = SECONDS, tell: Callable[[str], None] | None = None)
     facts, (isa, native), cores = described(), arithmetic(), usable_processors()
     tell("measuring a large matrix product")
     products = product_rates(seconds)
-    precision, fastest = list(products.items())[-1]
+    precision, fastest = max(products.items(), key=lambda one: one[1])
     training = []
     for shape in SHAPES:
         tell(f"measuring training steps: {shape}, {precision}")

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pantoum import kernels
 from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, TrainSettings, declared, require
 from pantoum.config.plain import Plain, as_typed
 from pantoum.config.setting import flag
@@ -255,7 +254,6 @@ def choose_recipe(
     outlook = Outlook(
         prepared.train.count,
         prepared.tokenizer.vocab_size,
-        precision=kernels.precisions()[-1] if budget.by_clock else "float32",
         steps=int(budget.amount) if budget.kind == "steps" else None,
         epochs=budget.amount if budget.kind == "epochs" else None,
     )
@@ -266,7 +264,8 @@ def choose_recipe(
         return chosen(outlook), 0.0
     seconds = budget.amount * 60.0
     left = max(seconds - clock.seconds, 0.1 * seconds)
-    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks)
+    measures = settings.precision == AUTO
+    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks, measures=measures)
 
 
 def surprise(source: ModelFile, prepared: Prepared) -> float | None:

@@ -149,8 +149,9 @@ def _texts_here(config: Mapping[str, Any]) -> Sequence[str]:
 def _there(config: Mapping[str, Any], name: str) -> str:
     """The path of what the run's first command named: from the folder in which it was typed, or, if that has
     no such file any more, from this one."""
-    there = Path(str(config.get("folder", "")), name)
-    return str(there) if there.exists() else name
+    here, there = Path(name), Path(str(config.get("folder", "")), name)
+    elsewhere = there.exists() and not (here.exists() and here.samefile(there))
+    return str(there) if elsewhere else name
 
 
 def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
