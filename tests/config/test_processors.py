@@ -35,11 +35,7 @@ def groups(folder: Path, line: str, **files: str) -> tuple[Path, Path]:
             {"cpu,cpuacct__x__cfs_quota_us": "600000", "cpu,cpuacct__x__cfs_period_us": "100000"},
             6,
         ),
-        (
-            "4:cpu:/x\n",
-            {"cpu__x__cfs_quota_us": "-1", "cpu__x__cfs_period_us": "100000"},
-            None,
-        ),
+        ("4:cpu:/x\n", {"cpu__x__cfs_quota_us": "-1", "cpu__x__cfs_period_us": "100000"}, None),
         ("3:memory:/x\n", {"memory__x__cpu_max": "100000 100000"}, None),
         ("0::/\nnonsense\n::::\n", {"cpu_max": "what is this"}, None),
         ("0::/\n", {"cpu_max": "100000 0"}, None),

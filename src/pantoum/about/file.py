@@ -291,10 +291,7 @@ def _checkpoint(path: Path) -> Info:
     arrays, _ = checkpoint_folder.read(path, step)
     sizes = {name: int(array.nbytes) for name, array in arrays.items()}
     facts = {"step": step, "arrays": len(sizes), "bytes": sum(sizes.values())}
-    rows = [
-        ("step", f"{step:,}"),
-        ("arrays", f"{len(sizes)} ({size(sum(sizes.values()))}), all verified"),
-    ]
+    rows = [("step", f"{step:,}"), ("arrays", f"{len(sizes)} ({size(sum(sizes.values()))}), all verified")]
     return Info(path, "checkpoint", facts, rows)
 
 

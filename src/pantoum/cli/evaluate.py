@@ -57,11 +57,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         else:
             output.answer(str(judged))
         return 0
-    evaluation = model.evaluate(
-        arguments.texts,
-        progress=not output.quiet,
-        **settings,
-    )
+    evaluation = model.evaluate(arguments.texts, progress=not output.quiet, **settings)
     if arguments.json:
         output.json(evaluation.to_dict())
     else:

@@ -255,11 +255,7 @@ class LiveView:
     """The view of one run: ``with LiveView(Scene("book")) as view: train(..., on_report=view)``."""
 
     def __init__(
-        self,
-        scene: Scene,
-        *,
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, scene: Scene, *, console: Console | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         # The console keeps the real stream: sys.stderr is ours while the view is open.
         self.console = console or Console(file=sys.stderr)
