@@ -81,7 +81,7 @@ def inspect(path: Path, *, verify: bool = False) -> Info:
 
 
 def _verified(found: Info) -> str:
-    """Load what was found; what was done, in words."""
+    """Load it; what was done, in words."""
     if found.kind == "model":
         load(found.path)
         return "it loads"

@@ -110,7 +110,7 @@ class RowForm:
     """The row of a score that begins in this line."""
 
     def begin(self) -> str:
-        """The names of the columns, where they are told."""
+        """The names of the columns, where the format has them."""
         return self.head
 
     def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
@@ -118,7 +118,7 @@ class RowForm:
         return "".join(self.row(line, score) for line, score in scores)
 
     def end(self, sums: ScoreSums) -> str:
-        """Nothing: the sums are told on stderr."""
+        """Nothing: the sums are written to stderr."""
         return ""
 
 
