@@ -6,8 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
@@ -19,10 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pantoum.config import ServeSettings
 from pantoum.server import aside, completions, guard, prompts
 from pantoum.server.admission import Admission
-from pantoum.server.aside import AT_ONCE
-from pantoum.server.caller import CALLER, Caller
 from pantoum.server.keys import Keyring
-from pantoum.server.refusals import RequestError
 from pantoum.server.schema import KnownFields
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
@@ -105,33 +100,13 @@ def test_within_the_limits_all_is_answered(small: Any) -> None:
     assert small.post(WRITTEN, **body).text.endswith("data: [DONE]\n\n")
 
 
-def test_large_answers_take_turns_and_give_them_back(
+def test_large_answers_give_their_room_back(
     small: Any, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
 ) -> None:
     monkeypatch.setattr(aside, "LARGE", 1000)
-    for _ in range(2 * AT_ONCE):
+    for _ in range(4):
         assert small.post(WRITTEN, prompt="x" * 1000, **SCORE).status_code == 200
-    turns = small.models.all()[0].turns
-    until(lambda: turns._free._value == AT_ONCE)
-
-
-def test_who_finds_no_turn_is_told_how_long_turns_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(aside, "time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    async def told() -> int:
-        turns = aside.Turns()
-        for _ in range(20):
-            with ExitStack() as ends:
-                CALLER.set(Caller("", "", ends))
-                await turns.take(aside.LARGE, 1.0)
-                now[0] += 2.95 * AT_ONCE
-        turns._waiting = aside.WAITING
-        with pytest.raises(RequestError) as refused:
-            await turns.take(aside.LARGE, 1.0)
-        return int(refused.value.headers["Retry-After"])
-
-    assert ran(told()) == 3
+    until(lambda: not small.models.all()[0].answers._sizes)
 
 
 PROMPTS: list[Any] = [
@@ -204,7 +179,7 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
     async def main() -> None:
         admission = Admission(Keyring(None), ServeSettings())
         one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: None)
-        scope = {"type": "http", "headers": [], "path": "/v1/score", "method": "POST"}
+        scope = {"type": "http", "headers": [(b"host", b"localhost")], "path": "/v1/score", "method": "POST"}
         asked = [one(scope, receiving(), AsyncMock()) for _ in range(5)]
         await asyncio.wait_for(asyncio.gather(others(), *asked), 60)
 

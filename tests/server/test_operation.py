@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +61,32 @@ def test_sighup_reads_the_keys_again(
     one.process.send_signal(signal.SIGHUP)
     until(lambda: "the old ones stay" in one.log.read_text())
     assert status("new") == 200
+
+
+def test_sighup_before_the_server_listens_does_not_end_it(run: Path, tmp_path: Path) -> None:
+    hanging = """
+import os, signal, sys
+import pantoum.server.serve as serve
+load = serve.Models
+def hung_up(*arguments):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return load(*arguments)
+serve.Models = hung_up
+make = serve.make_app
+def made(*arguments):
+    app = make(*arguments)
+    read = app.state.reread
+    app.state.reread = lambda: (read(), os.kill(os.getpid(), signal.SIGTERM))
+    return app
+serve.make_app = made
+from pantoum.cli.main import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", hanging, "serve", str(run), "--port", "0"]
+    done = subprocess.run(
+        command, env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "were read again" in done.stderr, done.stderr
 
 
 def test_a_unix_socket_that_nobody_serves_is_replaced_and_another_is_not(tmp_path: Path) -> None:

@@ -212,6 +212,9 @@ def test_a_store_of_an_unknown_kind_is_refused(address: str) -> None:
         ("sessions", "from"),
         ("score", "text"),
         ("embeddings", "input"),
+        ("responses", "instructions"),
+        ("responses", "user"),
+        ("chat/completions", "model"),
     ],
 )
 def test_half_of_a_surrogate_pair_is_refused(server: Any, path: str, name: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import logging
 import os
+import signal
 import sys
 
 from pantoum.cli.options import add_settings, from_environment, given
@@ -41,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal comes. SIGHUP has nothing to do before there are keys that were read."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     around = from_environment(ServeSettings, PREFIX, os.environ)
     settings = ServeSettings(**{**around, **given(arguments, ServeSettings)})
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]

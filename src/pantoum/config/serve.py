@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from pantoum.config.rules import number, path, require, text, texts, whole
 from pantoum.config.setting import SettingGroup, setting
@@ -39,6 +39,12 @@ class ServeSettings(SettingGroup):
         "the prefix under which a proxy shows the server; the proxy may take it away or leave it",
         text,
         metavar="/PREFIX",
+    )
+    forwarded_allow_ips: str | None = setting(
+        None,
+        "proxies whose X-Forwarded-For names the client: addresses or networks with commas between; *: any",
+        text,
+        metavar="ADDRESSES",
     )
     allow_host: tuple[str, ...] = setting(
         (), "without keys: a name by which clients reach the server; may be repeated", texts, metavar="NAME"
@@ -134,6 +140,14 @@ class ServeSettings(SettingGroup):
             "must begin with / and not end with it",
             "give --root-path /models, say",
         )
+        for address in (self.forwarded_allow_ips or "*").split(","):
+            require(
+                address.strip() == "*" or network(address.strip()),
+                "forwarded_allow_ips",
+                self.forwarded_allow_ips,
+                f"has {address.strip()!r}, which is no address and no network",
+                "give --forwarded-allow-ips 127.0.0.1,10.0.0.0/8, say, or * behind a Unix socket",
+            )
         keys = self.api_key_file is not None or self.api_keys is not None
         require(
             loopback(self.host) or keys or self.uds is not None,
@@ -142,6 +156,15 @@ class ServeSettings(SettingGroup):
             "is reachable from other machines and needs API keys",
             "give --api-key-file FILE with a key per line, or leave --host out",
         )
+
+
+def network(address: str) -> bool:
+    """Whether this is an address or a network."""
+    try:
+        ip_network(address)
+    except ValueError:
+        return False
+    return True
 
 
 def loopback(host: str) -> bool:

@@ -66,8 +66,10 @@ class Answer:
         tokens = sum(len(choice.entries) for choice in choices)
         if tokens * (1 + (self._request.alternatives or 0)) <= MANY:
             return JSONResponse({**self.whole(choices), **more})
-        seconds = self._request.served.settings.timeout
-        return await answer_aside(lambda: {**self.whole(choices), **more}, seconds)
+        served = self._request.served
+        return await answer_aside(
+            lambda: {**self.whole(choices), **more}, served.line, served.settings.timeout
+        )
 
     def whole(self, choices: Sequence[Choice]) -> dict[str, Plain]:
         """What it says."""
@@ -157,7 +159,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
         fields = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompt = await encode(served.model, served.template.prompt(fields.messages), state, param="messages")
+        prompt = await encode(served, served.template.prompt(fields.messages), state, param="messages")
         request = await begin(
             served,
             fields,
@@ -196,14 +198,14 @@ async def prompts_of(
     """The prompts of a completion that a state reads: a text, tokens, or a list of either. ``places`` and
     ``param``: those of ``encode``. ``together``: all of them go to the engine at the same time."""
     if given is None or isinstance(given, str):
-        return [await encode(served.model, given or "", state, places=places, param=param)]
+        return [await encode(served, given or "", state, places=places, param=param)]
     if not given:
         raise RequestError(400, f"{param} is []: give a text, tokens, or a list of them", param=param)
     if isinstance(given[0], int):
-        return [await encode(served.model, given, param=param)]
+        return [await encode(served, given, param=param)]
     if together:
         require_places(served, len(given))
-    return [await encode(served.model, one, state, places=places, param=param) for one in given]
+    return [await encode(served, one, state, places=places, param=param) for one in given]
 
 
 async def _answered(answer: Answer, request: Request, fields: WritingRequest) -> Response:

@@ -6,7 +6,6 @@ As many texts as the model has slots are read at once, so a request may have any
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 
 import numpy as np
 from fastapi import APIRouter
@@ -15,11 +14,10 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.inference.reading import Reading
 from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.completions import prompts_of
-from pantoum.server.models import Models, Served
-from pantoum.server.prompts import Prompt
+from pantoum.server.models import Models
 from pantoum.server.refusals import RequestError
 from pantoum.server.schema import EmbeddingRequest, KnownFields
-from pantoum.server.writing import cancel, require_prompt, submit
+from pantoum.server.writing import read, require_prompt
 
 __all__ = ["routes"]
 
@@ -50,10 +48,12 @@ def routes(models: Models) -> APIRouter:
             raise RequestError(400, "input is empty: give a text of at least one character", param="input")
         numbers = size * len(prompts)
         require_size(numbers * DIGITS, served.settings.max_answer << 20, "send fewer texts in a request")
-        await served.turns.take(numbers * DIGITS, served.settings.timeout)
+        await served.answers.take(numbers * DIGITS, served.settings.timeout)
         vectors: list[object] = []
         for begin in range(0, len(prompts), served.engine.slots):
-            readings = await read(served, prompts[begin : begin + served.engine.slots])
+            some = prompts[begin : begin + served.engine.slots]
+            readings = [Reading(served.model, None, prompt.tokens_T, hidden=True) for prompt in some]
+            await read(served, readings)
             vectors += [_vector(reading, fields) for reading in readings]
         tokens = sum(len(prompt.tokens_T) for prompt in prompts)
         found = {
@@ -67,22 +67,9 @@ def routes(models: Models) -> APIRouter:
         }
         if numbers <= LARGE:
             return JSONResponse(found)
-        return await answer_aside(lambda: found, served.settings.timeout)
+        return await answer_aside(lambda: found, served.line, served.settings.timeout)
 
     return router
-
-
-async def read(served: Served, prompts: Sequence[Prompt]) -> list[Reading]:
-    """Prompts that were read side by side."""
-    inbox = served.inbox()
-    for prompt in prompts:
-        inbox.job(Reading(served.model, None, prompt.tokens_T, hidden=True))
-    submit(served, inbox.jobs)
-    try:
-        await inbox.finished()
-    finally:
-        cancel(served, inbox.jobs)
-    return [job.reading for job in inbox.jobs]
 
 
 def _vector(reading: Reading, fields: EmbeddingRequest) -> object:

@@ -33,7 +33,17 @@ LARGE = 1 << 15
 """Bytes from which bodies are parsed one at a time."""
 DISCARDED = 16 * MOST_BYTES
 """Bytes of a body that are taken where nobody wants it."""
-WRITING = ("/v1/completions", "/v1/chat/completions", "/v1/responses")
+ENGINE = (
+    *("/v1/completions", "/v1/chat/completions", "/v1/responses", "/v1/suggest"),
+    *("/v1/embeddings", "/v1/score", "/v1/activations", "/v1/units", "/tokenize", "/detokenize"),
+)
+"""Routes that need a slot."""
+SAFETY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"frame-ancestors 'self'"),
+]
+"""What browsers are to do: no answer is taken for a script or a page that it is not, and no page of others
+shows the desk in a frame of its own, where a person would click on it unknowingly."""
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 """Numbers of requests that are taken over from clients."""
 
@@ -69,7 +79,7 @@ class Guard:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), shown]}
+                message = {**message, "headers": [*message.get("headers", ()), *SAFETY, shown]}
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
                 if coming and status >= 400 and not message.get("more_body", False):
@@ -78,7 +88,7 @@ class Guard:
 
         try:
             refused = self._admission.refusal(scope, headers, key)
-            if refused is None and path_of(scope) in WRITING and (wait := self._full()) is not None:
+            if refused is None and path_of(scope) in ENGINE and (wait := self._full()) is not None:
                 refused = busy(wait)
             if refused is not None:
                 await answer(refused)(scope, body, counted)

@@ -28,14 +28,14 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pantoum.config import ServeSettings
 from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel, load, model_path
-from pantoum.server.aside import Turns
+from pantoum.server.aside import Answers, Line
 from pantoum.server.chat import PLAIN, ChatTemplate
 from pantoum.server.engine import Engine
 from pantoum.server.job import Inbox, Job
@@ -64,8 +64,10 @@ class Served:
     created: int
     template: ChatTemplate
     """How chats become prompts."""
-    turns: Turns = field(default_factory=Turns)
-    """Those of its large answers."""
+    line: Line
+    """The server's thread for long work in Python."""
+    answers: Answers
+    """The server's large answers."""
 
     @property
     def name(self) -> str:
@@ -110,6 +112,7 @@ class Models:
             same = next((one for one in self._loaded.values() if one[0].same_engine(spec)), None)
             model, mark = _load(spec.path) if same is None else same[1:3]
             self._loaded[spec.name] = spec, model, mark, _template(spec)
+        self._line, self._answers = Line(), Answers(settings.max_answer << 20)
         self._served: dict[str, Served] = {}
         self._retiring: list[tuple[Served, float]] = []
         """Models that were replaced, and when: requests that have begun may still come to their engines."""
@@ -272,7 +275,9 @@ class Models:
                 self._served[spec.name] = replace(one, spec=spec)
                 return
         engine = self._engine(spec, model, loop)
-        self._served[spec.name] = Served(spec, model, engine, mark, int(time.time()), template)
+        self._served[spec.name] = Served(
+            spec, model, engine, mark, int(time.time()), template, self._line, self._answers
+        )
 
     def _engine(self, spec: ModelSpec, model: LoadedModel, loop: asyncio.AbstractEventLoop) -> Engine:
         return Engine(model, spec.settings.slots, spec.settings.queue, loop)

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.server.aside import one_at_a_time
+from pantoum.server.models import Served
 from pantoum.server.refusals import RequestError
 from pantoum.text.prompt import encode_prompt, prompt_places, space_held
 
-__all__ = ["Prompt", "encode", "require_unicode"]
+__all__ = ["Prompt", "encode"]
 
 LONG = 20_000
 """Characters or tokens from which a prompt is encoded in another thread."""
@@ -35,17 +34,8 @@ class Prompt:
     for later, when the request was let in."""
 
 
-def require_unicode(text: str, param: str) -> None:
-    """Refuse half of a surrogate pair, which JSON can hold and no encoding."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        rule = f"holds half of a surrogate pair, U+{ord(text[error.start]):04X}, at {error.start:,}"
-        raise RequestError(400, f"{param} {rule}; send whole characters", param=param) from None
-
-
 async def encode(
-    model: LoadedModel,
+    served: Served,
     text: str | Sequence[int],
     state: State | None = None,
     *,
@@ -54,9 +44,8 @@ async def encode(
 ) -> Prompt:
     """The tokens of a prompt that a state reads; with ``places`` it can say where each begins. ``param``: the
     field of the request that it stands in."""
+    model = served.model
     if isinstance(text, str):
-        if not text.isascii():
-            require_unicode(text, param)
         read, held = space_held(model.tokenizer, text, b"" if state is None else state.pending)
         waited = len(read) - len(text) + (held == b" " and text.endswith(" "))  # a space of the text before
 
@@ -69,7 +58,7 @@ async def encode(
 
             return Prompt(text, tokens_T, tuple(notes), held, found if places else None)
 
-        return encoded() if len(text) < LONG else await one_at_a_time(encoded)
+        return encoded() if len(text) < LONG else await served.line.run(encoded)
 
     def decoded() -> Prompt:
         size = model.vocab_size
@@ -79,4 +68,4 @@ async def encode(
             raise RequestError(400, f"{param} has the token {outside[0]}: {rule}", param=param)
         return Prompt(model.tokenizer.decode(text), np.array(text, np.int64))
 
-    return decoded() if len(text) < LONG else await one_at_a_time(decoded)
+    return decoded() if len(text) < LONG else await served.line.run(decoded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 
+from pantoum.inference.activations import UnitReading
 from pantoum.inference.reading import advance
 from pantoum.server.job import Job
 
@@ -49,7 +50,11 @@ class Readings:
         if readings:
             tokens = max(len(readings) * (ALONE if alone else 1), int(self._rates[kind] * READ_TURN))
             begun = time.perf_counter()
-            count = advance(readings, tokens)
+            units = [reading for reading in readings if isinstance(reading, UnitReading)]
+            if units:
+                count = sum(reading.advance(tokens // len(units)) for reading in units)
+            else:
+                count = advance(readings, tokens)
             seconds = time.perf_counter() - begun
             self._rates[kind] += 0.2 * (count / max(seconds, 1e-6) - self._rates[kind])
         taken = set(jobs)

@@ -36,7 +36,7 @@ FAULTS = 3
 """Faults of a request that its error names."""
 
 
-class RequestError(Exception):
+class RequestError(HTTPException):
     """A request that is answered with an error."""
 
     def __init__(
@@ -48,9 +48,8 @@ class RequestError(Exception):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(status, message, headers)
         self.status, self.message, self.param, self.code = status, message, param, code
-        self.headers = headers or {}
 
 
 def refusal(error: Exception) -> RequestError:
@@ -93,7 +92,7 @@ def stopping() -> RequestError:
 
 def answer(error: RequestError) -> JSONResponse:
     """The response of an error."""
-    return JSONResponse(error_body(error), error.status, error.headers)
+    return JSONResponse(error_body(error), error.status, dict(error.headers or {}))
 
 
 def install(app: FastAPI) -> None:

@@ -73,7 +73,8 @@ class ResponseText:
         (choice,) = await self._request.whole()
         if len(choice.entries) * (1 + (self._request.alternatives or 0)) <= MANY:
             return JSONResponse(self.whole(choice))
-        return await answer_aside(lambda: self.whole(choice), self._request.served.settings.timeout)
+        served = self._request.served
+        return await answer_aside(lambda: self.whole(choice), served.line, served.settings.timeout)
 
     def whole(self, choice: Choice) -> dict[str, Plain]:
         """What it says at its end."""
@@ -194,7 +195,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
         writing = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompt = await encode(served.model, served.template.prompt(messages_of(fields)), state, param="input")
+        prompt = await encode(served, served.template.prompt(messages_of(fields)), state, param="input")
         logprobs = fields.top_logprobs is not None or LOGPROBS in (fields.include or ())
         try:
             request = await begin(

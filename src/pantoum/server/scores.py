@@ -17,23 +17,22 @@ from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig
 from pantoum.config.plain import Plain
-from pantoum.inference.activations import activations, following
+from pantoum.inference.activations import UnitReading, after_tokens, require_tokens, shown_tokens
 from pantoum.inference.alert import threshold
 from pantoum.inference.reading import Reading
 from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.segments import ReadElsewhere
 from pantoum.inference.state import State
-from pantoum.server.aside import answer_aside, one_at_a_time, require_size
+from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.models import Models, Served
-from pantoum.server.prompts import encode, require_unicode
-from pantoum.server.refusals import RequestError
+from pantoum.server.prompts import encode
 from pantoum.server.schema import ActivationsRequest, KnownFields, ScoreRequest, UnitsRequest
-from pantoum.server.writing import cancel, require_prompt, submit
+from pantoum.server.writing import read, require_prompt
 
 __all__ = ["routes"]
 
-SCORED = 80
-"""Bytes of JSON that the score of a token takes."""
+SCORED, VALUE = 80, 10
+"""Bytes of JSON that the score of a token takes, and the value of a unit."""
 Ids = NDArray[np.int64]
 Nats = NDArray[np.float32]
 
@@ -48,14 +47,9 @@ async def read_after_border(served: Served, tokens_T: Ids, documents: bool) -> R
     """Tokens that follow the border, each with its nats, read by the engine."""
     model = served.model
     begun = State.of(model, model.program.initial_state(1), model.border, 0, b"")
-    inbox = served.inbox()
-    inbox.job(Reading(model, begun, tokens_T, alternatives=0, resets_V=resets(model, documents)))
-    submit(served, inbox.jobs)
-    try:
-        await inbox.finished()
-    finally:
-        cancel(served, inbox.jobs)
-    return inbox.jobs[0].reading
+    reading = Reading(model, begun, tokens_T, alternatives=0, resets_V=resets(model, documents))
+    await read(served, [reading])
+    return reading
 
 
 def nats_of(reading: Reading) -> Nats:
@@ -75,16 +69,15 @@ def routes(models: Models) -> APIRouter:
         model, settings = served.model, served.settings
         config = ScoreConfig(by=fields.by, alert=fields.alert, documents=fields.documents)
         beyond, notes = threshold(model, config, None)
-        require_unicode(fields.text, "text")
         elsewhere = ReadElsewhere()
         scorer = Scorer(model, config, threshold=beyond, following=elsewhere)
-        await one_at_a_time(read_text, scorer, fields.text)
+        await served.line.run(read_text, scorer, fields.text)
         tokens_T = elsewhere.tokens_T
         require_prompt(served, len(tokens_T), "text")
         size = SCORED * len(tokens_T)
         if fields.by == "token":
             require_size(size, settings.max_answer << 20, "send the text in parts, or score it by word")
-        await served.turns.take(size, settings.timeout)
+        await served.answers.take(size, settings.timeout)
         reading = await read_after_border(served, tokens_T, fields.documents)
 
         def found() -> dict[str, Plain]:
@@ -110,64 +103,75 @@ def routes(models: Models) -> APIRouter:
                 **({"notes": notes} if notes else {}),
             }
 
-        return await answer_aside(found, served.settings.timeout)
+        return await answer_aside(found, served.line, served.settings.timeout)
 
     @router.post("/activations", response_model=None)
     async def show_activations(fields: ActivationsRequest) -> Response:
         """The values of some units after each token of a text."""
         served = models.get(fields.model)
-        config = served.model.config
-        prompt = await encode(served.model, fields.text, places=True)
-        tokens_T, places = prompt.tokens_T, () if prompt.places is None else prompt.places()
+        prompt = await encode(served, fields.text, places=True, param="text")
+        reading = UnitReading(served.model, prompt.tokens_T, fields.units)
+        await take_answer(served, reading, len(fields.units))
+        await read(served, [reading])
 
         def found() -> dict[str, Plain]:
-            texts, values_TU = activations(served.model, tokens_T)
-            U = values_TU.shape[1]
-            for unit in fields.units:
-                _require_unit(unit, U)
             return {
                 "object": "activations",
                 "model": served.name,
-                "layers": U // config.hidden_size,
-                "hidden_size": config.hidden_size,
-                "tokens": texts,
-                "text_offset": list(places),
+                "layers": reading.layers,
+                "hidden_size": served.model.config.hidden_size,
+                "tokens": shown_tokens(served.model, prompt.tokens_T),
+                "text_offset": list(() if prompt.places is None else prompt.places()),
                 "units": [
-                    {"unit": unit, "values": np.round(values_TU[:, unit], 4).astype(float).tolist()}
-                    for unit in fields.units
+                    {"unit": unit, "values": rounded(values_T)}
+                    for unit, values_T in zip(fields.units, reading.values_TK.T, strict=True)
                 ],
             }
 
-        return await answer_aside(found, served.settings.timeout)
+        return await answer_aside(found, served.line, served.settings.timeout)
 
     @router.post("/units", response_model=None)
     async def find_units(fields: UnitsRequest) -> Response:
-        """The units that follow a property of the text most closely."""
+        """The units that follow a property of the text most closely. It is read twice: for the correlations,
+        and for the values of the best ones."""
         served = models.get(fields.model)
-        config = served.model.config
-        prompt = await encode(served.model, fields.text)
+        size = served.model.config.hidden_size
+        tokens_T = (await encode(served, fields.text, param="text")).tokens_T
+        require_tokens(tokens_T)
+        texts = await served.line.run(shown_tokens, served.model, tokens_T)
+        property_T = after_tokens(texts, fields.feature)
+        every = UnitReading(served.model, tokens_T, property_T=property_T)
+        await take_answer(served, every, fields.count + 1)
+        await read(served, [every])
+        best = every.following(fields.count)
+        reading = UnitReading(served.model, tokens_T, [unit for unit, _ in best])
+        await read(served, [reading])
 
         def found() -> dict[str, Plain]:
-            texts, values_TU = activations(served.model, prompt.tokens_T)
-            best, values = following(texts, values_TU, fields.feature, fields.count)
-            units = [
+            units: list[Plain] = [
                 {
                     "unit": unit,
-                    "layer": unit // config.hidden_size,
-                    "index": unit % config.hidden_size,
+                    "layer": unit // size,
+                    "index": unit % size,
                     "correlation": correlation,
-                    "values": np.round(values_TU[:, unit], 4).astype(float).tolist(),
+                    "values": rounded(values_T),
                 }
-                for unit, correlation in best
+                for (unit, correlation), values_T in zip(best, reading.values_TK.T, strict=True)
             ]
             head = {"object": "units", "model": served.name, "feature": fields.feature}
-            return {**head, "tokens": texts, "feature_values": values, "units": units}
+            return {**head, "tokens": texts, "feature_values": property_T, "units": units}
 
-        return await answer_aside(found, served.settings.timeout)
+        return await answer_aside(found, served.line, served.settings.timeout)
 
     return router
 
 
-def _require_unit(unit: int, count: int) -> None:
-    if unit >= count:
-        raise RequestError(400, f"units has {unit}: this model's units are 0 to {count - 1}", param="units")
+async def take_answer(served: Served, reading: UnitReading, columns: int) -> None:
+    """Room for the answer with the values of so many units."""
+    size = len(reading.tokens_T) * (VALUE * columns + SCORED)
+    await served.answers.take(size, served.settings.timeout)
+
+
+def rounded(values_T: Nats) -> list[Plain]:
+    """Values of a unit, as they are shown."""
+    return [float(value) for value in np.round(values_T, 4)]

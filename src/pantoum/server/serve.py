@@ -38,6 +38,8 @@ __all__ = ["JsonFormatter", "config_of", "listening", "serve"]
 
 DRAIN = 30
 """Seconds that running requests have to end after SIGTERM."""
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)
+"""The signal to read keys again; Windows has none."""
 SWITCH = 0.0005
 """Seconds after which Python lets another thread run. The engine's thread asks for the interpreter once a
 round, and would wait for ten rounds at the default of 5 ms while the event loop is busy."""
@@ -86,28 +88,25 @@ def listening_at(path: str) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn's server, with a time between SIGTERM and its end, and SIGHUP."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float, early: set[int]) -> None:
+        """``early``: signals that came before anybody listened to them."""
         super().__init__(config)
-        self._state, self._delay = app.state, delay
-        self._early = False
-        """Whether SIGTERM has come before uvicorn listened to signals."""
+        self._state, self._delay, self._early = app.state, delay, early
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes."""
         self._loop = asyncio.get_running_loop()
-        if hasattr(signal, "SIGHUP"):
-            self._loop.add_signal_handler(signal.SIGHUP, self._state.reread)
+        if HANG_UP is not None:
+            self._loop.add_signal_handler(HANG_UP, self._state.reread)
+            if HANG_UP in self._early:
+                self._state.reread()
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """From here on uvicorn listens to signals."""
         await super().startup(sockets)
-        if self._early:
+        if signal.SIGTERM in self._early:
             self.handle_exit(signal.SIGTERM, None)
-
-    def come_early(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM before uvicorn listens, or after it has stopped, when it sends itself the signal again."""
-        self._early = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end has come."""
@@ -121,8 +120,9 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def config_of(app: FastAPI) -> uvicorn.Config:
-    """How uvicorn runs the application. Its own access log names query strings and stays off."""
+def config_of(app: FastAPI, trusted: str | None = None) -> uvicorn.Config:
+    """How uvicorn runs the application; ``trusted``: the proxies whose ``X-Forwarded-For`` counts. Its own
+    access log names query strings and stays off."""
     logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Config(
         app,
@@ -134,7 +134,8 @@ def config_of(app: FastAPI) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=trusted is not None,
+        forwarded_allow_ips=trusted,
         timeout_graceful_shutdown=DRAIN,
         timeout_keep_alive=30,
     )
@@ -144,6 +145,14 @@ def serve(
     models: Sequence[str], settings: ServeSettings, say: Callable[[str], None], quiet: bool = False
 ) -> None:
     """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
+    early: set[int] = set()
+
+    def come_early(sig: int, frame: FrameType | None) -> None:
+        """Of SIGTERM also what uvicorn sends itself again when it has stopped."""
+        early.add(sig)
+
+    if HANG_UP is not None:
+        signal.signal(HANG_UP, come_early)
     sys.setswitchinterval(SWITCH)
     log_to_stderr(quiet)
     local = settings.uds
@@ -154,8 +163,8 @@ def serve(
         # What is there now stays: the collector need not look through it while a stream waits.
         gc.collect()
         gc.freeze()
-        server = Server(config_of(app), app, settings.drain_delay)
-        signal.signal(signal.SIGTERM, server.come_early)
+        server = Server(config_of(app, settings.forwarded_allow_ips), app, settings.drain_delay, early)
+        signal.signal(signal.SIGTERM, come_early)
         asyncio.run(server.serve(sockets=[opened]))
     finally:
         opened.close()

@@ -22,13 +22,13 @@ from pantoum.server.caller import owned
 from pantoum.server.completions import COMPLETION_TOKENS, Answer
 from pantoum.server.events import EventStream
 from pantoum.server.models import Models, Served
-from pantoum.server.prompts import encode, require_unicode
+from pantoum.server.prompts import encode
 from pantoum.server.recorded import Entry, completion_logprobs
 from pantoum.server.refusals import RequestError
 from pantoum.server.schema import FeedRequest, GenerateRequest, KnownFields, RewindRequest, SessionRequest
 from pantoum.server.session_table import Held, SessionTable, shown
 from pantoum.server.signing import Signer
-from pantoum.server.writing import begin, cancel, require_prompt, submit
+from pantoum.server.writing import begin, read, require_prompt
 
 __all__ = ["model_of", "read_text", "routes"]
 
@@ -67,7 +67,6 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             raise RequestError(400, "state and from are both given: leave one of them out", param="from")
         state: State | None = None
         if fields.from_ is not None:
-            require_unicode(fields.from_, "from")
             served, state = stands(await table.read(owned(fields.from_)))
             if fields.model is not None and models.get(fields.model) is not served:
                 rule = f"the session of from belongs to {served.name!r}; leave one of them out"
@@ -84,7 +83,6 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     @router.get("", response_model=None)
     async def list_sessions(after: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
         """The sessions of this key, in the order of their names: ``limit`` of those ``after`` one."""
-        require_unicode(after, "after")
         names = [shown(name) for name in await table.names(after, limit + 1)]
         data = [{"id": name, "object": "session"} for name in names[:limit]]
         return JSONResponse({"object": "list", "data": data, "has_more": len(names) > limit})
@@ -115,7 +113,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             require_place(held, fields.tokens_seen)
             served, state = stands(held)
             length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
-            prompt = await encode(served.model, fields.prompt or "", state)
+            prompt = await encode(served, fields.prompt or "", state)
             request = await begin(
                 served, fields, [prompt], length=length, state=state, alternatives=fields.logprobs
             )
@@ -207,15 +205,10 @@ def require_place(held: Held, tokens_seen: int | None) -> None:
 
 async def read_text(served: Served, state: State, text: str) -> State:
     """The state after a text."""
-    prompt = await encode(served.model, text, state)
+    prompt = await encode(served, text, state)
     require_prompt(served, len(prompt.tokens_T), "text")
     if len(prompt.tokens_T) == 0:
         return state if prompt.held is None else replace(state, pending=prompt.held)
-    inbox = served.inbox()
-    job = inbox.job(Reading(served.model, state, prompt.tokens_T, held=prompt.held))
-    submit(served, inbox.jobs)
-    try:
-        await inbox.finished()
-    finally:
-        cancel(served, inbox.jobs)
-    return job.reading.state
+    reading = Reading(served.model, state, prompt.tokens_T, held=prompt.held)
+    await read(served, [reading])
+    return reading.state

@@ -18,7 +18,6 @@ from pantoum.inference.next_word import Suggester, Suggestion, begun_word
 from pantoum.inference.state import State
 from pantoum.server.caller import owned
 from pantoum.server.models import Models
-from pantoum.server.prompts import require_unicode
 from pantoum.server.refusals import RequestError
 from pantoum.server.schema import KnownFields, SuggestRequest
 from pantoum.server.session_table import SessionTable
@@ -48,12 +47,10 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     async def suggest(fields: SuggestRequest) -> Response:
         """The most probable next words."""
         prompt = fields.prompt or ""
-        require_unicode(prompt, "prompt")
         if fields.session is None:
             served = models.get(fields.model)
             state = State.start(served.model)
         else:
-            require_unicode(fields.session, "session")
             served, state = model_of(models, signer, await table.read(owned(fields.session)))
             if fields.model is not None and models.get(fields.model) is not served:
                 rule = f"the session belongs to {served.name!r}; leave one of them out"

@@ -5,7 +5,6 @@ Fields are those of vLLM; ``content`` and ``with_pieces`` are those of the serve
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,9 +17,12 @@ from pantoum.server.prompts import encode
 from pantoum.server.recorded import Recorded
 from pantoum.server.refusals import RequestError
 from pantoum.server.schema import DetokenizeRequest, KnownFields, TokenizeRequest
-from pantoum.server.writing import require_prompt
+from pantoum.server.writing import admitted, require_prompt
 
 __all__ = ["routes"]
+
+TOKEN = 20
+"""Bytes of JSON that a token takes, with its text."""
 
 
 def routes(models: Models) -> APIRouter:
@@ -35,10 +37,12 @@ def routes(models: Models) -> APIRouter:
         if len(given) != 1:
             raise RequestError(400, "give one of prompt, content and messages", param="prompt")
         text = given[0] if isinstance(given[0], str) else served.template.prompt(given[0])
-        prompt = await encode(served.model, text)
+        await admitted(served)
+        prompt = await encode(served, text)
         tokens = prompt.tokens_T.tolist()
         require_prompt(served, len(tokens), "prompt")
         spender()(len(tokens))
+        await served.answers.take(TOKEN * len(tokens), served.settings.timeout)
 
         def found() -> dict[str, Any]:
             made: dict[str, Any] = {
@@ -53,15 +57,17 @@ def routes(models: Models) -> APIRouter:
             return made
 
         if len(tokens) > MANY:
-            return await answer_aside(found, served.settings.timeout)
+            return await answer_aside(found, served.line, served.settings.timeout)
         return JSONResponse(found())
 
     @router.post("/detokenize", response_model=None)
     async def detokenize(fields: DetokenizeRequest) -> Response:
         """The text of tokens."""
         served = models.get(fields.model)
-        prompt = await encode(served.model, fields.tokens, param="tokens")
-        return await asyncio.to_thread(JSONResponse, {"prompt": prompt.text, "content": prompt.text})
+        await admitted(served)
+        prompt = await encode(served, fields.tokens, param="tokens")
+        spender()(len(fields.tokens))
+        return await served.line.run(JSONResponse, {"prompt": prompt.text, "content": prompt.text})
 
     @router.get("/tokenizer_info", response_model=None)
     async def tokenizer_info(model: str | None = None) -> Response:

@@ -8,14 +8,15 @@ of it, ``Request.parts`` gives it as it comes. However a request ends, its jobs 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import draw_seed
-from pantoum.server.aside import MANY, one_at_a_time, require_size
+from pantoum.server.aside import MANY, require_size
 from pantoum.server.caller import first_token
 from pantoum.server.drawing import require_form, sampling_of
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
@@ -29,8 +30,10 @@ __all__ = [
     "Choice",
     "Part",
     "Request",
+    "admitted",
     "begin",
     "cancel",
+    "read",
     "require_places",
     "require_prompt",
     "submit",
@@ -83,6 +86,23 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
         raise stopping() from None
 
 
+async def read(served: Served, readings: Sequence[Reading]) -> None:
+    """Let the model read all of these, side by side."""
+    inbox = served.inbox()
+    for reading in readings:
+        inbox.job(reading)
+    submit(served, inbox.jobs)
+    try:
+        await inbox.finished()
+    finally:
+        cancel(served, inbox.jobs)
+
+
+async def admitted(served: Served) -> None:
+    """Wait for a slot as a text does, for work beside the model: it is that of a reading of nothing."""
+    await read(served, [Reading(served.model, None, np.zeros(0, np.int64))])
+
+
 def require_places(served: Served, texts: int) -> None:
     """Refuse more texts than ever fit."""
     most = served.engine.slots + served.engine.places
@@ -122,7 +142,7 @@ async def begin(
     require_size(size, served.settings.max_answer << 20, "use stream, fewer logprobs or tokens, or n: 1")
     if length:
         await require_form(served.model, request, sampling_of(request), length)
-    await served.turns.take(size, served.settings.timeout)
+    await served.answers.take(size, served.settings.timeout)
     seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
     writing = Writing(length, sampling_of(request), seed, count, alternatives)
     return Request(served, prompts, writing, state, echo)
@@ -252,7 +272,7 @@ class Request:
         some = MANY // (1 + (self.alternatives or 0))
         places: tuple[int, ...] | None = None
         if prompt.places is not None:
-            places = prompt.places() if len(drawn) <= some else await one_at_a_time(prompt.places)
+            places = prompt.places() if len(drawn) <= some else await self.served.line.run(prompt.places)
 
         def entries(begin: int) -> list[Entry]:
             part = slice(begin, begin + some)
@@ -262,7 +282,7 @@ class Request:
             return recorded.take(None)
 
         for begin in range(0, len(drawn), some):
-            yield entries(begin) if len(drawn) <= some else await asyncio.to_thread(entries, begin)
+            yield entries(begin) if len(drawn) <= some else await self.served.line.run(entries, begin)
 
     def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
         part = self._part(choice, found)
