@@ -43,10 +43,10 @@ from measured import machine
 from torch import nn
 from training import SHAPES
 
+from pantoum.apps.torch.torch_backend import TorchBackend
 from pantoum.config import CELLS as CELLS_OF_PANTOUM
 from pantoum.config import ModelConfig
 from pantoum.data.batches import Batch
-from pantoum.torch.torch_backend import TorchBackend
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
 

@@ -240,7 +240,7 @@ def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
     """PyTorch on the CPU, or the core."""
     if asked.engine == "core":
         return None
-    from pantoum.torch.torch_backend import engine
+    from pantoum.apps.torch.torch_backend import engine
 
     return engine("cpu")
 
@@ -249,7 +249,7 @@ def started_by_torchrun(asked: argparse.Namespace) -> Any:
     """What makes the ranks that ``torchrun`` has started; ``None``: those of MPI, or none."""
     if asked.engine == "core" or torchrun_count() == 1:
         return None
-    from pantoum.torch.ranks import GlooRanks
+    from pantoum.apps.torch.ranks import GlooRanks
 
     return GlooRanks
 

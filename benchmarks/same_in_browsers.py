@@ -39,6 +39,8 @@ import numpy as np
 from browser_programs import ANSWERS, CHROMIUM, NODE, node_command
 
 import pantoum
+from pantoum.apps.web import html_page
+from pantoum.apps.web.module import modules
 from pantoum.config import GenerationConfig, ModelConfig, SamplingConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
@@ -51,8 +53,6 @@ from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
-from pantoum.web import html_page
-from pantoum.web.module import modules
 
 WEB = Path(html_page.__file__).parent
 CASES_A_MODEL = 5

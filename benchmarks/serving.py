@@ -205,11 +205,11 @@ def measure_sessions(models: dict[str, str], folder: str, options: argparse.Name
 
 def fill(model: str, folder: str, count: int) -> list[str]:
     """So many sessions in the store of a server that is about to start; their names."""
+    from pantoum.apps.server.session_table import to_bytes
+    from pantoum.apps.server.signing import Signer, load_key
+    from pantoum.apps.server.stores.sqlite import SqliteStore
     from pantoum.inference.loaded_model import load as loaded
     from pantoum.inference.session import Session
-    from pantoum.server.session_table import to_bytes
-    from pantoum.server.signing import Signer, load_key
-    from pantoum.server.stores.sqlite import SqliteStore
 
     place = Path(folder, "pantoum")
     signer = Signer(load_key(place / "state.key"))

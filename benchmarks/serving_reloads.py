@@ -21,7 +21,7 @@ import pantoum
 
 SERVE = """
 import sys
-import pantoum.server.models as models
+import pantoum.apps.server.models as models
 models.GRACE = 1.0
 from pantoum.cli.main import main
 sys.exit(main(sys.argv[1:]))

@@ -30,14 +30,14 @@ import web_peers
 from browser_programs import node_command
 
 import pantoum
+from pantoum.apps.web import html_page
+from pantoum.apps.web.module import FUSED, PLAIN, modules
 from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import to_int8
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterTokenizer
-from pantoum.web import html_page
-from pantoum.web.module import FUSED, PLAIN, modules
 
 WEB = Path(html_page.__file__).parent
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;:!?'-\n"

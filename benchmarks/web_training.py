@@ -28,6 +28,8 @@ import measured
 import numpy as np
 from browser_programs import node_command
 
+from pantoum.apps.web import html_page
+from pantoum.apps.web.module import FUSED, PLAIN, modules
 from pantoum.config import TrainSettings
 from pantoum.data.batches import StatefulBatches
 from pantoum.text.character import CharacterTokenizer
@@ -36,8 +38,6 @@ from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.update.schedule import Schedule
-from pantoum.web import html_page
-from pantoum.web.module import FUSED, PLAIN, modules
 
 WEB = Path(html_page.__file__).parent
 UNITS, LAYERS, STEPS = 128, 2, 1000

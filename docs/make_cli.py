@@ -17,7 +17,7 @@ from pathlib import Path
 from make_man import man_page
 
 from pantoum import config
-from pantoum.cli.commands import COMMANDS
+from pantoum.cli.commands import commands as all_commands
 from pantoum.cli.main import make_parser
 from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import path
@@ -50,8 +50,6 @@ KINDS: dict[str, tuple[str, type[SettingGroup]]] = {
     "Writing": ("Streaming", config.GenerationConfig),
     "Reading": ("", ReadingConfig),
     "Scoring": ("Reading", config.ScoreConfig),
-    "Compressing": ("", config.CompressConfig),
-    "Decompressing": ("", config.DecompressConfig),
     "Preparing": ("", config.TextSettings),
     "Training": ("Preparing", config.TrainSettings),
 }
@@ -90,9 +88,9 @@ def page() -> str:
     (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     parts = [HEAD, "| command | purpose |\n|---|---|"]
     parts[-1] += "".join(
-        f"\n| [`pantoum {name}`](#pantoum-{name}) | {purpose} |" for name, purpose in COMMANDS.items()
+        f"\n| [`pantoum {name}`](#pantoum-{name}) | {purpose} |" for name, purpose in all_commands().items()
     )
-    parts += [section(name, commands.choices[name].filled()) for name in COMMANDS]
+    parts += [section(name, commands.choices[name].filled()) for name in all_commands()]
     parts.append(ENVIRONMENT)
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from pantoum.cli.commands import COMMANDS
+from pantoum.cli import commands as all_commands
 from pantoum.cli.main import make_parser
 
 MAN_HEAD = r""".\" Made by docs/make_cli.py from the parser.
@@ -48,7 +48,7 @@ def man_page(environment: str) -> str:
     """The page; ``environment`` is the table of variables of docs/cli.md."""
     (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     parts = [MAN_HEAD, ".SH COMMANDS"]
-    for name in COMMANDS:
+    for name in all_commands.names():
         parser = commands.choices[name].filled()
         parts += [f".SS pantoum {name}", roff(str(parser.description))]
         for action in parser._actions:

@@ -1,8 +1,8 @@
 """The pages of docs/play that are made for the site: the one that trains, and those of the gallery.
 
 mkdocs calls this file (``hooks`` in mkdocs.yml). The page that trains needs the core as WebAssembly
-(``pantoum.web.module``); `make gallery` has made the pages of the gallery, where they are in build/gallery.
-They stand at the end of docs/play/index.md.
+(``pantoum.apps.web.module``); `make gallery` has made the pages of the gallery, where they are in
+build/gallery. They stand at the end of docs/play/index.md.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+from pantoum.apps.web.html_page import training_page
 from pantoum.errors import PantoumError
-from pantoum.web.html_page import training_page
 
 GALLERY = Path(__file__).parents[1] / "build" / "gallery"
 INDEX, TRAIN = "play/index.md", "train.html"

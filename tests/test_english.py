@@ -67,7 +67,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "hidden projection of the candidate",
     ),
     (r"twins?", "reference implementation; of a session: copy, fork"),
-    (r"seams?", "interface"),
+    (r"(?<!pantoum\.)(?<![`/\"])seams?(?![.`\"])", "interface"),
     (
         r"(?:Muon's|Newton-Schulz|two|three|four|five|fewer) rounds?|rounds? of (?:Newton|Muon)",
         "Newton-Schulz iterations",
@@ -94,7 +94,6 @@ PATTERNS = tuple((re.compile(rf"(?<![\w-])(?:{p})(?![\w-])", re.IGNORECASE), say
 NAMES: dict[str, str] = {
     "upkeep": "evaluation and checkpoints",
     "twin": "reference",
-    "seam": "interface",
     "drive": "input projection",
     "drives": "input projection",
     "inner": "hidden projection",

@@ -18,11 +18,11 @@ LAYER = {
     "config": 0,
     "kernels": 1,
     "text": 1,
+    "extensions": 1,
     "formats": 1,
     "ranks": 1,
     "data": 2,
     "network": 2,
-    "web": 2,
     "inference": 3,
     "report": 3,
     "batch": 4,
@@ -30,26 +30,22 @@ LAYER = {
     "texts": 4,
     "training": 4,
     "about": 5,
-    "archives": 5,
     "model": 5,
     "finished_run": 5,
     "progress": 5,
-    "torch": 5,
     "api": 6,
-    "rescoring": 6,
     "console": 6,
     "__init__": 6,
-    "plugins": 7,
-    "server": 7,
-    "cli": 8,
-    "__main__": 8,
+    "cli": 7,
+    "__main__": 7,
+    "seams": 8,
+    "apps": 9,
 }
 WITHIN = {
     ("config", "errors"),
     ("formats", "text"),
     ("report", "inference"),
     ("finished_run", "model"),
-    ("torch", "model"),
     ("__init__", "api"),
     ("__main__", "cli"),
 }
@@ -58,13 +54,11 @@ WITHIN = {
 INSIDE: dict[str, dict[str, set[str]]] = {
     "inference": {
         "files": set(),
-        "forms": {"loaded_model"},
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
-        "compressing": {"loaded_model"},
-        "importing": {"files"},
+        "constraint": {"loaded_model"},
         "scoring": {"loaded_model"},
-        "writing": {"files", "forms", "loaded_model", "state"},
+        "writing": {"constraint", "files", "loaded_model", "state"},
     },
     "training": {
         "recipe": set(),
@@ -73,11 +67,11 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "run": {"recipe", "update"},
     },
 }
-# The command line sees the API and the settings only: what it needs, every user has. The server joins states
-# to batches and reads in chunks, so it also sees inference; it trains nothing.
+# The command line sees the API and the settings only: every user has what it needs. An app sees
+# `pantoum.seams` and the public names; the core sees no app.
 ONLY = {
-    "cli": {"api", "console", "config", "errors", "server", "cli", "__init__"},
-    "server": {"model", "inference", "text", "config", "errors", "server", "__init__"},
+    "cli": {"api", "console", "config", "errors", "extensions", "cli", "__init__"},
+    "apps": {"seams", "errors", "apps", "__init__"},
 }
 
 
@@ -96,9 +90,11 @@ def modules_imported(file: Path) -> set[str]:
 
 
 def packages_imported(file: Path) -> set[str]:
-    """The packages of pantoum among them."""
+    """The packages of pantoum among them. The face names the functions that apps add, for type checkers."""
     found = set()
     for name in modules_imported(file):
+        if name.startswith("pantoum.apps.") and file == ROOT / "__init__.py":
+            continue
         parts = name.split(".")
         if parts[0] == "pantoum":
             known = len(parts) > 1 and parts[1] in LAYER
@@ -110,14 +106,45 @@ def package_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+def app_of(file: Path) -> str | None:
+    """The app that a file belongs to; ``None`` in the core."""
+    parts = file.relative_to(ROOT).parts
+    return parts[1].removesuffix(".py") if parts[0] == "apps" else None
+
+
 FILES = sorted(ROOT.rglob("*.py"))
+APP_FILES = [file for file in FILES if app_of(file)]
+
+
+@pytest.mark.parametrize("file", APP_FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_an_app_imports_no_other_app(file: Path) -> None:
+    for name in modules_imported(file):
+        parts = name.split(".")
+        assert parts[:2] != ["pantoum", "apps"] or parts[2] == app_of(file), f"{file} imports {name}"
+
+
+def test_seams_lists_each_name_twice_alike() -> None:
+    """What a type checker sees is what is imported when the program runs."""
+    tree = ast.parse((ROOT / "seams.py").read_text())
+    typed = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pantoum"):
+            typed |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+    from pantoum import seams
+
+    listed = {name: tuple(f"pantoum.{home}".rsplit(".", 1)) for name, home in seams._MODULES.items()}
+    for home, names in seams._HOMES.items():
+        pairs = [each.partition("=") for each in names.split()]
+        listed |= {here: (f"pantoum.{home}", there or here) for here, _, there in pairs}
+    assert typed == listed
+    assert all(getattr(seams, name) is not None for name in listed)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_imports_only_go_down(file: Path) -> None:
     package = package_of(file)
     for other in packages_imported(file) - {package}:
-        if other == "__init__" and package in ("cli", "__main__"):
+        if other == "__init__" and package in ("cli", "__main__", "apps"):
             continue
         below = LAYER[other] < LAYER[package] or (package, other) in WITHIN
         where = f"{file.relative_to(ROOT)} (layer {LAYER[package]})"
@@ -161,11 +188,13 @@ def test_no_framework_is_imported(file: Path) -> None:
             names = {(node.module or "").split(".")[0]}
         else:
             continue
-        allowed = {"torch"} if package_of(file) == "torch" else set()
+        allowed = {"torch"} if app_of(file) == "torch" else set()
         if file.relative_to(ROOT).as_posix() == "data/workers.py":  # on pipes to processes of its own
             allowed = {"pickle"}
         assert not names & ({"torch", "tensorflow", "jax", "keras", "pickle"} - allowed)
         if "ctypes" in names:
             where = str(file.relative_to(ROOT))
-            knows = "native" in where or where == "server/models.py"  # it asks the allocator, not the core
+            knows = (
+                "native" in where or where == "apps/server/models.py"
+            )  # it asks the allocator, not the core
             assert knows, "only kernels/native knows ctypes"

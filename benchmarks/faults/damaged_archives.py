@@ -30,11 +30,10 @@ from zlib import crc32
 import numpy as np
 from damage import damaged
 
+from pantoum.apps.archive import archive_parts, archiving, frames, learning, restoring
+from pantoum.apps.archive.archive_parts import Frame, Header, Index, Kind
 from pantoum.config import DecompressConfig, ModelConfig
 from pantoum.errors import ArchiveError, PantoumError
-from pantoum.formats import archive_parts
-from pantoum.formats.archive_parts import Frame, Header, Index, Kind
-from pantoum.inference.compressing import archiving, frames, learning, restoring
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pantoum.apps.archive import archiving, frames, learning, restoring
 from pantoum.config import DecompressConfig
-from pantoum.inference.compressing import archiving, frames, learning, restoring
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

@@ -4,7 +4,7 @@
 
 Each function plays one fault against a server that runs, in the numbers it is given, and tells what it saw.
 The main program starts servers of a 3 x 512 int8 GRU and asks for the full numbers;
-``tests/faults/test_serving.py`` asks for a few. Row 19, fuzzing, is ``tests/server/test_schema.py``.
+``tests/faults/test_serving.py`` asks for a few. Row 19, fuzzing, is ``tests/apps/server/test_schema.py``.
 
     15 crowd    256 clients on 16 slots and a queue of 32
     16 mixed    20,000 requests of every kind, wrong ones too

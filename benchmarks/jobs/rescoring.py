@@ -26,7 +26,7 @@ import numpy as np
 
 import pantoum
 from pantoum.api import export
-from pantoum.rescoring import Model
+from pantoum.apps.plugins.rescoring import Model
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import measured

@@ -118,7 +118,7 @@ def main() -> None:
             served = f"base_url={process.url}/v1/completions,model=cats,max_length=2048"
             served += f",custom_prefix_token_id={prefix}"
             rows = {"local-completions": by_harness("lm_eval", "local-completions", served, folder)}
-        rows["pantoum"] = by_harness("pantoum.plugins.lm_eval_model", "pantoum", f"model={run}", folder)
+        rows["pantoum"] = by_harness("pantoum.apps.plugins.lm_eval_model", "pantoum", f"model={run}", folder)
         own = by_model(model)
     alike = True
     print(f"{'':28} choices: acc  written: exact  whole: bits per byte  alone")

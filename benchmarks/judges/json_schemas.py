@@ -18,9 +18,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pantoum.apps.forms.form_reader import FormReader
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.inference.forms.form_reader import FormReader
 
 
 def written(instance: Any) -> tuple[str, str]:

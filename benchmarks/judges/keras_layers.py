@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.apps.convert.from_keras import _layer
+from pantoum.apps.convert.import_model import of_layer
 from pantoum.config import CELLS
-from pantoum.inference.import_model import of_layer
-from pantoum.inference.importing.from_keras import _layer
 from pantoum.network.blocks import Cell
 from pantoum.network.network_state import to_arrays
 

@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.apps.convert import from_onnx, onnx_file
+from pantoum.apps.convert.import_model import of_layer
+from pantoum.apps.convert.onnx_graph import Graph, Value
 from pantoum.config import CELLS
-from pantoum.inference.files import onnx_file
-from pantoum.inference.files.onnx_graph import Graph, Value
-from pantoum.inference.import_model import of_layer
-from pantoum.inference.importing import from_onnx
 from pantoum.network.blocks import Cell
 from pantoum.network.network_state import to_arrays
 

@@ -1,4 +1,4 @@
-"""PyTorch's own samples of its modules RNN, GRU and LSTM, given to the layers of `pantoum.torch`.
+"""PyTorch's own samples of its modules RNN, GRU and LSTM, given to the layers of `pantoum.apps.torch`.
 
     python benchmarks/judges/torch_modules.py
 
@@ -24,9 +24,9 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.testing._internal.common_modules import module_db
 
+from pantoum.apps.torch.cell_module import StackModule
+from pantoum.apps.torch.chunk_rows import ChunkRows
 from pantoum.config import CELLS, ModelConfig
-from pantoum.torch.cell_module import StackModule
-from pantoum.torch.chunk_rows import ChunkRows
 
 KINDS = {nn.RNN: "rnn", nn.GRU: "gru", nn.LSTM: "lstm"}
 WAYS: dict[str, dict[str, bool]] = {"core": {}, "PyTorch": {"core": False}, "loop": {"fused": False}}

@@ -15,19 +15,9 @@ if TYPE_CHECKING:
 
     from pantoum import data as data
     from pantoum import network as network
-    from pantoum.api import (
-        Run,
-        compare,
-        compress,
-        decompress,
-        doctor,
-        export,
-        import_model,
-        info,
-        plan,
-        prepare,
-        train,
-    )
+    from pantoum.api import Run, compare, doctor, export, info, plan, prepare, train
+    from pantoum.apps.archive.functions import compress, decompress
+    from pantoum.apps.convert.functions import import_model
     from pantoum.errors import PantoumError
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.session import Session
@@ -72,6 +62,8 @@ _HOMES = {
     "load": "model",
 }
 """The module of each public name that is not in ``api``."""
+_OF_APPS = ("compress", "decompress", "import_model")
+"""Public functions that apps add (``extensions``)."""
 
 
 def __getattr__(name: str) -> "Any":
@@ -81,6 +73,8 @@ def __getattr__(name: str) -> "Any":
         return importlib.import_module(f"pantoum.{name}")
     if name == "__version__":
         value = importlib.import_module("pantoum.config").VERSION
+    elif name in _OF_APPS:
+        value = importlib.import_module("pantoum.extensions").find("functions", name)
     elif name in __all__:
         value = getattr(importlib.import_module(f"pantoum.{_HOMES.get(name, 'api')}"), name)
     else:

@@ -5,21 +5,19 @@ it needs when it is called: a program that only uses a model never loads the cod
 
     train(texts) -> Run          prepare(texts, out) -> Prepared       doctor() -> Machine
     compare(runs) -> Comparison  info(path) -> Info                    plan(texts) -> Plan
-    compress(data) -> bytes      decompress(archive) -> bytes          (``Model`` has both, too)
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pantoum import extensions
 from pantoum.config import (
     AUTO,
-    DecompressConfig,
     TextSettings,
     TrainSettings,
     declared,
@@ -41,13 +39,12 @@ if TYPE_CHECKING:
     from pantoum.about.file import Info
     from pantoum.about.machine import Machine
     from pantoum.about.plan import Plan
-    from pantoum.config.keywords import Decompressing, Preparing, Training
+    from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
     from pantoum.ranks.interface import Ranks
     from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
-    from pantoum.torch.ranks import GlooRanks
     from pantoum.training.assembly import TrainingEngine
     from pantoum.training.result import RunResult
     from pantoum.training.run_session import LauncherJob
@@ -55,11 +52,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "compare",
-    "compress",
-    "decompress",
     "doctor",
     "export",
-    "import_model",
     "info",
     "plan",
     "prepare",
@@ -138,15 +132,14 @@ def train_typed(
         return Run(train_on_all(ranks, known, on_rank_0))
 
 
-def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
+def _started_by_torchrun() -> Callable[[float], Ranks] | None:
     """What makes the ranks that ``torchrun`` has started; ``None`` without it."""
     from pantoum.config.launcher import torchrun_count
 
     if torchrun_count() == 1:
         return None
-    from pantoum.torch.ranks import GlooRanks
-
-    return GlooRanks
+    opener: Callable[[float], Ranks] = extensions.find("engines", "torchrun").GlooRanks
+    return opener
 
 
 def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
@@ -164,9 +157,8 @@ def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
             "cannot be shared by MPI ranks, which train with the core",
             "leave it out, or start the ranks with torchrun",
         )
-    from pantoum.torch.torch_backend import engine
-
-    return engine(device)
+    found: TrainingEngine | None = extensions.find("engines", "torch")(device)
+    return found
 
 
 def _engine_name(device: str | None, ranks: Ranks) -> str:
@@ -187,9 +179,8 @@ def _job() -> LauncherJob | None:
 
     if not under_torchrun() or find_spec("torch") is None:
         return None
-    from pantoum.torch.ranks import torchrun_job
-
-    return torchrun_job()
+    job: LauncherJob | None = extensions.find("engines", "torchrun").torchrun_job()
+    return job
 
 
 @taking(TrainSettings)
@@ -245,55 +236,9 @@ def export(
     from pantoum.inference import exporting
 
     texts = listed(text, "text")
-    is_page = isinstance(to, str) and to == "html"
-    counted = "compiling the core for pages, once: file" if is_page else "scoring"
-    with counting(counted, truth(progress, "progress") and (is_page or bool(texts))) as count:
+    with counting("scoring", truth(progress, "progress") and bool(texts)) as count:
         found = exporting.export(path(model, "model"), to, path(out, "out"), texts, count)
     say(found.pop("notes", ()))
-    return found
-
-
-@public
-def compress(data: bytes, *, no_verify: bool = False) -> bytes:
-    """An archive of some bytes, by what learns as it reads. ``Model.compress`` makes smaller ones of text
-    that is like the one the model was trained on."""
-    from pantoum.inference.compressing import archiving
-
-    source = io.BytesIO(archiving.given_bytes(data, "data"))
-    return b"".join(archiving.compress(source, None, verify=not truth(no_verify, "no_verify")))
-
-
-@taking(DecompressConfig)
-def decompress(archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
-    """The bytes of an archive that was made without a model, or a part of them."""
-    from pantoum.inference.compressing import archiving, restoring
-
-    asked, lost = DecompressConfig.of({**settings}), list[str]()
-    source = io.BytesIO(archiving.given_bytes(archive, "archive"))
-    found = b"".join(restoring.restore(source, None, asked, lost))
-    say(lost)
-    return found
-
-
-@public
-def import_model(
-    file: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    vocabulary: str | os.PathLike[str] | None = None,
-    tokens: str | None = None,
-    text: Texts = (),
-) -> dict[str, Any]:
-    """Make a model of PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX a model file.
-
-    ``vocabulary``: a file of its tokens in their order. ``tokens``: ``characters``, ``words`` or
-    ``words:whitespace`` (default: by the vocabulary). ``text``: what the loss on it was and is."""
-    from pantoum.inference import import_model as importing
-
-    known = None if vocabulary is None else path(vocabulary, "vocabulary")
-    texts = listed(text, "text")
-    found = importing.import_model(path(file, "file"), path(out, "out"), known, tokens, texts)
-    say(found.pop("notes"))
     return found
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import warnings
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pantoum.config import path, require
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
     from pantoum.config import CompleteConfig as CompleteConfig
-    from pantoum.config import CompressConfig, DecompressConfig
     from pantoum.config.plain import Plain
-    from pantoum.data.follow import Follower, Place
     from pantoum.inference.after_prompts import WrittenTexts as WrittenTexts
     from pantoum.inference.completer import Completer
     from pantoum.inference.score import Score as Score
@@ -30,24 +28,15 @@ if TYPE_CHECKING:
     from pantoum.report.surprisal_page import Page
 
 __all__ = [
-    "archive_names",
     "completer",
-    "compress_file",
-    "decompress_file",
-    "follower",
     "free_folder",
-    "keep_score",
     "latest_record",
     "lines",
     "page",
     "parts",
     "perplexity",
-    "plain_names",
     "printable",
-    "require_score_state_place",
     "require_state_place",
-    "resume_score",
-    "sha256_of",
     "show_comparison",
     "sparkline",
     "visible",
@@ -59,86 +48,12 @@ MOST_BYTES = 1 << 20
 """Bytes of a file that an option names."""
 
 
-def archive_names(files: Sequence[str], out: str | None) -> list[str]:
-    """The archives that files are compressed to; refused where one cannot be written."""
-    from pantoum import archives
-
-    return [archives.archive_name(name, out) for name in files]
-
-
-def plain_names(files: Sequence[str], out: str | None) -> list[str]:
-    """The files that archives are decompressed to, refused likewise."""
-    from pantoum import archives
-
-    return [archives.plain_name(name, out) for name in files]
-
-
-def compress_file(
-    name: str, model: Model | None, target: str, settings: CompressConfig, progress: bool
-) -> dict[str, Any]:
-    """Compress a file into an archive, and say what came of it."""
-    from pantoum import archives
-
-    return archives.compress_file(name, None if model is None else model._loaded, target, settings, progress)
-
-
-def decompress_file(
-    name: str, model: Model | None, target: str | None, settings: DecompressConfig, progress: bool
-) -> dict[str, Any]:
-    """Decompress an archive into a file, or into none, and say what came of it."""
-    from pantoum import archives
-
-    loaded = None if model is None else model._loaded
-    return archives.decompress_file(name, loaded, target, settings, progress)
-
-
 def require_state_place(model: Model, state_out: str) -> None:
     """Raise ``SettingError`` if a state cannot be written there, or would overwrite the model."""
     from pantoum.inference.files.apart import require_apart, require_place
 
     require_place("state_out", state_out)
     require_apart("state_out", state_out, "the model itself", [model._loaded.path])
-
-
-def require_score_state_place(model: Model, state_file: Path, others: Sequence[str | None]) -> None:
-    """Raise ``SettingError`` if a scorer's state cannot be written there, or would overwrite something."""
-    from pantoum.inference.files.apart import require_apart, require_place
-
-    require_place("state_file", state_file)
-    require_apart("state_file", state_file, "the model itself", [model._loaded.path])
-    require_apart("state_file", state_file, "another file of this command", others)
-
-
-def sha256_of(model: Model) -> str:
-    """The hash of a model's file, to which states are bound."""
-    return model._loaded.sha256
-
-
-def follower(path: str | os.PathLike[str], place: Place | None) -> Follower:
-    """A log that is read as it grows, from a place of a state file on."""
-    from pantoum.data.follow import Follower
-
-    return Follower(path, place)
-
-
-def keep_score(scorer: Scorer, path: Path, of: Mapping[str, Plain], place: Place) -> bool:
-    """Write where a scorer and its log stand; whether it could be said."""
-    from pantoum.inference import score_state
-
-    return score_state.write(scorer, path, of, place.plain())
-
-
-def resume_score(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Place, int]:
-    """Go on from there: (the place in the log, the lines that were read and not answered)."""
-    from pantoum.data.follow import Place
-    from pantoum.formats import score_state_file
-    from pantoum.inference import score_state
-
-    place, waiting = score_state.read(scorer, path, of)
-    try:
-        return Place.from_plain(place), waiting
-    except (KeyError, ValueError, TypeError) as problem:
-        raise score_state_file.unusable(path, problem) from None
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

@@ -13,7 +13,8 @@
     ├── RunError                a run folder that exists, is busy, or differs from what is asked
     ├── DivergedError           the loss is not finite, or keeps exploding
     ├── RankError               the ranks that train together disagree, or one of them is lost
-    └── CoreError               the native core is missing where it is required, or refused a call
+    ├── CoreError               the native core is missing where it is required, or refused a call
+    └── MissingExtensionError   no installed package adds what is asked for, such as a command
 
 A message is one line and names the argument, its value, the rule and what to do next.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "CoreError",
     "DivergedError",
     "FormatError",
+    "MissingExtensionError",
     "ModelFileError",
     "PantoumError",
     "RankError",
@@ -131,6 +133,23 @@ class RankError(PantoumError):
 
 class CoreError(PantoumError):
     """The native core is missing where it is required, or refused a call."""
+
+
+class MissingExtensionError(PantoumError):
+    """No installed package adds what is asked for: a command, a format, a function (``extensions``).
+
+    ``group`` is the group of entry points, ``name`` what was looked for in it.
+    """
+
+    def __init__(self, group: str, name: str, reason: str) -> None:
+        self.group, self.name, self.reason = group, name, reason
+        super().__init__(
+            f"{name!r} is not there in pantoum.{group}: {reason}; install pantoum again, or the package that "
+            "adds it"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.group, self.name, self.reason)
 
 
 @contextmanager

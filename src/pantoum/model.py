@@ -8,22 +8,18 @@ some calls need is imported when they are made: who only generates loads neither
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pantoum.config import (
-    CompressConfig,
-    DecompressConfig,
     EvaluationConfig,
     GenerationConfig,
     SamplingConfig,
     ScoreConfig,
     StreamConfig,
     require,
-    several,
     text,
     truth,
 )
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
-    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming, Writing
+    from pantoum.config.keywords import Reading, Scoring, Streaming, Writing
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Continuation
@@ -346,44 +342,31 @@ class Model:
         say(notes)
         return scorer
 
-    @taking(CompressConfig)
-    def compress(self, data: bytes, **settings: Unpack[Compressing]) -> bytes:
-        """An archive of some bytes: only this model reads it again."""
-        from pantoum.inference.compressing import archiving
+    @public
+    def compress(self, data: bytes, **settings: Any) -> bytes:
+        """An archive of some bytes: only this model reads it again. The settings are the options of ``pantoum
+        compress``."""
+        made: bytes = _archives().compress_by(self._loaded, data, settings)
+        return made
 
-        asked = CompressConfig.of({**settings})
-        source = io.BytesIO(archiving.given_bytes(data, "data"))
-        lines, verify = asked.documents is not None, not asked.no_verify
-        made = archiving.compress(source, self._loaded, lines=lines, adapt=asked.adapt, verify=verify)
-        return b"".join(made)
-
-    @taking(DecompressConfig)
-    def decompress(self, archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
-        """The bytes of an archive, or a part of them."""
-        from pantoum.inference.compressing import archiving, restoring
-
-        asked, lost = DecompressConfig.of({**settings}), list[str]()
-        source = io.BytesIO(archiving.given_bytes(archive, "archive"))
-        found = b"".join(restoring.restore(source, self._loaded, asked, lost))
-        say(lost)
-        return found
+    @public
+    def decompress(self, archive: bytes, **settings: Any) -> bytes:
+        """The bytes of an archive, or a part of them: the settings are the options of ``pantoum
+        decompress``."""
+        made: bytes = _archives().decompress_by(self._loaded, archive, settings)
+        return made
 
     @public
     def compress_many(self, records: Iterable[bytes], *, no_verify: bool = False) -> bytes:
         """An archive of many short records (messages, names, lines); each is read without the others."""
-        from pantoum.inference.compressing import archiving
-
-        verify, each = not truth(no_verify, "no_verify"), several(records, "records", "bytes")
-        return b"".join(archiving.compress_records(each, self._loaded, verify=verify))
+        made: bytes = _archives().compress_many_by(self._loaded, records, no_verify)
+        return made
 
     @public
     def decompress_many(self, archive: bytes, numbers: Sequence[int] | None = None) -> list[bytes]:
         """The records of these numbers, or all of them; no other is decoded."""
-        from pantoum.inference.compressing import archiving, restoring
-
-        source = io.BytesIO(archiving.given_bytes(archive, "archive"))
-        each = None if numbers is None else several(numbers, "numbers", "numbers of records")
-        return restoring.records(source, self._loaded, each)
+        made: list[bytes] = _archives().decompress_many_by(self._loaded, archive, numbers)
+        return made
 
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""
@@ -392,6 +375,13 @@ class Model:
         from pantoum.inference.cache_settings import with_cache
 
         return with_cache(self._loaded, size)
+
+
+def _archives() -> Any:
+    """What an app adds to models (``extensions``)."""
+    from pantoum import extensions
+
+    return extensions.find("functions", "archives")
 
 
 @public

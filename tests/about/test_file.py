@@ -61,7 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("data/train.tokens", "shard", ["tokens", "tokenizer"]),
         ("checkpoints/step-00000006", "checkpoint", ["step          6", "all verified"]),
         ("a.state", "state", ["tokens seen   3", "8 + 8 + 2"]),
-        ("for-torch", "torch", ["those of pantoum.torch", "made from", "in PyTorch"]),
+        ("for-torch", "torch", ["those of pantoum.apps.torch", "made from", "in PyTorch"]),
     ],
 )
 def test_each_kind_is_known_by_its_content(run: Path, name: str, kind: str, shown: list[str]) -> None:

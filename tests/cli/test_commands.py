@@ -196,7 +196,7 @@ def test_n_grams_go_with_the_model_wherever_it_goes(run: Run, text: Path, tmp_pa
     for model in (kept, tmp_path / "n"):
         assert run("generate", model, "--length", 20, "--seed", 1).code == 0
     done = run("export", own, "--to", "torch", "--out", tmp_path / "t")
-    assert done.code == 0 and "pantoum.torch.load(" in done.out
+    assert done.code == 0 and "pantoum.apps.torch.load(" in done.out
 
 
 def test_n_grams_from_python(text: Path, tmp_path: Path) -> None:

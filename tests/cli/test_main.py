@@ -14,7 +14,7 @@ import pytest
 
 import pantoum
 from pantoum.cli import info, train
-from pantoum.cli.commands import COMMANDS
+from pantoum.cli.commands import commands as all_commands
 from pantoum.cli.main import main
 from pantoum.cli.output import Output, abandon_stdout, one_line
 from pantoum.config.processors import THREAD_VARIABLES
@@ -27,7 +27,7 @@ def test_the_version_is_told_everywhere(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).out == f"pantoum {pantoum.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [None, *COMMANDS])
+@pytest.mark.parametrize("command", [None, *all_commands()])
 def test_help_is_on_stdout(run: Run, command: str | None) -> None:
     done = run(*([command] if command else []), "--help")
     assert done.code == 0 and done.err == ""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pantoum.cli.commands import COMMANDS, module_of
+from pantoum.cli.commands import commands as all_commands
+from pantoum.cli.commands import module_of
 from pantoum.cli.main import make_parser
 from pantoum.cli.parser import flag
 from pantoum.config import TrainSettings, declared
@@ -112,7 +113,7 @@ def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pyt
 
 
 def test_every_example_of_the_help_parses() -> None:
-    for name in COMMANDS:
+    for name in all_commands():
         for example in re.findall(r"^  pantoum (.*?)(?:   .*| [|<>].*)?$", module_of(name).EXAMPLES, re.M):
             words = [word.strip("\"'") for word in re.findall(r'"[^"]*"|\S+', example)]
-            assert make_parser().parse_args(words).command in COMMANDS
+            assert make_parser().parse_args(words).command in all_commands()

@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pantoum
+from pantoum.apps.logs import follow
 from pantoum.cli.main import main, make_parser
-from pantoum.data import follow
 
 ODD = os.fsdecode(b"caf\xe9.txt")
 FILES = (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pantoum.web import html_page
+from pantoum.apps.web import html_page
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[2] / "docs" / "make_gallery.py"

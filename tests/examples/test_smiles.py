@@ -9,7 +9,7 @@ import pytest
 from pantoum.config import AskedForm
 
 pytest.importorskip("llguidance")
-from pantoum.inference.forms.form_reader import FormReader
+from pantoum.apps.forms.form_reader import FormReader
 
 GRAMMAR = (Path(__file__).parents[2] / "examples" / "smiles.lark").read_text("utf-8")
 

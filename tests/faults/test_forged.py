@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pantoum.apps.torch import torch_file
 from pantoum.cli.main import main
 from pantoum.config import ModelConfig
 from pantoum.formats import checkpoint, model_file, plain_json
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
-from pantoum.inference.files import torch_file
 from pantoum.network import LanguageModel
 from pantoum.text.word import WordTokenizer
 

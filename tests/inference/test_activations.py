@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.errors import SettingError
-from pantoum.inference.activations import (
+from pantoum.apps.server.activations import (
     UnitReading,
     after_tokens,
     indentation,
@@ -17,6 +16,7 @@ from pantoum.inference.activations import (
     quotes,
     shown_tokens,
 )
+from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 

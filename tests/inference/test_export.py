@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from pantoum.apps.torch import torch_file
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
 from pantoum.formats import model_file
@@ -16,7 +17,6 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference import exporting
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.exporting import export
-from pantoum.inference.files import torch_file
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.files.precision import plain, shape_of
 from pantoum.inference.loaded_model import LoadedModel, load
@@ -196,7 +196,7 @@ def test_what_pytorchs_modules_do_not_compute_has_our_names(
     characters: LoadedModel, tmp_path: Path, shape: dict[str, Any]
 ) -> None:
     first = write(tmp_path / "m", characters, **shape)
-    assert export(first, "torch", tmp_path / "t")["names"] == "pantoum.torch"
+    assert export(first, "torch", tmp_path / "t")["names"] == "pantoum.apps.torch"
     found, own = safetensors.numpy.load_file(tmp_path / "t"), load(first).network.parameters
     assert set(found) == set(own)
     for name, array in own.items():
@@ -258,7 +258,7 @@ def test_counts_go_into_the_file_and_damaged_ones_are_refused(
     weights_C = np.full(counts.buckets, 0.25, np.float32)
     extras = with_weights(arrays_of(V, orders), CountMixture(counts, weights_C))
     model_file.write(tmp_path / "n", ModelFile(**{**vars(first), "extras": extras}))
-    assert export(tmp_path / "n", "torch", tmp_path / "t")["names"] == "pantoum.torch"
+    assert export(tmp_path / "n", "torch", tmp_path / "t")["names"] == "pantoum.apps.torch"
     network, found = torch_file.read(tmp_path / "t")
     assert found is not None and np.array_equal(found.weights_C, weights_C)
     assert found.counts.entries == counts.entries and network.vocab_size == V
@@ -290,7 +290,7 @@ def test_counts_of_another_type_are_refused_in_a_line(
 
 def test_one_hot_words_are_too_many_for_an_identity() -> None:
     assert torch_file.names_of(ModelConfig(), 4096) == "torch.nn"
-    assert torch_file.names_of(ModelConfig(), 4097) == "pantoum.torch"
+    assert torch_file.names_of(ModelConfig(), 4097) == "pantoum.apps.torch"
 
 
 def test_a_tied_head_is_read_in_int8_too(characters: LoadedModel, tmp_path: Path) -> None:

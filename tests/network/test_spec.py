@@ -82,10 +82,10 @@ def test_no_other_module_tells_a_parameter_from_its_name() -> None:
     known = {
         "network/spec.py",
         "network/head.py",
-        "inference/files/torch_file.py",
-        "inference/files/onnx_file.py",
+        "apps/torch/torch_file.py",
+        "apps/convert/onnx_file.py",
     }
-    known |= {"inference/import_model.py", "inference/importing/from_torch.py"}
+    known |= {"apps/convert/import_model.py", "apps/convert/from_torch.py"}
     found: dict[str, Any] = {
         str(file.relative_to(root)): own.findall(file.read_text(encoding="utf-8"))
         for folder in ("network", "training", "inference", "about", "report", "config")

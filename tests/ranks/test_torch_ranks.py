@@ -81,7 +81,7 @@ def batch(step: int) -> tuple[Any, Any, Any]:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: int) -> None:
     """Losses, the state of every stream, and the arrays of a checkpoint, which are the same on every rank."""
-    from pantoum.torch.torch_backend import TorchBackend
+    from pantoum.apps.torch.torch_backend import TorchBackend
 
     recipe = recipe_of(**SHAPES[shape], shards=4)
     core = make_backend(recipe, V)
@@ -119,7 +119,7 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
 @pytest.mark.parametrize("count", [1, 2])
 def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
     """Half of the bytes; on one process they are rounded, too."""
-    from pantoum.torch.torch_learner import TorchLearner
+    from pantoum.apps.torch.torch_learner import TorchLearner
 
     def work(precision: str, ranks: Any) -> dict[str, Any]:
         import torch
@@ -148,8 +148,8 @@ def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
 def test_gradients_of_two_ranks_are_those_of_the_core(
     together: Any, monkeypatch: pytest.MonkeyPatch, shape: str, overlaps: bool
 ) -> None:
-    from pantoum.torch.tensor_sums import GradientSums
-    from pantoum.torch.torch_learner import TorchLearner
+    from pantoum.apps.torch.tensor_sums import GradientSums
+    from pantoum.apps.torch.torch_learner import TorchLearner
 
     honest, early = GradientSums.finish, list[int]()
 
@@ -193,7 +193,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
 
 def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
     """Two ranks of PyTorch, three of the core, one of PyTorch: the losses of the core alone."""
-    from pantoum.torch.torch_backend import engine
+    from pantoum.apps.torch.torch_backend import engine
 
     (tmp_path / "t.txt").write_text("north wind and south rain, then sun again and again\n" * 80)
     texts, shape = [str(tmp_path / "t.txt")], {"hidden_size": 12, "num_layers": 1, "dropout": 0.2}
@@ -225,7 +225,7 @@ def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
 
 
 def test_ranks_without_tensors_are_refused(together: Any) -> None:
-    from pantoum.torch.torch_backend import TorchBackend
+    from pantoum.apps.torch.torch_backend import TorchBackend
 
     def work(ranks: Any) -> None:
         TorchBackend(recipe_of(), V, "cpu").join(RankSums(ranks, B, 2))

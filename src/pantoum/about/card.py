@@ -1,5 +1,4 @@
-"""What a training card says, in rows for people, as far as it says it; and what a file of ``pantoum export
---to torch`` is.
+"""What a training card says, in rows for people, as far as it says it.
 
 A card comes out of a file that anyone may have made: what is missing, or is not what a card of ours has
 there, gives no row, or a dash. It never is an error.
@@ -8,17 +7,14 @@ there, gives no row, or a dash. It never is an error.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
-from pathlib import Path
 from typing import Any
 
 from pantoum.config.plain import Plain
-from pantoum.inference.files import torch_file
 from pantoum.report.plot import sparkline
 from pantoum.report.summary import comparable
-from pantoum.report.wording import count, figure, finite, loss_in_words, perplexity, size
+from pantoum.report.wording import count, figure, finite, loss_in_words, perplexity
 
-__all__ = ["card_rows", "curve_rows", "mappings", "some", "torch_facts"]
+__all__ = ["card_rows", "curve_rows", "mappings", "some"]
 
 Rows = list[tuple[str, str]]
 
@@ -111,28 +107,3 @@ def _adapted(said: object, times: object) -> Rows:
         told = f"{some(names, _number(one.get('all_texts')))}, " if names else ""
         rows.append(("adapted to", f"{told}{count(one.get('tokens'))} tokens"))
     return rows
-
-
-def torch_facts(path: Path) -> tuple[dict[str, object], Sequence[tuple[str, str]]]:
-    """The facts and the rows."""
-    about, shapes = torch_file.described(path)
-    theirs = about.get("names") == torch_file.TORCH_NAMES
-    numbers, tokenizer = sum(map(prod, shapes.values())), about.get("tokenizer")
-    facts = {
-        "bytes": path.stat().st_size,
-        "names": about.get("names"),
-        "module": about.get("module"),
-        "numbers": numbers,
-        "made_from": about.get("made_from"),
-        "config": about.get("config"),
-    }
-    loads = "nn.Module.load_state_dict, or pantoum.torch.load" if theirs else "pantoum.torch.load"
-    kind = tokenizer.get("kind") if isinstance(tokenizer, dict) else None
-    rows = [
-        ("numbers", f"{numbers:,} in {len(shapes)} arrays ({size(path.stat().st_size)})"),
-        ("names", f"those of {'torch.nn' if theirs else 'pantoum.torch'}: {loads} reads it"),
-        ("tokens", str(kind) if kind else "none: the tokenizer stayed in the model"),
-        ("made from", f"SHA-256 {about.get('made_from')}"),
-        ("use", "in PyTorch; pantoum itself uses the model that it was exported from"),
-    ]
-    return facts, rows

@@ -14,14 +14,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from pantoum.about.card import card_rows, curve_rows, some, torch_facts, whole
+from pantoum import extensions
+from pantoum.about.card import card_rows, curve_rows, some, whole
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed
 from pantoum.data.prepare import open_prepared
-from pantoum.errors import ArchiveError, FormatError, ModelFileError, PantoumError
+from pantoum.errors import FormatError, ModelFileError, PantoumError
 from pantoum.formats import (
-    archive,
     bounded,
     checkpoint,
     checkpoint_folder,
@@ -31,8 +31,6 @@ from pantoum.formats import (
     token_shard,
 )
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
-from pantoum.inference.compressing.learning import memory_of
-from pantoum.inference.files import torch_file
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
@@ -95,14 +93,9 @@ def _verified(found: Info) -> str:
     if found.kind == "prepared":
         _verify_prepared(found.path)
         return "every token, the tokenizer"
-    if found.kind == "torch":
-        torch_file.read(found.path)
-        return "it loads"
-    if found.kind == "archive":
-        with bounded.opened(found.path, ArchiveError) as (file, _):
-            header = archive.read_header(file)
-            frames = sum(1 for _ in archive.read(file, header))
-        return f"the checksums of all {frames:,} frames; `pantoum decompress --test` decodes them"
+    if found.kind in extensions.names("descriptions"):
+        words: str = extensions.find("descriptions", found.kind).verify(found.path)
+        return words
     if found.kind != "run":
         return "every byte"  # reading a state or a checkpoint reads all of it
     folder = RunFolder(found.path)
@@ -136,10 +129,10 @@ def _inspect(path: Path) -> Info:
         return _state(path)
     if start == SHARD_MAGIC:
         return _shard(path)
-    if archive.is_archive(start):
-        return _archive(path)
-    if torch_file.is_torch_file(path):
-        return Info(path, "torch", *torch_facts(path))
+    for kind, module in extensions.items("descriptions"):
+        described = module.describe(path, start)
+        if described is not None:
+            return Info(path, kind, *described)
     raise _foreign(path)
 
 
@@ -356,29 +349,3 @@ def _state(path: Path) -> Info:
     elif found.pending:
         rows.append(("undecoded", f"{len(found.pending)} bytes of a character that is not complete"))
     return Info(path, "state", facts, rows)
-
-
-def _archive(path: Path) -> Info:
-    with bounded.opened(path, ArchiveError) as (file, total):
-        header, index = archive.read_index(file)
-    plain, records = sum(index.plain), sum(index.records)
-    facts = {
-        "bytes": total,
-        "plain_bytes": plain,
-        "frames": len(index.plain),
-        "records": records if header.records is not None else None,
-        "model_sha256": header.model or None,
-        "memory": memory_of(header.slots) if header.slots else None,
-    }
-    share = f" ({total / plain:.1%}, {8 * total / plain:.3f} bits per byte)" if plain else ""
-    rows = [
-        ("size", f"{total:,} bytes for {plain:,}{share}"),
-        (
-            "frames",
-            f"{len(index.plain):,}" + (f", {records:,} records" if header.records is not None else ""),
-        ),
-        ("model", f"SHA-256 {header.model}" if header.model else "none: it learns as it reads"),
-    ]
-    if header.slots:
-        rows.append(("memory", f"{size(memory_of(header.slots))} where a frame is read without a model"))
-    return Info(path, "archive", facts, rows)

@@ -58,6 +58,7 @@ class Command(NamedTuple):
 
 def commands_of(parser: argparse.ArgumentParser) -> list[Command]:
     """All commands of a parser with subcommands."""
+    parser.format_help()  # commands are described when they are first needed
     (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     purposes = {str(each.dest): str(each.help) for each in subparsers._choices_actions}
     return [

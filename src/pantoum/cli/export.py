@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     found = api.export(
         arguments.model, arguments.to, arguments.out, text=arguments.text, progress=not output.quiet
     )
+    hints = found.pop("hints", [])
     if arguments.json:
         output.json(found)
         return
@@ -51,14 +52,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             f"int8 costs {cost['nats_per_token']:+.4f} nats per token: {cost['float32']:.4f} before, "
             f"{cost['int8']:.4f} in int8 (protocol {cost['protocol']}, {cost['tokens']:,} targets)"
         )
-    if found.get("names") == "pantoum.torch":
-        output.answer(f"in Python: pantoum.torch.load({found['out']!r}); plain PyTorch has no module for it")
-    if found.get("ngrams"):
-        many = ", ".join(f"{size:,} of {order}" for order, size in enumerate(found["ngrams"], start=1))
-        output.answer(f"n-grams by number of tokens: {many}; the network itself is not in the file")
-    if arguments.to == "html":
-        output.answer(
-            "one page: open it in any browser, without a network; it writes what `pantoum generate` writes"
-        )
+    for hint in hints:
+        output.answer(hint)
     if arguments.to == "int8":
         output.next(f"pantoum generate {quoted(found['out'])}")

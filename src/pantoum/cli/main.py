@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from pantoum import __version__
-from pantoum.cli.commands import COMMANDS, module_of
+from pantoum.cli.commands import add_options, help_of, module_of, names
+from pantoum.cli.commands import commands as described
 from pantoum.cli.parser import Parser, with_files
 
 __all__ = ["main", "make_parser"]
@@ -46,20 +47,29 @@ def make_parser() -> Parser:
     )
     parser = Parser(prog="pantoum", description=ABOUT, epilog=START, parents=[everywhere])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
-    for name, help in COMMANDS.items():
-        about = help[0].upper() + help[1:] + "."
-        command = commands.add_parser(name, help=help, description=about, parents=[everywhere])
+    for name in names():
+        command = commands.add_parser(name, help="", parents=[everywhere])
         command.fill = partial(_fill, name, command)
         command.others = partial(_options, commands.choices, but=name)
     parser.others = partial(_options, commands.choices)
+    parser.describe = partial(_describe, commands)
     return parser
+
+
+def _describe(commands: argparse._SubParsersAction[Parser]) -> None:
+    """Say what each command does."""
+    about = described()
+    for action in commands._choices_actions:
+        action.help = about.get(action.dest, "")
+    commands._choices_actions = [each for each in commands._choices_actions if each.dest in about]
 
 
 def _fill(name: str, command: Parser) -> None:
     """Add the options and the examples of a command."""
-    module = module_of(name)
-    command.epilog = module.EXAMPLES
-    module.add_options(command)
+    about = help_of(name)
+    command.description = about[0].upper() + about[1:] + "."
+    command.epilog = module_of(name).EXAMPLES
+    add_options(name, command)
 
 
 def _options(commands: Mapping[str, Parser], but: str = "") -> dict[str, Collection[str]]:

@@ -28,6 +28,8 @@ class Parser(argparse.ArgumentParser):
         """Gives the options of the other commands, by their name: for suggestions."""
         self.fill: Callable[[], None] | None = None
         """Adds the options and the examples; called once, when they are first needed."""
+        self.describe: Callable[[], None] | None = None
+        """Says what each command does; called when help is asked for."""
         self._intermixing = False
 
     def filled(self) -> Parser:
@@ -40,6 +42,8 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help of the command."""
         self.filled()
+        if self.describe is not None:
+            self.describe()
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

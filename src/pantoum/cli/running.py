@@ -19,8 +19,8 @@ import re
 import signal
 import sys
 
+from pantoum.cli import commands
 from pantoum.cli.asked_to_stop import Interrupts
-from pantoum.cli.commands import module_of
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.cli.parser import Parser
 from pantoum.config.launcher import threads_of_a_rank
@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
     name = f"pantoum {arguments.command}"
     try:
         with output.warnings_as_lines():
-            code: int = module_of(arguments.command).run(arguments, output) or 0
+            code = commands.run(arguments.command, arguments, output)
         output.flush()
         return code
     except KeyboardInterrupt as stop:
@@ -117,7 +117,7 @@ def _end(output: Output, line: str, code: int) -> int:
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     """The message of an error; a setting is named as it is typed: by its option, or as the help names it."""
     parser = Parser()
-    module_of(arguments.command).add_options(parser)
+    commands.add_options(arguments.command, parser)
     actions = {action.dest: action for action in reversed(parser._actions)}
     options = {dest: action.option_strings[0] for dest, action in actions.items() if action.option_strings}
 

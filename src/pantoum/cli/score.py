@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pantoum.cli.asked_to_stop import Asked
-from pantoum.cli.followed_log import FollowedLog, require_followable
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import ESCAPES, FORMS, Numbered, ScoreSums
 from pantoum.config import ScoreConfig, require
 from pantoum.errors import TextError
+
+if TYPE_CHECKING:
+    from pantoum.console import Model, Score, Scorer
 
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
@@ -67,17 +71,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--only-alerts", action="store_true", help="write the alerts alone; the sums still count everything"
     )
     parser.add_argument(
-        "--follow",
-        action="store_true",
-        help="go on reading the file as it grows, also when it is rotated or cut, until the command is ended",
-    )
-    parser.add_argument(
-        "--state-file",
-        default=None,
-        metavar="F",
-        help="with --follow: keep in this file how far the log was read; a restart goes on from there",
-    )
-    parser.add_argument(
         "--choices",
         metavar="FILE",
         help="print how probable each line of this file is after TEXT, whose last line end does not count: "
@@ -86,8 +79,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> int:
-    """Score the text part by part and write the results as they come."""
+class Growing(Protocol):
+    """A text that grows while it is scored, and whose place is saved (an app has it)."""
+
+    resumed: bool
+    first_line: int
+    starts: Any
+    saves: bool
+    """Whether it has a place to save it in."""
+
+    def batches(self, asked: Asked, /) -> Iterator[list[Score]]:
+        """The scores of what is there, then of what comes."""
+
+    def save(self) -> None:
+        """Save how far it was read."""
+
+
+def run(
+    arguments: argparse.Namespace,
+    output: Output,
+    follow: Callable[[Model, ScoreConfig, Scorer], Growing] | None = None,
+) -> int:
+    """Score the text part by part and write the results as they come. ``follow``: makes what reads a text
+    that grows."""
     if arguments.choices is not None:
         _score_choices(arguments, output)
         return 0
@@ -101,16 +115,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         "give --alert NATS or auto:P% too",
     )
 
-    require_followable(config, arguments.text, arguments.format, arguments.follow, arguments.state_file)
-
     from pantoum import console, load
 
     model = load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
-    log = None
-    if arguments.follow:
-        log = FollowedLog(model, config, scorer, arguments.text, arguments.state_file)
+    log = None if follow is None else follow(model, config, scorer)
     parts = [] if log is not None else console.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
     sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
@@ -118,7 +128,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
     noted = False
-    with Asked(at_once=config.model_out is None and arguments.state_file is None) as asked:
+    with Asked(at_once=config.model_out is None and (log is None or not log.saves)) as asked:
         try:
             output.write("" if log is not None and log.resumed else form.begin())
             batches = scorer.batches(asked.waited_for(parts)) if log is None else log.batches(asked)

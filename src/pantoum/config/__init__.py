@@ -4,8 +4,8 @@ A field is the one declaration of its setting (``setting``): the option of the c
 the Python interface, its type, its check, its help and what a run records are made from it. ``"auto"`` means
 "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
 
-One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``,
-``compressing``, all over ``rules``. Import the names from here; a file is imported when one of its names is
+One file per thing that is configured: ``model_config`` (the network), ``train``, ``sampling``, ``score``, all
+over ``rules``; an app has its own. Import the names from here; a file is imported when one of its names is
 used, so that a command does not pay for the settings of the others.
 """
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
-    from pantoum.config.compressing import CompressConfig, DecompressConfig
     from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
     from pantoum.config.reading_config import EvaluationConfig
     from pantoum.config.rules import (
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
         StreamConfig,
     )
     from pantoum.config.score import UNITS, Alert, ScoreConfig
-    from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
     from pantoum.config.tokens import token_unit
     from pantoum.config.train import BUDGETS, DOCUMENTS, OF_ONE_COMMAND, TextSettings, TrainSettings
@@ -60,8 +58,6 @@ __all__ = [
     "AskedForm",
     "CellSpec",
     "CompleteConfig",
-    "CompressConfig",
-    "DecompressConfig",
     "DropoutConfig",
     "EvaluationConfig",
     "GenerationConfig",
@@ -69,7 +65,6 @@ __all__ = [
     "ModelConfig",
     "SamplingConfig",
     "ScoreConfig",
-    "ServeSettings",
     "StreamConfig",
     "TextSettings",
     "TrainSettings",
@@ -96,7 +91,6 @@ VERSION = "0.1.0"
 
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
-    "compressing": ("CompressConfig", "DecompressConfig"),
     "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "reading_config": ("EvaluationConfig",),
     "rules": (
@@ -105,7 +99,6 @@ _HOMES = {
     ),
     "sampling": ("AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
-    "serve": ("ServeSettings",),
     "setting": ("declared",),
     "tokens": ("token_unit",),
     "train": ("BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "TextSettings", "TrainSettings"),

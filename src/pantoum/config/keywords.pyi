@@ -17,8 +17,6 @@ Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
 Path: TypeAlias = str | os.PathLike[str]
 
 __all__ = [
-    "Compressing",
-    "Decompressing",
     "Preparing",
     "Reading",
     "Sampling",
@@ -81,22 +79,6 @@ class Scoring(Reading, total=False):
     alert_by: str
     mask: bool
     ignore: Sequence[str]
-
-class Compressing(TypedDict, total=False):
-    """``CompressConfig``."""
-
-    documents: str | None
-    adapt: bool
-    no_verify: bool
-
-class Decompressing(TypedDict, total=False):
-    """``DecompressConfig``."""
-
-    keep_going: bool
-    max_output: Whole | None
-    offset: Whole | None
-    length: Whole | None
-    record: Whole | None
 
 class Preparing(TypedDict, total=False):
     """``TextSettings``."""

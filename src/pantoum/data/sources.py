@@ -28,8 +28,9 @@ from typing import BinaryIO
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
 from pantoum.config.plain import quoted
-from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
-from pantoum.data.remote import RemoteFile, RemoteReader, is_address, remote_files
+from pantoum.data.addresses import RemoteFile, RemoteReader, is_address, remote_files
+from pantoum.data.documents import form_in
+from pantoum.data.forms import GIVEN, HEAD, TEXT, Form
 from pantoum.errors import TextError
 from pantoum.formats import durable
 
@@ -194,7 +195,7 @@ def _form(source: Source) -> Form:
         return TEXT
     with open_source(source) as file:
         try:
-            return form_of(_filled(file, HEAD), source.path.name)
+            return form_in(_filled(file, HEAD), source.path.name)
         except OSError as error:
             raise unreadable(source.label, error) from error
 

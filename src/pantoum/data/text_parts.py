@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pantoum.config.launcher import require_own_stdin
+from pantoum.data.addresses import is_address
+from pantoum.data.documents import form_in
 from pantoum.data.forms import HEAD, form_of
-from pantoum.data.remote import is_address
 from pantoum.data.sources import STDIN, Source, Sources, found, unreadable
 from pantoum.data.text_reader import BOM, MARK_LEFT_OUT, content, in_encoding, raw_blocks
 from pantoum.errors import TextError
@@ -52,7 +53,7 @@ def parts(name: str | os.PathLike[str], encoding: str | None = None) -> Iterator
     if not stat.S_ISREG(status.st_mode):
         require_own_stdin(name, status)
         return _of_stream(file, path, encoding)
-    form = form_of(file.read(HEAD), path.name)
+    form = form_in(file.read(HEAD), path.name)
     file.seek(0)
     source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
     (source,) = in_encoding(Sources([source], None, []), encoding).texts

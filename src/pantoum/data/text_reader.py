@@ -20,7 +20,7 @@ import numpy as np
 
 from pantoum.config.encoding_names import codec_of
 from pantoum.config.plain import Plain
-from pantoum.data.document_text import document_text
+from pantoum.data.documents import DocumentFile, reader_of
 from pantoum.data.expand import decompressed, transcoded
 from pantoum.data.sources import Source, Sources, open_source, unreadable
 from pantoum.errors import TextError
@@ -176,7 +176,8 @@ def content(source: Source, raw: Iterable[bytes]) -> Iterator[bytes]:
 def _of_document(source: Source, raw: Iterable[bytes]) -> Iterator[bytes]:
     for _ in raw:  # hashed and counted; the document is then read from its end, where its directory is
         pass
-    yield from document_text(source.form, source.label, source.path, source.encoding)
+    with DocumentFile(source.path, source.label, source.encoding) as file:
+        yield from reader_of(source.path, source.label)(file)
 
 
 def is_utf8(source: Source) -> bool:

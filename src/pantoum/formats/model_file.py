@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,8 @@ class ModelFile:
     """Arrays beside the weights, by name."""
     sha256: str = ""
     """The digest of the file that it was read from; ``write`` ignores it."""
+    path: Path | None = field(default=None, compare=False)
+    """The file that it was read from, if it was one."""
 
 
 def write(path: Path | str, model: ModelFile) -> str:
@@ -130,7 +132,7 @@ def read(path: Path | str) -> ModelFile:
     """Read and verify a model file."""
     with bounded.opened(path, ModelFileError) as (file, size):
         try:
-            return _read(file, size)
+            return replace(_read(file, size), path=Path(path))
         except (ValueError, MemoryError) as problem:
             raise _unusable(path, problem) from None
 

@@ -1,9 +1,8 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
-``int8`` gives an ordinary model file, whose cost in nats is measured where a text is given;
-``torch`` a file for PyTorch (``torch_file``); ``onnx`` a graph for ONNX Runtime and others (``onnx_file``);
-``hub`` a folder for the Hugging Face Hub (``hub``); ``arpa`` the counted n-grams by themselves
-(``arpa_file``); ``html`` a page that writes without a network (``web.html_page``).
+``int8`` gives an ordinary model file. Other forms are those of the entry points ``pantoum.exporters``: a
+function ``(content, out, texts)`` that writes the file or folder and returns facts of it for JSON. ``notes``
+among them are warnings, ``hints`` lines for the person.
 
 In int8 each row of each matrix becomes codes of eight bits and a scale, and tables of logits become compact
 (``compact_table``); biases stay float32. The file is an ordinary model, with a SHA-256 and
@@ -23,36 +22,38 @@ from typing import Any
 
 import numpy as np
 
+from pantoum import extensions
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
-from pantoum.formats import durable, model_file
+from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluation import Progress, evaluate
-from pantoum.inference.files import arpa_file, hub, onnx_file, torch_file
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.compact_table import compacted
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import PRECISION, SCALE, plain, shape_of
 from pantoum.inference.loaded_model import (
-    MODEL_NAME,
     LoadedModel,
     checked,
-    counts_of,
     load,
     model_path,
     of_content,
 )
 from pantoum.kernels import Array, backend
 from pantoum.network.spec import named
-from pantoum.text.tokenizer import from_spec
 
-__all__ = ["FORMS", "cost", "export", "to_int8"]
+__all__ = ["cost", "export", "forms", "notes_on_cache", "to_int8"]
 
-CACHED = "the page writes without the cache, which `generate --cache` and others use"
-FORMS = ("int8", "torch", "onnx", "hub", "arpa", "html")
+INT8 = "int8"
+"""Where the card of an int8 model says what it was made from and what that cost."""
+
+
+def forms() -> tuple[str, ...]:
+    """All forms that ``export`` can give."""
+    return (INT8, *extensions.names("exporters"))
 
 
 def export(
@@ -63,56 +64,23 @@ def export(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write ``model`` as ``to`` into ``out``; the facts of the new file, for JSON."""
-    one_of(to, "to", FORMS)
-    require(
-        not texts or to == "int8",
-        "text",
-        " ".join(map(str, texts)),
-        "measures what int8 costs",
-        "leave it out",
-    )
+    one_of(to, "to", forms())
+    if to != INT8:
+        require(not texts, "text", " ".join(map(str, texts)), "measures what int8 costs", "leave it out")
     path, target = model_path(Path(model)), Path(out)
     require_apart("out", out, "the model itself", [path])
     require_apart("out", out, "a text that is read", texts)
     content = model_file.read(path)
-    network, _, _ = checked(content, path)
-    counted = counts_of(content.extras, network.vocab_size, path)
-    told: dict[str, Plain] = {
+    checked(content, path)
+    told: dict[str, Any] = {
         "out": os.fspath(out),
         "to": to,
         "made_from": content.sha256,
         "bytes_before": path.stat().st_size,
     }
-    if to in ("torch", "onnx"):
-        if to == "torch":
-            told["names"] = torch_file.write(target, content)
-        else:
-            onnx_file.write(target, content)
-        cached = CARD_KEY in content.card
-        notes = [f"the file for {to} is without the cache, which `evaluate --cache` and others use"] * cached
-        return {**told, "bytes": target.stat().st_size, "notes": notes}
-    if to == "hub":
-        hub.write(target, path.read_bytes(), content.config, content.card)
-        return {**told, "bytes": (target / hub.MODEL).stat().st_size, "sha256": content.sha256, "notes": []}
-    if to == "arpa":
-        require(
-            counted is not None,
-            "to",
-            to,
-            "needs n-grams that were counted in the training text, and this model has none",
-            "train it with --kneser-ney 5",
-        )
-        assert counted is not None
-        sizes = arpa_file.write(target, counted.counts, from_spec(content.tokenizer))
-        return {**told, "ngrams": sizes, "bytes": target.stat().st_size, "notes": []}
-    if to == "html":
-        from pantoum.web.html_page import page
-
-        # A file in a run folder has the name that all have: the folder's says which model it is.
-        name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-        durable.write_file(target, page(name, content.card, content.config, path.read_bytes(), progress))
-        notes = [CACHED] if CARD_KEY in content.card else []
-        return {**told, "bytes": target.stat().st_size, "notes": notes}
+    if to != INT8:
+        facts = extensions.find("exporters", to)(content, target, texts)
+        return {**told, "bytes": target.stat().st_size, "notes": [], **facts}
     made, notes = to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)
@@ -138,8 +106,10 @@ def _cost(
     return {**measured, **named_texts(prepared.facts["texts"])}, prepared.notes
 
 
-INT8 = "int8"
-"""Where the card of an int8 model says what it was made from and what that cost."""
+def notes_on_cache(content: ModelFile, what: str) -> list[str]:
+    """The note that a model that knows a cache loses it in another form."""
+    cached = f"{what} is without the cache, which `evaluate --cache` and others use"
+    return [cached] if CARD_KEY in content.card else []
 
 
 def to_int8(content: ModelFile) -> ModelFile:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pantoum import extensions
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain, quoted
 from pantoum.errors import ModelFileError
@@ -166,9 +167,8 @@ def model_path(path: str | Path) -> Path:
     a repository (``hf://owner/name``)."""
     path = Path(path)
     if path.parts[:1] == (HUB,):
-        from pantoum.inference.files import hub
-
-        return hub.fetched(path.as_posix())
+        fetched: Path = extensions.find("fetchers", HUB.removesuffix(":"))(path.as_posix())
+        return fetched
     in_runs = RUNS / path
     if not path.exists() and not path.is_absolute() and in_runs.exists():
         raise ModelFileError(f"there is no {str(path)!r}; did you mean {str(in_runs)!r}?")

@@ -38,9 +38,9 @@ from pantoum.config import (
     whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
+from pantoum.data.addresses import is_address
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
-from pantoum.data.remote import is_address
 from pantoum.errors import (
     CheckpointError,
     PantoumError,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import serving_faults as faults
 
+from pantoum.apps.server import connection
 from pantoum.kernels import without_core
-from pantoum.server import connection
 
 Serve = Callable[..., Any]
 

@@ -24,7 +24,7 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
 if TYPE_CHECKING:  # other models do not need it
-    from pantoum.inference.forms.place import FormPlace
+    from pantoum.inference.constraint import Constraint
     from pantoum.inference.writing.word_borders import WordBorders
 
 __all__ = ["BatchRows", "Formed", "columns"]
@@ -91,14 +91,14 @@ class BatchRows:
             self.draws.mask(words)
             self._bind()
 
-    def allow(self, row: int, place: FormPlace) -> None:
+    def allow(self, row: int, place: Constraint) -> None:
         """A row draws what its text may have next."""
         masks, size = self._masks, len(place.mask)
         masks[row * size : (row + 1) * size] = place.mask
         place.changed = False
         self._undone = self._undone or place.undoable
 
-    def state(self, row: int, place: FormPlace | None) -> tuple[NetworkState, int, int]:
+    def state(self, row: int, place: Constraint | None) -> tuple[NetworkState, int, int]:
         """A copy of the state of one row, as far as its text is shown; the last token; tokens read."""
         kept = None if place is None else place.kept
         if kept is None:
@@ -106,7 +106,7 @@ class BatchRows:
         *arrays, token, position, _, _, _ = kept
         return NetworkState(tuple(array_H[None].copy() for array_H in arrays)), int(token), int(position)
 
-    def figures(self, row: int, place: FormPlace | None) -> tuple[int, float, float]:
+    def figures(self, row: int, place: Constraint | None) -> tuple[int, float, float]:
         """Tokens, nats and the last log-probability of a text, as far as it is shown."""
         kept = None if place is None else place.kept
         draws = self.draws
@@ -149,7 +149,7 @@ class BatchRows:
         self,
         count: int,
         adjusted: Sequence[tuple[int, Adjusted]],
-        formed: Sequence[tuple[int, FormPlace]] = (),
+        formed: Sequence[tuple[int, Constraint]] = (),
     ) -> Formed:
         """Read and draw a token for each of the first rows; the tokens drawn are those that are read next. A
         text that has a form and is alone takes more than one while it shows nothing, or while only one token
@@ -160,7 +160,7 @@ class BatchRows:
             return self._go_on(found, formed[0][1])
         return found
 
-    def _go_on(self, found: Formed, place: FormPlace) -> Formed:
+    def _go_on(self, found: Formed, place: Constraint) -> Formed:
         """More tokens of a text that is alone."""
         shown = list[int]()
         while (place.ahead or (place.forced and len(shown) < AT_ONCE)) and not (found.dropped or found.ended):
@@ -176,7 +176,7 @@ class BatchRows:
         return found
 
     def _advance(
-        self, count: int, adjusted: Sequence[tuple[int, Adjusted]], formed: Sequence[tuple[int, FormPlace]]
+        self, count: int, adjusted: Sequence[tuple[int, Adjusted]], formed: Sequence[tuple[int, Constraint]]
     ) -> Formed:
         """A token for each of the first rows, a chunk at a time."""
         found = Formed([], [], [], [])
@@ -221,7 +221,7 @@ class BatchRows:
     def _keep_form(
         self,
         first: int,
-        formed: Sequence[tuple[int, FormPlace]],
+        formed: Sequence[tuple[int, Constraint]],
         before: Sequence[Array],
         found: Formed,
     ) -> None:

@@ -27,7 +27,7 @@ from pantoum.text.documents import mark, sign_of
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
-    from pantoum.inference.forms.form_reader import FormReader
+    from pantoum.inference.constraint import WholeTexts
 
 __all__ = ["Distinct", "most_draws"]
 
@@ -150,15 +150,15 @@ class Distinct:
         return self.texts[index].stream.state
 
 
-def _reader(sampling: SamplingConfig) -> FormReader:
+def _reader(sampling: SamplingConfig) -> WholeTexts:
     """What says which texts have the form that is asked for."""
-    from pantoum.inference.forms.form_reader import FormReader
+    from pantoum.inference.constraint import reader_of
 
     asked = sampling.asked
     if asked is None:
         advice = "give --matching, --json-schema, --grammar or --choices too, or leave it out"
         raise SettingError("redraw", True, "needs a form", advice)
-    return FormReader(asked)
+    return reader_of(asked)
 
 
 def _documents(text: str, documents: str | None) -> list[str]:

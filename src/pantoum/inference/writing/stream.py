@@ -23,7 +23,7 @@ from pantoum.text.decoder import Decoder
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # other texts do not need it
-    from pantoum.inference.forms.place import FormPlace
+    from pantoum.inference.constraint import Constraint
 
 __all__ = ["Stream"]
 
@@ -78,7 +78,7 @@ class Stream:
         stops: tuple[str, ...],
         decoder: Decoder | None,
         adjusted: Adjusted | None = None,
-        place: FormPlace | None = None,
+        place: Constraint | None = None,
     ) -> None:
         self.stopped: str | None = None
         """Why it ended before its length: ``stop``, ``eos``, or ``form`` where its text has the form that was

@@ -34,7 +34,7 @@ from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import TokenTexts
 
 if TYPE_CHECKING:  # other texts do not need it
-    from pantoum.inference.forms.place import FormPlace
+    from pantoum.inference.constraint import Constraint
 
 __all__ = ["StreamBatch", "StreamPiece"]
 
@@ -74,8 +74,8 @@ class StreamBatch:
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
         self._adjusted: dict[Stream, Adjusted] = {}
         """Those whose logits are changed, or whose tokens are recorded (``inference.writing.adjusted``)."""
-        self._formed: dict[Stream, FormPlace] = {}
-        """Those whose texts are to have a form (``inference.forms``)."""
+        self._formed: dict[Stream, Constraint] = {}
+        """Those whose texts are to have a form (``constraint``)."""
         self._texts = TokenTexts(model.tokenizer)
 
     def __len__(self) -> int:
@@ -223,10 +223,9 @@ class StreamBatch:
     def _state_of(self, row: int, pending: bytes) -> State:
         return State.of(self.model, *self._rows.state(row, self._streams[row].place), pending)
 
-    def _place(self, sampling: SamplingConfig, state: State, length: int, plain: bool) -> FormPlace:
+    def _place(self, sampling: SamplingConfig, state: State, length: int, plain: bool) -> Constraint:
         """The beginning of a text that is to have a form. ``plain``: no logits are changed or recorded."""
-        from pantoum.inference.forms.form import token_form
-        from pantoum.inference.forms.place import REACH, FormPlace
+        from pantoum.inference.constraint import constraint_of
 
         asked = sampling.asked
         assert asked is not None
@@ -235,7 +234,7 @@ class StreamBatch:
         require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
         small = sum(array.nbytes for array in state.layers) <= LARGEST_KEPT
         plain = plain and small and not sampling.stop and sampling.repetition_penalty in (None, 1.0)
-        return FormPlace(token_form(self.model, asked), length, spaced, REACH if plain else 1)
+        return constraint_of(self.model, asked, length, spaced, ahead=plain)
 
     def _next_row(self) -> int:
         """The row after the last stream."""

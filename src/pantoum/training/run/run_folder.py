@@ -32,8 +32,8 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain, quoted
+from pantoum.data.addresses import is_address
 from pantoum.data.made_again import remove_shards
-from pantoum.data.remote import is_address
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import durable, metrics_file, plain_json
 from pantoum.formats.refusal import translated

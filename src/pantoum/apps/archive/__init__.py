@@ -1,0 +1,1 @@
+"""Archives: see README.md."""

@@ -1,0 +1,244 @@
+"""The archive of a text: blocks become frames, frames become bytes.
+
+A block becomes a frame of the model, several of them side by side. Where the tokenizer cannot express it, it
+becomes one of what learns from nothing, or stays as it is. Each frame is decoded again and compared before it
+is written. Memory is bounded: some blocks of a mebibyte, a batch of the model, and what learns from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
+from zlib import crc32
+
+from pantoum.apps.archive import frames, learning
+from pantoum.apps.archive.adapting import MixingReader
+from pantoum.apps.archive.archive_parts import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
+from pantoum.apps.archive.learning import Learner
+from pantoum.errors import ArchiveError, PantoumError, TextError
+from pantoum.seams import LoadedModel, require
+
+__all__ = ["compress", "compress_records", "given_bytes"]
+
+SIDE_BY_SIDE = 4
+"""Frames that are read side by side."""
+RECORDS_A_FRAME = 4096
+"""Whoever reads one record reads what its frame says of all of them."""
+FRAMES_A_CHAIN = 64
+"""Frames after which what learns from nothing begins again, so that damage ends there."""
+SEARCHED = 1 << 16
+"""Bytes at the end of a block in which a line's end is looked for."""
+Tell = Callable[[int, int], None]
+"""Hears how many bytes have been read and written so far."""
+
+
+def compress(
+    source: ArchiveSource,
+    model: LoadedModel | None,
+    *,
+    lines: bool = False,
+    adapt: bool = False,
+    verify: bool = True,
+    tell: Tell | None = None,
+) -> Iterator[bytes]:
+    """The bytes of an archive. ``lines``: each line is a record that can be read alone; ``adapt``: contexts
+    beside the model learn as they read."""
+    made: Iterable[Frame]
+    if model is None:
+        require(not adapt, "adapt", True, "needs a model", "without one it learns as it reads anyway")
+        require(
+            not lines, "documents", "lines", "needs a model", "give one: it tells what lines have in common"
+        )
+        made = map(_Learning(verify).frame, _blocks(source, None))
+    elif lines:
+        made = (frame for group in _lines(source) for frame in [_of_records(model, *group, verify)])
+    elif adapt:
+        made = _adapted(model, _blocks(source, b"\n"), verify)
+    else:
+        made = _modelled(model, _blocks(source, b"\n"), verify)
+    yield from _written(_header(model, "lines" if lines else None), made, tell)
+
+
+def compress_records(given: Iterable[bytes], model: LoadedModel, *, verify: bool = True) -> Iterator[bytes]:
+    """The bytes of an archive of these records, each of which can be read alone."""
+    made = (_of_records(model, group, None, verify) for group in _grouped(given))
+    yield from _written(_header(model, "list"), made, None)
+
+
+def _header(model: LoadedModel | None, records: str | None) -> Header:
+    if model is None:
+        return Header(slots=learning.SLOTS)
+    require(
+        bool(model.sha256),
+        "model",
+        "in memory",
+        "was never written to a file",
+        "save it, and load it from there",
+    )
+    return Header(model.sha256, records, 0 if records else learning.SLOTS)
+
+
+def _written(header: Header, made: Iterable[Frame], tell: Tell | None) -> Iterator[bytes]:
+    index, start = Index(), header.to_bytes()
+    read, written = 0, len(start)
+    yield start
+    for frame in made:
+        index.add(frame)
+        yield frame.head
+        yield frame.payload
+        read, written = read + frame.plain, written + len(frame.head) + len(frame.payload)
+        if tell is not None:
+            tell(read, written)
+    yield index.to_bytes()
+
+
+def _blocks(source: ArchiveSource, border: bytes | None) -> Iterator[bytes]:
+    """A text in blocks of a mebibyte, which end after a border if one is near."""
+    held = b""
+    while True:
+        data = source.read(MOST_PLAIN - len(held))
+        if data:
+            held += data
+            if len(held) < MOST_PLAIN:
+                continue
+        if not held:
+            return
+        cut = len(held)
+        if border is not None and data:
+            cut = held.rfind(border, cut - SEARCHED) + 1 or cut
+        yield held[:cut]
+        held = held[cut:]
+
+
+def _modelled(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iterator[Frame]:
+    """The frames of blocks by a model."""
+    rest, group = _Learning(verify), list[bytes]()
+
+    def made() -> Iterator[Frame]:
+        found = frames.code_texts(model, group)
+        if verify:
+            ours = [frame for frame in found if frame is not None]
+            expected = [block for block, frame in zip(group, found, strict=True) if frame is not None]
+            _require_same(frames.decode_texts(model, ours), expected)
+        for block, frame in zip(group, found, strict=True):
+            yield frame if frame is not None and len(frame.payload) < len(block) else rest.frame(block)
+        group.clear()
+
+    for block in blocks:
+        group.append(block)
+        if len(group) == SIDE_BY_SIDE:
+            yield from made()
+    yield from made()
+
+
+class _Learning:
+    """Makes frames by contexts that learn from nothing; beside them others read them, to verify."""
+
+    def __init__(self, verify: bool) -> None:
+        self._verify = verify
+        self._learners: list[Learner] = []
+        self._frames = 0
+
+    def frame(self, block: bytes) -> Frame:
+        """The frame of a block."""
+        if self._frames == FRAMES_A_CHAIN:
+            self._learners, self._frames = [], 0
+        begins = not self._learners
+        if begins:
+            self._learners = [Learner(learning.SLOTS) for _ in range(1 + self._verify)]
+        payload, kind = self._learners[0].encode(block), Kind.BEGUN if begins else Kind.CONTINUED
+        if self._verify:
+            _require_same([self._learners[1].decode(payload, len(block))], [block])
+        if len(payload) >= len(block):
+            payload, kind = block, Kind.STORED if begins else Kind.LEARNED
+        self._frames = 0 if kind == Kind.STORED else self._frames + 1
+        if kind == Kind.STORED:
+            self._learners = []
+        return Frame(kind, len(block), crc32(block), payload)
+
+
+def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iterator[Frame]:
+    """The frames of blocks by a model with contexts beside it. A block that the tokenizer cannot express,
+    or that would grow, stays as it is."""
+    readers = list[MixingReader]()
+    for number, block in enumerate(blocks):
+        if not readers or number % FRAMES_A_CHAIN == 0:
+            readers, begun = [MixingReader(model, learning.SLOTS) for _ in range(1 + verify)], False
+        payload = readers[0].encode(block)
+        if payload is None:
+            yield Frame(Kind.STORED, len(block), crc32(block), block)
+            continue
+        if len(payload) >= len(block):  # nobody learns from a stored frame, so the next one begins anew
+            yield Frame(Kind.STORED, len(block), crc32(block), block)
+            readers = []
+            continue
+        frame = Frame(Kind.ADAPTED if begun else Kind.ADAPTED_BEGUN, len(block), crc32(block), payload)
+        begun = True
+        if verify:
+            _require_same([readers[1].decode(frame)], [block])
+        yield frame
+
+
+def _lines(source: ArchiveSource) -> Iterator[tuple[list[bytes], bool]]:
+    """The lines of a text for one frame after the other, and whether the last of them is ended."""
+    held = b""
+    while True:
+        data = source.read(MOST_PLAIN - len(held))
+        held += data or b""
+        if data and len(held) < MOST_PLAIN:
+            continue
+        if not held:
+            return
+        cut = held.rfind(frames.END) + 1 if data else len(held)
+        if not cut:
+            raise TextError(
+                f"a line has more than {MOST_PLAIN:,} bytes: with --documents each must fit in a frame; "
+                "leave it out"
+            )
+        lines, held = held[:cut].split(frames.END), held[cut:]
+        ended = not lines[-1]
+        if ended:
+            lines.pop()
+        for first in range(0, len(lines), RECORDS_A_FRAME):
+            group = lines[first : first + RECORDS_A_FRAME]
+            yield group, ended or first + RECORDS_A_FRAME < len(lines)
+
+
+def _grouped(given: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Records for one frame after the other."""
+    group, size = list[bytes](), 0
+    for number, one in enumerate(given):
+        record = given_bytes(one, f"record {number}")
+        fits = len(record) <= MOST_PLAIN
+        rule = f"must have at most {MOST_PLAIN:,} bytes"
+        require(fits, f"record {number}", record, rule, "cut it")
+        if group and (len(group) == RECORDS_A_FRAME or size + len(record) > MOST_PLAIN):
+            yield group
+            group, size = [], 0
+        group.append(record)
+        size += len(record)
+    if group:
+        yield group
+
+
+def _of_records(model: LoadedModel, group: Sequence[bytes], ended: bool | None, verify: bool) -> Frame:
+    frame = frames.code_records(model, group, ended)
+    if verify:
+        columns = frames.columns_of(frame)
+        _require_same(frames.decode_records(model, frame, columns, range(len(columns))), group)
+    return frame
+
+
+def given_bytes(value: object, argument: str) -> bytes:
+    """Bytes that a caller gives."""
+    fits = isinstance(value, (bytes, bytearray, memoryview))
+    require(fits, argument, value, "must be bytes", "encode a text: text.encode()")
+    return bytes(cast(bytes, value))
+
+
+def _require_same(found: Sequence[bytes | ArchiveError], expected: Sequence[bytes]) -> None:
+    if list(found) != list(expected):
+        raise PantoumError(
+            "what was encoded did not decode to the same bytes, so no archive was written: this is a bug, or "
+            "a fault of this machine; try again, and report it if it comes again"
+        )

@@ -1,0 +1,189 @@
+"""Files to archives and archives to files: where bytes come from and go to, and what a person sees
+meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import lzma
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from pantoum.apps.archive import archiving, restoring
+from pantoum.apps.archive.archive_parts import SUFFIX, ArchiveSource
+from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
+from pantoum.errors import ArchiveError, SettingError, naming
+from pantoum.seams import Counter, LoadedModel, bounded, durable, require_apart, require_place
+from pantoum.seams import readable_size as size
+
+__all__ = ["STANDARD", "archive_name", "compress_file", "decompress_file", "plain_name"]
+
+STANDARD = "-"
+"""The name of stdin, and of stdout."""
+
+
+class Seen:
+    """A source that tells how many bytes were read of it, and how many xz would make of them."""
+
+    def __init__(self, source: ArchiveSource, compare: bool) -> None:
+        self._source = source
+        self._xz = lzma.LZMACompressor(preset=6) if compare else None
+        self.read_bytes = self.xz_bytes = 0
+
+    def read(self, count: int = -1) -> bytes:
+        """Read on."""
+        data = self._source.read(count) or b""
+        self.read_bytes += len(data)
+        if self._xz is not None:
+            self.xz_bytes += len(self._xz.compress(data))
+        return data
+
+    def end(self) -> None:
+        """Nothing more is read."""
+        if self._xz is not None:
+            self.xz_bytes += len(self._xz.flush())
+
+
+def archive_name(name: str, out: str | None) -> str:
+    """The file that a file (``-``: stdin) is compressed to. What cannot be written, or would be lost, is
+    refused; a file that is there is replaced only where ``out`` names it."""
+    if out is None and name == STANDARD:
+        return STANDARD
+    return _target(out, name + SUFFIX, name, "the file that is compressed")
+
+
+def plain_name(name: str, out: str | None) -> str:
+    """The file that an archive is decompressed to, refused likewise."""
+    if out is None and name == STANDARD:
+        return STANDARD
+    if out is None and (not name.endswith(SUFFIX) or Path(name).name == SUFFIX):
+        rule = f"must be given, because the name {name!r} does not end with {SUFFIX}"
+        raise SettingError("out", None, rule, "give the name of the file", shown=False)
+    return _target(out, name.removesuffix(SUFFIX), name, "the archive")
+
+
+def compress_file(
+    name: str, model: LoadedModel | None, target: str, settings: CompressConfig, progress: bool
+) -> dict[str, Any]:
+    """Compress a file (``-``: stdin) into another one, and say what came of it."""
+    begun, written = time.monotonic(), 0
+    with _opened(name) as (source, total), Counter("compressing") as counter:
+        seen = Seen(source, progress)
+
+        def tell(read: int, made: int) -> None:
+            rate = size(read / max(1e-9, time.monotonic() - begun))
+            beside = f", xz {seen.xz_bytes / max(1, seen.read_bytes):.1%}" if seen.xz_bytes else ""
+            counter(read, total, f", {rate}/s, {made / max(1, read):.1%}{beside}")
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal written
+            made = archiving.compress(
+                seen,
+                model,
+                lines=settings.documents is not None,
+                adapt=settings.adapt,
+                verify=not settings.no_verify,
+                tell=tell if progress else None,
+            )
+            for chunk in made:
+                written += len(chunk)
+                yield chunk
+
+        _write(target, chunks())
+        seen.end()
+    found: dict[str, Any] = {"file": name, "out": target, "bytes": seen.read_bytes, "archive_bytes": written}
+    found["bits_per_byte"] = 8 * written / seen.read_bytes if seen.read_bytes else None
+    found["xz_bytes"] = seen.xz_bytes or None
+    found["seconds"] = time.monotonic() - begun
+    if model is not None and model.path is not None:
+        found["model_bytes"] = model.path.stat().st_size
+    return found
+
+
+def decompress_file(
+    name: str,
+    model: LoadedModel | None,
+    target: str | None,
+    settings: DecompressConfig,
+    progress: bool,
+) -> dict[str, Any]:
+    """Decompress an archive (``-``: stdin) into a file, or into none."""
+    begun, written, lost = time.monotonic(), 0, list[str]()
+    with _opened(name) as (source, total), Counter("decompressing") as counter:
+        seen = Seen(source, False)
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal written
+            given = source if _is_part(settings) else seen
+            for chunk in restoring.restore(cast(ArchiveSource, given), model, settings, lost):
+                written += len(chunk)
+                if progress:
+                    rate = size(written / max(1e-9, time.monotonic() - begun))
+                    counter(min(seen.read_bytes, total), total, f", {rate}/s")
+                yield chunk
+
+        if _is_part(settings) and not source.seekable():
+            rule, advice = "can be read in part only where it is a file", "write the pipe to a file first"
+            raise SettingError("archive", name, rule, advice)
+        if target is None:
+            for _ in chunks():
+                pass
+        else:
+            _write(target, chunks())
+    seconds = time.monotonic() - begun
+    return {"file": name, "out": target, "bytes": written, "lost": lost, "seconds": seconds}
+
+
+def _target(out: str | None, default: str, source: str, what: str) -> str:
+    if out == STANDARD:
+        return STANDARD
+    if out is None and os.path.lexists(default):
+        rule = f"must be given, because {default!r} exists already"
+        advice = "give that name to replace it, or another one, or remove the file"
+        raise SettingError("out", None, rule, advice, shown=False)
+    target = default if out is None else out
+    require_place("out", target)
+    require_apart("out", target, what, [None if source == STANDARD else Path(source)])
+    return target
+
+
+def _is_part(settings: DecompressConfig) -> bool:
+    return settings.record is not None or settings.offset is not None or settings.length is not None
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """A file, or stdin, and its size, 0 where nothing is known of it."""
+    if name == STANDARD:
+        if sys.stdin is None:
+            raise SettingError("file", name, "is stdin, which is closed", "give a file")
+        yield sys.stdin.buffer, 0
+        return
+    if Path(name).is_fifo():  # as `/dev/stdin` may be
+        with Path(name).open("rb") as pipe:
+            yield pipe, 0
+        return
+    of_user: OSError | None = None
+    with bounded.opened(name, ArchiveError) as (file, total):
+        try:
+            yield cast(BinaryIO, file), total
+        except OSError as problem:  # where the bytes go; it is no error of this file
+            of_user = problem
+    if of_user is not None:
+        raise of_user
+
+
+def _write(target: str, chunks: Iterable[bytes]) -> None:
+    """Write a file whole or not at all; stdout as the bytes come."""
+    if target != STANDARD:
+        durable.write_file(target, chunks)
+        return
+    if sys.stdout is None:
+        raise SettingError("out", target, "is stdout, which is closed", "give a file")
+    for chunk in chunks:
+        with naming("stdout"):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()

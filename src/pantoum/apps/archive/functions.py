@@ -1,0 +1,56 @@
+"""What this app adds to ``pantoum`` and to its models: bytes to archives and back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pantoum.apps.archive import archiving, restoring
+from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
+from pantoum.seams import LoadedModel, check_truth, public_call, say, several
+
+__all__ = ["compress", "compress_by", "compress_many_by", "decompress", "decompress_by", "decompress_many_by"]
+
+
+@public_call
+def compress(data: bytes, *, no_verify: bool = False) -> bytes:
+    """An archive of some bytes, by what learns as it reads. ``Model.compress`` makes smaller ones of text
+    that is like the one the model was trained on."""
+    return compress_by(None, data, {"no_verify": no_verify})
+
+
+@public_call
+def decompress(archive: bytes, **settings: Any) -> bytes:
+    """The bytes of an archive that was made without a model, or a part of them."""
+    return decompress_by(None, archive, settings)
+
+
+def compress_by(model: LoadedModel | None, data: bytes, settings: Mapping[str, Any]) -> bytes:
+    """An archive of some bytes."""
+    asked = CompressConfig.of(dict(settings))
+    source = io.BytesIO(archiving.given_bytes(data, "data"))
+    lines, verify = asked.documents is not None, not asked.no_verify
+    return b"".join(archiving.compress(source, model, lines=lines, adapt=asked.adapt, verify=verify))
+
+
+def decompress_by(model: LoadedModel | None, archive: bytes, settings: Mapping[str, Any]) -> bytes:
+    """The bytes of an archive, or a part of them."""
+    asked, lost = DecompressConfig.of(dict(settings)), list[str]()
+    source = io.BytesIO(archiving.given_bytes(archive, "archive"))
+    found = b"".join(restoring.restore(source, model, asked, lost))
+    say(lost)
+    return found
+
+
+def compress_many_by(model: LoadedModel, records: Iterable[bytes], no_verify: bool) -> bytes:
+    """An archive of records that are each read without the others."""
+    verify, each = not check_truth(no_verify, "no_verify"), several(records, "records", "bytes")
+    return b"".join(archiving.compress_records(each, model, verify=verify))
+
+
+def decompress_many_by(model: LoadedModel, archive: bytes, numbers: Sequence[int] | None) -> list[bytes]:
+    """The records of these numbers, or all of them."""
+    source = io.BytesIO(archiving.given_bytes(archive, "archive"))
+    each = None if numbers is None else several(numbers, "numbers", "numbers of records")
+    return restoring.records(source, model, each)

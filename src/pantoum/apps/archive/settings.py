@@ -1,0 +1,80 @@
+"""Settings of ``compress`` and ``decompress``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from pantoum.seams import SettingGroup, require, setting
+from pantoum.seams import check_one_of as one_of
+from pantoum.seams import check_truth as truth
+from pantoum.seams import check_whole as whole
+
+__all__ = ["CompressConfig", "DecompressConfig"]
+
+MOST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class CompressConfig(SettingGroup):
+    """How bytes are compressed."""
+
+    documents: str | None = setting(
+        None,
+        "make each line a record that is read without the others; needs a model",
+        partial(one_of, choices=("lines",)),
+        metavar="lines",
+    )
+    adapt: bool = setting(
+        False,
+        "mix the model with contexts that learn from the text as they read: smaller, several times slower",
+        truth,
+    )
+    no_verify: bool = setting(
+        False, "do not decode and compare what was encoded, which takes half of the time", truth
+    )
+
+    def agree(self) -> None:
+        """A record that is read alone has nothing before it to learn from."""
+        rule, advice = "cannot be given together with documents", "leave one of them out"
+        require(not self.adapt or self.documents is None, "adapt", True, rule, advice)
+
+
+@dataclass(frozen=True)
+class DecompressConfig(SettingGroup):
+    """How an archive is read."""
+
+    keep_going: bool = setting(
+        False, "leave out what is damaged, say what it was, and write all that is whole", truth
+    )
+    max_output: int | None = setting(
+        None,
+        "refuse an archive that stands for more than N bytes",
+        partial(whole, least=0, most=MOST),
+        metavar="N",
+    )
+    offset: int | None = setting(
+        None,
+        "only the bytes from this one on; the frames before it are not read",
+        partial(whole, least=0, most=MOST),
+        metavar="N",
+    )
+    length: int | None = setting(
+        None, "only so many bytes, from --offset on", partial(whole, least=0, most=MOST), metavar="N"
+    )
+    record: int | None = setting(
+        None,
+        "only this record (with --documents: this line, the first is 0)",
+        partial(whole, least=0, most=MOST),
+        metavar="K",
+    )
+
+    def agree(self) -> None:
+        """A part is asked for in one way."""
+        ranged = self.offset is not None or self.length is not None
+        rule, advice = "cannot be given together with offset or length", "leave one of them out"
+        require(self.record is None or not ranged, "record", self.record, rule, advice)
+        rule = "needs the archive to be whole where a part of it is asked for"
+        require(
+            not self.keep_going or not (ranged or self.record is not None), "keep_going", True, rule, advice
+        )

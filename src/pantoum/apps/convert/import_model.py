@@ -1,0 +1,250 @@
+"""``import``: a model of another program as a model file of ours, which computes the same.
+
+The file is known by how it begins: safetensors (a state_dict of PyTorch), HDF5 or an archive with it (Keras),
+a graph of ONNX, or the index of a checkpoint of TensorFlow 1. Nothing is unpickled. Where a text is given,
+both read its beginning, the source by its own numbers and in float64.
+
+Gates get our order, and symbols our numbers. Layers of different sizes become as wide as the widest: a unit
+whose weights are all zero stays zero in every cell, so nothing changes but the time that a step takes. A
+symbol that the other program lacks (``<eos>`` or ``<unk>``) gets a bias under which it is never probable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pantoum.apps.convert import bundle
+from pantoum.apps.convert.foreign_model import ForeignModel, SourceLayer, split
+from pantoum.apps.convert.foreign_vocabulary import Vocabulary, vocabulary_of
+from pantoum.errors import ModelFileError, SettingError
+from pantoum.seams import (
+    CELLS,
+    Array,
+    LoadedModel,
+    ModelConfig,
+    ModelFile,
+    Plain,
+    bounded,
+    evaluate,
+    extensions,
+    model_file,
+    of_content,
+    require_apart,
+)
+from pantoum.seams import parameter_count as number
+from pantoum.seams import plain_weights as plain
+
+__all__ = ["converted", "import_model", "of_layer", "read_source"]
+
+HEAD = 9
+MOST_READ = 4096
+"""Tokens of a text that are read with both."""
+KINDS = (
+    "a state_dict in safetensors, a .weights.h5 or .keras file, an ONNX graph, or an index of TensorFlow 1"
+)
+
+
+def import_model(
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    vocabulary: str | os.PathLike[str] | None = None,
+    tokens: str | None = None,
+    texts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write the model of ``file`` into ``out``; the facts of it, for JSON."""
+    path, target = _found(Path(file)), Path(out)
+    require_apart("out", out, "the file that is imported", [path])
+    require_apart("out", out, "a text that is read", texts)
+    known = None if vocabulary is None else Path(vocabulary)
+    for importer in extensions.each("importers"):
+        if importer.recognises(path):
+            return _by_another(importer.import_(path, known), target)
+    source = read_source(path)
+    words = vocabulary_of(len(source.bias_V), known, tokens, source.tokenizer)
+    card: dict[str, Plain] = {
+        "imported": {"from": source.program, "name": path.name, "sha256": _digest(path)}
+    }
+    content = converted(source, words, card)
+    notes = list(source.notes)
+    if words.left_out:
+        notes.append(
+            f"left out, because no token can stand for them: {', '.join(map(repr, words.left_out[:5]))}"
+        )
+    loss = None
+    if texts:
+        loss, more = _losses(source, words, content, target, texts)
+        notes += more
+    sha256 = model_file.write(target, content)
+    return {
+        "out": os.fspath(out),
+        "from": source.program,
+        "bytes": target.stat().st_size,
+        "sha256": sha256,
+        "config": content.config,
+        "vocab_size": len(words.numbers_V),
+        "loss": loss,
+        "notes": notes,
+    }
+
+
+def _by_another(content: ModelFile, target: Path) -> dict[str, Any]:
+    """Write the model that another package has read; the facts of it."""
+    sha256 = model_file.write(target, content)
+    network = of_content(content, target, lambda: plain(content).parameters)
+    return {
+        "out": os.fspath(target),
+        "from": "another package",
+        "bytes": target.stat().st_size,
+        "sha256": sha256,
+        "config": content.config,
+        "vocab_size": network.tokenizer.vocab_size,
+        "loss": None,
+        "notes": [],
+    }
+
+
+def read_source(path: Path) -> ForeignModel:
+    """The model of a file, by how it begins."""
+    with bounded.opened(path, ModelFileError) as (opened, _):
+        head = opened.read(HEAD)
+    if bundle.is_index(path):
+        from pantoum.apps.convert import from_tensorflow
+
+        return from_tensorflow.read(path)
+    if head[8:] == b"{":
+        from pantoum.apps.convert import from_torch
+
+        return from_torch.read(path)
+    from pantoum.apps.convert import from_keras
+
+    if head.startswith((from_keras.HDF5, from_keras.ARCHIVE)):
+        return from_keras.read(path)
+    if head.startswith(b"\x08"):  # the version of a protobuf's form
+        from pantoum.apps.convert import from_onnx
+
+        return from_onnx.read(path)
+    advice = f"give {KINDS}"
+    if head.startswith(b"\x80"):
+        advice = (
+            "it is pickled, and nothing is unpickled here: save its state_dict by safetensors.torch.save_file"
+        )
+    raise ModelFileError(
+        f"cannot import {str(path)!r}: it is none of the files that can be imported; {advice}"
+    )
+
+
+def _found(path: Path) -> Path:
+    """The file; a checkpoint of TensorFlow also goes by its name without an ending."""
+    index = path.with_name(f"{path.name}.index")
+    return index if not path.exists() and index.exists() else path
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        hasher = hashlib.sha256()
+        while part := file.read(bounded.READ_SIZE):
+            hasher.update(part)
+    return hasher.hexdigest()
+
+
+def _losses(
+    source: ForeignModel, words: Vocabulary, content: ModelFile, target: Path, texts: Sequence[str]
+) -> tuple[dict[str, Plain], list[str]]:
+    """The loss of the beginning of a text before and after, nats per token by ``carried``."""
+    from pantoum.seams import prepare
+
+    prepared = prepare(list(texts), tokenizer=words.tokenizer, valid_fraction=0.0, out=None)
+    ours_N = prepared.train.tokens[: MOST_READ + 1].astype("int64")
+    theirs_N = words.numbers_V[ours_N]
+    if (theirs_N < 0).any():
+        rule = "has tokens that the vocabulary of the source lacks, so the two losses would not compare"
+        raise SettingError("text", list(texts), rule, "give a text that it can read")
+    model: LoadedModel = of_content(content, target, lambda: plain(content).parameters)
+    after = evaluate(model.program, ours_N.astype("uint32"), model.tokenizer, "carried", compress=False)
+    before = float(source.nats(theirs_N).mean())
+    found: dict[str, Plain] = {
+        "protocol": "carried",
+        "tokens": after.tokens,
+        "before": before,
+        "after": after.nats_per_token,
+    }
+    return found, prepared.notes
+
+
+NEVER = -100.0
+EXPANDS, AND = 10, 16 << 20
+"""What a model may become: ten times as many numbers, and 64 MB of them."""
+
+
+def converted(source: ForeignModel, vocabulary: Vocabulary, card: dict[str, Plain]) -> ModelFile:
+    """The content of a model file."""
+    numbers_V = vocabulary.numbers_V
+    embedding_VE, tied = source.embedding_VE, source.tied
+    units = max(layer.units for layer in source.layers)
+    width = None if embedding_VE is None else embedding_VE.shape[1]
+    shape = ModelConfig(source.layers[0].cell, units, len(source.layers), width, tied=tied)
+    most = EXPANDS * source.numbers + AND
+    if number(shape, len(numbers_V)) > most:
+        raise ModelFileError(
+            f"this {source.program} model would become more than ten times as large: its layers have very "
+            f"different sizes, and all get the {units:,} units of the widest; it cannot be imported"
+        )
+    parameters: dict[str, Array] = {}
+    if embedding_VE is not None:
+        parameters["embedding.weight"] = _rows(embedding_VE, numbers_V, 0.0)
+    for place, layer in enumerate(source.layers):
+        inputs = units if place else layer.inputs
+        for name, array in of_layer(layer, units, inputs).items():
+            if place == 0 and embedding_VE is None and name == "weight_ih":
+                array = _rows(array.T, numbers_V, 0.0).T
+            parameters[f"stack.{place}.{name}"] = np.ascontiguousarray(array, np.float32)
+    if not tied:
+        parameters["head.weight"] = _widened(_rows(source.head_VH, numbers_V, 0.0), units)
+    elif width is not None and width != units:
+        parameters["head.projection.weight"] = np.eye(width, units, dtype=np.float32)
+    parameters["head.bias"] = _rows(source.bias_V, numbers_V, NEVER)
+    return ModelFile(shape.spec(), parameters, vocabulary.tokenizer.spec(), card)
+
+
+def _rows(array: Array, numbers_V: Array, missing: float) -> Array:
+    """The rows of symbols in our order."""
+    found = np.full((len(numbers_V), *array.shape[1:]), missing, np.float32)
+    known = numbers_V >= 0
+    found[known] = array[numbers_V[known]]
+    return found
+
+
+def _widened(array: Array, columns: int) -> Array:
+    found = np.zeros((len(array), columns), np.float32)
+    found[:, : array.shape[1]] = array
+    return found
+
+
+def of_layer(layer: SourceLayer, units: int, inputs: int) -> dict[str, Array]:
+    """The parameters of a layer with so many units and inputs."""
+    cell = CELLS[layer.cell]
+
+    def ordered(array: Array) -> Array:
+        blocks = split(array, layer.gates)
+        return np.concatenate([_padded(blocks[gate], units) for gate in cell.gates])
+
+    biases = {"bias_ih": layer.bias_ih, "bias_hh": layer.bias_hh}
+    if not cell.hidden_bias:
+        biases = {"bias_ih": layer.bias_ih + layer.bias_hh}
+    weights = {
+        "weight_ih": _widened(ordered(layer.weight_ih), inputs),
+        "weight_hh": _widened(ordered(layer.weight_hh), units),
+    }
+    return weights | {name: ordered(bias) for name, bias in biases.items()}
+
+
+def _padded(block: Array, rows: int) -> Array:
+    found = np.zeros((rows, *block.shape[1:]), np.float32)
+    found[: len(block)] = block
+    return found

@@ -1,0 +1,190 @@
+"""Texts at an address, ``s3://bucket/corpus/`` or ``https://host/a.txt.gz``, read by fsspec (the extra
+``remote``).
+
+fsspec knows the protocols, their credentials and their libraries; here stand only which files an address
+means and what an error says. It is imported when the first address is given, not before. A file is read in
+order, block by block, and never copied as a whole. What breaks in the middle, of whatever kind, is a
+``TextError`` that names the address. User names, passwords and queries (which may hold a signature) are not
+shown.
+
+A file that changes while it is read is an error: its size is compared by whoever reads it, and the time of
+its last change here, if it is larger than one block and its store tells the time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pantoum.errors import PantoumError, TextError
+
+__all__ = ["RemoteFile", "RemoteReader", "remote_files"]
+
+WITHIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+"""An address in the words of an error."""
+LARGE = 1 << 20
+"""Bytes from which a file is not read by one request."""
+MOST_WORDS = 300
+"""Characters of an error of fsspec that are shown."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file at an address."""
+
+    address: str
+    """As it is shown."""
+    name: str
+    """As it is called in records: without the folder that was given."""
+    size: int | None
+    """``None``: its server does not tell."""
+    in_folder: bool
+    path: str
+    """As fsspec calls it within ``system``."""
+    system: Any = field(repr=False)
+    """The file system of fsspec."""
+
+    def same(self, other: RemoteFile | None) -> bool:
+        """Whether another one is this file."""
+        return other is not None and (self.system, self.path) == (other.system, other.path)
+
+    def open(self) -> RemoteReader:
+        """The file's bytes, to be read once."""
+        return RemoteReader(self)
+
+    def changed(self) -> object:
+        """When it was changed last; ``None`` if its store does not tell."""
+        with suppress(Exception):  # stores that do not tell raise errors of many kinds
+            return self.system.modified(self.path)
+        return None
+
+
+class RemoteReader:
+    """Reads a remote file; a context manager."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file, self._count = file, 0
+        self._changed = file.changed()
+        with _told(file.address):
+            self._stream = file.system.open(file.path, "rb")
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes, none at the end."""
+        with _told(self._file.address):
+            data = bytes(self._stream.read(size))
+        self._count += len(data)
+        if not data and self._count > LARGE:
+            self._require_unchanged()
+        return data
+
+    def __enter__(self) -> RemoteReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(Exception):  # nothing was written
+            self._stream.close()
+
+    def _require_unchanged(self) -> None:
+        with suppress(Exception):
+            self._file.system.invalidate_cache()
+        if self._file.changed() != self._changed:
+            raise TextError(
+                f"{self._file.address!r} changed while it was read; try again when nothing writes to it"
+            )
+
+
+def remote_files(text: str) -> list[RemoteFile]:
+    """The files that an address means: itself, or those of a folder that are not hidden, in the order of the
+    bytes of their paths below it."""
+    with _told(text):
+        system, path = _fsspec(text).url_to_fs(text)
+        known = system.info(path)
+        if known["type"] != "directory":
+            name = PurePosixPath(urlsplit(path).path).name or shown(text)
+            return [RemoteFile(shown(text), name, _size(known), False, path, system)]
+        folder = path.rstrip("/") + "/"
+        found = {
+            name.removeprefix(folder): RemoteFile(
+                f"{shown(text).rstrip('/')}/{name.removeprefix(folder)}",
+                name.removeprefix(folder),
+                _size(each),
+                True,
+                name,
+                system,
+            )
+            for name, each in system.find(path, detail=True).items()
+            if name.startswith(folder) and not name.endswith("/")
+        }
+    names = [name for name in found if not any(part.startswith(".") for part in name.split("/"))]
+    if not names:
+        raise TextError(f"the folder {shown(text)!r} holds no file that is not hidden; name another")
+    return [found[name] for name in sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))]
+
+
+def shown(address: str) -> str:
+    """An address without user name, password and query, for messages and records."""
+    return "::".join(_public(part) for part in address.split("::"))
+
+
+def _public(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address.partition("?")[0]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) or address
+
+
+def _size(known: Any) -> int | None:
+    size = known.get("size")
+    return size if isinstance(size, int) and size >= 0 else None
+
+
+def _fsspec(text: str) -> Any:
+    try:
+        return importlib.import_module("fsspec.core")
+    except ImportError:
+        raise TextError(
+            f"cannot read {shown(text)!r}: an address needs fsspec; pip install 'pantoum[remote]', or copy "
+            "the text here first"
+        ) from None
+
+
+@contextmanager
+def _told(text: str) -> Iterator[None]:
+    """An error of fsspec, or of a library below it, in one line."""
+    try:
+        yield
+    except PantoumError:
+        raise
+    except FileNotFoundError as error:
+        raise TextError(f"cannot read {shown(text)!r}: there is no such file; check the address") from error
+    except PermissionError as error:
+        raise TextError(
+            f"cannot read {shown(text)!r}: permission denied; check the credentials that its library uses"
+        ) from error
+    except ImportError as error:
+        raise TextError(
+            f"cannot read {shown(text)!r}: this kind of address needs a package that is missing "
+            f"({_words(error)}); install it, or copy the text here first"
+        ) from error
+    except Exception as error:
+        kind = type(error).__name__
+        raise TextError(
+            f"cannot read {shown(text)!r}: {kind}: {_words(error)}; check the address and the network, "
+            "or copy the text here first"
+        ) from error
+
+
+def _words(error: Exception) -> str:
+    words = WITHIN.sub(lambda address: shown(address[0]), " ".join(str(error).split()))
+    words = words.rstrip(".") or "no reason is given"
+    return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."

@@ -1,0 +1,1 @@
+"""Logs that grow: see README.md."""

@@ -1,0 +1,246 @@
+"""One prompt that is to be read, and the texts that are to be written after it.
+
+A job is made on the event loop and goes to the engine's thread; its events come back in the inbox of its
+request, in order. A job is done when its last event arrived; whoever does not wait for that must cancel it.
+
+    Read      the prompt was read; its recorded tokens and its summary are in ``job.reading``
+    Written   some characters of text ``number``, with its recorded tokens
+    Ended     text ``number`` has ended: why, after how many tokens, in which state
+    an error  the job will say no more
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pantoum.apps.server.caller import client, spender
+from pantoum.seams import Drawn, Reading, SamplingConfig, State, Stream
+
+__all__ = [
+    "Ended",
+    "Event",
+    "FullError",
+    "Inbox",
+    "Job",
+    "JobText",
+    "Read",
+    "StoppedError",
+    "Writing",
+    "Written",
+]
+
+UNREAD = 256
+"""Characters of one request that may wait for its client before its texts pause."""
+
+
+class FullError(Exception):
+    """All slots and all places of the queue are taken."""
+
+
+class StoppedError(Exception):
+    """The engine takes no more jobs."""
+
+
+class Read(NamedTuple):
+    """The prompt was read."""
+
+
+class Written(NamedTuple):
+    """A part of a text, as much as came since the last one."""
+
+    number: int
+    text: str
+    drawn: Sequence[Drawn]
+
+
+class Ended(NamedTuple):
+    """A text is whole."""
+
+    number: int
+    stopped: str | None
+    """``stop``, ``eos``, or ``None``: its length."""
+    tokens: int
+    nats: float
+    state: State
+
+
+Event = Read | Written | Ended | Exception
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is to be written after a prompt: ``count`` texts of at least one token, text k from stream k of
+    the seed."""
+
+    length: int
+    sampling: SamplingConfig
+    seed: int
+    count: int = 1
+    alternatives: int | None = None
+
+
+class Inbox:
+    """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
+
+    def __init__(
+        self, seconds: float, pause: Callable[[Job, bool], None], finish: Callable[[Job], None]
+    ) -> None:
+        """``seconds``: after so long the jobs are to ``finish``: their texts end as they are, and where there
+        is none yet, whoever waits gets a ``TimeoutError``. ``pause`` is called with a job and ``True`` when
+        more than ``UNREAD`` characters wait here, and with ``False`` when they were taken."""
+        self.jobs: list[Job] = []
+        self._seconds, self._pause, self._finish = seconds, pause, finish
+        self._unread, self._paused = 0, False
+        self._arrived: deque[tuple[Job, Event]] = deque()
+        self._waiting: asyncio.Future[None] | None = None
+
+    def job(self, reading: Reading, writing: Writing | None = None) -> Job:
+        """A job whose events arrive here."""
+        job = Job(self, len(self.jobs), reading, writing)
+        self.jobs.append(job)
+        return job
+
+    def arrive(self, job: Job, events: Sequence[Event]) -> None:
+        """Events of a job have come."""
+        for event in events:
+            if isinstance(event, Exception):
+                job.failed, job.left = True, 0
+            elif isinstance(event, Written):
+                self._unread += len(event.text)
+            else:
+                job.left -= 1
+                job.spend(event.tokens if isinstance(event, Ended) else len(job.reading.tokens_T))
+            self._arrived.append((job, event))
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+        elif self._unread > UNREAD and not self._paused:  # whoever takes them still waits for the client
+            self._tell_paused(True)
+
+    async def events(self) -> AsyncIterator[list[tuple[Job, Event]]]:
+        """All that arrived since the last time, until all jobs are done; a failure is raised."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._seconds, self._late)
+        try:
+            async for found in self._events(loop):
+                yield found
+        finally:
+            timer.cancel()
+
+    def _late(self) -> None:
+        for job in self.jobs:
+            if not job.done:
+                self._finish(job)
+
+    async def _events(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[list[tuple[Job, Event]]]:
+        while self._arrived or not all(job.done for job in self.jobs):
+            if not self._arrived:
+                self._waiting = loop.create_future()
+                await self._waiting
+            found = list(self._arrived)
+            self._arrived.clear()
+            self._unread = 0
+            if self._paused:
+                self._tell_paused(False)
+            for _, event in found:
+                if isinstance(event, Exception):
+                    raise event
+            yield found
+
+    def _tell_paused(self, paused: bool) -> None:
+        self._paused = paused
+        for job in self.jobs:
+            if not job.done:
+                self._pause(job, paused)
+
+    async def finished(self) -> None:
+        """Wait until all jobs are done."""
+        async for _ in self.events():
+            pass
+
+
+@dataclass(eq=False)
+class Job:
+    """A prompt's reading and what is written after it. ``number``: its place in the request."""
+
+    inbox: Inbox
+    number: int
+    reading: Reading
+    writing: Writing | None = None
+    left: int = field(init=False)
+    """Events that are still to come, beside the parts of texts."""
+    failed: bool = False
+    """Whether it was given up; the engine may still have it."""
+    client: str = field(default_factory=client)
+    """Whose it is: slots are shared among clients."""
+    spend: Callable[[int], None] = field(default_factory=spender)
+    """What counts the tokens that it reads and writes; called on the event loop."""
+
+    # What follows the engine's thread alone changes and reads.
+    read: bool = False
+    """Whether its prompt was read."""
+    paused: bool = False
+    """Whether its client reads too slowly."""
+    since: float = 0.0
+    """When its reading got the slot that it has."""
+    held: int = 0
+    """Slots that it has."""
+    begun: int = 0
+    """Texts that were begun."""
+    texts: list[JobText] = field(default_factory=list)
+    """Those that are being written."""
+    parked: deque[JobText] = field(default_factory=deque)
+    """Those that pause: their client reads slowly, or others have their slots for a while."""
+    unplaced: int = 0
+    """Texts whose slots and places were given up, because their client reads slowly."""
+
+    def __post_init__(self) -> None:
+        self.left = self.streams + 1
+
+    @property
+    def streams(self) -> int:
+        """Texts that it writes."""
+        return 0 if self.writing is None else self.writing.count
+
+    @property
+    def slots(self) -> int:
+        """Slots that it takes."""
+        return max(1, self.streams)
+
+    def to_come(self) -> Iterator[tuple[int, int, int]]:
+        """For each text that has no slot: the tokens of its prompt that are still to be read, those that it
+        has written, and its limit."""
+        yield from (text.left for text in self.parked)
+        most = 0 if self.writing is None else self.writing.length
+        for number in range(self.begun, self.slots):
+            yield 0 if number else self.reading.left, 0, most
+
+    @property
+    def done(self) -> bool:
+        """Whether its last event has arrived."""
+        return self.left <= 0
+
+
+class JobText:
+    """A text that is being written, or pauses; the engine's thread alone has it."""
+
+    __slots__ = ("index", "job", "parts", "since", "stream", "told")
+
+    def __init__(self, job: Job, index: int, stream: Stream) -> None:
+        self.job, self.index, self.stream = job, index, stream
+        self.parts: list[str] = []
+        """What was written of it and not told yet."""
+        self.told = False
+        """Whether its first characters were told."""
+        self.since = time.monotonic()
+        """When it got the slot that it has."""
+
+    @property
+    def left(self) -> tuple[int, int, int]:
+        """Tokens of its prompt to be read, tokens written, its limit."""
+        assert self.job.writing is not None
+        return 0, self.stream.tokens, self.job.writing.length

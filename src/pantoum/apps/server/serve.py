@@ -1,0 +1,209 @@
+"""From the settings to a server that listens, and to its end.
+
+SIGTERM and Ctrl-C stop it gracefully: it takes no new connections, finishes what runs within ``DRAIN``
+seconds, and ends with 0. With ``--drain-delay`` SIGTERM lets it take requests for so long before, while
+``/ready`` tells a load balancer to send no more. A second signal ends it at once. SIGHUP lets it read its
+keys and templates again.
+
+The log has a JSON object per line, also for warnings and tracebacks. What is said of a request carries its
+number, so that one search finds its line and its errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import json
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from pantoum.apps.server.app import make_app
+from pantoum.apps.server.caller import request_id
+from pantoum.apps.server.connection import BACKLOG, Connection
+from pantoum.apps.server.models import Models
+from pantoum.apps.server.settings import ServeSettings
+from pantoum.errors import SettingError
+
+__all__ = ["JsonFormatter", "config_of", "listening", "serve"]
+
+DRAIN = 30
+"""Seconds that running requests have to end after SIGTERM."""
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)
+"""The signal to read keys again; Windows has none."""
+SWITCH = 0.0005
+"""Seconds after which Python lets another thread run. The engine's thread asks for the interpreter once a
+round, and would wait for ten rounds at the default of 5 ms while the event loop is busy."""
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens, or an error that names the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named: only then does asyncio set TCP_NODELAY on the connections. Without it a small
+    # event waits 40 ms for the acknowledgement of the one before.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host.strip("[]"), port))
+    except OSError as error:
+        made.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            rule = f"is no address of this machine ({error.strerror})"
+            raise SettingError("host", host, rule, "give 127.0.0.1, 0.0.0.0 or another of its own") from None
+        rule = f"cannot be listened on at {host} ({error.strerror})"
+        raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
+    made.listen(BACKLOG)
+    return made
+
+
+def listening_at(path: str) -> socket.socket:
+    """A Unix socket that listens, for its owner and group; one that a server left behind is replaced."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).is_socket() and made.connect_ex(path) == errno.ECONNREFUSED:
+            Path(path).unlink()
+        made.close()
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.bind(path)
+        Path(path).chmod(0o660)
+    except OSError as error:
+        made.close()
+        rule = f"cannot be listened on ({error.strerror})"
+        raise SettingError(
+            "uds", path, rule, "name a file that is not there, in a folder of your own"
+        ) from None
+    made.listen(BACKLOG)
+    return made
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with a time between SIGTERM and its end, and SIGHUP."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float, early: set[int]) -> None:
+        """``early``: signals that came before anybody listened to them."""
+        super().__init__(config)
+        self._state, self._delay, self._early = app.state, delay, early
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes."""
+        self._loop = asyncio.get_running_loop()
+        if HANG_UP is not None:
+            self._loop.add_signal_handler(HANG_UP, self._state.reread)
+            if HANG_UP in self._early:
+                self._state.reread()
+        await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """From here on uvicorn listens to signals."""
+        await super().startup(sockets)
+        if signal.SIGTERM in self._early:
+            self.handle_exit(signal.SIGTERM, None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end has come."""
+        models = self._state.models
+        if sig == signal.SIGTERM and self._delay and not models.draining:
+            models.draining = True
+            stop = super().handle_exit
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._delay, stop, sig, None)
+            return
+        models.draining = True
+        super().handle_exit(sig, frame)
+
+
+def config_of(app: FastAPI, trusted: str | None = None) -> uvicorn.Config:
+    """How uvicorn runs the application; ``trusted``: the proxies whose ``X-Forwarded-For`` counts. Its own
+    access log names query strings and stays off."""
+    logging.getLogger("uvicorn.access").disabled = True
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        backlog=BACKLOG,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=trusted is not None,
+        forwarded_allow_ips=trusted,
+        timeout_graceful_shutdown=DRAIN,
+        timeout_keep_alive=30,
+    )
+
+
+def serve(
+    models: Sequence[str], settings: ServeSettings, say: Callable[[str], None], quiet: bool = False
+) -> None:
+    """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
+    early: set[int] = set()
+
+    def come_early(sig: int, frame: FrameType | None) -> None:
+        """Of SIGTERM also what uvicorn sends itself again when it has stopped."""
+        early.add(sig)
+
+    if HANG_UP is not None:
+        signal.signal(HANG_UP, come_early)
+    sys.setswitchinterval(SWITCH)
+    log_to_stderr(quiet)
+    local = settings.uds
+    opened = listening(settings.host, settings.port) if local is None else listening_at(local)
+    try:
+        app = make_app(Models(models, settings), settings)
+        say(f"pantoum: {address_of(opened) if local is None else 'unix:' + local} (Ctrl-C stops)")
+        # What is there now stays: the collector need not look through it while a stream waits.
+        gc.collect()
+        gc.freeze()
+        server = Server(config_of(app, settings.forwarded_allow_ips), app, settings.drain_delay, early)
+        signal.signal(signal.SIGTERM, come_early)
+        asyncio.run(server.serve(sockets=[opened]))
+    finally:
+        opened.close()
+        if local is not None:
+            Path(local).unlink(missing_ok=True)
+
+
+def address_of(opened: socket.socket) -> str:
+    """The address of the page."""
+    host, port = opened.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON; the ``fields`` of its ``extra`` stand beside time and level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        said: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if message := record.getMessage():
+            said["message"] = message
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            said |= fields
+        elif number := request_id():
+            said["request_id"] = number
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+def log_to_stderr(quiet: bool) -> None:
+    """Send the log to stderr; ``quiet``: no line per request."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO)
+    logging.captureWarnings(True)

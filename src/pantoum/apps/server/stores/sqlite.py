@@ -1,0 +1,118 @@
+"""Sessions in one SQLite file. What was answered has been committed: a killed server loses no session.
+
+The file is in WAL mode and belongs to one server, which locks it; ``synchronous=NORMAL`` means that a commit
+survives the process in any case, and a loss of power up to the last checkpoint of the log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pantoum.apps.server.stores import StoreError
+from pantoum.errors import SettingError
+
+__all__ = ["SqliteStore"]
+
+APPLICATION = 0x70616E74
+"""``pant``: so that another program's database is never taken for ours."""
+SCHEMA = """
+create table if not exists sessions (name text primary key, used real not null, value blob not null)
+    without rowid
+"""
+
+
+class SqliteStore:
+    """A store in a file."""
+
+    alone = True
+    threads = 1
+
+    def __init__(self, path: str, seconds: float) -> None:
+        """``seconds``: idle time after which a session expires."""
+        self._seconds = seconds
+        try:
+            Path(path).absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._base = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
+            try:
+                _take(self._base)
+                Path(path).chmod(0o600)
+            except BaseException:
+                self._base.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            rule = f"cannot be used as the store of sessions ({error})"
+            advice = "stop the server that has it, or name another file with --sessions FILE"
+            raise SettingError("sessions", path, rule, advice) from None
+
+    def get(self, name: str, now: float) -> bytes | None:
+        """See ``Store``."""
+        with _told():
+            row = self._base.execute("select used, value from sessions where name = ?", (name,)).fetchone()
+            if row is None or row[0] < now - self._seconds:
+                return None
+            if row[0] < now - self._seconds / 20:  # a read is noted now and then, not each time
+                self._base.execute("update sessions set used = ? where name = ?", (now, name))
+            return bytes(row[1])
+
+    def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
+        """See ``Store``. The file has one server, which knows what is in it."""
+        with _told():
+            self._base.execute("insert or replace into sessions values (?, ?, ?)", (name, now, value))
+        return True
+
+    def delete(self, name: str) -> bool:
+        """See ``Store``."""
+        with _told():
+            return self._base.execute("delete from sessions where name = ?", (name,)).rowcount > 0
+
+    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
+        """See ``Store``."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
+        kept = "select name from sessions where name > ? and name < ? and used >= ?"
+        own = "" if prefix else " and instr(name, '.') = 0"
+        with _told():
+            found = self._base.execute(
+                f"{kept}{own} order by name limit ?", (after, end, now - self._seconds, count)
+            )
+            return [name for (name,) in found]
+
+    def count(self) -> int | None:
+        """See ``Store``."""
+        with _told():
+            return int(self._base.execute("select count(*) from sessions").fetchone()[0])
+
+    def expire(self, now: float) -> int:
+        """See ``Store``."""
+        with _told():
+            return self._base.execute("delete from sessions where used < ?", (now - self._seconds,)).rowcount
+
+    def close(self) -> None:
+        """See ``Store``."""
+        self._base.close()
+
+
+def _take(base: sqlite3.Connection) -> None:
+    """Make the file ours, and ours alone."""
+    base.execute("pragma locking_mode = exclusive")
+    base.execute("pragma journal_mode = wal")
+    base.execute("pragma synchronous = normal")
+    (known,) = base.execute("pragma application_id").fetchone()
+    (tables,) = base.execute("select count(*) from sqlite_master").fetchone()
+    if known != APPLICATION and tables:
+        raise sqlite3.DatabaseError("it is another program's database")
+    base.execute(f"pragma application_id = {APPLICATION}")
+    base.execute(SCHEMA)
+    # An exclusive lock is taken by the first write: take it now, not at the first session.
+    base.execute("begin immediate")
+    base.execute("commit")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"the sessions' file refused ({error})") from error

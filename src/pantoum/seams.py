@@ -1,0 +1,261 @@
+"""All that an app may import of pantoum beside its public names and errors (``tests/test_layers.py``).
+
+An app is a package below ``pantoum.apps``, or one that somebody else writes. It is reached through entry
+points (``extensions``), and reaches back through this module alone. A name is imported when it is first used,
+so that a command pays for what it needs. What is not listed here may change without notice.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pantoum import extensions
+    from pantoum.api import train
+    from pantoum.cli.asked_to_stop import Asked
+    from pantoum.cli.options import add_settings, from_environment, given
+    from pantoum.cli.output import Output, is_terminal
+    from pantoum.config import CELLS, VERSION, AskedForm, CellSpec, ModelConfig, SamplingConfig
+    from pantoum.config.calls import public as public_call
+    from pantoum.config.launcher import torchrun_count
+    from pantoum.config.plain import Plain, quoted
+    from pantoum.config.rules import number as check_number
+    from pantoum.config.rules import one_of as check_one_of
+    from pantoum.config.rules import path as check_path
+    from pantoum.config.rules import require, several
+    from pantoum.config.rules import text as check_text
+    from pantoum.config.rules import texts as check_texts
+    from pantoum.config.rules import truth as check_truth
+    from pantoum.config.rules import whole as check_whole
+    from pantoum.config.score import ScoreConfig
+    from pantoum.config.setting import SettingGroup, setting
+    from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens
+    from pantoum.data.batches import Batch
+    from pantoum.data.bounded_process import BadDocumentError, read_apart
+    from pantoum.data.expand import Bound, transcoded
+    from pantoum.data.forms import HEAD as FORM_HEAD
+    from pantoum.data.forms import PACKED as PACKED_FORMS
+    from pantoum.data.forms import Form as FileForm
+    from pantoum.data.forms import form_of
+    from pantoum.data.prepare import prepare
+    from pantoum.data.sources import unreadable
+    from pantoum.formats import bounded, durable, model_file, plain_json, tensor_layout
+    from pantoum.formats.checkpoint import MOST_STEPS
+    from pantoum.formats.model_file import COUNTS as COUNTS_NAME
+    from pantoum.formats.model_file import ModelFile, is_model_file
+    from pantoum.inference.adapt import Adapter
+    from pantoum.inference.adapted import adapter_of
+    from pantoum.inference.alert import threshold as alert_threshold
+    from pantoum.inference.constraint import constraint_of
+    from pantoum.inference.evaluation import evaluate
+    from pantoum.inference.exporting import notes_on_cache
+    from pantoum.inference.files import counts_file
+    from pantoum.inference.files.apart import require_apart, require_place
+    from pantoum.inference.files.precision import plain as plain_weights
+    from pantoum.inference.files.precision import shape_of
+    from pantoum.inference.files.precision import weights as weights_of_file
+    from pantoum.inference.loaded_model import (
+        MODEL_NAME,
+        LoadedModel,
+        counts_of,
+        model_path,
+        of_bytes,
+        of_content,
+    )
+    from pantoum.inference.loaded_model import load as load_model
+    from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.reading import Reading, advance
+    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import resets as document_resets
+    from pantoum.inference.scoring.segments import ReadElsewhere
+    from pantoum.inference.sentences import sentence_nats
+    from pantoum.inference.state import State
+    from pantoum.inference.writing.adjusted import Drawn
+    from pantoum.inference.writing.generation import draw_seed
+    from pantoum.inference.writing.stream import Stream
+    from pantoum.inference.writing.stream_batch import StreamBatch
+    from pantoum.kernels import Array, DropoutDraw, backend, without_core
+    from pantoum.kernels import State as KernelState
+    from pantoum.kernels.count_tree import SIZES as COUNT_TREE_SIZES
+    from pantoum.kernels.mixed_rows import LEAST_PROBABILITY
+    from pantoum.kernels.native.declaration import Declaration
+    from pantoum.kernels.reference.cell import Given as CellInputs
+    from pantoum.kernels.reference.cell import equations
+    from pantoum.kernels.reference.dropout import FIRST as DROPOUT_FIRST
+    from pantoum.kernels.reference.dropout import GOLDEN as DROPOUT_GOLDEN
+    from pantoum.kernels.reference.dropout import LEVELS as DROPOUT_LEVELS
+    from pantoum.kernels.reference.dropout import SECOND as DROPOUT_SECOND
+    from pantoum.kernels.reference.dropout import START as DROPOUT_START
+    from pantoum.kernels.reference.dropout import dropout_threshold
+    from pantoum.kernels.reference.update import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
+    from pantoum.model import Model, load
+    from pantoum.network import LanguageModel
+    from pantoum.network.checks import require_finite
+    from pantoum.network.head import shared_weight
+    from pantoum.network.mixers import count_mixture
+    from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
+    from pantoum.network.mixers.count_mixture import CountMixture
+    from pantoum.network.mixers.counted_ngrams import Contexts as CountedContexts
+    from pantoum.network.mixers.counted_ngrams import Counts
+    from pantoum.network.mixers.ngrams import MULTIPLIER as NGRAM_MULTIPLIER
+    from pantoum.network.network_state import NetworkState
+    from pantoum.network.packing import Codes
+    from pantoum.network.packing import floats as floats_of_codes
+    from pantoum.network.parameters import seed_of
+    from pantoum.network.parameters import under as parameters_under
+    from pantoum.network.spec import TABLE as TABLE_ROLE
+    from pantoum.network.spec import named as names_of_role
+    from pantoum.network.spec import number as parameter_count
+    from pantoum.network.spec import prefix as member_prefix
+    from pantoum.network.spec import require_filled, state_of
+    from pantoum.network.stepping import stepper
+    from pantoum.ranks.interface import Pending, Ranks
+    from pantoum.ranks.life import Life, pause_of
+    from pantoum.report.terminal import Counter
+    from pantoum.report.wording import size as readable_size
+    from pantoum.text.documents import mark as document_mark
+    from pantoum.text.encodings import page_text
+    from pantoum.text.numbers import joined as joined_pieces
+    from pantoum.text.prompt import encode_prompt, prompt_places, space_held
+    from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
+    from pantoum.texts import Texts, counting, listed, say
+    from pantoum.training.assembly import TrainingEngine
+    from pantoum.training.recipe.recipe import Recipe
+    from pantoum.training.run_session import LauncherJob
+    from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
+    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
+    from pantoum.training.update.learner import require_arrays
+    from pantoum.training.update.members import Members
+    from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
+    from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
+    from pantoum.training.update.optimizer import MOMENTUM as OPTIMIZER_MOMENTUM
+    from pantoum.training.update.optimizer import MUON_RATE as OPTIMIZER_MUON_RATE
+    from pantoum.training.update.optimizer import TABLE_KEEP as OPTIMIZER_TABLE_KEEP
+    from pantoum.training.update.optimizer import TABLE_RATE as OPTIMIZER_TABLE_RATE
+    from pantoum.training.update.optimizer import map_blocks
+    from pantoum.training.update.rank_sums import RankSums, shared_out
+
+_MODULES = {
+    "bounded": "formats.bounded",
+    "count_mixture": "network.mixers.count_mixture",
+    "counts_file": "inference.files.counts_file",
+    "durable": "formats.durable",
+    "extensions": "extensions",
+    "model_file": "formats.model_file",
+    "plain_json": "formats.plain_json",
+    "tensor_layout": "formats.tensor_layout",
+}
+"""Modules that apps use as a whole."""
+_HOMES = {
+    "api": "train",
+    "cli.asked_to_stop": "Asked",
+    "cli.options": "add_settings from_environment given",
+    "cli.output": "Output is_terminal",
+    "config": "AskedForm CELLS CellSpec ModelConfig SamplingConfig VERSION",
+    "config.calls": "public_call=public",
+    "config.launcher": "torchrun_count",
+    "config.plain": "Plain quoted",
+    "config.rules": (
+        "check_number=number check_one_of=one_of check_path=path check_text=text check_texts=texts "
+        "check_truth=truth check_whole=whole require several"
+    ),
+    "config.score": "ScoreConfig",
+    "config.setting": "SettingGroup setting",
+    "config.tokens": "TOKEN_KINDS TokenKind check_tokens",
+    "data.batches": "Batch",
+    "data.bounded_process": "BadDocumentError read_apart",
+    "data.expand": "Bound transcoded",
+    "data.forms": "FORM_HEAD=HEAD FileForm=Form PACKED_FORMS=PACKED form_of",
+    "data.prepare": "prepare",
+    "data.sources": "unreadable",
+    "formats.checkpoint": "MOST_STEPS",
+    "formats.model_file": "COUNTS_NAME=COUNTS ModelFile is_model_file",
+    "inference.adapt": "Adapter",
+    "inference.adapted": "adapter_of",
+    "inference.alert": "alert_threshold=threshold",
+    "inference.constraint": "constraint_of",
+    "inference.evaluation": "evaluate",
+    "inference.exporting": "notes_on_cache",
+    "inference.files.apart": "require_apart require_place",
+    "inference.files.precision": "plain_weights=plain shape_of weights_of_file=weights",
+    "inference.loaded_model": (
+        "LoadedModel MODEL_NAME counts_of load_model=load model_path of_bytes of_content"
+    ),
+    "inference.next_word": "Suggester Suggestion begun_word",
+    "inference.reading": "Reading advance",
+    "inference.score": "Score Scorer document_resets=resets",
+    "inference.scoring.segments": "ReadElsewhere",
+    "inference.sentences": "sentence_nats",
+    "inference.state": "State",
+    "inference.writing.adjusted": "Drawn",
+    "inference.writing.generation": "draw_seed",
+    "inference.writing.stream": "Stream",
+    "inference.writing.stream_batch": "StreamBatch",
+    "kernels": "Array DropoutDraw KernelState=State backend without_core",
+    "kernels.count_tree": "COUNT_TREE_SIZES=SIZES",
+    "kernels.mixed_rows": "LEAST_PROBABILITY",
+    "kernels.native.declaration": "Declaration",
+    "kernels.reference.cell": "CellInputs=Given equations",
+    "kernels.reference.dropout": (
+        "DROPOUT_FIRST=FIRST DROPOUT_GOLDEN=GOLDEN DROPOUT_LEVELS=LEVELS DROPOUT_SECOND=SECOND "
+        "DROPOUT_START=START dropout_threshold"
+    ),
+    "kernels.reference.update": "NEWTON_SCHULZ SMALLEST_NORM block_rate",
+    "model": "Model load",
+    "network": "LanguageModel",
+    "network.checks": "require_finite",
+    "network.head": "shared_weight",
+    "network.mixers.contexts": "ContextMixer MOST_SYMBOLS",
+    "network.mixers.count_mixture": "CountMixture",
+    "network.mixers.counted_ngrams": "CountedContexts=Contexts Counts",
+    "network.mixers.ngrams": "NGRAM_MULTIPLIER=MULTIPLIER",
+    "network.network_state": "NetworkState",
+    "network.packing": "Codes floats_of_codes=floats",
+    "network.parameters": "parameters_under=under seed_of",
+    "network.spec": (
+        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number "
+        "require_filled state_of"
+    ),
+    "network.stepping": "stepper",
+    "ranks.interface": "Pending Ranks",
+    "ranks.life": "Life pause_of",
+    "report.terminal": "Counter",
+    "report.wording": "readable_size=size",
+    "text.documents": "document_mark=mark",
+    "text.encodings": "page_text",
+    "text.numbers": "joined_pieces=joined",
+    "text.prompt": "encode_prompt prompt_places space_held",
+    "text.tokenizer": "Tokenizer declared_size from_spec",
+    "texts": "Texts counting listed say",
+    "training.assembly": "TrainingEngine",
+    "training.recipe.recipe": "Recipe",
+    "training.run_session": "LauncherJob",
+    "training.update.backend": "LocalBackend SharedBackend SpreadState StepResult",
+    "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
+    "training.update.learner": "require_arrays",
+    "training.update.members": "Members",
+    "training.update.optimizer": (
+        "OPTIMIZER_BETAS=BETAS OPTIMIZER_EPSILON=EPSILON OPTIMIZER_MOMENTUM=MOMENTUM "
+        "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "
+        "OPTIMIZER_TABLE_RATE=TABLE_RATE map_blocks"
+    ),
+    "training.update.rank_sums": "RankSums shared_out",
+}
+"""The other names by their modules; ``A=b``: the name A, which its module calls b."""
+
+
+if not TYPE_CHECKING:  # mypy then says which names are missing
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return import_module(f"pantoum.{_MODULES[name]}")
+        for home, names in _HOMES.items():
+            for each in names.split():
+                here, _, there = each.partition("=")
+                if here == name:
+                    value: object = getattr(import_module(f"pantoum.{home}"), there or here)
+                    globals()[name] = value
+                    return value
+        raise AttributeError(f"module 'pantoum.seams' has no attribute {name!r}")
