@@ -98,16 +98,6 @@ def test_requests_for_units_and_tokens_take_a_slot(
     assert server.post(path, **fields).status_code == 200
 
 
-@pytest.mark.parametrize(("path", "fields"), LOOKING)
-def test_requests_for_units_and_tokens_count_for_the_quota(
-    serve: Callable[..., Any], path: str, fields: dict[str, Any]
-) -> None:
-    server = serve(slots=2, api_keys="one tokens-per-day=3")
-    headers = {"Authorization": "Bearer one"}
-    found = [server.client.post(path, json=fields, headers=headers).status_code for _ in range(4)]
-    assert found[0] == 200 and found[-1] == 429
-
-
 def test_values_of_units_are_read_in_turns_with_other_texts(server: Any) -> None:
     text = "The cat sat. " * 200
     before = server.engine.counters["tokens_read"]

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 
 import pantoum
 from pantoum.apps.server import aside
-from pantoum.apps.server.aside import LARGE, MANY, WAITING, Answers, Line, pieces
+from pantoum.apps.server.aside import LARGE, MANY, WAITING, Answers, Line, encoded
 from pantoum.apps.server.caller import CALLER, Caller
 from pantoum.apps.server.recorded import Recorded
 from pantoum.apps.server.refusals import RequestError
@@ -57,7 +57,7 @@ def test_the_tokens_of_a_long_prompt_are_put_together_beside_the_event_loop(
 def as_client(name: str, work: Any) -> asyncio.Task[Any]:
     """A task of a request of this client."""
     context = contextvars.copy_context()
-    context.run(CALLER.set, Caller(name, "", ExitStack()))
+    context.run(CALLER.set, Caller(name))
     task: asyncio.Task[Any] = context.run(asyncio.get_running_loop().create_task, work)
     return task
 
@@ -82,7 +82,7 @@ def test_large_answers_of_one_client_leave_room_for_others() -> None:
         answers, took = Answers(4 * LARGE), list[str]()
 
         async def take(name: str, size: int) -> ExitStack:
-            await answers.take(size, 60.0)
+            await answers.take(size)
             took.append(name)
             return CALLER.get().ends
 
@@ -126,7 +126,7 @@ def test_a_stream_gives_the_tokens_of_a_long_prompt_some_at_a_time(server: Any) 
 
 
 def test_a_long_answer_is_encoded_in_pieces_that_join_to_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "PIECE", 5)
+    monkeypatch.setattr(aside, "PIECE", 3)
     value = {
         "a": [1, -0.1, None, True, '\u20ac\n"'],
         "b": {},
@@ -134,14 +134,10 @@ def test_a_long_answer_is_encoded_in_pieces_that_join_to_a_short_one(monkeypatch
         "d": [{"e": 1e-300}],
         "": "\U0001f431",
     }
-
-    async def encoded(value: object) -> list[bytes]:
-        return [piece async for piece in pieces(value, Line())]
-
-    found = asyncio.run(encoded(value))
+    found = encoded(value)
     assert len(found) > 5 and b"".join(found) == JSONResponse(value).body
     with pytest.raises(ValueError, match="JSON"):
-        asyncio.run(encoded([float("nan")]))
+        encoded([float("nan")])
 
 
 def test_the_tokens_written_after_a_space_that_is_owed_hold_it(

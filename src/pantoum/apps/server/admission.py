@@ -1,39 +1,66 @@
-"""Which requests are let in: by the host that they name, the page that they come from, their key, its quotas.
+"""Which requests are let in: by the host that they name, the page that they come from, their key.
 
 Without keys whoever reaches the address may use the server, and a page in a browser of this machine reaches
 it. So a request must then name a host that is ours: a name of somebody else that leads to our address (DNS
 rebinding) would make a foreign page one of ours. And a foreign page may read nothing (CORS), but could send
 what needs no reading: what changes something must come from our page, or from an origin that was allowed.
+
+The file of keys has a key per line, and behind it, after a space, ``name=NAME`` where one is wanted:
+
+    # the laptop
+    sk-5f2c...  name=anna
+
+Keys of one name are one client: its sessions and its share of the slots stay when the key is replaced.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
+import hashlib
+import hmac
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from starlette.types import Scope
 
-from pantoum.apps.server.keys import Key, Keyring
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.settings import ServeSettings
+from pantoum.errors import SettingError
 
-__all__ = ["MOST_BYTES", "SAFE", "Admission", "path_of", "too_large"]
+__all__ = ["MOST_BYTES", "SAFE", "Admission", "Key", "path_of", "too_large"]
 
 MOST_BYTES = 1 << 20
 """The largest request body, in bytes."""
-OPEN = ("/health", "/ready", "/", "/page", "/favicon.ico", "/docs", "/openapi.json")
-"""Paths that need no key: whether the server lives, the page and the documentation, which ask for one."""
+OPEN = ("/health", "/ready", "/", "/favicon.ico", "/docs", "/openapi.json")
 BELOW = ("/page/", "/docs/")
+"""Paths that need no key: whether the server lives, the page and the documentation, which ask for one."""
 SAFE = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
-PATIENCE = 60
-"""Seconds up to which clients are to try again by themselves."""
+NAME = re.compile(r"name=([\w.@-]{1,64})", re.ASCII)
+
+
+class Key(NamedTuple):
+    """A key, and whose it is."""
+
+    secret: bytes
+    name: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose the sessions are: the name, or where there is none the key itself, as part of a hash."""
+        known = b"name " + self.name.encode() if self.name else self.secret
+        return hashlib.sha256(known).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """How the log calls it."""
+        return self.name or f"key-{self.owner[:8]}"
 
 
 def path_of(scope: Scope) -> str:
-    """The path of a request below the prefix of the server, whether a proxy took that away or not."""
-    root, path = scope.get("root_path", ""), str(scope["path"])
-    return path[len(root) :] if root and path.startswith(root + "/") else path
+    """The path of a request below the prefix of the server."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def too_large() -> RequestError:
@@ -42,20 +69,35 @@ def too_large() -> RequestError:
 
 
 class Admission:
-    """The rules of one server."""
+    """The rules of one server. ``read`` takes the keys as they are now, at any time."""
 
-    def __init__(self, keyring: Keyring, settings: ServeSettings) -> None:
-        self.keyring = keyring
+    def __init__(self, settings: ServeSettings) -> None:
+        self._path, self._given = settings.api_key_file, settings.api_keys
+        self.keyed = self._path is not None or self._given is not None
+        """Whether a request needs a key."""
+        self._keys: tuple[Key, ...] = ()
+        self.read()
         self._origins = settings.cors_origin
         self._hosts: Collection[str] | None = None
         """Hosts that a request may name; ``None``: any."""
-        if not keyring.needed and settings.uds is None:
+        if not self.keyed:
             own = ("localhost", "127.0.0.1", "::1", settings.host.strip("[]"))
             self._hosts = {host.lower() for host in (*own, *settings.allow_host)}
 
+    def read(self) -> None:
+        """Take the keys, from the file and from the environment."""
+        found: list[Key] = []
+        if self._path is not None:
+            found += keys_of(_lines(self._path), "api_key_file", self._path)
+        if self._given is not None:
+            found += keys_of(re.split(r"[\n,]", self._given), "api_keys", "PANTOUM_SERVE_API_KEYS")
+        self._keys = tuple(found)
+
     def key(self, headers: Mapping[bytes, bytes]) -> Key | None:
-        """The key that a request carries."""
-        return self.keyring.find(headers.get(b"authorization", b"")) if self.keyring.needed else None
+        """The key that a request carries. All are compared, so that the time tells nothing."""
+        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+        found = [key for key in self._keys if hmac.compare_digest(given.strip(), key.secret)]
+        return found[0] if found and kind.lower() == b"bearer" else None
 
     def refusal(self, scope: Scope, headers: Mapping[bytes, bytes], key: Key | None) -> RequestError | None:
         """Why a request is not let in; ``None``: it is."""
@@ -69,19 +111,16 @@ class Admission:
             return RequestError(400, "Content-Length must be a number")
         if len(size) > 18 or int(size) > MOST_BYTES:
             return too_large()
-        if scope["method"] == "OPTIONS":
+        path = path_of(scope)
+        open_to_all = scope["method"] == "OPTIONS" or path in OPEN or path.startswith(BELOW)
+        if not self.keyed or key is not None or open_to_all:
             return None
-        if self.keyring.needed and key is None:
-            path = path_of(scope)
-            if path in OPEN or path.startswith(BELOW):
-                return None
-            return RequestError(
-                401,
-                "this server needs a key: send the header Authorization: Bearer KEY",
-                code="invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        return None if key is None else self._exhausted(key)
+        return RequestError(
+            401,
+            "this server needs a key: send the header Authorization: Bearer KEY",
+            code="invalid_api_key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
 
     def _misled(self, scope: Scope, headers: Mapping[bytes, bytes]) -> RequestError | None:
         named = headers.get(b"host", b"").decode("latin-1").lower()
@@ -99,18 +138,27 @@ class Admission:
             )
         return None
 
-    def _exhausted(self, key: Key) -> RequestError | None:
-        found = self.keyring.exhausted(key)
-        if found is None:
-            return None
-        name, seconds = found
-        wait = max(1, math.ceil(seconds))
-        headers = {"Retry-After": str(wait)}
-        if wait > PATIENCE:
-            headers["X-Should-Retry"] = "false"
-        return RequestError(
-            429,
-            f"the quota {name} of this key is used up; try again in {wait} s",
-            code="rate_limit_exceeded",
-            headers=headers,
-        )
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        rule = f"cannot be read ({getattr(error, 'strerror', None) or 'it is not UTF-8'})"
+        raise SettingError("api_key_file", path, rule, "name a file with a key per line") from None
+
+
+def keys_of(lines: Sequence[str], argument: str, place: str) -> list[Key]:
+    """The keys in some lines. What is wrong is told without the line, which holds a secret."""
+    found: list[Key] = []
+    for number, line in enumerate(lines, 1):
+        words = line.partition(" #")[0].split()
+        if not words or words[0].startswith("#"):
+            continue
+        name = NAME.fullmatch(words[1]) if len(words) == 2 else None
+        if len(words) > 1 and name is None:
+            rule = f"has words in line {number} that say nothing of a key"
+            raise SettingError(argument, place, rule, "write KEY, or KEY name=NAME")
+        found.append(Key(words[0].encode(), name[1] if name else ""))
+    if not found:
+        raise SettingError(argument, place, "holds no key", "write one key per line into it")
+    return found

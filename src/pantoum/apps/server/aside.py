@@ -4,11 +4,10 @@ Work in Python on a long text has one thread, so that never more than one of the
 the event loop and the engines. It goes to the clients in turns: many requests of one delay those of another
 by one piece of work.
 
-A thread alone is not enough for JSON: one call of ``json``'s encoder in C holds the interpreter for all of
-its work, 0.5 s for the log-probabilities of a million tokens. The encoder in Python takes twice as long and
-lets others in between. The JSON of a large answer never exists as a whole: a piece is encoded when the client
-has read the one before. What it is made of does exist, some ten times the size of the JSON, so the size of an
-answer is bounded, and so is that of all that are in work, those of one client to half of it.
+JSON is encoded there in Python: one call of ``json``'s encoder in C holds the interpreter for all of its
+work, 0.5 s for the log-probabilities of a million tokens. An answer goes out in pieces, one when its client
+has read the one before. Until then its bytes wait, so the size of an answer is bounded, and so is that of all
+that are in work, those of one client to half of it.
 """
 
 from __future__ import annotations
@@ -16,29 +15,32 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from itertools import islice
 from typing import TypeVar
 
-from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from pantoum.apps.server.caller import CALLER, client
 from pantoum.apps.server.refusals import RequestError, busy
 
-__all__ = ["ENCODER", "MANY", "Answers", "LargeAnswer", "Line", "answer_aside", "require_size"]
+__all__ = ["ENCODER", "MANY", "MOST_ANSWER", "Answers", "Line", "answer_aside", "encoded", "require_size"]
 
 MANY = 2000
 """Tokens and alternatives from which the work on each is done aside: some milliseconds."""
+MOST_ANSWER = 16 << 20
+"""Bytes of JSON that one answer may have, and all that are in work."""
 LARGE = 1 << 18
-"""Bytes of JSON from which an answer counts among the large ones."""
+"""Bytes from which an answer counts among these."""
 WAITING = 16
 """Large answers that wait until others were read, half of them of one client."""
-WAIT = 5
-"""Seconds after which a client that finds no room for a large answer is to ask again."""
-PIECE = 1 << 16
-"""Characters of JSON that are encoded at once."""
+PATIENCE = 600.0
+"""Seconds that they wait."""
+SMALL = 1 << 16
+"""Bytes up to which an answer is made on the event loop, in about a millisecond."""
+PIECE = 1 << 12
+"""Parts of JSON, names, numbers and signs, that are sent at once."""
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """As Starlette encodes an answer."""
 Result = TypeVar("Result")
@@ -85,15 +87,11 @@ class Line:
                 turn.set_result(None)
 
 
-def require_size(size: int, most: int, advice: str) -> None:
-    """Refuse an answer of about ``size`` bytes, where ``most`` are allowed."""
-    if size > most:
-        raise RequestError(
-            400,
-            f"the answer would have about {size >> 20:,} MB, and this server's limit is {most >> 20:,} MB "
-            f"(--max-answer); {advice}",
-            code="answer_too_large",
-        )
+def require_size(size: int, advice: str) -> None:
+    """Refuse an answer of about ``size`` bytes that is too large."""
+    if size > MOST_ANSWER:
+        told = f"the answer would have about {size >> 20:,} MB, and the limit is {MOST_ANSWER >> 20:,} MB"
+        raise RequestError(400, f"{told}; {advice}", code="answer_too_large")
 
 
 class Answers:
@@ -106,19 +104,18 @@ class Answers:
         """Bytes that are in work, and answers that wait, by client."""
         self._changed = asyncio.Event()
 
-    async def take(self, size: int, seconds: float) -> None:
-        """Wait until an answer of about ``size`` bytes may be begun, ``seconds`` at most. It is in work until
-        its request ends."""
+    async def take(self, size: int) -> None:
+        """Wait until an answer of about ``size`` bytes may be begun. It is in work until its request ends."""
         if size < LARGE:
             return
         whose = client()
         if self._waiting.total() >= WAITING or self._waiting[whose] >= WAITING // 2:
-            raise busy(WAIT, " (for large answers)")
+            raise busy(" (for large answers)")
         self._waiting[whose] += 1
         try:
-            await asyncio.wait_for(self._room(whose, size), seconds)
+            await asyncio.wait_for(self._room(whose, size), PATIENCE)
         except asyncio.TimeoutError:
-            raise busy(WAIT, " (for large answers)") from None
+            raise busy(" (for large answers)") from None
         finally:
             self._waiting[whose] -= 1
             self._waiting += Counter()  # those who have none are forgotten
@@ -139,38 +136,22 @@ class Answers:
         self._changed.set()
 
 
-class LargeAnswer(StreamingResponse):
-    """The response with a value as JSON. A client that has not read it after ``seconds`` is cut off, because
-    others may wait for its room."""
+async def answer_aside(make: Callable[[], object], line: Line, size: int) -> Response:
+    """The response with what ``make`` gives, about ``size`` bytes; a large one is made in the thread."""
+    if size <= SMALL:
+        return JSONResponse(make())
+    found = await line.run(lambda: encoded(make()))
 
-    def __init__(self, value: object, line: Line, seconds: float) -> None:
-        super().__init__(pieces(value, line), media_type=JSONResponse.media_type)
-        self._seconds = seconds
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in found:
+            yield piece
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        with suppress(asyncio.TimeoutError):  # uvicorn closes a connection whose answer has no end
-            await asyncio.wait_for(self.stream_response(send), self._seconds)
-
-
-async def answer_aside(make: Callable[[], object], line: Line, seconds: float) -> LargeAnswer:
-    """The response with what ``make`` gives, all of it made in the thread."""
-    return LargeAnswer(await line.run(make), line, seconds)
+    return StreamingResponse(pieces(), media_type=JSONResponse.media_type)
 
 
-async def pieces(value: object, line: Line) -> AsyncIterator[bytes]:
-    """The JSON of a value in pieces, each made in the thread."""
-    left = ENCODER.iterencode(value)
-    while piece := await line.run(encoded, left):
-        yield piece
-
-
-def encoded(left: Iterator[str]) -> bytes:
-    """The next piece of what is left; empty at the end."""
-    found, size = [], 0
-    for part in left:
-        found.append(part)
-        size += len(part)
-        if size >= PIECE:
-            break
-    return "".join(found).encode()
+def encoded(value: object) -> list[bytes]:
+    """The JSON of a value in pieces."""
+    left, pieces = ENCODER.iterencode(value), list[bytes]()
+    while piece := "".join(islice(left, PIECE)):
+        pieces.append(piece.encode())
+    return pieces

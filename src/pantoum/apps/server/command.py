@@ -24,7 +24,7 @@ EXAMPLES = """examples:
 
 Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the interface is
 described at /docs. docs/serving.md has examples. Without --host only this machine reaches the server. Every
-option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads keys and templates again.
+option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads the keys again.
 """
 PREFIX = "PANTOUM_SERVE_"
 """Variables that give an option: PANTOUM_SERVE_PORT is --port."""
@@ -40,8 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="+",
         metavar="[NAME=]MODEL",
-        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL,slots=16 gives a "
-        "name and options",
+        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL gives a name",
     )
     add_settings(parser, ServeSettings)
 

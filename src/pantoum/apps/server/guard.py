@@ -3,7 +3,8 @@ the line that it leaves in the log.
 
 One ASGI middleware, so that a stream passes through it untouched. The line is JSON: the number of the request
 (the client may have sent one, and always gets it back), who (the address, and the name of the key), method,
-route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string.
+route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string. ``HEAD`` is
+answered as ``GET``; uvicorn leaves the body out.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pantoum.apps.server.admission import MOST_BYTES, SAFE, Admission, path_of, too_large
-from pantoum.apps.server.caller import CALLER, Caller, unpaid
-from pantoum.apps.server.keys import Key
-from pantoum.apps.server.metrics import Metrics
+from pantoum.apps.server.admission import MOST_BYTES, SAFE, Admission, Key, path_of, too_large
+from pantoum.apps.server.caller import CALLER, Caller
+from pantoum.apps.server.operation import Metrics
 from pantoum.apps.server.refusals import answer, busy, stopping
 
 __all__ = ["Guard"]
@@ -52,10 +50,10 @@ class Guard:
     """The middleware."""
 
     def __init__(
-        self, app: ASGIApp, *, admission: Admission, metrics: Metrics, full: Callable[[], int | None]
+        self, app: ASGIApp, *, admission: Admission, metrics: Metrics, full: Callable[[], bool]
     ) -> None:
-        """``full``: where no text can be taken in, the seconds after which to ask again. A request for one is
-        then answered before it is parsed, so that a crowd costs those who are served next to nothing."""
+        """``full``: whether no text can be taken in. A request for one is then answered before it is parsed,
+        so that a crowd costs those who are served next to nothing."""
         self._app, self._admission, self._metrics, self._full = app, admission, metrics, full
         self._parsing = asyncio.Lock()
 
@@ -64,21 +62,21 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
         status, sent = 0, 0
-        headers = dict(scope["headers"])
-        key = self._admission.key(headers)
-        caller = self._caller(scope, headers, key, begun)
+        headers, asked = dict(scope["headers"]), scope["method"]
+        key, caller = self._called(scope, headers)
         CALLER.set(caller)
-        shown = (b"x-request-id", caller.request_id.encode())
         body = _Bounded(receive, self._turn)
         # Who waits for a word before its body sends none after an error.
-        coming = scope["method"] not in SAFE and b"expect" not in headers
+        coming = asked not in SAFE and b"expect" not in headers
+        if asked == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
+                shown = (b"x-request-id", caller.request_id.encode())
                 message = {**message, "headers": [*message.get("headers", ()), *SAFETY, shown]}
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
@@ -88,11 +86,11 @@ class Guard:
 
         try:
             refused = self._admission.refusal(scope, headers, key)
-            if refused is None and path_of(scope) in ENGINE and (wait := self._full()) is not None:
-                refused = busy(wait)
+            if refused is None and path_of(scope) in ENGINE and self._full():
+                refused = busy()
             if refused is not None:
                 await answer(refused)(scope, body, counted)
-            elif scope["method"] == "POST":
+            elif asked == "POST":
                 await self._while_present(scope, body, counted)
             else:
                 await self._app(scope, receive, counted)
@@ -102,24 +100,33 @@ class Guard:
                 await answer(stopping())(scope, receive, counted)
         finally:
             caller.ends.close()
-            self._note(scope, caller, key, status, sent, time.perf_counter() - begun)
-
-    def _caller(self, scope: Scope, headers: dict[bytes, bytes], key: Key | None, begun: float) -> Caller:
-        given = headers.get(b"x-request-id", b"")
-        known = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
-        first = partial(self._first_token, begun)
-        if key is None:
+            seconds = time.perf_counter() - caller.begun
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
             address = scope.get("client")
-            return Caller(address[0] if address else "", "", ExitStack(), unpaid, False, known, first)
-        spend = partial(self._spend, key)
-        return Caller(key.owner, key.owner, ExitStack(), spend, key.admin, known, first)
+            said = {
+                "request_id": caller.request_id,
+                "client": address[0] if address else None,
+                "key": None if key is None else key.label,
+                "method": asked,
+                "route": route,
+                "status": status,
+                "seconds": round(seconds, 4),
+                "bytes": sent,
+            }
+            access.info("", extra={"fields": said})
 
-    def _first_token(self, begun: float, model: str) -> None:
-        self._metrics.first_token.labels(model).observe(time.perf_counter() - begun)
-
-    def _spend(self, key: Key, tokens: int) -> None:
-        self._admission.keyring.spend(key, "tokens", tokens)
-        self._metrics.key_tokens.labels(key.label).inc(tokens)
+    def _called(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Key | None, Caller]:
+        """The key that a request carries, and whose request it is."""
+        given = headers.get(b"x-request-id", b"")
+        number = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        key = self._admission.key(headers)
+        if key is not None:
+            return key, Caller(key.owner, key.owner, number, first_tokens=self._metrics.first_token)
+        address = scope.get("client")
+        name = address[0] if address else ""
+        return None, Caller(name, "", number, first_tokens=self._metrics.first_token)
 
     async def _while_present(self, scope: Scope, receive: _Bounded, send: Send) -> None:
         """Run a request until it is answered or its client goes away, which cancels it."""
@@ -145,29 +152,6 @@ class Guard:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         loop.call_soon(lambda: loop.call_later(loop.time() - begun, self._parsing.release))
-
-    def _note(
-        self, scope: Scope, caller: Caller, key: Key | None, status: int, sent: int, seconds: float
-    ) -> None:
-        route = getattr(scope.get("route"), "path", "other")
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
-        if key is not None:
-            self._admission.keyring.spend(key, "requests", 1)
-            self._metrics.key_requests.labels(key.label).inc()
-        if access.isEnabledFor(logging.INFO):
-            client = scope.get("client")
-            told = {
-                "request_id": caller.request_id,
-                "client": client[0] if client else None,
-                "key": None if key is None else key.label,
-                "method": scope["method"],
-                "route": route,
-                "status": status,
-                "seconds": round(seconds, 4),
-                "bytes": sent,
-            }
-            access.info("", extra={"fields": told})
 
 
 class _Bounded:

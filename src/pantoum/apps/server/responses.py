@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from pantoum.apps.server.aside import ENCODER, MANY, answer_aside
+from pantoum.apps.server.aside import ENCODER
 from pantoum.apps.server.completions import CHAT_TOKENS
 from pantoum.apps.server.events import EventStream
 from pantoum.apps.server.models import Models
@@ -71,10 +71,7 @@ class ResponseText:
     async def response(self) -> Response:
         """The answer in one object."""
         (choice,) = await self._request.whole()
-        if len(choice.entries) * (1 + (self._request.alternatives or 0)) <= MANY:
-            return JSONResponse(self.whole(choice))
-        served = self._request.served
-        return await answer_aside(lambda: self.whole(choice), served.line, served.settings.timeout)
+        return await self._request.answer(lambda: self.whole(choice))
 
     def whole(self, choice: Choice) -> dict[str, Plain]:
         """What it says at its end."""

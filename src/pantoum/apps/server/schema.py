@@ -32,7 +32,6 @@ __all__ = [
     "FeedRequest",
     "GenerateRequest",
     "KnownFields",
-    "LoadRequest",
     "ResponsesRequest",
     "RewindRequest",
     "ScoreRequest",
@@ -291,12 +290,6 @@ class DetokenizeRequest(RequestFields):
 
     model: str | None = None
     tokens: Annotated[list[int], PlainValidator(looked_at_tokens, json_schema_input_type=list[Token])]
-
-
-class LoadRequest(RequestFields):
-    """``POST /v1/models``: a model file or run folder of the server's machine."""
-
-    model: str = Field(description="[NAME=]PATH[,OPTION=VALUE]..., as on the command line.")
 
 
 class SessionRequest(RequestFields):

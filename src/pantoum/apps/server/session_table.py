@@ -1,21 +1,17 @@
-"""Sessions by name: the bytes of each in a store, and those used last in memory, too.
+"""Sessions by name, in a store.
 
 A session is a few signed states in order of their tokens: the last one is where it stands, those before are
 its marks, where it can be rewound to. What changes a session is written to the store before it is answered;
 if the store does not answer, the session is as it was, the client gets a 503, and everything else goes on.
-
-One request at a time has a session; another gets a 409. Memory is bounded by bytes: the least recently used
-sessions leave it, and are read from the store when they are asked for.
+One request at a time has a session; another gets a 409.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import struct
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -29,17 +25,12 @@ from pantoum.apps.server.stores import Store, StoreError
 
 __all__ = ["MARKS", "Held", "SessionTable", "shown"]
 
-log = logging.getLogger("pantoum.apps.server")
 MARKS = 16
 """States that a session keeps: where it stands, and the newest places it can be rewound to."""
-JUMP = 60.0
-"""Seconds of a clock that was set which are told."""
 UNCHANGED = "nothing was changed: try again later"
 UNKNOWN = "whether the change was kept is not known: read the session before you try again"
 HEAD = struct.Struct("<QI")
-OVERHEAD = 400
-"""Bytes that a session in memory takes beside its own."""
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 Mark = tuple[int, bytes]
 """Tokens seen, and the signed state there."""
 
@@ -50,21 +41,15 @@ def to_bytes(marks: tuple[Mark, ...]) -> bytes:
 
 
 def from_bytes(value: bytes) -> tuple[Mark, ...]:
-    """The inverse of ``to_bytes``."""
+    """The inverse of ``to_bytes``; empty if the value is no session, which another program may have written
+    to the same Redis."""
     marks, at = [], 0
-    while at < len(value):
-        seen, size = HEAD.unpack_from(value, at)
-        at += HEAD.size + size
-        marks.append((seen, value[at - size : at]))
-    return tuple(marks)
-
-
-def _whole(value: bytes) -> bool:
-    """Whether a value is a session; somebody else may have written to the same Redis."""
-    try:
-        return to_bytes(from_bytes(value)) == value
-    except struct.error:
-        return False
+    with suppress(struct.error):
+        while at < len(value):
+            seen, size = HEAD.unpack_from(value, at)
+            at += HEAD.size + size
+            marks.append((seen, value[at - size : at]))
+    return tuple(marks) if to_bytes(tuple(marks)) == value else ()
 
 
 def shown(name: str) -> str:
@@ -100,17 +85,12 @@ class Held:
 class SessionTable:
     """All sessions of a server."""
 
-    def __init__(self, store: Store, seconds: float, memory: int) -> None:
-        """``seconds``: idle time after which one expires; ``memory``: bytes of sessions in memory."""
+    def __init__(self, store: Store, seconds: float) -> None:
+        """``seconds``: idle time after which one expires."""
         self._store, self._seconds = store, seconds
-        self._most = memory if store.alone else 0
-        self._bytes = 0
-        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._busy: set[str] = set()
         self._threads = ThreadPoolExecutor(store.threads, "pantoum-sessions")
         self._begun = time.time() - time.monotonic()
-        self._jumped = 0.0
-        """How far the clock of the machine had jumped when that was last said."""
 
     @property
     def _now(self) -> float:
@@ -119,8 +99,7 @@ class SessionTable:
 
     async def create(self, marks: tuple[Mark, ...]) -> Held:
         """A new session."""
-        name = owned(secrets.token_urlsafe(18))
-        held = Held(name, marks, None)
+        held = Held(owned(secrets.token_urlsafe(18)), marks, None)
         await self.change(held, marks)
         return held
 
@@ -152,45 +131,31 @@ class SessionTable:
 
     async def read(self, name: str) -> Held:
         """A session as it stands."""
-        now = self._now
-        touched, value = self._kept.get(name, (0.0, b""))
-        if not value or touched < now - self._seconds / 20:
-            found = await self._call(lambda: self._store.get(name, now))
-            if not found or not _whole(found):
-                self._forget(name)
-                raise RequestError(
-                    404,
-                    f"there is no session {shown(name)!r}: it was deleted, or nobody used it for too long",
-                )
-            value = found
-            self._keep(name, now, value)
-        else:
-            self._kept.move_to_end(name)
-        return Held(name, from_bytes(value), value)
+        value = await self._call(partial(self._store.get, name, self._now)) or b""
+        if not (marks := from_bytes(value)):
+            raise RequestError(
+                404, f"there is no session {shown(name)!r}: it was deleted, or nobody used it for too long"
+            )
+        return Held(name, marks, value)
 
     async def change(self, held: Held, marks: tuple[Mark, ...]) -> None:
         """The session stands at the last of these marks from now on."""
-        value, now = to_bytes(marks), self._now
-        # Whatever becomes of the call (the client may go away while it runs): what the store has counts.
-        self._forget(held.name)
-        if not await self._call(lambda: self._store.put(held.name, value, held.value, now), UNKNOWN):
+        value = to_bytes(marks)
+        if not await self._call(partial(self._store.put, held.name, value, held.value, self._now), UNKNOWN):
             raise RequestError(
                 409,
                 f"the session {shown(held.name)!r} was changed by another server meanwhile; read it again",
             )
         held.marks, held.value = marks, value
-        self._keep(held.name, now, value)
 
     async def delete(self, name: str) -> bool:
         """Forget a session; whether there was one."""
-        found = await self._call(lambda: self._store.delete(name), UNKNOWN)
-        self._forget(name)
-        return found
+        return await self._call(partial(self._store.delete, name), UNKNOWN)
 
     async def names(self, after: str, count: int) -> list[str]:
         """The names of this caller's sessions that follow one, in order; empty: from the first."""
         prefix = owned("")
-        return await self._call(lambda: self._store.names(prefix, prefix + after, count, self._now))
+        return await self._call(partial(self._store.names, prefix, prefix + after, count, self._now))
 
     async def count(self) -> int | None:
         """Sessions in the store; ``None``: it does not count them, or does not answer."""
@@ -199,29 +164,18 @@ class SessionTable:
         return None
 
     async def watch(self) -> None:
-        """Forget what expires, until cancelled."""
+        """Forget what nobody used for too long, until cancelled."""
         while True:
             await asyncio.sleep(min(60.0, self._seconds))
-            await self.expire()
-
-    async def expire(self) -> None:
-        """Forget what nobody used for too long."""
-        now = self._now
-        jumped = time.time() - now
-        if abs(jumped - self._jumped) > JUMP:
-            self._jumped = jumped
-            log.warning("the clock is %+.0f s from where it was; sessions expire by the time elapsed", jumped)
-        with suppress(RequestError):  # where the store is away, the next time will do
-            await self._call(partial(self._store.expire, now))
-        for name in [name for name, (used, _) in self._kept.items() if used < now - self._seconds]:
-            self._forget(name)
+            with suppress(RequestError):  # where the store is away, the next time will do
+                await self._call(partial(self._store.expire, self._now))
 
     def close(self) -> None:
         """Nothing more is asked."""
         self._threads.shutdown()
         self._store.close()
 
-    async def _call(self, function: Callable[[], Found], after: str = UNCHANGED) -> Found:
+    async def _call(self, function: Callable[[], Answer], after: str = UNCHANGED) -> Answer:
         """Ask the store, in one of its threads. ``after``: what is to be said where it does not answer."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function)
@@ -232,15 +186,3 @@ class SessionTable:
                 code="sessions_unavailable",
                 headers={"Retry-After": "5"},
             ) from error
-
-    def _keep(self, name: str, now: float, value: bytes) -> None:
-        self._forget(name)
-        self._kept[name] = (now, value)
-        self._bytes += len(value) + OVERHEAD
-        while self._bytes > self._most and self._kept:
-            self._forget(next(iter(self._kept)))
-
-    def _forget(self, name: str) -> None:
-        found = self._kept.pop(name, None)
-        if found is not None:
-            self._bytes -= len(found[1]) + OVERHEAD

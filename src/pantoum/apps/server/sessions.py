@@ -19,7 +19,7 @@ from pantoum.apps.server.caller import owned
 from pantoum.apps.server.completions import COMPLETION_TOKENS, Answer
 from pantoum.apps.server.events import EventStream
 from pantoum.apps.server.models import Models, Served
-from pantoum.apps.server.prompts import encode
+from pantoum.apps.server.prompts import encode, require_prompt
 from pantoum.apps.server.recorded import Entry, completion_logprobs
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import (
@@ -31,7 +31,7 @@ from pantoum.apps.server.schema import (
 )
 from pantoum.apps.server.session_table import Held, SessionTable, shown
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.writing import begin, read, require_prompt
+from pantoum.apps.server.writing import begin, read
 from pantoum.seams import Plain, Reading, State
 
 __all__ = ["model_of", "read_text", "routes"]
@@ -210,7 +210,7 @@ def require_place(held: Held, tokens_seen: int | None) -> None:
 async def read_text(served: Served, state: State, text: str) -> State:
     """The state after a text."""
     prompt = await encode(served, text, state)
-    require_prompt(served, len(prompt.tokens_T), "text")
+    require_prompt(len(prompt.tokens_T), "text")
     if len(prompt.tokens_T) == 0:
         return state if prompt.held is None else replace(state, pending=prompt.held)
     reading = Reading(served.model, state, prompt.tokens_T, held=prompt.held)

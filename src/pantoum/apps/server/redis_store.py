@@ -12,7 +12,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pantoum.apps.server.stores import StoreError
 from pantoum.errors import SettingError
@@ -26,7 +25,7 @@ except ImportError:
         "sessions", "redis://", "needs redis-py", "install it: pip install 'pantoum[redis]'"
     ) from None
 
-__all__ = ["RedisStore", "password_of"]
+__all__ = ["RedisStore"]
 
 PREFIX = "pantoum:session:"
 WAIT = 1.0
@@ -49,13 +48,11 @@ between."""
 class RedisStore:
     """A store in Redis."""
 
-    alone = False
     threads = 8
 
-    def __init__(self, url: str, seconds: float, password: str | None = None) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         """``seconds``: idle time after which a session expires."""
         self._seconds = max(1, int(seconds))
-        more = {} if password is None else {"password": password}
         again = Retry(ExponentialBackoff(cap=WAIT, base=WAIT / 8), RETRIES)
         try:
             self._client = redis.Redis.from_url(
@@ -64,7 +61,6 @@ class RedisStore:
                 socket_connect_timeout=WAIT,
                 retry=again,
                 retry_on_error=[redis.ConnectionError, redis.TimeoutError],
-                **more,
             )
             self._client.ping()
             self._change = self._client.register_script(CHANGE)
@@ -126,12 +122,3 @@ def _public(url: str) -> str:
     """The address without its password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
-
-
-def password_of(path: str) -> str:
-    """The password in a file."""
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        rule = f"cannot be read ({getattr(error, 'strerror', None) or 'it is not UTF-8'})"
-        raise SettingError("redis_password_file", path, rule, "name a file with the password alone") from None

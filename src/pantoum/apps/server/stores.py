@@ -1,7 +1,13 @@
-"""Sessions in one SQLite file. What was answered has been committed: a killed server loses no session.
+"""Where sessions are kept when the server is gone: a SQLite file, or Redis where replicas share them
+(``redis_store``).
 
-The file is in WAL mode and belongs to one server, which locks it; ``synchronous=NORMAL`` means that a commit
-survives the process in any case, and a loss of power up to the last checkpoint of the log.
+A store keeps bytes by a session's name, and knows nothing of what they mean. Its calls block, so they run in
+threads, never on the event loop. When it cannot do what it is asked (a full disk, a lost connection) it
+raises ``StoreError`` and has changed nothing.
+
+What was answered has been committed: a killed server loses no session. The SQLite file is in WAL mode and
+belongs to one server, which locks it; ``synchronous=NORMAL`` means that a commit survives the process in any
+case, and a loss of power up to the last checkpoint of the log.
 """
 
 from __future__ import annotations
@@ -10,12 +16,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-from pantoum.apps.server.stores import StoreError
 from pantoum.errors import SettingError
 
-__all__ = ["SqliteStore"]
+__all__ = ["SECONDS", "SqliteStore", "Store", "StoreError"]
 
+SECONDS = 7 * 86_400.0
+"""A session that nobody used for so long is deleted."""
 APPLICATION = 0x70616E74
 """``pant``: so that another program's database is never taken for ours."""
 SCHEMA = """
@@ -24,10 +32,49 @@ create table if not exists sessions (name text primary key, used real not null, 
 """
 
 
+class StoreError(Exception):
+    """The store does not answer; the message says why."""
+
+
+class Store(Protocol):
+    """Sessions' bytes by name."""
+
+    threads: int
+    """How many threads may call it at the same time."""
+
+    def get(self, name: str, now: float) -> bytes | None:
+        """A session's bytes, used now; ``None`` where there is none or it has expired."""
+        ...
+
+    def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
+        """Keep them, where ``before`` is what is there (``None``: nothing); whether that was so."""
+        ...
+
+    def delete(self, name: str) -> bool:
+        """Forget a session; whether there was one."""
+        ...
+
+    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
+        """The first ``count`` names beyond ``after`` that begin with ``prefix``, in order. Without a prefix:
+        those that nobody owns."""
+        ...
+
+    def count(self) -> int | None:
+        """How many there are; ``None``: to know it would take too long."""
+        ...
+
+    def expire(self, now: float) -> int:
+        """Forget the sessions that nobody used; how many that were."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is asked of it."""
+        ...
+
+
 class SqliteStore:
     """A store in a file."""
 
-    alone = True
     threads = 1
 
     def __init__(self, path: str, seconds: float) -> None:
