@@ -120,12 +120,9 @@ class Training(Preparing, total=False):
     shards: Whole | Auto
     device: str | None
     seed: Whole
-    gradient_precision: str
-    sync_every: Whole
     run: Path | None
     data: Path | None
     checkpoint_every: Whole | Auto
     keep_data: bool
-    tensorboard: bool
     resume: bool
     from_: Path | None

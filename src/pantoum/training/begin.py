@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pantoum import kernels
 from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, TrainSettings, declared, require
 from pantoum.config.plain import Plain, as_typed
+from pantoum.config.setting import flag
 from pantoum.config.tokens import parse_tokens
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
@@ -31,18 +31,18 @@ from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
-from pantoum.training.assembly import TrainingEngine, TrainingRun, make_batches
+from pantoum.training.assembly import TrainingRun, make_batches
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import MOST_EPOCHS, Outlook, Recipe
+from pantoum.training.result import card
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
-from pantoum.training.run.training_card import card
+from pantoum.training.update.backend import TrainingEngine
 
 __all__ = [
     "TrainingCommand",
@@ -72,15 +72,18 @@ class TrainingCommand:
     words: Sequence[str] = ()
     """The command as it was typed."""
     clock: Clock = field(default_factory=Clock)
-    ranks: Ranks = field(default_factory=SingleRank)
-    """Who trains; this is rank 0 of them."""
     engine: TrainingEngine | None = None
-    """What trains in place of the core."""
+    """What trains in place of the core in this process."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes train."""
+        return 1 if self.engine is None else self.engine.processes
 
 
 def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None = None) -> TrainingRun:
     """A new run in its (empty) folder. ``prepared``: the text, if it is prepared already."""
-    settings, texts, clock, ranks = command.settings, command.texts, command.clock, command.ranks
+    settings, texts, clock, engine = command.settings, command.texts, command.clock, command.engine
     asked = {
         name: getattr(settings, name) for name in declared(TrainSettings) if name not in ("resume", "run")
     }
@@ -88,6 +91,7 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
         "pantoum": VERSION,
         "run": secrets.token_hex(16),
         "command": list(command.words),
+        "folder": str(Path.cwd()),
         "texts": [str(text) for text in texts],
         "settings": asked,
         "machine": machine(),
@@ -96,24 +100,24 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
     folder.write_config(config)
     source = read_source(settings)
     if prepared is None:
-        prepared = prepare_texts(settings, texts, folder.data, source, folder.path)
+        prepared = prepare_texts(settings, texts, folder.data, source)
     notes = list(prepared.notes)
     if source is not None:
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks.count)
-    if command.engine is None:  # another device has its own memory
-        require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, ranks.count)
+    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, command.processes)
+    if engine is None or not engine.own_memory:
+        require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, command.processes)
     for name, why in recipe.model.unused.items():
         if getattr(settings, name) != AUTO:
-            notes.append(f"--{name.replace('_', '-')} has no effect: {why}")
+            notes.append(f"{flag(name)} has no effect: {why}")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
     require(
         recipe.shards <= batches.batch_size,
         "shards",
         recipe.shards,
         f"must be at most the batch size, {batches.batch_size}",
-        "give fewer shards and ranks, a larger batch_size, or a longer text",
+        "give fewer shards and ranks, a larger --batch-size, or a longer text",
     )
     size = budget.size(batches.steps_per_epoch)
     if budget.by_clock:
@@ -141,9 +145,17 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
             tokens_per_second * _reading_speed(recipe, prepared),
         ),
     )
-    run = TrainingRun(folder, prepared, state, batches, None if source is None else source.parameters)
-    run.notes, run.checkpoint_every = notes, every(settings)
-    run.train_on(ranks, command.engine)
+    weights = None if source is None else source.parameters
+    run = TrainingRun(
+        folder,
+        prepared,
+        state,
+        batches,
+        engine,
+        weights=weights,
+        notes=notes,
+        checkpoint_every=every(settings),
+    )
     run.keep_best.require_writable(card(state, None, None, prepared.facts, run.parameters))
     folder.write_config(
         {
@@ -169,7 +181,6 @@ def prepare_texts(
     texts: Sequence[str],
     out: Path | None,
     source: ModelFile | None,
-    run: Path | None = None,
 ) -> Prepared:
     """The training text as tokens: prepared into ``out`` (``None``: into memory), or those of ``--data``."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
@@ -180,7 +191,7 @@ def prepare_texts(
                 "book.txt`"
             )
         asked: Any = {name: getattr(settings, name) for name in declared(TextSettings)}
-        return prepare(texts, out=out, tokenizer=tokenizer, run=run, **asked)
+        return prepare(texts, out=out, tokenizer=tokenizer, **asked)
     if settings.valid is not None and not texts:
         raise SettingError(
             "valid",
@@ -196,7 +207,7 @@ def prepare_texts(
                 f"has no effect on {settings.data!r}, which is prepared already",
                 "leave it out, or prepare the text with it",
             )
-    prepared = open_prepared(settings.data, texts or None, valid=settings.valid, run=run)
+    prepared = open_prepared(settings.data, texts or None, valid=settings.valid)
     found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
     for name, value in found.items():
         asked = getattr(settings, name)
@@ -253,7 +264,6 @@ def choose_recipe(
     outlook = Outlook(
         prepared.train.count,
         prepared.tokenizer.vocab_size,
-        precision=kernels.precisions()[-1] if budget.by_clock else "float32",
         steps=int(budget.amount) if budget.kind == "steps" else None,
         epochs=budget.amount if budget.kind == "epochs" else None,
     )
@@ -264,7 +274,8 @@ def choose_recipe(
         return chosen(outlook), 0.0
     seconds = budget.amount * 60.0
     left = max(seconds - clock.seconds, 0.1 * seconds)
-    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks)
+    measures = settings.precision == AUTO
+    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks, measures=measures)
 
 
 def surprise(source: ModelFile, prepared: Prepared) -> float | None:

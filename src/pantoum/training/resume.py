@@ -23,8 +23,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pantoum.config import (
     AUTO,
     BUDGETS,
@@ -35,12 +33,11 @@ from pantoum.config import (
     declared,
     parse_softmax,
     spell_softmax,
-    whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
+from pantoum.config.setting import flag
 from pantoum.data.addresses import is_address
-from pantoum.data.made_again import restored
-from pantoum.data.prepare import Prepared, differences, open_prepared
+from pantoum.data.prepare import Prepared, differences, open_prepared, restored
 from pantoum.errors import (
     CheckpointError,
     PantoumError,
@@ -52,15 +49,13 @@ from pantoum.errors import (
 )
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.network.spec import number
 from pantoum.report import learned_text
-from pantoum.training.assembly import STREAMS, TrainingRun, make_batches
+from pantoum.training.assembly import TrainingRun, make_batches
 from pantoum.training.begin import TrainingCommand, begin, every, identity, read_source
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.run.budget import Budget, Span
+from pantoum.training.run.budget import Budget, Schedule, Span
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
-from pantoum.training.update.schedule import Schedule
 
 __all__ = ["resume"]
 
@@ -100,23 +95,32 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     if state.finished and not again and not anew:
         _refuse_other_names(texts, config)
         return state
-    valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
+    named = {"valid": recorded.valid, "data": recorded.data, "from_": recorded.from_}
+    there = {key: _there(config, name) for key, name in named.items() if name and not is_address(name)}
+    valid = settings.valid or there.get("valid")
     try:
-        prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+        prepared = _tokens(folder, settings.data or there.get("data"), texts or _texts_here(config), valid)
     except TextError:
         if again:  # its text is gone: its end stays as it is
             return state
         raise
     _refuse_other_texts(prepared, state, texts, valid)
-    _require_arrays(found, state, prepared.tokenizer.vocab_size)
     command.clock.used_before = state.seconds
     further = anew and state.finished
     if asked is not None and anew:
         found, state = _with_budget(folder, found, state, asked, prepared, notes)
     batches = make_batches(prepared, state.batch_size, state.seq_len, state.cursor)
-    run = TrainingRun(folder, prepared, state, batches, _source_weights(recorded.from_, state))
-    run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
-    run.train_on(command.ranks, command.engine, found)
+    run = TrainingRun(
+        folder,
+        prepared,
+        state,
+        batches,
+        command.engine,
+        found=found,
+        weights=_source_weights(there.get("from_"), state),
+        notes=notes,
+        checkpoint_every=every(settings) or every(recorded),
+    )
     run.opens_span, run.begins_anew = further, anew
     step, given_by = state.step, () if asked is None else command.words
     run.when_begun = lambda: [
@@ -130,15 +134,8 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     return run
 
 
-def _tokens(
-    folder: RunFolder,
-    settings: TrainSettings,
-    recorded: TrainSettings,
-    texts: Sequence[str],
-    valid: str | None,
-) -> Prepared:
+def _tokens(folder: RunFolder, elsewhere: str | None, texts: Sequence[str], valid: str | None) -> Prepared:
     """The tokens that the run learns from; a finished run makes its own again from the text."""
-    elsewhere = settings.data or recorded.data
     if elsewhere is not None:
         return open_prepared(elsewhere)
     return restored(folder.data, texts, valid)
@@ -147,24 +144,15 @@ def _tokens(
 def _texts_here(config: Mapping[str, Any]) -> Sequence[str]:
     """The texts that the run's folder names; none if one of them is an address."""
     texts: Sequence[str] = config.get("texts", ())
-    return () if any(map(is_address, texts)) else texts
+    return () if any(map(is_address, texts)) else [_there(config, text) for text in texts]
 
 
-def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
-    """Refuse a state that asks for larger networks or more streams than the checkpoint holds arrays for,
-    before anything is made."""
-    model, members, streams = state.recipe.model, state.recipe.members, state.batch_size
-    whole(members, "members", most=len(found.arrays))
-    whole(streams, "batch_size", most=max(1, found.arrays.get(STREAMS, np.zeros(0)).size))
-    whole(state.recipe.shards, "shards", most=streams)
-    held = sum(array.size for array in found.arrays.values())
-    carried = streams * model.hidden_size * model.num_layers
-    needed = members * (number(model, vocab_size) + carried)
-    if held < needed:
-        raise CheckpointError(
-            f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
-            "from another checkpoint, or start a new run"
-        )
+def _there(config: Mapping[str, Any], name: str) -> str:
+    """The path of what the run's first command named: from the folder in which it was typed, or, if that has
+    no such file any more, from this one."""
+    here, there = Path(name), Path(str(config.get("folder", "")), name)
+    elsewhere = there.exists() and not (here.exists() and here.samefile(there))
+    return str(there) if elsewhere else name
 
 
 def _from_the_start(
@@ -185,7 +173,7 @@ def _from_the_start(
 def _from_stdin(folder: RunFolder, again: bool) -> Prepared | None:
     """What came through stdin, which cannot be read twice; none if it was not all read and comes again."""
     try:
-        return open_prepared(folder.data, run=folder.path)
+        return open_prepared(folder.data)
     except (ShardError, StorageError, TextError):
         if again:
             return None
@@ -309,7 +297,7 @@ def _refuse_other_settings(
         else:
             continue
         if known != given:
-            differ.append(f"{name.rstrip('_')} is {as_typed(given)}, the run has {as_typed(known)}")
+            differ.append(f"{flag(name)} is {as_typed(given)}, the run has {as_typed(known)}")
     if differ:
         raise RunError(
             f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin a new run"

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pantoum.batch import ModelBatch
 
 from pantoum import PantoumError
 from pantoum.apps.forms import automaton, grammar, place
 from pantoum.apps.forms import form as form_module
 from pantoum.apps.forms.form import TokenForm, token_form
 from pantoum.apps.forms.place import DROPPED, FormPlace
-from pantoum.batch import ModelBatch
 from pantoum.config import AskedForm, SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
@@ -440,7 +440,7 @@ def test_a_grammar_with_settings_of_the_library_is_written_with_any_tokens(make:
         ({"grammar": 'start: "a" | <[3-5]>'}, r"has <\[3-5\]>, which stands for a token"),
         ({"grammar": chain(10_001)}, r"has 10,00\d rules, groups and objects: at most 10,000 can be kept to"),
         ({"choices": [""]}, "must be a text that is not empty"),
-        ({"choices": ["a"], "matching": "a"}, "cannot be given together with matching"),
+        ({"choices": ["a"], "matching": "a"}, "cannot be given together with --matching"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_token(
