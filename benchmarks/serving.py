@@ -203,7 +203,7 @@ def measure_sessions(models: dict[str, str], folder: str, options: argparse.Name
 
 def fill(model: str, folder: str, count: int) -> list[str]:
     """So many sessions in the store of a server that is about to start; their names."""
-    from pantoum.apps.server.session_table import to_bytes
+    from pantoum.apps.server.sessions import to_bytes
     from pantoum.apps.server.signing import Signer, load_key
     from pantoum.apps.server.stores import SqliteStore
     from pantoum.inference.loaded_model import load as loaded

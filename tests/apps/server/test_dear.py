@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from pantoum.apps.server import aside, guard, prompts, writing
-from pantoum.apps.server.admission import Admission
+from pantoum.apps.server.guard import Admission
 from pantoum.apps.server.schema import KnownFields
 from pantoum.apps.server.settings import ServeSettings
 

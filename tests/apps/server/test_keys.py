@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.apps.server.admission import Admission, keys_of
+from pantoum.apps.server.guard import Admission, keys_of
 from pantoum.apps.server.settings import ServeSettings
 from pantoum.errors import SettingError
 

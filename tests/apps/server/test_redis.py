@@ -90,7 +90,7 @@ def test_a_session_that_another_replica_changed_is_a_conflict(
     redis: Callable[[str], None], tmp_path: Path
 ) -> None:
     redis("start")
-    from pantoum.apps.server.redis_store import RedisStore
+    from pantoum.apps.server.stores import RedisStore
 
     store = RedisStore(f"unix://{tmp_path}/redis.sock", 100.0)
     assert store.put("a", b"1", None, 0.0) and not store.put("a", b"2", None, 0.0)
@@ -103,7 +103,7 @@ def test_a_write_whose_answer_was_lost_is_not_done_twice(
     redis: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis("start")
-    from pantoum.apps.server.redis_store import RedisStore
+    from pantoum.apps.server.stores import RedisStore
 
     store = RedisStore(f"unix://{tmp_path}/redis.sock", 100.0)
     send = store._change

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pantoum.apps.server.admission import OPEN
+from pantoum.apps.server.guard import OPEN
 
 PATHS = [
     "/v1/completions",
@@ -19,7 +19,6 @@ PATHS = [
     "/v1/responses",
     "/tokenize",
     "/detokenize",
-    "/v1/models",
     "/v1/embeddings",
     "/v1/score",
     "/v1/activations",

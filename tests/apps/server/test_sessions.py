@@ -16,7 +16,7 @@ import pytest
 import pantoum
 from pantoum.apps.server.app import make_store
 from pantoum.apps.server.refusals import RequestError
-from pantoum.apps.server.session_table import HEAD, SessionTable
+from pantoum.apps.server.sessions import HEAD, SessionTable
 from pantoum.apps.server.settings import ServeSettings
 from pantoum.apps.server.stores import SqliteStore, StoreError
 from pantoum.errors import SettingError

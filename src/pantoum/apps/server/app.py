@@ -28,13 +28,11 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
 from pantoum.apps.server import completions, operation, reading, refusals, responses, sessions
-from pantoum.apps.server.admission import Admission
-from pantoum.apps.server.guard import Guard
+from pantoum.apps.server.guard import Admission, Guard
 from pantoum.apps.server.models import Models
-from pantoum.apps.server.session_table import SessionTable
 from pantoum.apps.server.settings import ServeSettings
 from pantoum.apps.server.signing import Signer, load_key, state_folder
-from pantoum.apps.server.stores import SECONDS, SqliteStore, Store
+from pantoum.apps.server.stores import SECONDS, RedisStore, SqliteStore, Store
 from pantoum.errors import SettingError
 from pantoum.seams import VERSION
 
@@ -53,8 +51,6 @@ def make_store(settings: ServeSettings) -> Store:
     if place is None:
         return own_store(settings.port)
     if place.startswith(("redis://", "rediss://", "unix://")):
-        from pantoum.apps.server.redis_store import RedisStore
-
         return RedisStore(place, SECONDS)
     if "://" in place:
         rule = "is an address of an unknown kind"
@@ -83,7 +79,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         state_folder() / "state.key" if settings.state_key_file is None else Path(settings.state_key_file)
     )
     signer = Signer(load_key(key_file))
-    table = SessionTable(make_store(settings), SECONDS)
+    table = sessions.SessionTable(make_store(settings), SECONDS)
     metrics = operation.Metrics(models)
 
     @asynccontextmanager

@@ -65,5 +65,5 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     from pantoum.apps.server.serve import serve
 
     # On a terminal a person reads where it listens; elsewhere every line is one of the log.
-    say = output.say if is_terminal(sys.stderr) else logging.getLogger("pantoum.apps.server").info
+    say = output.say if is_terminal(sys.stderr) else logging.getLogger("pantoum.server").info
     serve(arguments.model, settings, say, quiet=output.quiet)

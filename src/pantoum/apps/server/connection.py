@@ -29,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 __all__ = ["AHEAD", "BUFFER", "FEW", "MOST", "MOST_HEAD", "PATIENCE", "Connection", "room"]
 
-log = logging.getLogger("pantoum.apps.server")
+log = logging.getLogger("pantoum.server")
 PATIENCE = 30.0
 """Seconds that a client may keep silent, or not read."""
 BUFFER = 8 * 1024

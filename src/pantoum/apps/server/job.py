@@ -15,10 +15,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from pantoum.apps.server.caller import client
 from pantoum.seams import Drawn, Reading, SamplingConfig, State, Stream
+
+if TYPE_CHECKING:
+    from pantoum.apps.server.engine import Engine
 
 __all__ = [
     "Ended",
@@ -84,20 +87,10 @@ class Writing:
     alternatives: int | None = None
 
 
-class Worker(Protocol):
-    """What an inbox asks of the engine."""
-
-    def pause(self, job: Job, paused: bool) -> None:
-        """The client of a job reads too slowly, or reads again."""
-
-    def cancel(self, job: Job) -> None:
-        """Nobody waits for the job any more."""
-
-
 class Inbox:
     """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
 
-    def __init__(self, engine: Worker) -> None:
+    def __init__(self, engine: Engine) -> None:
         """``engine`` hears when more than ``UNREAD`` characters wait here, when they were taken, and when the
         request has taken ``LONGEST``; whoever waits gets a ``TimeoutError`` then."""
         self.jobs: list[Job] = []

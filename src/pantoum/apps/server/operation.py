@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from pantoum.apps.server.engine import Engine
 from pantoum.apps.server.models import Models, Served
-from pantoum.apps.server.session_table import SessionTable
+from pantoum.apps.server.sessions import SessionTable
 from pantoum.seams import VERSION, Plain
 
 __all__ = ["Metrics", "routes"]

@@ -35,8 +35,7 @@ from pantoum.apps.server.schema import (
     TokenizeRequest,
     UnitsRequest,
 )
-from pantoum.apps.server.session_table import SessionTable
-from pantoum.apps.server.sessions import model_of, read_text
+from pantoum.apps.server.sessions import SessionTable, model_of, read_text
 from pantoum.apps.server.signing import Signer
 from pantoum.apps.server.writing import read
 from pantoum.seams import (

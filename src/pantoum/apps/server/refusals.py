@@ -26,7 +26,7 @@ from pantoum.seams import Plain
 
 __all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal", "stopping"]
 
-log = logging.getLogger("pantoum.apps.server")
+log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
 
 

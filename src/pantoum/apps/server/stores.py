@@ -1,5 +1,4 @@
-"""Where sessions are kept when the server is gone: a SQLite file, or Redis where replicas share them
-(``redis_store``).
+"""Where sessions are kept when the server is gone: a SQLite file, or Redis where replicas share them.
 
 A store keeps bytes by a session's name, and knows nothing of what they mean. Its calls block, so they run in
 threads, never on the event loop. When it cannot do what it is asked (a full disk, a lost connection) it
@@ -12,6 +11,7 @@ case, and a loss of power up to the last checkpoint of the log.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from typing import Protocol
 
 from pantoum.errors import SettingError
 
-__all__ = ["SECONDS", "SqliteStore", "Store", "StoreError"]
+__all__ = ["SECONDS", "RedisStore", "SqliteStore", "Store", "StoreError"]
 
 SECONDS = 7 * 86_400.0
 """A session that nobody used for so long is deleted."""
@@ -163,3 +163,112 @@ def _told() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(f"the sessions' file refused ({error})") from error
+
+
+PREFIX = "pantoum:session:"
+WAIT = 1.0
+"""Seconds that Redis may take to answer."""
+RETRIES = 2
+"""Times that a call is sent again whose answer did not come."""
+NUMBER = 16
+"""Bytes of the number of a write, in front of what it wrote."""
+CHANGE = """
+local found = redis.call('get', KEYS[1])
+if found and string.sub(found, 1, 16) == string.sub(ARGV[1], 1, 16) then return 1 end
+if (found and string.sub(found, 17)) ~= (ARGV[3] or false) then return 0 end
+redis.call('set', KEYS[1], ARGV[1], 'ex', ARGV[2])
+return 1
+"""
+"""Sets a session where it is still what the change began from: in Redis itself, so that nothing comes
+between."""
+
+
+class RedisStore:
+    """A store in Redis, which several replicas share. Needs redis-py: ``pip install 'pantoum[redis]'``.
+
+    Another replica may have gone on with a session, so a change is written only where what it began from is
+    still there. Each write has a number, which is kept with the session: a write whose answer was lost is
+    sent once more, and done once. The same change by somebody else has another number.
+    """
+
+    threads = 8
+
+    def __init__(self, url: str, seconds: float) -> None:
+        """``seconds``: idle time after which a session expires."""
+        try:
+            import redis
+            from redis.backoff import ExponentialBackoff
+            from redis.retry import Retry
+        except ImportError:
+            advice = "install it: pip install 'pantoum[redis]'"
+            raise SettingError("sessions", "redis://", "needs redis-py", advice) from None
+        self._errors = (redis.RedisError, OSError)
+        self._seconds = max(1, int(seconds))
+        again = Retry(ExponentialBackoff(cap=WAIT, base=WAIT / 8), RETRIES)
+        try:
+            self._client = redis.Redis.from_url(
+                url,
+                socket_timeout=WAIT,
+                socket_connect_timeout=WAIT,
+                retry=again,
+                retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+            )
+            self._client.ping()
+            self._change = self._client.register_script(CHANGE)
+        except (redis.RedisError, ValueError, OSError) as error:
+            rule = f"cannot be reached ({error})"
+            raise SettingError("sessions", _public(url), rule, "start Redis, or name a file") from None
+
+    def get(self, name: str, now: float) -> bytes | None:
+        """See ``Store``."""
+        with self._told():
+            found = self._client.getex(PREFIX + name, ex=self._seconds)
+        return found[NUMBER:] if isinstance(found, bytes) and len(found) > NUMBER else None
+
+    def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
+        """See ``Store``."""
+        expected = [] if before is None else [before]
+        numbered = secrets.token_bytes(NUMBER) + value
+        with self._told():
+            done = self._change(keys=[PREFIX + name], args=[numbered, self._seconds, *expected])
+        return bool(done)
+
+    def delete(self, name: str) -> bool:
+        """See ``Store``."""
+        with self._told():
+            return bool(self._client.delete(PREFIX + name))
+
+    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
+        """See ``Store``. Redis has no order: all names are seen."""
+        with self._told():
+            found = [
+                key.decode("utf-8", "replace")[len(PREFIX) :]
+                for key in self._client.scan_iter(match=f"{PREFIX}{prefix}*", count=1000)
+            ]
+        own = (name for name in found if name > after and (prefix or "." not in name))
+        return sorted(own)[:count]
+
+    def count(self) -> int | None:
+        """See ``Store``."""
+        return None
+
+    def expire(self, now: float) -> int:
+        """Redis does it."""
+        return 0
+
+    def close(self) -> None:
+        """See ``Store``."""
+        self._client.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise StoreError(f"Redis does not answer ({type(error).__name__})") from error
+
+
+def _public(url: str) -> str:
+    """The address without its password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
