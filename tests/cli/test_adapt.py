@@ -101,7 +101,7 @@ def test_what_was_read_before_an_interruption_is_kept(
         yield text.read_bytes()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pantoum.console.parts", parts)
+    monkeypatch.setattr("pantoum.texts.parts", parts)
     kept = tmp_path / "kept.safetensors"
     done = run("score", trained, "-", "--adapt", "--model-out", kept)
     assert done.code == 130 and pantoum.load(kept).card["adapted"][0]["tokens"] > 1000

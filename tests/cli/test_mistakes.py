@@ -17,9 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pantoum
+from pantoum import State
 
 Run = Callable[..., Any]
 ENCODING = "give --encoding windows-1252 ('schön.') or "
@@ -81,6 +83,12 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("score run book.txt --alert 5%", 1, "give for example 9.5, or auto:0.1%"),
     ("evaluate run book.txt --protocol windows", 1, "for example segments:64"),
     ("export run --to int4 --out x", 1, "did you mean int8?"),
+    ("train book.txt --num-layers many", 1, "it must be a whole number"),
+    ("train book.txt --minutes nan", 1, "--minutes is nan"),
+    ("train book.txt --ngrams two", 1, "--ngrams 2,3,4"),
+    ("train book.txt --ngrams 2,3 --ngram-rows 8388608 --steps 1", 1, "1 GiB"),
+    ("train book.txt --from run --ngrams 2 --steps 1", 1, "must be none"),
+    ("demo --minutes 0", 1, "--minutes is 0.0: it must be a number above 0"),
     # Something is missing, or one thing too many.
     ("train", 1, "for example `pantoum train book.txt`"),
     ("generate", 2, "type for example `pantoum generate runs/book"),
@@ -102,6 +110,15 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("train book.txt --run run", 1, "give another name, or --resume"),
     ("compare run nowhere", 1, RUN),
     ("watch book.txt", 1, RUN),
+    ("train book.txt --run book.txt --steps 1", 1, "is a file"),
+    ("train book.txt --run book.txt/run --steps 1", 1, "book.txt"),
+    ("prepare book.txt --out book.txt/p", 1, "book.txt"),
+    ("generate run --state-out book.txt/s", 1, "book.txt"),
+    ("score run book.txt --alert auto:1% --alert-text none", 1, "'none'"),
+    ("info nowhere", 1, "does not exist"),
+    ("info book.txt", 1, "a run folder"),
+    ("info nothing", 1, "a run folder"),
+    ("doctor now", 2, "now is one argument too many"),
     # The wrong kind of file, or the wrong order.
     ("generate book.txt", 1, "train one of it first: `pantoum train book.txt`"),
     ("evaluate book.txt run", 1, "MODEL comes before TEXT"),
@@ -139,7 +156,11 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("train cut.gz", 1, "damaged or cut short"),
     ("evaluate run cut.bz2", 1, "get it again"),
     ("generate cut.safetensors", 1, "use another copy of it, or train again"),
+    ("generate flipped.safetensors", 1, "flipped.safetensors"),
+    ("generate run --state-in book.txt", 1, "book.txt"),
+    ("generate run --state-in other.state", 1, "belongs to the model"),
     # Settings that exclude each other.
+    ("score run book.txt --documents --alert auto:1%", 1, "by --alert-text FILE"),
     ("generate run --novel", 1, "train it with --documents"),
     ("generate run --count 2 --state-out s", 1, "leave one of the two out"),
     ("evaluate run book.txt --model-out x", 1, "give --adapt too, or leave it out"),
@@ -179,9 +200,16 @@ def place(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
     session.state.write(made / "a.state")
     pantoum.prepare(made / "book.txt", out=made / "prep")
     shutil.copy(made / "run" / "model.safetensors", made / "model.safetensors")
-    (made / "cut.safetensors").write_bytes((made / "model.safetensors").read_bytes()[:3000])
+    weights = (made / "model.safetensors").read_bytes()
+    (made / "cut.safetensors").write_bytes(weights[:3000])
+    (made / "flipped.safetensors").write_bytes(weights[:-100] + bytes([weights[-100] ^ 1]) + weights[-99:])
+    State((np.zeros((1, 8), np.float32),), None, 0, b"", "ab" * 32).write(made / "other.state")
     shutil.copytree(made / "run", made / "runs" / "page")
     return made
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(("typed", "code", "instead"), MISTAKES, ids=[typed for typed, _, _ in MISTAKES])
@@ -189,17 +217,33 @@ def test_a_mistake_gets_one_line_that_says_what_to_type(
     run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, instead: str
 ) -> None:
     monkeypatch.chdir(place)
-    before = sorted(path.name for path in (place / "runs").iterdir())
+    before = snapshot(place)
     done = run(*shlex.split(typed))
     assert (done.code, done.out, len(done.lines)) == (code, "", 1), done
     assert instead in done.err and done.err.startswith("pantoum"), done.err
     assert "bug" not in done.err and "Traceback" not in done.err
     assert code != 2 or "--help` lists its options" in done.err
-    assert sorted(path.name for path in (place / "runs").iterdir()) == before
+    after = snapshot(place)
+    assert after.items() >= before.items() and not [
+        name for name in after.keys() - before if "/runs/" in name
+    ]
 
 
-def test_the_list_is_long_enough() -> None:
-    assert len({typed for typed, _, _ in MISTAKES}) == len(MISTAKES) >= 60
+def test_a_text_shorter_than_the_batch_works_smaller_with_a_note(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("abcdefgh" * 8)
+    words = "--steps 1 --hidden-size 8 --num-layers 1 --batch-size 64 --seq-len 64 --valid-fraction 0"
+    done = run("train", tmp_path / "short.txt", "--run", tmp_path / "run", *words.split())
+    assert done.code == 0 and "too few for batches of 64 x 64" in done.err
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(place: Path) -> None:
+    command = [sys.executable, "-m", "pantoum", "generate", str(place / "run"), "--seed", "1"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "'stdout': No space left" in done.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pipe that is closed early")

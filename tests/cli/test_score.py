@@ -131,7 +131,7 @@ def test_an_answer_that_is_interrupted_is_whole(
         yield b"The cat\nand"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pantoum.console.parts", parts)
+    monkeypatch.setattr("pantoum.texts.parts", parts)
     done = run("score", trained, "x", "--json")
     assert done.code == 130 and json.loads(done.out)["interrupted"] is True
     assert done.lines[0].startswith("pantoum: 1 line, 8 tokens")

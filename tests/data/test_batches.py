@@ -123,8 +123,8 @@ def test_a_small_text_gets_a_smaller_batch_then_shorter_sequences(N, asked, used
         assert said == []
     else:
         assert said == [
-            f"the text has {N} tokens, too few for batch_size 8 x seq_len 8: "
-            f"using batch_size {used[0]} x seq_len {used[1]}"
+            f"the text has {N} tokens, too few for batches of 8 x 8: "
+            f"using {used[0]} x {used[1]}"
         ]
     assert next(batches).inputs_BT.shape == used
 

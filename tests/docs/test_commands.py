@@ -215,7 +215,9 @@ def test_the_commands_of_a_page_run(page: str, texts: Path, place: Path, tmp_pat
 def table_commands() -> list[str]:
     """The commands in the tables of docs/commands.md."""
     cells = re.findall(
-        r"^\| [^|]+ \| `(pantoum [^`]+)` \|$", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.MULTILINE
+        r"^\| [^|]+ \| `(pantoum [^`]+)` \|$",
+        (ROOT / "docs" / "commands.md").read_text("utf-8"),
+        re.MULTILINE,
     )
     assert len(cells) > 25
     return [cell.replace("\\|", "|") for cell in cells]

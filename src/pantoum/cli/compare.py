@@ -38,20 +38,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Compare the runs and print the table."""
-    from pantoum import api, console
+    from pantoum import api
+    from pantoum.report import comparison_table
+    from pantoum.texts import parts
 
     if arguments.text is not None:
         place = Path(arguments.text)
         asked: dict[str, Any] = {"texts": arguments.text, "encoding": arguments.encoding}
         if not (place.is_file() or place.is_dir()):  # what can be read once
-            asked = {"text": b"".join(console.parts(arguments.text, arguments.encoding))}
+            asked = {"text": b"".join(parts(arguments.text, arguments.encoding))}
         _with_text(arguments.runs, asked, arguments.json, output)
         return
     found = api.compare(arguments.runs)
     if arguments.json:
         output.json(found.to_dict())
     else:
-        console.show_comparison(found, output.stdout)
+        comparison_table.show(found, output.stdout)
 
 
 def _with_text(names: list[str], asked: dict[str, Any], as_json: bool, output: Output) -> None:

@@ -37,9 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Answer line by line, each at once."""
     config = CompleteConfig(**given(arguments, CompleteConfig))
-    from pantoum import console, load
+    from pantoum import load
 
-    completer = console.completer(load(arguments.model), config)
+    completer = load(arguments.model).completer(config)
     with Asked(at_once=config.model_out is None) as asked:
         try:
             for line in asked.waited_for(sys.stdin.buffer if sys.stdin is not None else ()):

@@ -13,9 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pantoum.cli.parser import flag
 from pantoum.config import AUTO
-from pantoum.config.setting import Setting, SettingGroup, declared
+from pantoum.config.setting import Setting, SettingGroup, declared, flag
 from pantoum.errors import SettingError
 
 __all__ = ["add_model", "add_settings", "from_environment", "given", "reader"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "flag", "with_files"]
+__all__ = ["Parser", "with_files"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,9 +28,10 @@ class Parser(argparse.ArgumentParser):
         """Gives the options of the other commands, by their name: for suggestions."""
         self.fill: Callable[[], None] | None = None
         """Adds the options and the examples; called once, when they are first needed."""
-        self.describe: Callable[[], None] | None = None
+        self.describe: Callable[[], object] = int
         """Says what each command does; called when help is asked for."""
-        self._intermixing = False
+        self.mixed = True
+        """Whether options and files may come in any order."""
 
     def filled(self) -> Parser:
         """This parser with all its options."""
@@ -42,14 +43,13 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help of the command."""
         self.filled()
-        if self.describe is not None:
-            self.describe()
+        self.describe()
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; options and files of a command may be mixed. What is left over is an error here."""
         self.filled()
-        if self._intermixing:
+        if not self.mixed:
             return super().parse_known_args(args, namespace)
         if self._subparsers is not None:
             first = next(iter(args or ()), "")
@@ -63,11 +63,11 @@ class Parser(argparse.ArgumentParser):
         else:
             # argparse before 3.12 formats the usage in between, where a % in a metavar must be doubled.
             self.usage = self.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
-            self._intermixing = True
+            self.mixed = False
             try:
                 found, unknown = self.parse_known_intermixed_args(args, namespace)
             finally:
-                self.usage, self._intermixing = None, False
+                self.usage, self.mixed = None, True
         if unknown:
             self.error(self._about_unknown(unknown))
         return found, unknown
@@ -126,11 +126,6 @@ class Parser(argparse.ArgumentParser):
         """The first example of the help."""
         lines = [line.strip().partition("   ")[0] for line in (self.epilog or "").splitlines()]
         return next((line for line in lines if line.startswith(self.prog)), self.prog)
-
-
-def flag(name: str) -> str:
-    """The option of a setting: ``--hidden-size`` of ``hidden_size``."""
-    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def with_files(words: Sequence[str]) -> list[str]:

@@ -21,7 +21,8 @@ from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.console import Model, Score, Scorer
+    from pantoum.inference.score import Score, Scorer
+    from pantoum.model import Model
 
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
@@ -118,13 +119,13 @@ def run(
         "give --alert NATS or auto:P% too",
     )
 
-    from pantoum import console, load
+    from pantoum import load, texts
 
     model = load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
     log = None if follow is None else follow(model, config, scorer)
-    parts = [] if log is not None else console.parts(arguments.text, config.encoding)
+    parts = [] if log is not None else texts.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
     sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
     numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
@@ -202,11 +203,11 @@ def _score_choices(arguments: argparse.Namespace, output: Output) -> None:
         require(False, name, typed[name], rule, "leave it or --choices out")
     rule, advice = f"cannot show choices, which {', '.join(CHOICE_FORMATS)} can", "give another --format"
     require(arguments.format in CHOICE_FORMATS, "format", arguments.format, rule, advice)
-    from pantoum import console, load
+    from pantoum import load, texts
 
     config = ScoreConfig(**typed)
-    choices = console.lines(arguments.choices, "choices")
-    before = "".join(_text_of(part) for part in console.parts(arguments.text, config.encoding))
+    choices = texts.lines(arguments.choices, "choices")
+    before = "".join(_text_of(part) for part in texts.parts(arguments.text, config.encoding))
     before = before.removesuffix("\n").removesuffix("\r")
     found = load(arguments.model).choices(before, choices, cache=config.cache)
     found.sort(key=lambda choice: -choice.log_probability)

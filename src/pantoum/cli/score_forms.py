@@ -20,7 +20,7 @@ from pantoum.cli.output import is_terminal, json_text
 from pantoum.config.plain import Plain
 
 if TYPE_CHECKING:
-    from pantoum.console import Score
+    from pantoum.inference.score import Score
 
 __all__ = ["ESCAPES", "FORMS", "Numbered", "ScoreForm", "ScoreSums"]
 
@@ -71,7 +71,7 @@ class ScoreSums:
         if self.nats_per_token is not None:
             parts.append(f"{self.nats_per_token:.3f} nats per {token}")
             if words:
-                from pantoum.console import perplexity
+                from pantoum.report.wording import perplexity
 
                 parts.append(f"perplexity {perplexity(self.nats_per_token)} per word")
         if self.threshold is not None:
@@ -139,9 +139,9 @@ def text_rows(by: str, threshold: float | None, name: str) -> RowForm:
     def visible(escaped: str) -> str:
         if not terminal:
             return escaped
-        from pantoum import console
+        from pantoum.report.escape import visible as shown_on_terminal
 
-        return console.visible(escaped)
+        return shown_on_terminal(escaped)
 
     def shown(text: str) -> str:
         return visible(text.translate(ESCAPES))
@@ -239,9 +239,9 @@ class Html:
     needs_pieces = True
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        from pantoum import console
+        from pantoum.report.surprisal import Page
 
-        self._page = console.page("stdin" if name == "-" else Path(name).name, by, threshold)
+        self._page = Page("stdin" if name == "-" else Path(name).name, by, threshold)
 
     def begin(self) -> str:
         """The beginning of the page."""

@@ -366,7 +366,7 @@ class _Preparation:
         """What was asked for and did nothing, or not all of it."""
         notes = []
         if self.request.vocab_size is not None and tokenizer.declared.size != "vocab_size":
-            notes.append(f"vocab_size {self.request.vocab_size} has no effect with {tokenizer.kind}")
+            notes.append(f"--vocab-size {self.request.vocab_size} has no effect with {tokenizer.kind}")
         _, most = parse_tokens(self.request.tokens)
         if most is not None and tokenizer.vocab_size < most:
             notes.append(

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
-from pantoum.config.masks import ignored
 from pantoum.config.plain import Plain
+from pantoum.config.score import ignored
 from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored

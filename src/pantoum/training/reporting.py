@@ -20,7 +20,6 @@ from pantoum.inference.score import Scorer
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation, completed
 from pantoum.report import page
-from pantoum.report.event_file import EventFile
 from pantoum.report.record import Report
 from pantoum.report.story import Story
 from pantoum.training.assembly import TrainingRun
@@ -51,15 +50,13 @@ class Reporter:
         self,
         folder: RunFolder,
         on_report: Callable[[Report], None] | None = None,
-        events: EventFile | None = None,
     ) -> None:
-        """``events``: a file of the records for TensorBoard."""
         self.history: list[Report] = []
         """The records of this session."""
         self.notes: list[str] = []
         """Everything noted in this session."""
         self._folder = folder
-        self._on_report, self._events = on_report, events
+        self._on_report = on_report
         self._untold: list[str] = []
         self._said: set[str] = set()
         self._config: Mapping[str, Plain] | None = None
@@ -132,11 +129,6 @@ class Reporter:
             metrics_file.append(self._folder.metrics, report.to_dict())
         except StorageError as problem:
             self.note_once("metrics", f"the log cannot be written, training goes on: {problem}")
-        if self._events is not None:
-            try:
-                self._events.write(report)
-            except OSError as problem:
-                self.note_once("events", f"TensorBoard cannot be told, training goes on: {problem}")
         if self._on_report is not None:
             try:
                 self._on_report(report)

@@ -38,6 +38,7 @@ from pantoum.config import (
     whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
+from pantoum.config.setting import flag
 from pantoum.data.addresses import is_address
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
@@ -312,7 +313,7 @@ def _refuse_other_settings(
         else:
             continue
         if known != given:
-            differ.append(f"{name.rstrip('_')} is {as_typed(given)}, the run has {as_typed(known)}")
+            differ.append(f"{flag(name)} is {as_typed(given)}, the run has {as_typed(known)}")
     if differ:
         raise RunError(
             f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin a new run"

@@ -181,7 +181,7 @@ class Trainer:
     def _does_not_recover(self, why: str) -> DivergedError:
         return DivergedError(
             f"training does not recover: {why}, after {self.guard.rollbacks} "
-            f"rollbacks; give a learning_rate below {self.run.state.recipe.learning_rate:g}"
+            f"rollbacks; give a --learning-rate below {self.run.state.recipe.learning_rate:g}"
         )
 
     def _finish(self) -> None:

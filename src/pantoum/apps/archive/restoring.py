@@ -78,7 +78,7 @@ class _Decompressor:
             ):
                 raise archive_parts.refusal(
                     f"it stands for more than {self._most:,} bytes, the most that was asked for",
-                    "give a larger max_output if you trust it",
+                    "give a larger --max-output if you trust it",
                 )
             if frame.kind == Kind.MODEL:
                 group.append(frame)

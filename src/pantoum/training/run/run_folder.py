@@ -6,7 +6,6 @@
       metrics.jsonl                one line per report
       report.html                  the run to look at
       checkpoints/step-NNNNNNNN/   all that a resumed run needs
-      tensorboard/                 with --tensorboard: an event file per session
       data/                        prepared.json; the token shards, until the run is finished
       .ending                      there from the last checkpoint until all that follows it is done
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.page import Story, render
-from pantoum.report.page.headline import protocol_in_words
-from pantoum.report.page.sections import reads_as_code, spread
+from pantoum.report.page import protocol_in_words, reads_as_code, render, spread
+from pantoum.report.story import Story
 
 Make = Callable[..., list[dict[str, Any]]]
 VOID = {"meta", "link", "br"}
@@ -36,7 +35,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += [(tag, name, value or "") for name, value in attributes]
-        if tag not in VOID and tag != "th":
+        if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -283,7 +282,7 @@ def test_every_protocol_has_words() -> None:
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_the_colours_are_legible(mode: str, contrast: Callable[[str, str], float]) -> None:
-    sheet = (resources.files("pantoum.report.page") / "style.css").read_text()
+    sheet = (resources.files("pantoum.report") / "page.css").read_text()
     light, dark = re.findall(r":root \{([^}]*)\}", sheet)
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light))
     if mode == "dark":

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.report.curves import curve, small, spread_apart
 from pantoum.report.loss import Reference, by_time, by_tokens
-from pantoum.report.run_history import Note, RunHistory
+from pantoum.report.story import Note, RunHistory
+from pantoum.report.svg import curve, small, spread_apart
 
 Make = Callable[..., list[dict[str, Any]]]
 VALUE = st.one_of(st.none(), st.floats(), st.floats(0, 20), st.integers(0, 10**12))
@@ -60,7 +60,7 @@ def test_the_same_records_give_the_same_bytes(make_records: Make) -> None:
 
 
 def test_no_records_are_said_so() -> None:
-    picture = curve(by_tokens(RunHistory(())), standalone=True)
+    picture = curve(by_tokens(RunHistory()), standalone=True)
     assert "no reports yet" in picture and "No reports yet." in picture
 
 

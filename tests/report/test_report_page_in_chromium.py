@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.page import Story, render
+from pantoum.report.page import render
+from pantoum.report.story import Story
 
 pytestmark = pytest.mark.slow
 Make = Callable[..., list[dict[str, Any]]]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.surprisal_page import Page
+from pantoum.report.surprisal import Page
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("pantoum.report.surprisal_page.SHEET", 20)
+    monkeypatch.setattr("pantoum.report.surprisal.SHEET", 20)
     page = Page("app.log " * 9, "line", 5.0)
     units = [([(f"line {n} " * 30, 9.0 if n == 47 else 0.5), ("\n", 0.1)], 9.0, n == 47) for n in range(60)]
     path = tmp_path / "scores.html"
