@@ -40,26 +40,24 @@ FORMATS = {
         "plain_json",
         "run_lock",
         "state_file",
-        "token_shard",
+        "token_file",
     )
 }
 RUNS = tuple(f"tests/faults/test_resume{name}.py" for name in ("", "_texts", "_budgets", "_guards"))
 PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "formats": {
         **FORMATS,
-        "durable": ("tests/formats/test_durable.py", "tests/formats/test_anchor.py"),
-        "refusal": ("tests/formats/test_durable.py",),
-        "system_calls": ("tests/formats/test_durable.py", "tests/formats/test_anchor.py"),
-        "anchor": ("tests/formats/test_anchor.py",),
+        "durable": ("tests/formats/test_durable.py",),
+        "system_calls": ("tests/formats/test_durable.py",),
         "checkpoint": ("tests/formats/test_checkpoint.py",),
-        "checkpoint_folder": ("tests/formats/test_checkpoint.py",),
+        "container": ("tests/formats/test_model_file.py", "tests/formats/test_token_file.py"),
         "tensor_layout": ("tests/formats/test_tensor_layout.py", "tests/formats/test_model_file.py"),
     },
     "training": {
         "update_guard": ("tests/training/test_update_guard.py",),
         "rhythm": ("tests/training/test_rhythm.py",),
         "trainer": ("tests/training/test_recovery.py", "tests/training/test_trainer.py"),
-        "saving": ("tests/training/test_refusals.py",),
+        "saving": ("tests/training/test_saving.py",),
         "keep_best": ("tests/training/test_keep_best.py", "tests/training/test_fitted_counts.py"),
         "run_state": ("tests/training/test_run_state.py",),
         "resume": (*RUNS, "tests/faults/test_forged_states.py"),

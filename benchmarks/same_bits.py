@@ -61,10 +61,15 @@ def digest(*parts: bytes) -> str:
 
 
 def tensors(file: Path) -> list[bytes]:
-    """Names and bytes of the tensors of a safetensors file, by name."""
+    """Names and bytes of the tensors of a safetensors file, by name, but for what a checkpoint says in words:
+    it has seconds in it."""
     data = file.read_bytes()
     size = int.from_bytes(data[:8], "little")
-    header = {name: each for name, each in json.loads(data[8 : 8 + size]).items() if name != "__metadata__"}
+    header = {
+        name: each
+        for name, each in json.loads(data[8 : 8 + size]).items()
+        if name not in ("__metadata__", "state")
+    }
     found = []
     for name, each in sorted(header.items()):
         begin, end = each["data_offsets"]
@@ -92,8 +97,8 @@ def one_run(options: Options, text: Path, folder: Path) -> dict[str, str]:
     sample = text.read_text("utf-8")[5000:5600]
     session = model.session()
     session.feed(sample[:200])
-    checkpoints = sorted((folder / "checkpoints").iterdir())
-    inside = sorted(each for each in checkpoints[-1].iterdir() if each.suffix == ".safetensors")
+    newest = sorted((folder / "checkpoints").iterdir())[-1]
+    inside = sorted(newest.glob("*.safetensors")) if newest.is_dir() else [newest]  # a folder before
     twins = model.generate("def ", length=40, seed=4, count=3)
     return {
         "tensors": digest(*tensors(file)),

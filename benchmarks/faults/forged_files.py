@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kind", help="only this kind: model, size, state, prepared, checkpoint, run")
+    parser.add_argument("--kind", help="only this kind: model, size, state, run")
     parser.add_argument("--keep", type=Path, help="folder for copies of what found a fault")
     parser.add_argument("--core", type=Path)
     parser.add_argument("--json", action="store_true")

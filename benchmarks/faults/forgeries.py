@@ -10,25 +10,22 @@ import copy
 import hashlib
 import json
 import shutil
-import struct
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from forgery_json import change_json, expansion, pick
-from forgery_models import CHANGES, arrays, values
+from forgery_models import CHANGES
 from forgery_originals import Good
-from forgery_parts import arrays_of, safetensors, together
+from forgery_parts import together
 from forgery_sizes import forged_size
 
-from pantoum.formats import checkpoint, plain_json, state_file, token_shard
+from pantoum.formats import state_file
 
 __all__ = ["Case", "Good", "forge"]
 
-KINDS = ("model", "size", "state", "prepared", "checkpoint", "run")
-SHARES = (0.67, 0.05, 0.08, 0.08, 0.08, 0.04)
+KINDS = ("model", "size", "state", "run")
+SHARES = (0.77, 0.06, 0.11, 0.06)
 LEAST_SIZE, MOST_SIZE = 1 << 14, 1 << 25
 """Bytes of a file that aims at memory."""
 MOST_STATE = 64 << 20
@@ -53,8 +50,6 @@ def forge(rng: np.random.Generator, good: Good, folder: Path, kind: str | None =
         "model": model,
         "size": size,
         "state": state,
-        "prepared": prepared,
-        "checkpoint": a_checkpoint,
         "run": a_run,
     }[kind]
     words, commands = made(rng, good, folder)
@@ -154,88 +149,6 @@ def state(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list
         ["info", str(path)],
         ["generate", model, "--state-in", str(path), "--length", "3", "--seed", "1"],
     ]
-
-
-def prepared(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list[list[str]]]:
-    """A prepared folder: its JSON or a shard, with fingerprints and sums that match."""
-    shutil.copytree(good.run / "data", folder, dirs_exist_ok=True)
-    path = folder / "prepared.json"
-    content = json.loads(path.read_bytes())
-    how = int(rng.integers(8))
-    if how == 0:
-        path.write_bytes(b'{"facts":' + expansion(rng) + b"}")
-        words = "expanded"
-    else:
-        words = (
-            "; ".join(change_json(rng, content) for _ in range(int(rng.integers(1, 3))))
-            if how < 5
-            else "shard"
-        )
-        path.write_bytes(json.dumps(content, sort_keys=True, separators=(",", ":")).encode() + b"\n")
-    if how >= 4:
-        words += " " + forge_shard(rng, folder / "train.tokens", content)
-    train = f"train --data {folder} --run {folder}/run --steps 1 --hidden-size 4 --num-layers 1 --quiet"
-    return words, [
-        ["info", str(folder)],
-        ["info", str(folder / "train.tokens")],
-        [*train.split(), *([] if rng.integers(3) else [str(good.folder / "text.txt")])],
-    ]
-
-
-def forge_shard(rng: np.random.Generator, path: Path, content: Any) -> str:
-    """Another header or other tokens, every sum made to match."""
-    data = path.read_bytes()
-    fields = list(token_shard.HEAD.unpack_from(data))
-    tokens = bytearray(data[token_shard.START : token_shard.START + fields[2] * fields[5]])
-    how = int(rng.integers(5)) if tokens else 1
-    if how == 0:
-        tokens[int(rng.integers(len(tokens)))] = int(rng.integers(256))
-    elif how == 1:
-        fields[4] = int(pick(rng, [0, 1, 2, 3, 200, 2**32 - 1]))
-    elif how == 2:
-        fields[2] = int(pick(rng, [0, 1, 2, 3, 4, 255]))
-    elif how == 3:
-        fields[5] = int(pick(rng, [0, 1, 2, fields[5] // 2, 2**40, 2**63]))
-    else:
-        del tokens[int(rng.integers(len(tokens))) :]
-        fields[5] = len(tokens) // fields[2]
-    table = struct.pack(f"<{bool(tokens):d}I", *([zlib.crc32(tokens)] if tokens else []))
-    fields[-1] = zlib.crc32(table)
-    head = token_shard.HEAD.pack(*fields)
-    path.write_bytes(head + struct.pack("<I", zlib.crc32(head)) + tokens + table)
-    return f"shard {how}"
-
-
-def a_checkpoint(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list[list[str]]]:
-    """The newest checkpoint of a run, its manifest made to match, resumed."""
-    run = folder / "run"
-    shutil.copytree(good.run, run)
-    step = checkpoint.steps(run)[-1]
-    for other in checkpoint.steps(run)[:-1]:
-        shutil.rmtree(run / "checkpoints" / f"step-{other:08d}")
-    place = run / "checkpoints" / f"step-{step:08d}"
-    state = json.loads((place / "state.json").read_bytes())
-    parts = arrays_of((place / "arrays.safetensors").read_bytes())
-    how = int(rng.integers(10))
-    if how == 0:
-        state_bytes, words = expansion(rng), "expanded state"
-    else:
-        if how < 7:
-            words = "; ".join(change_json(rng, state) for _ in range(int(rng.integers(1, 3))))
-        else:
-            words = pick(rng, [values, arrays])(rng, parts)
-        state_bytes = json.dumps(state, sort_keys=True, separators=(",", ":")).encode()
-    files = {
-        "arrays.safetensors": safetensors(checkpoint.checkpoint_folder.METADATA, parts.arrays),
-        "state.json": state_bytes,
-    }
-    listed = {}
-    for name, data in files.items():
-        (place / name).write_bytes(data)
-        listed[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    manifest = {"files": listed, "format": "pantoum checkpoint", "step": step, "version": 1}
-    (place / "manifest.json").write_bytes(plain_json.encode(manifest))
-    return words, [["info", str(place)], f"train --resume --run {run} --quiet --threads 1".split()]
 
 
 def a_run(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list[list[str]]]:

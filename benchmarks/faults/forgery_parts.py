@@ -1,4 +1,4 @@
-"""A model file or the arrays of a checkpoint, taken apart and put together with hashes that match."""
+"""A model file, taken apart and put together with hashes that match."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Parts", "arrays_of", "parts_of", "safetensors", "together"]
 
 @dataclass
 class Parts:
-    """A model or the arrays of a checkpoint, apart."""
+    """A model, apart."""
 
     body: dict[str, Any]
     tokenizer: dict[str, Any] | None

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.formats import checkpoint, metrics_file, model_file, state_file, token_shard
+from pantoum.formats import checkpoint, container, durable, metrics_file, model_file, state_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.formats.state_file import StateRecord
+from pantoum.formats.token_file import PREPARED, of_file
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,19 @@ def state(value: int) -> StateRecord:
     return StateRecord([np.full(512, value, np.float32)] * 3, value, value, b"", hashlib.sha256().hexdigest())
 
 
-def shard(path: Path, value: int) -> None:
-    """A token shard that says ``value`` throughout."""
-    blocks = [np.full(700, value, np.uint8)] * 3
-    token_shard.write(path, blocks, 256, bytes([value] * 32), lambda: bytes([value] * 32))
+def prepared(path: Path, value: int) -> None:
+    """A prepared text that says ``value`` throughout."""
+    with durable.new_file(path) as file:
+        writer = container.Writer(file, PREPARED)
+        writer.add("train", [np.full(700, value, np.uint8)] * 3, np.dtype(np.uint8))
+        writer.finish({"vocab_size": 256, "tokenizer": "", "train": f"{value:02x}"})
 
 
-def shard_value(path: Path) -> int | str:
-    """The value of a token shard."""
-    opened = token_shard.open(path)
-    tokens = np.asarray(opened.tokens)
-    value = int(tokens[0])
-    return value if (tokens == value).all() and opened.text_fingerprint == bytes([value] * 32) else "mix"
+def prepared_value(path: Path) -> int | str:
+    """The value of a prepared text."""
+    found = of_file(container.OpenFile(path, PREPARED), "train")
+    value = int(found.tokens[0])
+    return value if (found.tokens == value).all() and found.text_fingerprint == bytes([value]) else "mix"
 
 
 def word(value: int | str, old: int | str, new: int | str) -> str:
@@ -132,7 +134,7 @@ OPERATIONS = [
     Operation(
         "prune",
         several(1, 2, 3, 4),
-        lambda f: checkpoint.prune(f, 2, also=1),
+        lambda f: checkpoint.prune(f, 4, 2, also=[1]),
         lambda f: word(found_value(f), "", 4),
     ),
     Operation(
@@ -160,10 +162,10 @@ OPERATIONS = [
         lambda f: word(state_file.read(f / "s").tokens_seen, 1, 2),
     ),
     Operation(
-        "shard over another",
-        lambda f: shard(f / "t", 1),
-        lambda f: shard(f / "t", 2),
-        lambda f: word(shard_value(f / "t"), 1, 2),
+        "prepared text over another",
+        lambda f: prepared(f / "t", 1),
+        lambda f: prepared(f / "t", 2),
+        lambda f: word(prepared_value(f / "t"), 1, 2),
     ),
     Operation(
         "metrics of a resumed run",

@@ -123,7 +123,7 @@ def broken_off(
 ) -> None:
     """Start the run, end it as the case says, and look at what is left."""
     job = launched(case.ranks, str(text), "--run", str(folder), *shape, timeout=timeout)
-    waited(lambda: any((folder / "checkpoints").glob("step-*/*")) or job.poll() is not None, 60.0)
+    waited(lambda: checkpoint.steps(folder) or job.poll() is not None, 60.0)
     time.sleep(draw.uniform(0.0, MOST_BEFORE))
     found = processes(folder)
     if len(found) != case.ranks:

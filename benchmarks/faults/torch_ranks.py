@@ -101,7 +101,7 @@ def processes(folder: Path) -> dict[int, int]:
 
 
 def newest_step(folder: Path) -> int:
-    return max((int(path.name[5:]) for path in (folder / "checkpoints").glob("step-????????")), default=0)
+    return max(checkpoint.steps(folder), default=0)
 
 
 def broken(

@@ -1,13 +1,12 @@
-"""Two commands on one folder, folders that are replaced, links: nobody's bytes are touched by another.
+"""Two commands on one folder, folders that are replaced: nobody's bytes are touched by another.
 
     python benchmarks/faults/two_runs.py [--count 200] [--progress FILE] [--json]
 
-Each case starts a run, does something to its folder at a drawn instant, and looks. ``both``: a second
-command on the same folder, ``.lock`` removed or not, at the same time: one is refused, and the other's run
-is as if nothing had been. ``replaced``: the folder is removed or renamed, another run takes its name, the
-first gets a signal: the other's files stay to the byte, and the first ends with exit 1 and one line (or by
-the signal). ``gone``: the folder is removed: exit 1 and one line. ``links``: a file or folder of the run is
-replaced by a link to another's, while it runs or before it is resumed: what it names stays to the byte.
+Each case starts a run, does something to its folder at a drawn instant, and looks. ``both``: a second command
+on the same folder at the same time: one is refused, and the other's run is as if nothing had been.
+``replaced``: the folder is removed or renamed, another run takes its name, the first gets a signal: the
+other's files stay to the byte, and the first ends with exit 1 and one line (or by the signal). ``gone``: the
+folder is removed: exit 1 and one line.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from ended_commands import start
 
 from pantoum.formats import checkpoint
 
-KINDS = ("both", "replaced", "gone", "links")
+KINDS = ("both", "replaced", "gone")
 SHAPE = {
     "--hidden-size": "16",
     "--num-layers": "1",
@@ -37,7 +36,6 @@ SHAPE = {
     "--threads": "1",
     "--ngrams": "none",
 }
-LINKED = (".lock", "config.json", "metrics.jsonl", "report.html", "model.safetensors", "checkpoints")
 
 
 class MixedUpError(Exception):
@@ -112,8 +110,6 @@ def other_run(folder: Path, text: Path) -> None:
 def both(place: Path, text: Path, draw: random.Random) -> None:
     """A second command on a folder in use."""
     process = begun(place, text, draw)
-    if draw.random() < 0.7:
-        (place / "run" / ".lock").unlink(missing_ok=True)
     second = start("train", "--resume", "--run", str(place / "run"))
     line = ended(second, {1})
     require("in use by" in line, line)
@@ -161,37 +157,7 @@ def gone(place: Path, text: Path, draw: random.Random) -> None:
     require(not run.exists(), "the folder was made again")
 
 
-def links(place: Path, text: Path, draw: random.Random) -> None:
-    """A part of the run becomes a link to another's."""
-    victim, run = place / "victim", place / "run"
-    other_run(victim, text)
-    name = draw.choice(LINKED)
-    before = content(victim)
-    running = draw.random() < 0.5
-    process = begun(place, text, draw)
-    if not running:
-        process.send_signal(signal.SIGTERM)
-        ended(process, {0})
-    else:
-        halt(process)
-    part = run / name
-    if part.is_dir():
-        shutil.rmtree(part)
-    part.unlink(missing_ok=True)
-    if draw.random() < 0.3 and name not in ("checkpoints",):
-        part.hardlink_to(victim / name)
-    else:
-        part.symlink_to(victim / name)
-    if running:
-        process.send_signal(signal.SIGCONT)
-        time.sleep(draw.uniform(0.0, 1.0))
-        process.send_signal(signal.SIGTERM)
-        ended(process, {0, 1})
-    ended(start("train", "--resume", "--stop-after", "1", "--run", str(run)), {0, 1})
-    require(content(victim) == before, f"{name} of the other run has changed")
-
-
-CASES = {"both": both, "replaced": replaced, "gone": gone, "links": links}
+CASES = {"both": both, "replaced": replaced, "gone": gone}
 
 
 def one_case(number: int, seed: int, place: Path, text: Path) -> dict[str, Any]:

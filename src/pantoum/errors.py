@@ -96,7 +96,7 @@ class ModelFileError(FormatError):
 
 
 class ShardError(FormatError):
-    """A token shard is foreign, cut, changed, or made from another text or tokenizer."""
+    """A prepared text is foreign, cut, changed, or made from another text or tokenizer."""
 
 
 class CheckpointError(FormatError):

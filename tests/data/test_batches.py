@@ -122,10 +122,7 @@ def test_a_small_text_gets_a_smaller_batch_then_shorter_sequences(N, asked, used
     if asked == used:
         assert said == []
     else:
-        assert said == [
-            f"the text has {N} tokens, too few for batches of 8 x 8: "
-            f"using {used[0]} x {used[1]}"
-        ]
+        assert said == [f"the text has {N} tokens, too few for batches of 8 x 8: using {used[0]} x {used[1]}"]
     assert next(batches).inputs_BT.shape == used
 
 

@@ -35,11 +35,11 @@ def test_a_stream_is_cut_where_the_fraction_or_the_most_says(
         patch.setattr(held_out, "MOST_TOKENS", 7)
         patch.setattr(held_out, "MOST_CHARACTERS", 20)
         split = Tail(fraction, single=kind == "characters")
-        train = "".join(split.training(blocks(text, size))) + split.by_fraction()
+        train = "".join(split.training(blocks(text, size)))
         first = int(len(text) * (1 - Fraction(str(fraction))))
         most = 0 if not fraction else 7 if kind == "characters" else 20
         assert len(train) == max(first, len(text) - most)
-        train += split.by_tokens(tokenizer)
+        train += split.too_much(tokenizer)
         assert train + split.held == text
         assert len(list(tokenizer.encode(split.held))) <= 7
 
@@ -48,8 +48,8 @@ def test_only_the_end_is_kept_back() -> None:
     split = Tail(0.1, single=True)
     source = ("x" * 50_000 for _ in range(40))
     passed = [len(block) for block in split.training(source)]
-    assert sum(passed) >= 2_000_000 - 250_000
-    assert split.by_tokens(ByteTokenizer()) == ""
+    assert sum(passed) == 1_800_000 and len(passed) > 30
+    assert split.too_much(ByteTokenizer()) == ""
 
 
 def held(count: int, fraction: float, size: int = 0) -> list[int]:
@@ -102,7 +102,7 @@ def test_an_empty_document_is_not_the_one_to_hold_out() -> None:
 def test_one_document_is_learned_from(text: str) -> None:
     split = Documents(0.1, "\n", 0)
     assert "".join(split.training([text])) == text and not split.forgotten
-    assert split.by_fraction() == split.by_tokens(CHARACTERS) == ""
+    assert split.too_much(CHARACTERS) == ""
 
 
 def test_the_last_pieces_that_are_few_enough() -> None:

@@ -1,4 +1,4 @@
-"""A text that is read once leaves no folder: its tokens are those of the shards that a folder would hold."""
+"""A text that is read once leaves no folder: its tokens are those that a folder would hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pantoum.about.plan import make_plan
 from pantoum.config import TrainSettings
 from pantoum.data.prepare import prepare
 from pantoum.errors import TextError
-from pantoum.formats import token_shard
+from pantoum.formats import token_file
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.text.byte import ByteTokenizer
@@ -28,7 +28,7 @@ def test_tokens_in_memory_are_those_of_a_folder(
     (tmp_path / "text").write_text(TEXT)
     asked = {"tokens": tokens, "documents": documents}
     folder = prepare([tmp_path / "text"], out=tmp_path / "out", **asked)
-    monkeypatch.setattr(token_shard, "write", None)
+    monkeypatch.setattr("pantoum.formats.durable.new_file", None)
     held = prepare([tmp_path / "text"], out=None, **asked)
     assert held.folder is None and held.tokenizer.spec() == folder.tokenizer.spec()
     assert (held.facts, held.notes) == (folder.facts, folder.notes)
@@ -41,10 +41,10 @@ def test_tokens_in_memory_are_those_of_a_folder(
 
 def test_a_text_that_is_large_is_held_in_a_file_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [np.arange(number, number + 90, dtype=np.uint32) for number in range(7)]
-    monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 100)
-    shard = token_shard.held(iter(blocks), 300)
-    assert shard.tokens.dtype == np.uint16 and np.array_equal(shard.tokens, np.concatenate(blocks))
-    assert np.array_equal(np.concatenate(list(shard.blocks())), shard.tokens)
+    monkeypatch.setattr(token_file, "LARGEST_IN_MEMORY", 100)
+    stored = token_file.held(iter(blocks), 300)
+    assert stored.tokens.dtype == np.uint16 and np.array_equal(stored.tokens, np.concatenate(blocks))
+    assert np.array_equal(np.concatenate(list(stored.blocks())), stored.tokens)
 
 
 def test_a_text_that_is_too_short_is_refused_in_memory_too(tmp_path: Path) -> None:
@@ -53,9 +53,9 @@ def test_a_text_that_is_too_short_is_refused_in_memory_too(tmp_path: Path) -> No
         prepare([tmp_path / "text"], out=None)
 
 
-def test_evaluating_and_planning_write_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluating_and_planning_write_no_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text").write_text(TEXT)
-    monkeypatch.setattr(token_shard, "write", None)
+    monkeypatch.setattr("pantoum.formats.durable.new_file", None)
     network = LanguageModel(257, 8, hidden_size=8, num_layers=1)
     found = pantoum.Model(LoadedModel.of(network, ByteTokenizer())).evaluate([tmp_path / "text"])
     assert found.tokens == len(TEXT) - 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
-from pantoum.errors import PantoumError, SettingError, ShardError, StorageError, TextError
+from pantoum.errors import SettingError, ShardError, StorageError, TextError
 from pantoum.formats import durable
 from pantoum.text import pieces
 from pantoum.text.byte import ByteTokenizer
@@ -86,7 +86,6 @@ def test_no_fraction_holds_nothing_out(tmp_path: Path) -> None:
     prepared = prepare([text_file(tmp_path, STORY)], out=tmp_path / "out", valid_fraction=0)
     assert prepared.valid is None and prepared.facts["valid"] is None and prepared.notes == []
     assert parts(prepared) == (STORY, "")
-    assert not (tmp_path / "out" / "valid.tokens").exists()
 
 
 def test_a_held_out_file(tmp_path: Path) -> None:
@@ -141,7 +140,7 @@ def test_stdin_is_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(STORY.encode())))
     prepared = prepare(["-"], out=tmp_path / "out", valid_fraction=0)
     assert parts(prepared)[0] == STORY and prepared.facts["texts"][0]["name"] == "-"
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.json", "train.tokens"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.safetensors"]
 
 
 def test_line_ends_and_control_characters_stay(tmp_path: Path) -> None:
@@ -161,9 +160,8 @@ def test_the_same_text_and_settings_give_the_same_bytes(tmp_path: Path) -> None:
     for tokens in ("words", "bpe:400"):
         for name in ("1", "2"):
             prepare([path], tokens=tokens, out=tmp_path / tokens / name)
-        for file in ("train.tokens", "valid.tokens", "prepared.json"):
-            one, two = (tmp_path / tokens / name / file for name in "12")
-            assert one.read_bytes() == two.read_bytes()
+        one, two = (tmp_path / tokens / name / "prepared.safetensors" for name in "12")
+        assert one.read_bytes() == two.read_bytes()
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
@@ -211,9 +209,9 @@ def test_settings_without_effect_are_said(tmp_path: Path) -> None:
 def test_a_folder_that_holds_just_that_is_used_as_it_is(tmp_path: Path) -> None:
     path = text_file(tmp_path, STORY)
     prepare([path], out=tmp_path / "out")
-    made = (tmp_path / "out" / "train.tokens").stat().st_mtime_ns
+    made = (tmp_path / "out" / "prepared.safetensors").stat().st_mtime_ns
     prepare([path], out=tmp_path / "out")
-    assert (tmp_path / "out" / "train.tokens").stat().st_mtime_ns == made
+    assert (tmp_path / "out" / "prepared.safetensors").stat().st_mtime_ns == made
     assert prepare([path], out=tmp_path / "out", tokens="bytes").tokenizer.kind == "bytes"
 
 
@@ -244,55 +242,16 @@ def test_a_given_tokenizer_is_kept_when_the_text_is_prepared_again(tmp_path: Pat
     assert open_prepared(tmp_path / "out", [path]).tokenizer.kind == "bytes"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda c: c.update(version=2),
-        lambda c: c.update(format="x"),
-        lambda c: c.pop("notes"),
-        lambda c: c["facts"].pop("texts"),
-        lambda c: c["facts"].pop("documents"),
-        lambda c: c["facts"]["train"].update(tokens="3"),
-        lambda c: c.update(request=[]),
-        lambda c: c["facts"]["train"].update(tokens=3),
-        lambda c: c["facts"].update(documents="lines"),
-        lambda c: c["tokenizer"].update(characters="abc"),
-        lambda c: c["facts"].update(valid=3),
-    ],
-)
-def test_a_changed_manifest_is_refused_and_made_again(tmp_path: Path, change: Any) -> None:
-    path = text_file(tmp_path, STORY)
-    whole = prepare([path], out=tmp_path / "out").facts
-    manifest = tmp_path / "out" / "prepared.json"
-    content = json.loads(manifest.read_bytes())
-    change(content)
-    manifest.write_text(json.dumps(content))
-    with pytest.raises(PantoumError):
-        open_prepared(tmp_path / "out")
-    assert prepare([path], out=tmp_path / "out").facts == whole
-
-
-def test_no_cut_manifest_opens(tmp_path: Path) -> None:
-    prepare([text_file(tmp_path, "abcd" * 9)], out=tmp_path / "out")
-    manifest = tmp_path / "out" / "prepared.json"
-    whole = manifest.read_bytes()
-    for end in range(0, len(whole) - 2, 5):
-        manifest.write_bytes(whole[:end])
-        with pytest.raises(ShardError):
-            open_prepared(tmp_path / "out")
-
-
-def test_swapped_and_missing_shards_are_refused(tmp_path: Path) -> None:
-    prepare([text_file(tmp_path, STORY)], out=tmp_path / "out")
-    train, valid = tmp_path / "out" / "train.tokens", tmp_path / "out" / "valid.tokens"
-    keep = train.read_bytes()
-    train.write_bytes(valid.read_bytes())
-    with pytest.raises(ShardError, match="another text"):
-        open_prepared(tmp_path / "out")
-    train.write_bytes(keep)
-    valid.unlink()
-    with pytest.raises(ShardError, match="no such file"):
-        open_prepared(tmp_path / "out")
+def test_a_damaged_file_is_refused_and_made_again(tmp_path: Path) -> None:
+    path, out = text_file(tmp_path, STORY), tmp_path / "out"
+    prepare([path], out=out)
+    whole = (out / "prepared.safetensors").read_bytes()
+    for bad in (b"", whole[:-1], whole[:900], whole[:2000] + b"x" + whole[2001:], whole + b"x"):
+        (out / "prepared.safetensors").write_bytes(bad)
+        with pytest.raises(ShardError, match="prepare the text again"):
+            open_prepared(out)
+        prepare([path], out=out)
+        assert (out / "prepared.safetensors").read_bytes() == whole
     with pytest.raises(ShardError, match="holds no prepared text; make it with: pantoum prepare"):
         open_prepared(tmp_path / "elsewhere")
 

@@ -80,7 +80,7 @@ def test_no_more_items_are_taken_than_are_on_their_way() -> None:
 
 def test_no_worker_is_started_for_an_item_that_there_is_not() -> None:
     with Workers(9) as several:
-        assert list(several.across(len, ["ab"])) == [2] and len(several._workers) == 1
+        assert list(several.across(len, ["ab"])) == [2] and len(several._processes) == 1
         assert list(several.across(len, [])) == []
 
 
@@ -108,7 +108,7 @@ def test_an_error_while_items_are_made_ends_the_workers() -> None:
     several = Workers(2)
     with pytest.raises(KeyboardInterrupt), several:
         list(several.across(square, items()))
-    assert several._workers == []
+    assert several._processes == []
 
 
 @posix
@@ -116,7 +116,7 @@ def test_workers_whose_parent_is_killed_end_by_themselves(tmp_path: Path) -> Non
     program = (
         "import os, sys, time\nfrom pantoum.data.workers import Workers\n"
         "several = Workers(2)\nlist(several.across(len, ['a'] * 4))\n"
-        "print(*(each._process.pid for each in several._workers), flush=True)\ntime.sleep(60)\n"
+        "print(*(each.pid for each in several._processes), flush=True)\ntime.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

@@ -1,13 +1,10 @@
-"""A state whose hash is right and whose content is not is refused in one line, whatever is wrong in it."""
+"""A state that does not fit its checkpoint is refused in one line, before anything is made."""
 
 import copy
-import random
 import shutil
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import open_prepared
@@ -15,58 +12,12 @@ from pantoum.errors import CheckpointError, PantoumError
 from pantoum.formats import checkpoint
 from pantoum.network.spec import number
 from pantoum.training.begin import TrainingCommand
-from pantoum.training.run.run_state import RunState
 from pantoum.training.run_session import train
 
-VALUES = (
-    None,
-    True,
-    -1,
-    0,
-    3,
-    2**70,
-    -(2**70),
-    1e308,
-    0.5,
-    "x",
-    "",
-    [],
-    [1],
-    ["x"],
-    {},
-    {"a": 1},
-    "x" * 9999,
-)
 SHAPES = {
     "plain": {},
     "ensemble": {"members": 2, "ngrams": "2,3", "ngram_rows": 64, "dropout": 0.1, "optimizer": "muon"},
 }
-
-
-def places(value, at=()):
-    """Every place in a state; of lists the first two items."""
-    yield at
-    if isinstance(value, (dict, list)):
-        keys = value if isinstance(value, dict) else range(min(2, len(value)))
-        for key in keys:
-            yield from places(value[key], (*at, key))
-
-
-def forged(state):
-    """The state with one place changed, removed, or with something unknown beside it."""
-    for at in places(state):
-        for change in (*VALUES, "remove", "add") if at else ():
-            made = copy.deepcopy(state)
-            inside = made
-            for key in at[:-1]:
-                inside = inside[key]
-            if change == "remove":
-                del inside[at[-1]]
-            elif change != "add":
-                inside[at[-1]] = change
-            elif isinstance(inside[at[-1]], dict):
-                inside[at[-1]]["novel"] = 1
-            yield at, made
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -78,18 +29,6 @@ def stopped(request, tmp_path_factory):
     asked = TrainSettings(run=str(place / "run"), steps=12, stop_after=5, **small, **SHAPES[request.param])
     train(TrainingCommand(asked, [str(place / "text.txt")]))
     return place, checkpoint.newest(place / "run")
-
-
-def test_no_value_is_believed_before_it_is_checked(stopped):
-    _, good = stopped
-    refused = 0
-    for at, state in forged(good.state):
-        try:
-            RunState.from_spec(state)
-        except CheckpointError as problem:
-            assert "\n" not in str(problem) and len(str(problem)) < 400, at
-            refused += 1
-    assert refused > 1000
 
 
 def outcome(place, good, state):
@@ -104,33 +43,10 @@ def outcome(place, good, state):
         return problem
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_a_run_resumes_from_a_forged_state_or_says_why_not(stopped, data):
-    place, good = stopped
-    _, state = data.draw(st.sampled_from(list(forged(good.state))))
-    outcome(place, good, state)  # anything else that is raised is the failure
-
-
-@pytest.mark.slow
-def test_nor_does_one_in_three_of_all_forged_states_end_in_a_traceback(stopped):
-    place, good = stopped
-    for _, state in list(forged(good.state))[random.randrange(3) :: 3]:  # another third each time
-        outcome(place, good, state)
-
-
 def test_a_state_of_another_step_than_its_checkpoint_is_refused(stopped):
     place, good = stopped
     problem = outcome(place, good, {**good.state, "step": 4})
     assert isinstance(problem, CheckpointError) and "holds the state of step 4" in str(problem)
-
-
-def test_the_refusal_names_the_place_the_value_and_the_rule(stopped):
-    _, good = stopped
-    state = copy.deepcopy(good.state)
-    state["guard"]["losses"][1] = "x"
-    with pytest.raises(CheckpointError, match=r"guard\.losses\[1\] is 'x': it must be a number from"):
-        RunState.from_spec(state)
 
 
 def test_a_state_that_asks_for_more_than_the_arrays_hold_is_refused_before_anything_is_made(stopped):
@@ -153,7 +69,7 @@ def test_a_state_that_asks_for_more_than_the_arrays_hold_is_refused_before_anyth
     vocab_size = open_prepared(place / "run" / "data").tokenizer.vocab_size
     needed = number(ModelConfig.from_spec(state["recipe"]["model"]), vocab_size) + 2 * 4096
     assert str(outcome(place, good, state)) == (
-        f"{place / 'forged' / 'checkpoints' / 'step-00000005'}: its state needs at least "
+        f"{place / 'forged' / 'checkpoints' / 'step-00000005.safetensors'}: its state needs at least "
         f"{members * needed:,} numbers, its arrays hold {held:,}; go on from another checkpoint, or start a "
         "new run"
     )

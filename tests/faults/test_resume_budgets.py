@@ -131,12 +131,12 @@ def test_minutes_already_used_count(run, tmp_path, monkeypatch):
 
 def test_where_the_rate_began_to_fall_is_damaged_the_run_goes_on_from_its_end(run, tmp_path):
     run("run", steps=20, learning_rate=0.02, schedule="trapezoid")
-    state = tmp_path / "run" / "checkpoints" / "step-00000012" / "state.json"
-    state.write_bytes(b"")
+    damaged = tmp_path / "run" / "checkpoints" / "step-00000012.safetensors"
+    damaged.write_bytes(b"")
     result = run("run", steps=10, resume=True)
     assert result.steps == 30
     notes = [note for note in result.notes if note.endswith("; going on from the end instead")]
-    assert len(notes) == 1 and notes[0].startswith(f"cannot use {str(state)!r}: ")
+    assert len(notes) == 1 and notes[0].startswith(f"cannot use the checkpoint {str(damaged)!r}: ")
     assert "the budget is now 10 steps further" in result.notes
 
 
@@ -216,11 +216,9 @@ def test_a_killed_command_leaves_nothing_in_the_data_of_a_run(run, tmp_path):
     data = tmp_path / "run" / "data"
     before = sorted(path.name for path in data.iterdir())
     stray = data / f".prepared.{'0' * 16}.pantoum-tmp"
-    stray.mkdir()
-    (data / "train.tokens").rename(data / "next-train.tokens")
+    stray.write_bytes(b"half")
     assert run("run", resume=True).already
     assert sorted(path.name for path in data.iterdir()) == before
-    (data / "train.tokens").unlink()  # the removal of both was cut off
     assert run("run", steps=2, resume=True).steps == 6
 
 

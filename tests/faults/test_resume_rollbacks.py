@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import random
-import threading
 import zlib
 
 import pytest
@@ -78,10 +77,6 @@ def session(folder, text, **asked):
         return None
     except DivergedError as problem:
         return str(problem)
-    finally:
-        for thread in threading.enumerate():
-            if thread.name == "pantoum-saver":
-                thread.join()
 
 
 def outcome(result, folder):

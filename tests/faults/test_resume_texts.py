@@ -153,8 +153,8 @@ def test_a_run_whose_config_is_lost_goes_on_from_its_checkpoint(run, tmp_path):
 def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
     run("one", steps=8, stop_after=2)
     run("other", steps=8, stop_after=5)
-    name = "step-00000005"
-    shutil.copytree(tmp_path / "other" / "checkpoints" / name, tmp_path / "one" / "checkpoints" / name)
+    name = "step-00000005.safetensors"
+    shutil.copy(tmp_path / "other" / "checkpoints" / name, tmp_path / "one" / "checkpoints" / name)
     with pytest.raises(CheckpointError) as caught:
         run("one", resume=True)
     place = str(tmp_path / "one" / "checkpoints" / name)

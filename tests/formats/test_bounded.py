@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import gc
-import hashlib
 import os
 import re
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pantoum.errors import StateError
@@ -82,26 +80,6 @@ def test_a_buffer_is_filled_however_few_bytes_come_at_a_time(tmp_path: Path, siz
     with Slow(str(tmp_path / "file")) as file:
         assert bounded.fill(file, memoryview(buffer)) == count
     assert bytes(buffer[:count]) == b"abcdefg"[:count]
-
-
-@pytest.mark.parametrize("size", [1, 7, 8, 13])
-def test_an_array_is_filled_and_hashed_in_pieces_of_any_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(bounded, "READ_SIZE", 4)
-    whole = bytes(range(65, 65 + size))
-    (tmp_path / "file").write_bytes(whole)
-    data, hasher = np.empty(size, np.uint8), hashlib.sha256()
-    with bounded.opened(tmp_path / "file", StateError) as (file, found):
-        bounded.fill_hashed(file, data, hasher)
-    assert found == size and data.tobytes() == whole
-    assert hasher.digest() == hashlib.sha256(whole).digest()
-    short = np.empty(size + 1, np.uint8)
-    with (
-        bounded.opened(tmp_path / "file", StateError) as (file, _),
-        pytest.raises(ValueError, match=r"^it was cut while being read$"),
-    ):
-        bounded.fill_hashed(file, short, hasher)
 
 
 def test_what_was_read_keeps_no_descriptor_and_closes_none_of_another(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pantoum.data import manifest
-from pantoum.formats import token_shard
+from pantoum.data.prepared_file import TokenWriter
+from pantoum.formats import durable
 from pantoum.formats.model_file import SCALE
+from pantoum.formats.token_file import NAME
 from pantoum.inference import adapted
 from pantoum.inference.adapt import Adapter, Settings
 from pantoum.inference.adapted import adapter_of, contexts_beside
@@ -91,17 +92,19 @@ def test_contexts_are_for_characters_bytes_and_pieces(make: Make, monkeypatch: p
 def test_the_text_of_a_run_that_keeps_it_is_read_first(model: LoadedModel, tmp_path: Path) -> None:
     ids_T = verse(model, 900)[0]
     (tmp_path / "data").mkdir()
-    fingerprint = manifest.tokenizer_fingerprint(model.tokenizer)
-    token_shard.write(
-        tmp_path / "data" / "train.tokens", [ids_T], model.vocab_size, fingerprint, lambda: b"0" * 32
-    )
+    facts = {"kind": "", "documents": None, "valid_fraction": 0.0, "valid_text": None, "valid": None}
+    facts |= {"texts": [], "train": {"tokens": len(ids_T)}, "vocab_size": model.vocab_size}
+    with durable.new_file(tmp_path / "data" / NAME) as file:
+        writer = TokenWriter(file)
+        writer.add("train", [ids_T], model.vocab_size)
+        writer.finish(model.tokenizer, facts, {}, [])
     own = dataclasses.replace(model, path=tmp_path / "model.safetensors")
     found, alone = (
         adapter_of(each, True, None).losses(ids_T[None, :-1], ids_T[None, 1:])[0, 20:90].mean()
         for each in (own, model)
     )
     assert found < 0.5 * alone
-    (tmp_path / "data" / "train.tokens").write_bytes(b"no shard")
+    (tmp_path / "data" / NAME).write_bytes(b"no prepared text")
     assert contexts_beside(own) is not None
 
 

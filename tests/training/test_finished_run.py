@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import pantoum
-from pantoum.data.made_again import are_removed, remove_shards
-from pantoum.data.prepare import open_prepared, prepare
+from pantoum.data.prepare import are_removed, open_prepared, prepare, remove_tokens
 from pantoum.errors import RunError, TextError
 from pantoum.formats import checkpoint
 from pantoum.inference.files.novelty import NoveltyFilter
@@ -34,7 +33,7 @@ def train(text: Path | tuple[()], run: Path, **settings: object) -> pantoum.Run:
 def test_it_keeps_one_checkpoint_and_no_shards(text: Path, tmp_path: Path) -> None:
     run = train(text, tmp_path / "r", steps=30).folder
     assert checkpoint.steps(run) == [30] and are_removed(run / "data")
-    assert not list(run.rglob("*.tokens")) and (run / "data" / "prepared.json").exists()
+    assert (run / "data" / "prepared.safetensors").stat().st_size < 2000
     kept = train(text, tmp_path / "k", steps=30, keep_data=True).folder
     assert open_prepared(kept / "data").train.count > 1000
     assert (kept / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
@@ -64,10 +63,10 @@ def test_another_text_is_refused_and_the_right_one_accepted(text: Path, tmp_path
     moved.parent.mkdir()
     shutil.move(text, moved)
     text.write_text("another text\n" * 200)
-    before = (tmp_path / "r" / "data" / "prepared.json").read_bytes()
+    before = (tmp_path / "r" / "data" / "prepared.safetensors").read_bytes()
     with pytest.raises(TextError, match=r"cannot be made again: .*as TEXT"):
         train((), tmp_path / "r", resume=True, steps=5)
-    assert (tmp_path / "r" / "data" / "prepared.json").read_bytes() == before
+    assert (tmp_path / "r" / "data" / "prepared.safetensors").read_bytes() == before
     assert train(moved, tmp_path / "r", resume=True, steps=5).result.steps == 10
 
 
@@ -91,7 +90,7 @@ def test_a_prepared_folder_of_several_runs_is_left_alone(text: Path, tmp_path: P
 def test_shards_of_a_changed_text_stay(text: Path, tmp_path: Path) -> None:
     prepare([text], out=tmp_path / "p")
     text.write_text("changed " * 50)
-    assert not remove_shards(tmp_path / "p", [text], None) and not are_removed(tmp_path / "p")
+    assert not remove_tokens(tmp_path / "p", [text], None) and not are_removed(tmp_path / "p")
 
 
 def test_a_text_that_only_the_run_has_keeps_its_shards(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +48,9 @@ def fails_at(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def failing(settings: TrainSettings, text: str, job: Memory) -> None:
-    """A start of the command that ends in an error. It has no process of its own, so wait for what still
-    saves."""
+    """A start of the command that ends in an error."""
     with pytest.raises(MemoryError):
         train(TrainingCommand(settings, [text]), job=job)
-    for thread in threading.enumerate():
-        if thread.name == "pantoum-saver":
-            thread.join(20.0)
 
 
 def bits(run: Path) -> tuple[int, bytes]:

@@ -48,7 +48,7 @@ def taken(folder, good, step, further, run="ours"):
 
 
 def damage(folder, step):
-    (folder / "checkpoints" / f"step-{step:08d}" / "arrays.safetensors").write_bytes(b"damaged")
+    (folder / "checkpoints" / f"step-{step:08d}.safetensors").write_bytes(b"damaged")
 
 
 @pytest.mark.parametrize(("further", "step"), [(0, 30), (1, 20), (2, 10), (3, 10), (9, 10)])
@@ -88,7 +88,7 @@ def test_what_is_said_names_the_step_the_folder_and_the_reason(folder):
     now = replace(RunState.from_spec(checkpoint.newest(folder).state), good=[30], step=30, run="another")
     go_back(folder, now, 0, notes.append)
     assert "recovery passes over the checkpoint of step 30" in notes[0]
-    assert "step-00000030' belongs to another run" in notes[0]
+    assert "step-00000030.safetensors' belongs to another run" in notes[0]
 
 
 def test_those_of_another_run_are_said_and_never_taken(folder):

@@ -1,10 +1,9 @@
 """What a file or folder of ours is, and what it says about itself.
 
-A thing is known by its content, never by its name: a model, a state, a token shard by how they begin; a
-run, a prepared folder, a checkpoint by what is in them. Whatever is shown was read by the reader of its
-format, which checks its hash. ``verify`` also does what using it would do first: its errors are those of
-loading. Nothing is changed.
-"""
+A thing is known by its content, never by its name: a model, a checkpoint, a prepared text, a state by how
+they begin; a run by what is in its folder. Whatever is shown was read by the reader of its format, which
+checks its hash. ``verify`` also does what using it would do first: its errors are those of loading. Nothing
+is changed."""
 
 from __future__ import annotations
 
@@ -18,19 +17,19 @@ from pantoum import extensions
 from pantoum.about.card import card_rows, curve_rows, some, whole
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
-from pantoum.data.made_again import are_removed
-from pantoum.data.prepare import open_prepared
+from pantoum.data.prepare import are_removed, open_prepared
 from pantoum.errors import FormatError, ModelFileError, PantoumError
 from pantoum.formats import (
     bounded,
     checkpoint,
-    checkpoint_folder,
+    container,
     metrics_file,
     model_file,
     state_file,
-    token_shard,
 )
+from pantoum.formats.checkpoint import CHECKPOINT
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
+from pantoum.formats.token_file import NAME, PREPARED
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
@@ -47,7 +46,6 @@ from pantoum.training.run.run_folder import RunFolder
 __all__ = ["Info", "inspect"]
 
 STATE_MAGIC = b"PANTOUMS"
-SHARD_MAGIC = b"PANTOUMT"
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Info:
 
     path: Path
     kind: str
-    """``model``, ``run``, ``checkpoint``, ``prepared``, ``shard``, ``state``, ``archive`` or ``torch``."""
+    """``model``, ``run``, ``checkpoint``, ``prepared``, ``state``, ``archive`` or ``torch``."""
     facts: Mapping[str, object]
     """Plain values, for JSON."""
     rows: Sequence[tuple[str, str]] = field(repr=False)
@@ -87,12 +85,8 @@ def _verified(found: Info) -> str:
     if found.kind == "model":
         load(found.path)
         return "it loads"
-    if found.kind == "shard":
-        token_shard.open(found.path).verify()
-        return "every token"
     if found.kind == "prepared":
-        _verify_prepared(found.path)
-        return "every token, the tokenizer"
+        return "every token, the tokenizer"  # opening it reads all of it
     if found.kind in extensions.names("descriptions"):
         words: str = extensions.find("descriptions", found.kind).verify(found.path)
         return words
@@ -105,16 +99,9 @@ def _verified(found: Info) -> str:
         checkpoint.read(found.path, step)
     done = ["its model loads" if folder.model.exists() else "there is no model to load", "every checkpoint"]
     if folder.data.is_dir() and not are_removed(folder.data):
-        _verify_prepared(folder.data)
+        open_prepared(folder.data)
         done.append("every token")
     return ", ".join(done)
-
-
-def _verify_prepared(path: Path) -> None:
-    prepared = open_prepared(path)
-    for shard in (prepared.train, prepared.valid):
-        if shard is not None:
-            shard.verify()
 
 
 def _inspect(path: Path) -> Info:
@@ -124,11 +111,13 @@ def _inspect(path: Path) -> Info:
         return _folder(path)
     if model_file.is_model_file(path):
         return _model(path)
+    if container.begins(path, CHECKPOINT):
+        return _checkpoint(path)
+    if container.begins(path, PREPARED):
+        return _prepared(path.parent)
     start = _start(path)
     if start == STATE_MAGIC:
         return _state(path)
-    if start == SHARD_MAGIC:
-        return _shard(path)
     for kind, module in extensions.items("descriptions"):
         described = module.describe(path, start)
         if described is not None:
@@ -143,7 +132,7 @@ def _start(path: Path) -> bytes:
 
 def _foreign(path: Path) -> FormatError:
     return FormatError(
-        f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a token shard, a "
+        f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a "
         "checkpoint, an archive, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
@@ -151,10 +140,8 @@ def _foreign(path: Path) -> FormatError:
 def _folder(path: Path) -> Info:
     if (path / "config.json").exists():
         return _run(path)
-    if (path / "prepared.json").exists():
+    if (path / NAME).exists():
         return _prepared(path)
-    if (path / "manifest.json").exists() and path.name.startswith("step-") and path.name[5:].isdigit():
-        return _checkpoint(path)
     if (path / MODEL_NAME).exists():
         return _inspect(path / MODEL_NAME)
     raise _foreign(path)
@@ -287,9 +274,8 @@ def _tried(path: Path) -> Info | None:
 
 
 def _checkpoint(path: Path) -> Info:
-    step = int(path.name[5:])
-    arrays, _ = checkpoint_folder.read(path, step)
-    sizes = {name: int(array.nbytes) for name, array in arrays.items()}
+    found = checkpoint.read_file(path)
+    step, sizes = found.step, {name: int(array.nbytes) for name, array in found.arrays.items()}
     facts = {"step": step, "arrays": len(sizes), "bytes": sum(sizes.values())}
     rows = [
         ("step", f"{step:,}"),
@@ -308,22 +294,6 @@ def _prepared(path: Path) -> Info:
         ("held out", f"{valid:,} tokens"),
     ]
     return Info(path, "prepared", facts, rows)
-
-
-def _shard(path: Path) -> Info:
-    found = token_shard.open(path)
-    facts = {
-        "tokens": found.count,
-        "vocab_size": found.vocab_size,
-        "tokenizer_fingerprint": found.tokenizer_fingerprint.hex(),
-        "text_fingerprint": found.text_fingerprint.hex(),
-    }
-    rows = [
-        ("tokens", f"{found.count:,} below {found.vocab_size:,}"),
-        ("tokenizer", found.tokenizer_fingerprint.hex()),
-        ("text", found.text_fingerprint.hex()),
-    ]
-    return Info(path, "shard", facts, rows)
 
 
 def _state(path: Path) -> Info:

@@ -18,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         metavar="FILE_OR_RUN",
-        help="a model, state, token shard, checkpoint, archive, run folder or prepared folder",
+        help="a model, state, checkpoint, archive, run folder or prepared folder",
     )
     parser.add_argument(
         "--verify", action="store_true", help="load it as well, all of it: the errors are those of loading"

@@ -1,4 +1,4 @@
-"""From text files to token shards (``prepare``), and from shards to stateful batches (``batches``)."""
+"""From text files to tokens (``prepare``), and from tokens to stateful batches (``batches``)."""
 
 from __future__ import annotations
 

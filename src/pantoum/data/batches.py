@@ -6,17 +6,14 @@ row's first token). Batch k of an epoch is columns ``[k * T, (k + 1) * T)``. At 
 by e: stream i reads row ``(i + e) mod B``, which begins where the stream's last row ended. So the state is
 never reset, but for the one stream whose row is row 0, where the text's end meets its start.
 
-The text is never copied as a whole: rows are views of an array, or ranges that are read from a token shard,
+The text is never copied as a whole: rows are views of an array, or ranges that are read from a prepared text,
 and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the *next*
 batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held here;
 ``reset_BT`` says where it must be zero, *before* the token of that place is fed.
 
-The rows of a token shard that is larger than memory are read range by range: each row keeps a window of the
-shard, and all windows together have at most ``MOST`` bytes, however large the text is.
-
-The next window is read where the batch leaves one, from the MiB of the shard that it lies in, which is
-verified on the way. So a byte is never used that was not verified when it was read, and a shard that somebody
-cuts or overwrites is an error in the batch that would have used it (docs/decisions/083).
+The rows of a text that is larger than memory are read range by range: each row has a window of the text, and
+all windows together have at most ``MOST`` bytes, however large the text is. A file that is cut meanwhile is
+an error of the batch that needs what is gone (docs/decisions/037).
 
 B streams (rows), T time steps, N tokens of the text.
 """
@@ -33,7 +30,7 @@ import numpy.typing as npt
 
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError, TextError
-from pantoum.formats.token_shard import Shard
+from pantoum.formats.token_file import StoredTokens
 
 __all__ = ["Batch", "RangedRows", "StatefulBatches"]
 
@@ -56,7 +53,7 @@ class Batch(NamedTuple):
 class StatefulBatches(Iterator[Batch]):
     """An endless iterator of ``Batch`` over a text of token numbers.
 
-    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers, or a token shard; ``cursor`` what
+    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers, or stored tokens; ``cursor`` what
     the attribute of this name gave, on the same tokens and sizes; ``eos`` the token that begins a document:
     the state is zeroed before it is fed. A text too small for ``batch_size`` x ``seq_len`` gets a smaller
     ``batch_size``, then ``seq_len``, with a warning.
@@ -64,7 +61,7 @@ class StatefulBatches(Iterator[Batch]):
 
     def __init__(
         self,
-        tokens: npt.ArrayLike | Sequence[int] | Shard,
+        tokens: npt.ArrayLike | Sequence[int] | StoredTokens,
         batch_size: int,
         seq_len: int,
         cursor: Mapping[str, Plain] | None = None,
@@ -78,7 +75,7 @@ class StatefulBatches(Iterator[Batch]):
         """Batches in one epoch."""
         length = self.steps_per_epoch * self.seq_len
         self._columns: Callable[[int, int], tuple[Tokens, Tokens]]
-        if isinstance(tokens_N, Shard):
+        if isinstance(tokens_N, StoredTokens):
             self._columns = RangedRows(tokens_N, self.batch_size, length).columns
         else:
             laid, shape = self.batch_size * length, (self.batch_size, length)
@@ -148,22 +145,24 @@ def _rolled(rows_BT: npt.NDArray[np.generic], first: int) -> npt.NDArray[np.int3
     return rolled_BT
 
 
-def _as_tokens(tokens: npt.ArrayLike | Sequence[int] | Shard) -> npt.NDArray[np.generic] | Shard:
+def _as_tokens(
+    tokens: npt.ArrayLike | Sequence[int] | StoredTokens,
+) -> npt.NDArray[np.generic] | StoredTokens:
     """A plain one-dimensional array of whole numbers, a view wherever ``tokens`` is an array already; or a
-    shard that is read by ranges."""
-    if isinstance(tokens, Shard):
-        tokens_N: npt.NDArray[np.generic] | Shard = tokens.tokens if tokens.fits_memory else tokens
+    text that is read by ranges."""
+    if isinstance(tokens, StoredTokens):
+        tokens_N: npt.NDArray[np.generic] | StoredTokens = tokens.tokens if tokens.fits_memory else tokens
     else:
         try:
             tokens_N = np.asarray(tokens)
         except Exception:  # rows of different lengths, or an object that is no array after all
             tokens_N = np.array(None)
-    if (isinstance(tokens_N, Shard) or tokens_N.ndim == 1) and len(tokens_N) < 2:
+    if (isinstance(tokens_N, StoredTokens) or tokens_N.ndim == 1) and len(tokens_N) < 2:
         raise TextError(
             f"the text has {len(tokens_N)} token{'s' * (len(tokens_N) != 1)}: at least 2 are needed, one to "
             "read and one to predict; give a longer text"
         )
-    if isinstance(tokens_N, Shard):
+    if isinstance(tokens_N, StoredTokens):
         return tokens_N
     if tokens_N.ndim != 1 or tokens_N.dtype.kind not in "iu":
         found = f"{tokens_N.dtype} of shape {tokens_N.shape}"
@@ -196,9 +195,9 @@ Tokens: TypeAlias = "npt.NDArray[np.generic]"
 MOST = 16 << 20
 """Bytes of all windows of a text."""
 LEAST = 1 << 14
-"""Bytes of a window, however many rows there are: each costs the reading of a MiB."""
+"""Bytes of a window, however many rows there are."""
 LARGEST = 1 << 20
-"""Bytes of a window, however few rows there are: it lies in one MiB of the shard."""
+"""Bytes of a window, however few rows there are."""
 
 
 def array_columns(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tuple[Tokens, Tokens]:
@@ -207,20 +206,20 @@ def array_columns(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tupl
 
 
 class RangedRows:
-    """The rows of a token shard, read range by range."""
+    """The rows of a stored text, read range by range."""
 
-    def __init__(self, shard: Shard, batch_size: int, length: int) -> None:
-        self._shard, self._length = shard, length
+    def __init__(self, stored: StoredTokens, batch_size: int, length: int) -> None:
+        self._stored, self._length = stored, length
         size = LARGEST
         while size > LEAST and size * batch_size > MOST:
             size //= 2
-        self._window = size // shard.dtype.itemsize
+        self._window = size // stored.dtype.itemsize
         """A window ends at a multiple of so many tokens: only a batch that crosses one reads two MiBs."""
-        self._windows = [(0, np.empty(0, shard.dtype))] * batch_size
+        self._windows = [(0, np.empty(0, stored.dtype))] * batch_size
 
     def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Copies of some columns and of their targets. ``ShardError``: the shard has been cut or changed."""
-        found_BT = np.empty((len(self._windows), end - begin + 1), self._shard.dtype)
+        """Copies of some columns and of their targets. ``ShardError``: the file has been cut or changed."""
+        found_BT = np.empty((len(self._windows), end - begin + 1), self._stored.dtype)
         for row, found_T in enumerate(found_BT):
             found_T[:] = self._tokens(row, row * self._length + begin, len(found_T))
         return found_BT[:, :-1], found_BT[:, 1:]
@@ -230,6 +229,6 @@ class RangedRows:
         first, window = self._windows[row]
         if not first <= start <= start + count <= first + len(window):
             first, end = start, start + count
-            window = self._shard.read(first, end + -end % self._window)
+            window = self._stored.read(first, end + -end % self._window)
             self._windows[row] = first, window
         return window[start - first :][:count]

@@ -128,7 +128,6 @@ LETTERS: tuple[tuple[int, bytes, Form], ...] = (
         b"PANTOUMS",
         Form("a saved state", "refused", advice="use it with `pantoum generate MODEL --state-in FILE`"),
     ),
-    (0, b"PANTOUMT", Form("a token shard", "refused", advice="give its folder with --data")),
 )
 """The same of letters that a text may begin with: they count only in a file that is no text."""
 MARKUP = (".html", ".htm", ".xhtml")

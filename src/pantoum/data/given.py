@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from pantoum.data.forms import GIVEN
 from pantoum.errors import SettingError
-from pantoum.formats.refusal import translated
+from pantoum.formats.system_calls import translated
 from pantoum.text.unicode import as_bytes
 
 __all__ = ["GivenText", "as_files"]

@@ -11,7 +11,7 @@ been read; until then only the end that may be held out is kept back, and everyt
 over all of it and not only from its beginning. Should they still exceed 200,000 characters, the document
 that does is cut there, its rest is not used, and all later ones are learned from.
 
-Both work on text with borders marked. F = 0 holds out nothing.
+Both work on text with borders marked, and are used once. F = 0 holds out nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
 from pantoum.text.tokenizer import Tokenizer
 
@@ -31,88 +32,55 @@ FINEST = 1_000_000
 """The largest denominator of a share of documents: far below the 2**32 values of a hash."""
 
 
-class Split:
-    """Parts a text; use it in this order, once."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def training(self, blocks: Iterable[str]) -> Iterator[str]:
-        """What is certainly to be learned from, while the text is read."""
-        raise NotImplementedError
-
-    def by_fraction(self) -> str:
-        """What comes to it at the end."""
-        return ""
-
-    def by_tokens(self, tokenizer: Tokenizer) -> str:
-        """What comes to it too, because otherwise too many tokens would be held out."""
-        return ""
-
-    @property
-    def held(self) -> str:
-        """The rest: what is held out."""
-        raise NotImplementedError
-
-
-class Tail(Split):
+class Tail:
     """Holds out the end of a text."""
 
     def __init__(self, fraction: float, single: bool) -> None:
         """``single``: whether each token is one character."""
-        super().__init__()
+        self.notes: list[str] = []
+        self.held = ""
+        """What is held out."""
         self._fraction = Fraction(str(fraction))
         self._exact = single
-        self._most = (MOST_TOKENS if self._exact else MOST_CHARACTERS) if fraction else 0
-        self._total = 0
-        self._held = ""
+        self._most = (MOST_TOKENS if single else MOST_CHARACTERS) if fraction else 0
 
     def training(self, blocks: Iterable[str]) -> Iterator[str]:
-        """Every block but those at the end that may be held out."""
-        kept: deque[str] = deque()
-        length = 0
+        """What is learned from: every block but those at the end that may be held out, while the text is
+        read; then the part of the end that is not."""
+        back: deque[str] = deque()
+        length = total = 0
         for block in blocks:
-            kept.append(block)
+            back.append(block)
             length += len(block)
-            self._total += len(block)
-            while kept and length - len(kept[0]) >= self._most:
-                length -= len(kept[0])
-                yield kept.popleft()
-        self._held = "".join(kept)
+            total += len(block)
+            while back and length - len(back[0]) >= self._most:
+                length -= len(back[0])
+                yield back.popleft()
+        self.held = "".join(back)
+        first = int(total * (1 - self._fraction))  # floor: it is not negative
+        yield self._move(len(self.held) - min(total - first, self._most))
 
-    def by_fraction(self) -> str:
-        """The part of the end that is not held out."""
-        first = int(self._total * (1 - self._fraction))  # floor: it is not negative
-        return self._move(len(self._held) - min(self._total - first, self._most))
-
-    def by_tokens(self, tokenizer: Tokenizer) -> str:
-        """The pieces of the end that would be too many tokens."""
-        if self._exact:
-            return ""
-        return self._move(last_tokens(tokenizer.token_lengths(self._held), MOST_TOKENS))
-
-    @property
-    def held(self) -> str:
-        """What is held out."""
-        return self._held
+    def too_much(self, tokenizer: Tokenizer) -> str:
+        """What is learned from too, because otherwise too many tokens would be held out."""
+        return "" if self._exact else self._move(last_tokens(tokenizer.token_lengths(self.held), MOST_TOKENS))
 
     def _move(self, length: int) -> str:
-        moved, self._held = self._held[:length], self._held[length:]
+        moved, self.held = self.held[:length], self.held[length:]
         return moved
 
 
-class Documents(Split):
+class Documents:
     """Holds out whole documents, spread over the text by a hash of their index.
 
     ``only`` names the one document to hold out, whatever its hash.
     """
 
     def __init__(self, fraction: float, sign: str, size: int, only: int | None = None) -> None:
-        super().__init__()
         share = Fraction(str(fraction)).limit_denominator(FINEST)
         factor = max(1, -(-share * size // MOST_TOKENS))
         self._below, self._modulus = share.numerator, share.denominator * factor
         self._sign, self._only = sign, only
+        self.notes: list[str] = []
         self._index = 0
         self._parts: list[str] = []
         self._room = MOST_TOKENS
@@ -122,10 +90,15 @@ class Documents(Split):
         """Documents that are not empty and have ended."""
 
     @property
+    def held(self) -> str:
+        """What is held out."""
+        return "".join(self._parts)
+
+    @property
     def forgotten(self) -> bool:
         """Whether nothing is held out although something could be: the documents are few."""
         several = self._ended + (self._characters > 0) > 1
-        return bool(self._below) and self._only is None and several and not self.held
+        return bool(self._below) and self._only is None and several and not self._parts
 
     @property
     def lowest(self) -> int:
@@ -154,10 +127,9 @@ class Documents(Split):
                     rest.append(text)
             yield "".join(rest)
 
-    @property
-    def held(self) -> str:
-        """What is held out."""
-        return "".join(self._parts)
+    def too_much(self, tokenizer: Tokenizer) -> str:
+        """Nothing: documents are cut while they are read."""
+        return ""
 
     def _is_held(self) -> bool:
         if self._only is not None:
@@ -171,6 +143,9 @@ class Documents(Split):
             )
         self._parts.append(text[: self._room])
         self._room -= len(text[: self._room])
+
+
+Split: TypeAlias = Tail | Documents
 
 
 def _hash(index: int) -> int:

@@ -1,10 +1,11 @@
-"""From text files to token shards: one pass over the text, whatever its size, in bounded memory.
+"""From text files to tokens: one pass over the text, whatever its size, in bounded memory.
 
 This file is the way in: it checks what is asked, finds the texts, has them tokenised (``tokenizing``) and
-opens the folder that results: ``train.tokens``, ``valid.tokens`` and ``prepared.json`` (``prepared_folder``).
+opens the file that results (``prepared_file``).
 
 The same texts and settings give the same bytes. A folder that holds just that already is used as it is; one
-made from other texts is made again, or refused where that is asked.
+made from other texts is made again. Several commands that prepare one folder wait for one another; a reader
+has the text of before or the one after.
 """
 
 from __future__ import annotations
@@ -12,31 +13,20 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pantoum.config import AUTO, TextSettings, whole
 from pantoum.config.tokens import check_tokens
-from pantoum.data import manifest
-from pantoum.data.destination import Destination
-from pantoum.data.manifest import tokenizer_fingerprint
-from pantoum.data.prepared_folder import (
-    NEXT,
-    SHARDS,
-    locked,
-    publish,
-    register,
-    require_unused,
-    settle,
-    shard_path,
-)
+from pantoum.data import prepared_file
+from pantoum.data.prepared_file import Prepared, TokenWriter, changes, opened, tokenizer_fingerprint
 from pantoum.data.sources import Sources, found
 from pantoum.data.text_reader import Progress, in_encoding
 from pantoum.data.tokenizing import Tokenizing, tokenize
-from pantoum.errors import FormatError, SettingError, ShardError
-from pantoum.formats import durable, token_shard
-from pantoum.formats.token_shard import Shard
+from pantoum.errors import FormatError, PantoumError, SettingError, ShardError, TextError
+from pantoum.formats import durable
+from pantoum.formats.run_lock import waited_for
+from pantoum.formats.token_file import NAME
 from pantoum.text.tokenizer import Tokenizer, from_spec
 
 if TYPE_CHECKING:
@@ -44,35 +34,30 @@ if TYPE_CHECKING:
 
     from pantoum.config.keywords import Preparing
 
-__all__ = ["Prepared", "again_as", "differences", "open_prepared", "prepare", "tokenizer_fingerprint"]
+__all__ = [
+    "Prepared",
+    "are_removed",
+    "differences",
+    "open_prepared",
+    "prepare",
+    "remove_tokens",
+    "restored",
+    "tokenizer_fingerprint",
+]
 
+Texts = Sequence["str | os.PathLike[str]"]
 SPACE = 3
 """Bytes of disk that a byte of text may take: numbers of two bytes, and their provisional form."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A text as tokens: a prepared folder that is open, or what is held without one."""
-
-    folder: Path | None
-    """``None``: its tokens are held without one."""
-    tokenizer: Tokenizer
-    train: Shard
-    valid: Shard | None
-    """``None``: nothing is held out."""
-    facts: dict[str, Any]
-    """What it was made from; see ``data.manifest``."""
-    notes: list[str]
-    """What a person should know about it."""
+MOST_FILES = 1000
+"""Texts of more files keep their tokens: to look at all of them would take too long at the end of a run."""
 
 
 def prepare(
-    texts: Sequence[str | os.PathLike[str]],
+    texts: Texts,
     *,
     out: str | os.PathLike[str] | None,
     tokenizer: Tokenizer | None = None,
     report: Progress | None = None,
-    run: Path | None = None,
     processes: int | None = None,
     **settings: Unpack[Preparing],
 ) -> Prepared:
@@ -80,9 +65,8 @@ def prepare(
 
     The settings are those of ``TextSettings``. ``tokenizer``: use this one and learn none; ``tokens`` and
     ``vocab_size`` are then its own. ``report`` is called with the bytes read and the bytes there are.
-    ``run``: the run that begins from it. ``processes``: how many split the text into words (``None``: as many
-    as are worth it); the result is the same. Another command that works on the folder is waited for.
-    ``RunError``: it is of another text, and a run began from that.
+    ``processes``: how many split the text into words (``None``: as many as are worth it); the result is the
+    same. Another command that prepares the folder is waited for.
     """
     asked = TextSettings(**dict[str, Any](settings))
     request, valid = _checked(asked, tokenizer), asked.valid
@@ -90,19 +74,16 @@ def prepare(
         return _held(texts, valid, request, report, processes)
     folder = Path(out)
     durable.make_folder(folder)
-    with locked(folder) as waited:
+    with waited_for(folder) as waited:
         durable.clean_temporary(folder)
-        settle(folder)
         _require_own(folder)
         with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
             prepared = _as_it_is(folder, request, sources)
             if prepared is None:
-                _make(sources, request, folder, report, run, processes)
-                prepared, _ = _opened(folder)
-        if waited:
-            prepared.notes.append(f"waited for another command that prepared {str(folder)!r}")
-        if run is not None:
-            register(folder, run)
+                _make(sources, request, folder, report, processes)
+                prepared, _ = opened(folder, verified=True)
+    if waited:
+        prepared.notes.append(f"waited for another command that prepared {str(folder)!r}")
     if (processes or 1) > 1 and not request.splits:
         prepared.notes.append(
             f"processes {processes} has no effect: only words and byte-pair encoding are worth several"
@@ -111,115 +92,137 @@ def prepare(
 
 
 def open_prepared(
-    folder: str | os.PathLike[str],
-    texts: Sequence[str | os.PathLike[str]] | None = None,
-    *,
-    valid: str | os.PathLike[str] | None = None,
-    run: Path | None = None,
+    folder: str | os.PathLike[str], texts: Texts | None = None, *, valid: str | os.PathLike[str] | None = None
 ) -> Prepared:
-    """Open a folder that ``prepare`` made; ``run``: the run that begins from it.
+    """Open a folder that ``prepare`` made.
 
     With ``texts`` it must be theirs: where one differs it is made again from them, as it was asked for then.
     """
     folder = Path(folder)
-    manifest.require(folder)
-    with locked(folder, shared=True):
-        prepared, request = _opened(folder)
+    prepared, request = opened(folder)
     differ = [] if texts is None else differences(prepared, texts, valid=valid)
     if not differ:
-        if run is not None:
-            register(folder, run)
         return prepared
-    given = prepared.tokenizer if request["tokenizer"] else None
-    asked = again_as(request, valid)
-    again = prepare(texts or (), out=folder, tokenizer=given, run=run, **asked)
+    again = _again(folder, texts or (), valid, request, prepared.tokenizer)
     again.notes.append(f"prepared again: {'; '.join(differ)}")
     return again
 
 
-def again_as(request: Mapping[str, Any], valid: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """The settings with which a folder of this request is made again; a tokenizer that was given then is
-    given again."""
-    return {
-        "tokens": AUTO if request["tokenizer"] else request["tokens"],
+def differences(
+    prepared: Prepared, texts: Texts, *, valid: str | os.PathLike[str] | None = None
+) -> list[str]:
+    """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
+    changed; what has another size or time is hashed."""
+    return _differ(prepared.facts, texts, valid)
+
+
+def are_removed(folder: Path) -> bool:
+    """Whether the folder is prepared, but without its tokens."""
+    return (folder / NAME).exists() and not prepared_file.about(folder)[1]
+
+
+def remove_tokens(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -> bool:
+    """Remove the tokens of a folder if these texts, regular files or folders, give them again; whether they
+    are gone. What the folder was made from stays."""
+    named = [Path(text) for text in (*texts, *([] if valid is None else [valid]))]
+    if not texts or not all(path.is_file() or path.is_dir() for path in named):
+        return False  # stdin and pipes can be read only once
+    try:
+        facts = prepared_file.about(folder)[0]["facts"]
+        if len(facts["texts"]) > MOST_FILES or _differ(facts, texts, valid, keep_in=folder):
+            return False
+        prepared_file.remove_tokens(folder)
+    except (PantoumError, OSError):
+        return False  # they take room, nothing else
+    return True
+
+
+def restored(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -> Prepared:
+    """The prepared folder of a run; its tokens are made again from the texts where they were removed."""
+    if not are_removed(folder):
+        return open_prepared(folder)
+    content, _ = prepared_file.about(folder)
+    facts, advice = content["facts"], "give the text that the run learned from as TEXT"
+    names = ", ".join(repr(text["name"]) for text in facts["texts"][:3])
+    if not texts:
+        raise TextError(f"the tokens of {names} must be made again to go on; {advice}")
+    try:
+        differ = _differ(facts, texts, valid, keep_in=folder)
+    except TextError as error:
+        raise TextError(f"the tokens of {names} must be made again to go on: {error}; {advice}") from None
+    if differ:
+        raise TextError(f"the tokens of {names} cannot be made again: {'; '.join(differ)}; {advice}")
+    return _again(folder, texts, valid, content["request"], from_spec(content["tokenizer"]))
+
+
+def _differ(
+    facts: Mapping[str, Any],
+    texts: Texts,
+    valid: str | os.PathLike[str] | None,
+    keep_in: Path | None = None,
+) -> list[str]:
+    with found(texts, valid, keep_in=keep_in, raw=bool(facts.get("raw"))) as sources:
+        return changes(facts, sources)
+
+
+def _again(
+    folder: Path,
+    texts: Texts,
+    valid: str | os.PathLike[str] | None,
+    request: Mapping[str, Any],
+    tokenizer: Tokenizer,
+) -> Prepared:
+    """A folder made again, as it was asked for then; a tokenizer that was given then is given again."""
+    given = bool(request["tokenizer"])
+    settings: Any = {
+        "tokens": AUTO if given else request["tokens"],
         "vocab_size": request["vocab_size"] or AUTO,
         "documents": request["documents"],
         "encoding": request.get("encoding"),
         "valid": valid,
         "valid_fraction": request["valid_fraction"],
     }
-
-
-def differences(
-    prepared: Prepared,
-    texts: Sequence[str | os.PathLike[str]],
-    *,
-    valid: str | os.PathLike[str] | None = None,
-) -> list[str]:
-    """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
-    changed; what has another size or time is hashed."""
-    raw = bool(prepared.facts.get("raw"))
-    with found(texts, valid, raw=raw) as sources:
-        return manifest.changes(prepared.facts, sources)
+    return prepare(texts, out=folder, tokenizer=tokenizer if given else None, **settings)
 
 
 def _held(
-    texts: Sequence[str | os.PathLike[str]],
+    texts: Texts,
     valid: str | os.PathLike[str] | None,
     request: Tokenizing,
     report: Progress | None,
     processes: int | None,
 ) -> Prepared:
     """A text whose tokens are used once. The folder is for pipes alone, which are read more than once."""
+    memory = TokenWriter()
     with (
         tempfile.TemporaryDirectory(prefix="pantoum-") as name,
         found(texts, valid, keep_in=Path(name), raw=request.raw) as sources,
     ):
-        memory = Destination(None)
         read = in_encoding(sources, request.encoding)
         tokenizer, facts, notes = tokenize(read, request, memory, report, processes)
     return Prepared(None, tokenizer, memory.held["train"], memory.held.get("valid"), facts, notes)
 
 
 def _make(
-    sources: Sources,
-    request: Tokenizing,
-    folder: Path,
-    report: Progress | None,
-    run: Path | None,
-    processes: int | None,
+    sources: Sources, request: Tokenizing, folder: Path, report: Progress | None, processes: int | None
 ) -> None:
-    """Make the folder's content beside what is there, and put it in its place."""
-    manifest.require_room(sources)
-    if not _same_again(folder, request, sources):
-        require_unused(folder, run)
+    """Make the file of the folder."""
+    prepared_file.require_room(sources)
     size = sources.size + (0 if sources.valid is None else sources.valid.size)
     durable.require_space(folder, SPACE * size)
-    building = durable.temporary_beside(folder / "prepared")
-    with durable.remove_on_failure(building):
-        durable.new_folder(building)
+    with durable.new_file(folder / NAME) as file:
         read = in_encoding(sources, request.encoding)
-        tokenize(read, request, Destination(building), report, processes)
-        publish(building, folder)
+        tokenize(read, request, TokenWriter(file), report, processes, spool_in=folder)
 
 
 def _require_own(folder: Path) -> None:
-    """Refuse a folder that holds files of somebody else: they would be overwritten."""
+    """Refuse a folder that holds files of somebody else."""
     with os.scandir(folder) as entries:
-        others = sorted(entry.name for entry in entries if not entry.name.startswith((".", NEXT)))
-    if others and not (folder / manifest.NAME).exists():
+        others = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    if others and NAME not in others:
         raise ShardError(
             f"{str(folder)!r} exists already and holds no prepared text, but {others[0]!r}; give another name"
         )
-
-
-def _same_again(folder: Path, request: Tokenizing, sources: Sources) -> bool:
-    """Whether the folder was made from just this, so that making it again mends it."""
-    try:
-        content = manifest.read(folder)
-    except FormatError:
-        return True  # nobody can begin from it, or go on
-    return bool(content["request"] == request.spec()) and not manifest.changes(content["facts"], sources)
 
 
 def _checked(asked: TextSettings, tokenizer: Tokenizer | None) -> Tokenizing:
@@ -245,33 +248,9 @@ def _checked(asked: TextSettings, tokenizer: Tokenizer | None) -> Tokenizing:
 
 def _as_it_is(folder: Path, request: Tokenizing, sources: Sources) -> Prepared | None:
     """What the folder holds, if that is what is asked for."""
-    if not (folder / manifest.NAME).exists():
-        return None
     try:
-        prepared, made_for = _opened(folder)
+        prepared, made_for = opened(folder)
     except FormatError:
-        return None  # damaged, or of another version: it is made again
-    fits = made_for == request.spec() and not manifest.changes(prepared.facts, sources)
+        return None  # nothing, damaged, or of another version: it is made
+    fits = made_for == request.spec() and not changes(prepared.facts, sources)
     return prepared if fits else None
-
-
-def _opened(folder: Path) -> tuple[Prepared, dict[str, Any]]:
-    """A prepared folder and the request it was made for."""
-    content = manifest.read(folder)
-    facts, tokenizer = content["facts"], from_spec(content["tokenizer"])
-    if not any(shard_path(folder, content, part).exists() for part in SHARDS):
-        raise ShardError(
-            f"{str(folder)!r} holds no tokens: a finished run keeps none unless --keep-data is given; make "
-            f"them with: pantoum prepare TEXT --out DIR"
-        )
-    train = _shard(folder, tokenizer, content, "train")
-    valid = None if facts["valid"] is None else _shard(folder, tokenizer, content, "valid")
-    return Prepared(folder, tokenizer, train, valid, facts, list(content["notes"])), content["request"]
-
-
-def _shard(folder: Path, tokenizer: Tokenizer, content: dict[str, Any], part: str) -> Shard:
-    facts, path = content["facts"], shard_path(folder, content, part)
-    shard = token_shard.open(path, tokenizer_fingerprint(tokenizer), manifest.text_fingerprint(facts, part))
-    if shard.count != facts[part]["tokens"] or shard.vocab_size != tokenizer.vocab_size:
-        raise ShardError(f"{str(path)!r} does not belong to its {manifest.NAME}; prepare the text again")
-    return shard

@@ -13,7 +13,6 @@ folder it is left out, and a note names it, so that one odd file never changes h
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import stat
 import sys
@@ -22,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import FileIO
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -33,6 +33,8 @@ from pantoum.data.documents import form_in
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form
 from pantoum.errors import TextError
 from pantoum.formats import durable
+from pantoum.formats.system_calls import translated
+from pantoum.formats.token_file import NAME
 
 __all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
@@ -92,6 +94,11 @@ class Sources:
     """Files of a folder that turned out not to be UTF-8 when they were read."""
 
     @property
+    def all(self) -> list[Source]:
+        """The texts and the held-out text."""
+        return self.texts if self.valid is None else [*self.texts, self.valid]
+
+    @property
     def size(self) -> int:
         """Bytes of all texts that are not held out."""
         return sum(source.size for source in self.texts)
@@ -113,34 +120,36 @@ def found(
     if not texts:
         raise TextError("no text was given; name a file, a folder, or - for stdin")
     kept: list[Path] = []
+    notes: list[str] = []
+
+    def meant(text: str | os.PathLike[str]) -> list[Source]:
+        name = os.fspath(text)
+        each = _readable(list(_of(name, keep_in, kept, notes)), name, notes, raw)
+        return [_at_hand(source, keep_in, kept) for source in each]
+
     try:
-        notes: list[str] = []
-        sources = []
-        for text in texts:
-            each = _readable(list(_of(os.fspath(text), keep_in, kept, notes)), os.fspath(text), notes, raw)
-            sources += [_at_hand(source, keep_in, kept) for source in each]
-        held_out = None
+        sources, held_out = list(chain.from_iterable(map(meant, texts))), None
         if valid is not None:
-            named = os.fspath(valid)
-            chosen = [] if Path(named).is_dir() else list(_of(named, keep_in, kept, notes))
+            chosen = [] if Path(valid).is_dir() else meant(valid)
             if not chosen or chosen[0].in_folder:
-                raise TextError(f"cannot read {named!r} as the validation text: it is a folder; name a file")
-            held_out = _at_hand(_readable(chosen, named, notes, raw)[0], keep_in, kept)
+                name = os.fspath(valid)
+                raise TextError(f"cannot read {name!r} as the validation text: it is a folder; name a file")
+            held_out = chosen[0]
             others = [source for source in sources if not _same(source, held_out)]
+            if not others:
+                raise TextError(
+                    f"{held_out.label!r} is the validation text and the only text; give another text to "
+                    "learn from"
+                )
             if len(others) < len(sources):
                 notes.append(
                     f"{held_out.label} is the validation text, so it is left out of the training text"
                 )
             sources = others
-            if not sources:
-                raise TextError(
-                    f"{held_out.label!r} is the validation text and the only text; give another text to "
-                    "learn from"
-                )
         yield Sources(sources, held_out, notes)
     finally:
         for path in kept:
-            durable.discard(path)
+            durable.remove_tree(path)
 
 
 def open_source(source: Source) -> FileIO | RemoteReader:
@@ -205,26 +214,21 @@ def left_out(sources: Sequence[Source]) -> str:
 def _form(source: Source) -> Form:
     if GIVEN in source.path.parts and source.remote is None:
         return TEXT
+    data = b""
     with open_source(source) as file:
         try:
-            return form_in(_filled(file, HEAD), source.path.name)
+            while len(data) < HEAD and (part := file.read(HEAD - len(data))):
+                data += part
         except OSError as error:
             raise unreadable(source.label, error) from error
-
-
-def _filled(file: FileIO | RemoteReader, size: int) -> bytes:
-    """The first bytes of a file, which may come in parts."""
-    data = b""
-    while len(data) < size and (part := file.read(size - len(data))):
-        data += part
-    return data
+    return form_in(data, source.path.name)
 
 
 def _near(path: Path) -> str | None:
     """A file beside the missing one with nearly its name."""
     try:
         with os.scandir(path.parent) as entries:
-            names = [entry.name for entry in itertools.islice(entries, MOST_LOOKED_AT)]
+            names = [entry.name for entry in islice(entries, MOST_LOOKED_AT)]
     except (OSError, ValueError):
         return None
     alike = {name.lower(): name for name in names if not name.startswith(".")}
@@ -270,9 +274,8 @@ def _of(text: str, keep_in: Path | None, kept: list[Path], notes: list[str]) -> 
 
 def _is_run(path: Path) -> bool:
     """Whether it is the folder of a run; one that has just begun has no records yet."""
-    if not (path / "config.json").is_file():
-        return False
-    return (path / "metrics.jsonl").is_file() or (path / ".lock").is_file()
+    has = [(path / name).is_file() for name in ("config.json", "metrics.jsonl", ".lock")]
+    return has[0] and any(has[1:])
 
 
 def _refuse_own_folder(path: Path) -> None:
@@ -283,7 +286,7 @@ def _refuse_own_folder(path: Path) -> None:
             f"{str(path)!r} is a run, not a text; continue it with `pantoum train --run {name} --resume`, or "
             f"start from its model with `pantoum train TEXT --from {name}`"
         )
-    if (path / "prepared.json").is_file():
+    if (path / NAME).is_file():
         raise TextError(f"{str(path)!r} is a prepared text; use it with `pantoum train --data {name}`")
 
 
@@ -291,61 +294,46 @@ def _files(folder: Path, but: Path | None, notes: list[str]) -> list[tuple[bytes
     """Regular files that are not hidden: the bytes of the path below the folder, path, size, time of change.
 
     What is written now (``but``) is no text, nor is what an earlier command made: runs and prepared texts are
-    left out, and noted, or a folder that holds ``runs/`` would be another text each time. However deep
-    folders lie, none of them is a call of its own. A link that leads to itself is left out, and noted.
+    left out, and noted, or a folder that holds ``runs/`` would be another text each time. A link that leads
+    to itself is left out, and noted.
     """
-    found: list[tuple[bytes, Path, int, int]] = []
-    loops: list[str] = []
-    made: list[str] = []
-    own, waiting = None if but is None else but.stat(), [folder]
-    while waiting:
-        place = waiting.pop()
-        with _listed(place, folder):
-            entries = [entry for entry in os.scandir(place) if not entry.name.startswith(".")]
-        for entry in entries:
-            with _listed(Path(entry.path), folder):
-                if entry.is_dir(follow_symlinks=False):
-                    if own is not None and os.path.samestat(entry.stat(), own):
-                        continue
-                    if _is_run(Path(entry.path)) or (Path(entry.path) / "prepared.json").is_file():
-                        made.append(entry.path)
-                    else:
-                        waiting.append(Path(entry.path))
-                elif _leads_to_itself(entry):
-                    loops.append(entry.path)
-                elif entry.is_file():
-                    status, path = entry.stat(), Path(entry.path)
+    files: list[tuple[bytes, Path, int, int]] = []
+    loops: list[Path] = []
+    made: list[Path] = []
+    own = None if but is None else but.stat()
+
+    def failed(error: OSError) -> None:
+        raise error
+
+    try:
+        for place, folders, names in os.walk(folder, onerror=failed):
+            inside = [Path(place, name) for name in folders if not name.startswith(".")]
+            inside = [each for each in inside if own is None or not os.path.samestat(each.stat(), own)]
+            made += [each for each in inside if _is_run(each) or (each / NAME).is_file()]
+            folders[:] = [each.name for each in inside if each not in made]
+            for path in (Path(place, name) for name in names if not name.startswith(".")):
+                try:
+                    status = path.stat()
+                except OSError as error:
+                    if not path.is_symlink():
+                        raise
+                    loops += [path] if error.errno == errno.ELOOP else []
+                    continue
+                if stat.S_ISREG(status.st_mode):
                     name = os.fsencode(path.relative_to(folder))
-                    found.append((name, path, status.st_size, status.st_mtime_ns))
-    for left_out, why in ((loops, "the link leads to itself"), (made, "pantoum made it")):
-        if left_out:
-            more = f" and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
-            notes.append(f"left out, because {why}: {', '.join(sorted(left_out)[:NAMED])}{more}")
-    return found
-
-
-def _leads_to_itself(entry: os.DirEntry[str]) -> bool:
-    try:
-        entry.is_file()
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return True
-        raise
-    return False
-
-
-@contextmanager
-def _listed(path: Path, folder: Path) -> Iterator[None]:
-    """What goes wrong with a part of a folder, told of that part."""
-    try:
-        yield
+                    files.append((name, path, status.st_size, status.st_mtime_ns))
     except FileNotFoundError as error:
         raise TextError(
-            f"cannot read {str(path)!r}: it was removed while {str(folder)!r} was listed; try again when "
-            "nothing changes that folder"
+            f"cannot read {str(error.filename)!r}: it was removed while {str(folder)!r} was listed; try "
+            "again when nothing changes that folder"
         ) from error
     except OSError as error:
-        raise unreadable(str(path), error) from error
+        raise unreadable(str(error.filename), error) from error
+    for odd, why in ((loops, "the link leads to itself"), (made, "pantoum made it")):
+        if odd:
+            more = f" and {len(odd) - NAMED:,} more" if len(odd) > NAMED else ""
+            notes.append(f"left out, because {why}: {', '.join(sorted(map(str, odd))[:NAMED])}{more}")
+    return files
 
 
 def _same(one: Source, other: Source) -> bool:
@@ -369,12 +357,13 @@ def _kept(stream: RemoteReader | BinaryIO, name: str, keep_in: Path | None, kept
     """A copy of a stream that can be read only once."""
     path = durable.temporary_beside((keep_in or Path(tempfile.gettempdir())) / "stdin")
     kept.append(path)
-    descriptor = durable.create(path, 0o600)
+    with translated("write", path):
+        copy = durable.NewFile(durable.system.create(path, 0o600), path)
     size = 0
     try:
         while block := stream.read(COPIED):
-            durable.write(descriptor, block, path)
+            copy.write(block)
             size += len(block)
     finally:
-        durable.system.close(descriptor)
+        durable.system.close(copy.descriptor)
     return Source(name, path, size, 0)

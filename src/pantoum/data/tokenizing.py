@@ -1,7 +1,7 @@
-"""One pass over a text: from sources to the shards of a prepared folder, or to memory.
+"""One pass over a text: from sources to the tokens of a prepared file, or of memory.
 
-    read, decode, hash ── part ──┬── training: learner.feed_all ── spool ── look up ──> train.tokens
-                                 └── held out: kept ──────────── encode ─────────> valid.tokens
+    read, decode, hash ── part ──┬── training: learner.feed_all ── spool ── look up ──> train
+                                 └── held out: kept ──────────── encode ─────────> valid
 
 While the text is read, its pieces get provisional numbers; when it has been read, the tokenizer is made
 from the training part, and the numbers are looked up in its table. A tokenizer that is known from the start
@@ -9,22 +9,26 @@ from the training part, and the numbers are looked up in its table. A tokenizer 
 hold, or none of whose few documents is held out by its hash, is read a second time.
 
 One process reads and writes. What takes most of the time, cutting a text into words and numbering them, is
-spread over ``workers`` where the text is large enough for that. The shards are the same.
+spread over ``workers`` where the text is large enough for that. The tokens are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import TypeAlias
+
+import numpy as np
 
 from pantoum.config import AUTO
 from pantoum.config.plain import Plain
 from pantoum.config.tokens import TokenKind, parse_tokens
-from pantoum.data import manifest
-from pantoum.data.destination import Destination, Spool
 from pantoum.data.held_out import Documents, Split, Tail
+from pantoum.data.prepared_file import TokenWriter, tokenizer_fingerprint
 from pantoum.data.sources import Source, Sources, left_out
 from pantoum.data.text_reader import (
     Measure,
@@ -37,6 +41,7 @@ from pantoum.data.text_reader import (
 )
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
+from pantoum.formats.system_calls import translated
 from pantoum.text.bpe_merges import LONGEST
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import ADVICE, ShortLines, sign_of
@@ -49,7 +54,7 @@ __all__ = ["Tokenizing", "tokenize"]
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
 Tokenized: TypeAlias = "tuple[Tokenizer, dict[str, Plain], list[str]]"
-"""The tokenizer, the facts of a manifest (``data.manifest``), and what a person should know."""
+"""The tokenizer, the facts (``data.prepared_file``), and what a person should know."""
 LEAST_TOKENS = 2
 """One to read, one to predict."""
 
@@ -82,8 +87,8 @@ class Tokenizing:
         return self.kind is not None and not self.kind.single
 
     def spec(self) -> dict[str, Plain]:
-        """The plain form, as ``prepared.json`` keeps it."""
-        given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
+        """The plain form, as a prepared file has it."""
+        given = None if self.given is None else tokenizer_fingerprint(self.given).hex()
         spec: dict[str, Plain] = {
             "tokens": self.tokens,
             "vocab_size": self.vocab_size,
@@ -97,18 +102,20 @@ class Tokenizing:
 def tokenize(
     sources: Sources,
     request: Tokenizing,
-    destination: Destination,
+    writer: TokenWriter,
     progress: Progress | None = None,
     processes: int | None = None,
+    spool_in: Path | None = None,
 ) -> Tokenized:
-    """Give the tokens to their destination. Files of a folder that are not UTF-8 are left out.
+    """Give the tokens to the writer. Files of a folder that are not UTF-8 are left out.
 
-    ``processes``: how many split the text into words; ``None``: as many as are worth it.
+    ``processes``: how many split the text into words; ``None``: as many as are worth it. ``spool_in``: the
+    folder for temporary files.
     """
     count = processes or worth(sources.size)
     with Workers(count) as workers:
         across = workers.across if request.splits and count > 1 else map
-        return _without_odd_files(_Preparation(sources, request, destination, progress, across))
+        return _without_odd_files(_Preparation(sources, request, writer, progress, across, spool_in))
 
 
 def _without_odd_files(preparation: _Preparation) -> Tokenized:
@@ -136,66 +143,38 @@ def _tokenize(preparation: _Preparation) -> Tokenized:
         return preparation.make(request.tokens)
     try:
         return preparation.make("characters", MOST_CHARACTERS)
-    except _TooMany as reason:
-        _require_utf8(sources)
+    except _TooManyError as reason:
+        # What is refused or left out must not depend on how far the first reading came.
+        for _ in TextReader(sources.all, "utf-8", None).blocks():
+            pass
         notes = [*sources.notes, f"the text is read as bytes: {reason}"]
         return replace(preparation, sources=replace(sources, notes=notes)).make("bytes")
 
 
-def _require_utf8(sources: Sources) -> None:
-    """Raise an error where a text is not UTF-8: all of them are read as bytes next, which takes what is, and
-    what is refused or left out must not depend on how far the first reading came."""
-    texts = sources.texts if sources.valid is None else [*sources.texts, sources.valid]
-    for _ in TextReader(texts, "utf-8", None).blocks():
-        pass
-
-
-class _TooMany(Exception):  # noqa: N818  it is no error: bytes are tried next
+class _TooManyError(Exception):
     """The text has more different characters than are read as characters unasked."""
 
 
 class _Pass:
     """One reading of the texts, parted, the training part counted."""
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        encoding: str,
-        documents: str | None,
-        split: Split,
-        progress: Progress | None,
-    ) -> None:
-        self.reader = TextReader(sources, encoding, documents, progress)
+    def __init__(self, reader: TextReader, split: Split, measure: Measure) -> None:
+        self.reader, self.split, self.measure = reader, split, measure
         self.short_lines = ShortLines()
-        self.split = split
-        self.measure = Measure(encoding, documents)
 
-    def training(self) -> Iterator[str]:
+    def learned_from(self) -> Iterator[str]:
         """What is learned from, while the text is read."""
         blocks = self.short_lines.through(self.reader.blocks())
         return self.measure.through(self.split.training(blocks))
 
-    def by_fraction(self) -> str:
-        """What comes to it when all has been read."""
-        return "".join(self.measure.through([self.split.by_fraction()]))
-
-    def by_tokens(self, tokenizer: Tokenizer) -> str:
+    def too_much(self, tokenizer: Tokenizer) -> Iterator[str]:
         """What comes to it when the tokenizer is known."""
-        return "".join(self.measure.through([self.split.by_tokens(tokenizer)]))
-
-    def learned_from(self) -> Iterator[str]:
-        """What is learned from: both of these."""
-        yield from self.training()
-        yield self.by_fraction()
+        yield from self.measure.through([self.split.too_much(tokenizer)])
 
     def encoded(self, tokenizer: Tokenizer, across: Across) -> Iterator[Numbers]:
         """All of it in numbers of a tokenizer that is known."""
-
-        def text() -> Iterator[str]:
-            yield from self.learned_from()
-            yield self.by_tokens(tokenizer)
-
-        return tokenizer.encode_blocks(text(), self.measure.unknown, across)
+        text = chain(self.learned_from(), self.too_much(tokenizer))
+        return tokenizer.encode_blocks(text, self.measure.unknown, across)
 
 
 @dataclass(frozen=True)
@@ -204,9 +183,10 @@ class _Preparation:
 
     sources: Sources
     request: Tokenizing
-    destination: Destination
+    writer: TokenWriter
     progress: Progress | None
     across: Across
+    spool_in: Path | None
 
     @property
     def fraction(self) -> float:
@@ -220,7 +200,8 @@ class _Preparation:
         if known is None and kind is not None and kind.size == "fixed":
             known = from_spec({"kind": kind.name, "documents": self.request.documents})
         part = self._pass(tokens, known, only)
-        with Spool(self.destination.folder) as spool:
+        self.writer.begin()
+        with closing(_Spool(self.spool_in)) as spool:
             if known is None:
                 tokenizer, learned = self._learned(tokens, part, spool, most_characters)
             else:
@@ -228,42 +209,39 @@ class _Preparation:
             if learned is None:  # its numbers are gone: they are made by a second reading
                 first, part = part, self._pass(tokens, tokenizer, only)
                 learned = _unchanged(part.encoded(tokenizer, self.across), first.reader, part.reader)
-            facts: dict[str, Plain] = {
-                "kind": tokenizer.kind,
-                "vocab_size": tokenizer.vocab_size,
-                "documents": tokenizer.documents,
-                "valid_fraction": self.fraction,
-                "texts": part.reader.files,
-                "valid_text": None,
-            }
-            if self.request.raw:
-                facts["raw"] = True
-            read = [*self.sources.texts, *([] if self.sources.valid is None else [self.sources.valid])]
-            if any(source.encoding is not None for source in read):
-                facts["encoding"] = self.request.encoding
-            if self.sources.left_out:
-                facts["left_out"] = [
-                    {"name": odd.name, "size": odd.size, "mtime_ns": odd.mtime_ns}
-                    for odd in self.sources.left_out
-                ]
-            facts["train"] = self._write("train", tokenizer, learned, facts, part.measure, "the text")
+            trained = self._write("train", tokenizer, learned, part.measure, "the text")
         split = part.split
         if isinstance(split, Documents) and split.forgotten:
             # The documents are few, and none of them is held out by its hash.
             return self.make(tokens, most_characters, split.lowest)
-        notes = [
-            *self.sources.notes,
-            *part.reader.notes,
-            *split.notes,
-            *self._settings_without_effect(tokenizer),
-        ]
+        notes = [*self.sources.notes, *part.reader.notes, *split.notes, *self._without_effect(tokenizer)]
         if given is None and tokenizer.documents is None and part.short_lines.found:
             notes.append(ADVICE)
+        valid_text = None
         if self.sources.valid is None:
-            facts["valid"] = self._held_out(tokenizer, split.held, facts, notes)
+            valid = self._held_out(tokenizer, split.held, notes)
         else:
-            facts["valid"] = self._held_out_file(tokenizer, self.sources.valid, facts, notes)
-        self.destination.describe(tokenizer, facts, self.request.spec(), notes)
+            valid, valid_text = self._held_out_file(tokenizer, self.sources.valid, notes)
+        facts: dict[str, Plain] = {
+            "kind": tokenizer.kind,
+            "vocab_size": tokenizer.vocab_size,
+            "documents": tokenizer.documents,
+            "valid_fraction": self.fraction,
+            "texts": part.reader.files,
+            "valid_text": valid_text,
+            "train": trained,
+            "valid": valid,
+        }
+        if self.request.raw:
+            facts["raw"] = True
+        if any(source.encoding is not None for source in self.sources.all):
+            facts["encoding"] = self.request.encoding
+        if self.sources.left_out:
+            facts["left_out"] = [
+                {"name": odd.name, "size": odd.size, "mtime_ns": odd.mtime_ns}
+                for odd in self.sources.left_out
+            ]
+        self.writer.finish(tokenizer, facts, self.request.spec(), notes)
         return tokenizer, facts, notes
 
     def _pass(self, tokens: str, known: Tokenizer | None, only: int | None) -> _Pass:
@@ -274,10 +252,11 @@ class _Preparation:
             split = Tail(self.fraction, kind is not None and kind.single)
         else:
             split = Documents(self.fraction, sign_of(documents), self.sources.size, only)
-        return _Pass(self.sources.texts, encoding, documents, split, self.progress)
+        reader = TextReader(self.sources.texts, encoding, documents, self.progress)
+        return _Pass(reader, split, Measure(encoding, documents))
 
     def _learned(
-        self, tokens: str, part: _Pass, spool: Spool, most_characters: int | None
+        self, tokens: str, part: _Pass, spool: _Spool, most_characters: int | None
     ) -> tuple[Tokenizer, Iterator[Numbers] | None]:
         """The tokenizer of the training part and its numbers, or ``None`` if a second pass must give them."""
         pupil = learner(tokens, self.request.vocab_size, self.request.documents)
@@ -288,25 +267,21 @@ class _Preparation:
                 and isinstance(pupil, CharacterLearner)
                 and pupil.distinct > most_characters
             ):
-                raise _TooMany(f"it has more than {most_characters} different characters")
+                raise _TooManyError(f"it has more than {most_characters} different characters")
         rest = pupil.rest
         tokenizer = pupil.learn()
         if not pupil.exact:
             return tokenizer, None
         unknown = part.measure.unknown
-        end = tokenizer.encode_blocks([rest + part.by_tokens(tokenizer)], unknown)
+        end = tokenizer.encode_blocks([rest + "".join(part.too_much(tokenizer))], unknown)
         return tokenizer, chain((pupil.tokens(block, unknown) for block in spool.blocks()), end)
 
-    def _held_out(
-        self, tokenizer: Tokenizer, held: str, facts: dict[str, Plain], notes: list[str]
-    ) -> dict[str, int] | None:
+    def _held_out(self, tokenizer: Tokenizer, held: str, notes: list[str]) -> dict[str, int] | None:
         """Write the held-out part; ``None`` where it is too short to predict anything."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
-        blocks = tokenizer.encode_blocks(measure.through([held]), measure.unknown)
-        valid = self._write("valid", tokenizer, blocks, facts, measure, None)
-        if valid["tokens"] >= LEAST_TOKENS:
-            return valid
-        self.destination.discard("valid")
+        blocks = list(tokenizer.encode_blocks(measure.through([held]), measure.unknown))
+        if sum(map(len, blocks)) >= LEAST_TOKENS:
+            return self._write("valid", tokenizer, blocks, measure, None)
         if self.fraction:
             notes.append(
                 "nothing is held out: the text is too short for this fraction; --valid FILE names a "
@@ -315,46 +290,31 @@ class _Preparation:
         return None
 
     def _held_out_file(
-        self, tokenizer: Tokenizer, source: Source, facts: dict[str, Plain], notes: list[str]
-    ) -> dict[str, int]:
-        """Write the text that is held out because it was named."""
+        self, tokenizer: Tokenizer, source: Source, notes: list[str]
+    ) -> tuple[dict[str, int], dict[str, Plain]]:
+        """Write the text that is held out because it was named; which file it was."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
         reader = TextReader([source], tokenizer.encoding, tokenizer.documents)
-
-        def blocks() -> Iterator[Numbers]:
-            text = measure.through(reader.blocks())
-            yield from tokenizer.encode_blocks(text, measure.unknown, self.across)
-            (facts["valid_text"],) = reader.files  # before the shard asks for its fingerprint
-
-        valid = self._write("valid", tokenizer, blocks(), facts, measure, repr(source.label))
+        blocks = tokenizer.encode_blocks(measure.through(reader.blocks()), measure.unknown, self.across)
+        valid = self._write("valid", tokenizer, blocks, measure, repr(source.label))
         notes += reader.notes
-        return valid
+        return valid, reader.files[0]
 
     def _write(
         self,
         part: str,
         tokenizer: Tokenizer,
-        blocks: Iterator[Numbers],
-        facts: dict[str, Plain],
+        blocks: Iterable[Numbers],
         measure: Measure,
         must_be_long: str | None,
     ) -> dict[str, int]:
-        """Write a shard; what it holds. A text that must be long enough is named, and refused before anything
-        that was there is replaced."""
-        count = 0
-
-        def counted() -> Iterator[Numbers]:
-            nonlocal count
-            for block in blocks:
-                count += len(block)
-                yield block
-            if must_be_long and count < LEAST_TOKENS:
-                raise TextError(
-                    f"{must_be_long} is too short: it has {count} token{'s' * (count != 1)} here, and at "
-                    f"least {LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
-                )
-
-        self.destination.write(part, counted(), tokenizer, facts)
+        """Write the tokens of a part; what they are. A text that must be long enough is named."""
+        count = self.writer.add(part, blocks, tokenizer.vocab_size)
+        if must_be_long and count < LEAST_TOKENS:
+            raise TextError(
+                f"{must_be_long} is too short: it has {count} token{'s' * (count != 1)} here, and at "
+                f"least {LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
+            )
         return {
             "characters": measure.characters,
             "bytes": measure.bytes,
@@ -362,7 +322,7 @@ class _Preparation:
             "unknown": measure.unknown.count,
         }
 
-    def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
+    def _without_effect(self, tokenizer: Tokenizer) -> list[str]:
         """What was asked for and did nothing, or not all of it."""
         notes = []
         if self.request.vocab_size is not None and tokenizer.declared.size != "vocab_size":
@@ -381,3 +341,28 @@ def _unchanged(blocks: Iterator[Numbers], first: TextReader, second: TextReader)
     yield from blocks
     if first.files != second.files:
         raise TextError("a text changed while it was read; try again when nothing writes to it")
+
+
+class _Spool:
+    """Blocks of provisional numbers on disk, each in the width in which it came, so that an ASCII text costs
+    one byte a character. The file has no name where the system allows it, and ends with the process."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        with translated("write in", self._folder):
+            self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".pantoum-tmp")  # noqa: SIM115
+        self._blocks: list[tuple[np.dtype[np.generic], int]] = []
+        self.close = self._file.close
+
+    def append(self, block: Numbers) -> None:
+        """Keep a block."""
+        with translated("write in", self._folder):
+            self._file.write(np.ascontiguousarray(block).tobytes())
+        self._blocks.append((block.dtype, len(block)))
+
+    def blocks(self) -> Iterator[Numbers]:
+        """The blocks, in order."""
+        with translated("write in", self._folder):
+            self._file.seek(0)
+        for dtype, count in self._blocks:
+            yield np.frombuffer(self._file.read(count * dtype.itemsize), dtype)

@@ -18,13 +18,12 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, TypeVar
 
 from pantoum.config.launcher import default_threads
@@ -69,34 +68,24 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._workers: list[_Worker] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pool = ThreadPoolExecutor(self._count, "pantoum-workers")
+        self._own = threading.local()
+        """The process that a thread of the pool asks, and the function that the process has."""
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def across(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
         """Call ``function`` for each item; the results, in order. Both must be such as can be pickled.
 
         ``PantoumError``: a worker has ended early. An error of the function is raised here.
         """
-        idle: SimpleQueue[_Worker] = SimpleQueue()
-        for worker in self._workers:
-            idle.put(worker)
         packed = pickle.dumps(function)
-
-        def ask(item: Item) -> Result:
-            worker = idle.get()
-            try:
-                answer: Result = worker.ask(packed, item)
-                return answer
-            finally:
-                idle.put(worker)
-
-        pool = ThreadPoolExecutor(self._count, "pantoum-workers")
         waiting: deque[Future[Result]] = deque()
         try:
-            for number, item in enumerate(items, 1):
-                if len(self._workers) < min(number, self._count):
-                    self._workers.append(_Worker())
-                    idle.put(self._workers[-1])
-                waiting.append(pool.submit(ask, item))
+            for item in items:
+                waiting.append(self._pool.submit(self._ask, packed, item))
                 if len(waiting) >= AHEAD * self._count:
                     yield waiting.popleft().result()
             while waiting:
@@ -104,29 +93,44 @@ class Workers:
         except BaseException:
             self._end()
             raise
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         self._end()
 
     def _end(self) -> None:
-        for worker in self._workers:
-            worker.end()
-        self._workers.clear()
+        for process in self._processes:
+            process.kill()
+        self._pool.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # what was not sent is not sent
+                    pipe.close()  # type: ignore[union-attr]
+        self._begin()
 
-
-class _Worker:
-    """One of them, as the process sees it that started it."""
-
-    def __init__(self) -> None:
+    def _ask(self, function: bytes, item: object) -> Any:
+        """The answer of the function to an item, by the process of this thread."""
+        own = self._own.__dict__
+        process = own.get("process") or self._started()
+        new = function if function is not own.get("function") else None
         try:
-            self._process = subprocess.Popen(
+            pickle.dump((new, item), process.stdin, pickle.HIGHEST_PROTOCOL)
+            process.stdin.flush()
+            good, answer = pickle.load(process.stdout)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as problem:
+            raise _lost(process) from problem
+        own.update(process=process, function=function)
+        if not good:
+            raise answer
+        return answer
+
+    def _started(self) -> Any:
+        try:
+            process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -135,44 +139,21 @@ class _Worker:
             )
         except OSError as problem:
             raise PantoumError(f"cannot start another process: {problem.strerror}; {ADVICE}") from problem
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._requests, self._answers = self._process.stdin, self._process.stdout
-        self._function = b""
-        """The function that it has."""
+        self._processes.append(process)
+        return process
 
-    def ask(self, function: bytes, item: object) -> Any:
-        """The function's answer to an item."""
-        new = function if function is not self._function else None
-        try:
-            pickle.dump((new, item), self._requests, pickle.HIGHEST_PROTOCOL)
-            self._requests.flush()
-            good, answer = pickle.load(self._answers)
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as problem:
-            raise self._lost() from problem
-        self._function = function
-        if not good:
-            raise answer
-        return answer
 
-    def end(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._requests, self._answers):
-            with suppress(OSError):  # what was not sent is not sent
-                pipe.close()
-
-    def _lost(self) -> PantoumError:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(END)
-        code = self._process.returncode
-        how = "without a word" if code is None else f"with code {code}"
-        if code is not None and code < 0:
-            how = f"by {signal.Signals(-code).name}"
-        return PantoumError(
-            f"process {self._process.pid}, which split a part of the text, has ended {how}: perhaps the "
-            f"memory is too small for several; {ADVICE}"
-        )
+def _lost(process: subprocess.Popen[bytes]) -> PantoumError:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(END)
+    code = process.returncode
+    how = "without a word" if code is None else f"with code {code}"
+    if code is not None and code < 0:
+        how = f"by {signal.Signals(-code).name}"
+    return PantoumError(
+        f"process {process.pid}, which split a part of the text, has ended {how}: perhaps the memory is too "
+        f"small for several; {ADVICE}"
+    )
 
 
 def serve() -> None:

@@ -11,7 +11,6 @@ Errors are of the format's own type, one line with the path, what is wrong and w
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -19,12 +18,9 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from pantoum.errors import FormatError, PantoumError
 
-__all__ = ["READ_SIZE", "fill", "fill_hashed", "opened", "read_small"]
+__all__ = ["READ_SIZE", "fill", "opened", "read_small", "reported"]
 
 READ_SIZE = 1 << 20
 """Bytes read and hashed at a time: they are still in the cache when they are hashed."""
@@ -41,7 +37,7 @@ MEANING = {
 @contextmanager
 def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO, int]]:
     """A regular file, unbuffered, and its size; every failure to open or read it is told as ``error``."""
-    try:
+    with reported(path, error):
         descriptor = os.open(path, FLAGS)
         try:
             status = os.fstat(descriptor)
@@ -52,6 +48,13 @@ def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO,
             yield FileIO(descriptor, closefd=False), status.st_size
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def reported(path: Path | str, error: type[FormatError]) -> Iterator[None]:
+    """The refusal of the system to read a file, told as ``error``."""
+    try:
+        yield
     except PantoumError:
         raise  # some of ours are ValueErrors too
     except (OSError, ValueError) as problem:
@@ -69,15 +72,6 @@ def fill(file: FileIO, buffer: memoryview) -> int:
             break
         count += got
     return count
-
-
-def fill_hashed(file: FileIO, data: npt.NDArray[np.uint8], hasher: hashlib._Hash) -> None:
-    """Fill an array and hash it, piece by piece; ``ValueError`` where the file ends too soon."""
-    for begin in range(0, data.size, READ_SIZE):
-        part = data[begin : begin + READ_SIZE].data
-        if fill(file, part) != len(part):
-            raise ValueError("it was cut while being read")
-        hasher.update(part)
 
 
 def read_small(path: Path | str, limit: int, error: type[FormatError]) -> bytes:

@@ -1,39 +1,50 @@
-"""The checkpoints of a run: committed in one instant or not at all, and found again after any crash.
+"""The checkpoints of a run: each is one file, committed in one instant or not at all.
 
-``<run>/checkpoints/step-NNNNNNNN/`` is written under a temporary name, fsynced, renamed to its own, and
-made durable by an fsync of the folder above. At every instant the newest one that verifies is whole: the
-old checkpoint or the new one, never a mix. Reading walks back to the newest that verifies.
+``<run>/checkpoints/step-NNNNNNNN.safetensors`` is a container: every array of the run, and its other state as
+JSON in the array ``state``. It is written under a temporary name, fsynced and renamed. At every instant the
+newest one that verifies is whole; reading walks back to it.
 
 A run that went back (it rolled back, or got another budget) commits a step below others, which are void from
-then on. One rename makes them so: the new checkpoint is *pending* under a name that ``newest`` puts before
-all others. Then the void ones are removed, and it gets its own name; whoever commits or starts next goes on
-with that where it was cut off.
-
-What a checkpoint holds is described in ``checkpoint_folder``; what it means, the training loop knows.
-"""
+then on. ``went_back`` in the metadata counts these returns, and the newest checkpoint is the one with the
+most returns, among them the one with the most steps: so the same rename that commits a checkpoint makes the
+others void, whenever they are removed."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pantoum.config.plain import Plain
-from pantoum.errors import CheckpointError, StorageError
-from pantoum.formats import checkpoint_folder, durable
-from pantoum.formats.refusal import translated
+from pantoum.errors import CheckpointError
+from pantoum.formats import container, durable, plain_json
+from pantoum.formats.container import Kind
+from pantoum.formats.system_calls import translated
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["Checkpoint", "clean_temporary", "commit", "newest", "prune", "read", "steps"]
+__all__ = ["CHECKPOINT", "MOST_STEPS", "Checkpoint", "clean_temporary", "commit", "newest", "prune", "read"]
 
 FOLDER = "checkpoints"
 MOST_STEPS = 10**12
-SPARE_BYTES = 1 << 20
-NAME = re.compile(r"step-([0-9]{8,12})")
-PENDING = re.compile(r"\.step-([0-9]{8,12})\.[0-9a-f]{16}\.pantoum-new")
+STATE, STATE_LIMIT = "state", 4_000_000
+NAME = re.compile(r"step-([0-9]{8,12})\.safetensors")
+DTYPES = {
+    "float32": "F32",
+    "float64": "F64",
+    "uint8": "U8",
+    "uint16": "U16",
+    "uint32": "U32",
+    "uint64": "U64",
+    "int8": "I8",
+    "int16": "I16",
+    "int32": "I32",
+    "int64": "I64",
+    "bool": "BOOL",
+}
+CHECKPOINT = Kind("checkpoint", 2, CheckpointError, "go on from another checkpoint", DTYPES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,37 +62,30 @@ class Checkpoint:
 
 
 def commit(
-    run_folder: Path | str,
-    step: int,
-    arrays: Mapping[str, Array],
-    state: Mapping[str, Plain],
+    run_folder: Path | str, step: int, arrays: Mapping[str, Array], state: Mapping[str, Plain]
 ) -> Path:
-    """Make the checkpoint of ``step`` durable and return its folder. Those of this step and later ones, where
+    """Make the checkpoint of ``step`` durable and return its file. Those of this step and later ones, where
     there are any, are void in the same instant.
 
-    The arrays must not change meanwhile. ``CheckpointError``: the content cannot be kept. ``StorageError``:
-    the disk refused. Either way every earlier checkpoint is as it was.
+    ``CheckpointError``: the content cannot be written. ``StorageError``: the disk refused. Either way every
+    earlier checkpoint is as it was.
     """
-    target = Path(run_folder) / FOLDER / _name(step)
-    try:
+    target = _path(run_folder, step)
+    with CHECKPOINT.refused(target):
         if not 0 <= step < MOST_STEPS:
             raise ValueError(f"its step must be from 0 to {MOST_STEPS:,}")
-        content = checkpoint_folder.Content.of(arrays, state)
-    except (ValueError, TypeError) as problem:
-        words = f"cannot commit the checkpoint {str(target)!r}: {problem}; nothing was written"
-        raise CheckpointError(words) from None
+        if STATE in arrays:
+            raise ValueError(f"the name {STATE!r} is taken by the format")
+        content = plain_json.encode(dict(state))
+        if len(content) > STATE_LIMIT:
+            raise ValueError(f"its state has {len(content):,} bytes, at most {STATE_LIMIT:,} are allowed")
+    known = _newest_first(run_folder)
+    later = any(other > step for _, other, _ in known)
+    returns = max((count for count, _, _ in known if count != UNREADABLE), default=0) + later
+    body = {"step": step, "went_back": returns}
+    whole = {**arrays, STATE: np.frombuffer(content, np.uint8)}
     durable.make_folder(target.parent)
-    _settle(run_folder)
-    durable.require_space(target.parent, content.size, SPARE_BYTES)
-    temporary = durable.temporary_beside(target)
-    replaces = any(found >= step for found in steps(run_folder))
-    name = target.with_name(f".{target.name}.{os.urandom(8).hex()}.pantoum-new") if replaces else target
-    with durable.remove_on_failure(temporary):
-        durable.new_folder(temporary)
-        checkpoint_folder.write(temporary, step, content)
-        durable.publish(temporary, name)
-    with suppress(StorageError):  # It counts already; the next commit or start goes on.
-        _settle(run_folder)
+    container.write(target, CHECKPOINT, body, whole)
     return target
 
 
@@ -91,9 +95,9 @@ def newest(run_folder: Path | str) -> Checkpoint | None:
     ``None`` where a run has no checkpoint; ``CheckpointError`` where it has some and none verifies.
     """
     broken: list[str] = []
-    for step, path in _candidates(run_folder):
+    for _, _, path in _newest_first(run_folder):
         try:
-            return Checkpoint(step, *checkpoint_folder.read(path, step), path, tuple(broken))
+            return read_file(path, tuple(broken))
         except CheckpointError as problem:
             broken.append(str(problem))
     if broken:
@@ -106,91 +110,78 @@ def newest(run_folder: Path | str) -> Checkpoint | None:
 
 def read(run_folder: Path | str, step: int) -> Checkpoint:
     """The checkpoint of one step, verified."""
-    problem: CheckpointError | None = None
-    for found, path in _candidates(run_folder):
-        if found == step:
-            try:
-                return Checkpoint(step, *checkpoint_folder.read(path, step), path)
-            except CheckpointError as error:
-                problem = problem or error
+    path = _path(run_folder, step)
+    if path.exists():
+        return read_file(path)
     there = ", ".join(map(str, steps(run_folder))) or "none"
-    words = f"there is no checkpoint of step {step} in {str(Path(run_folder) / FOLDER)!r}"
-    raise problem or CheckpointError(f"{words}; choose one that is there: {there}")
+    raise CheckpointError(
+        f"there is no checkpoint of step {step} in {str(path.parent)!r}; choose one that is there: {there}"
+    )
+
+
+def read_file(path: Path, notes: tuple[str, ...] = ()) -> Checkpoint:
+    """A checkpoint from its file, verified."""
+    content = container.read(path, CHECKPOINT)
+    arrays, step = content.arrays, int(content.body["step"])
+    with CHECKPOINT.told(path):
+        if path.name != _path("", step).name:
+            raise ValueError(f"it is the checkpoint of step {step}, under another name")
+        state = plain_json.decode(arrays.pop(STATE, np.zeros(0, np.uint8)).tobytes())
+        if not isinstance(state, dict):
+            raise ValueError("its state is not an object")
+    return Checkpoint(step, arrays, state, path, notes)
 
 
 def steps(run_folder: Path | str) -> list[int]:
     """The steps that have a checkpoint, ascending, whether it verifies or not."""
-    return sorted({step for step, _ in _candidates(run_folder)})
+    return sorted(step for step, _ in _files(run_folder))
 
 
-def prune(run_folder: Path | str, keep: int = 3, also: int | Collection[int] | None = None) -> list[int]:
-    """Remove all but the last ``keep`` checkpoints and those of the steps ``also``; return what was removed.
-
-    Nothing is removed unless one that stays verifies: the last good one is never deleted. Nor while one is
-    pending: which of the others count is settled first.
-    """
-    if _pending(run_folder):
-        return []
-    named = {also} if isinstance(also, int) else set(also or ())
-    found = steps(run_folder)
-    stay = [step for step in found if step in named or step in found[max(0, len(found) - keep) :]]
-    return _remove(run_folder, [step for step in found if step not in stay], reversed(stay))
+def prune(run_folder: Path | str, last: int, keep: int = 3, also: Collection[int] = ()) -> list[int]:
+    """Remove all but the ``keep`` checkpoints up to step ``last`` and those of the steps ``also``; return
+    what was removed. ``last`` is the one that was committed a moment ago, so those of later steps are
+    void."""
+    found = _files(run_folder)
+    up_to = sorted(step for step, _ in found if step <= last)
+    stay = {*up_to[-keep:], *(step for step in also if step <= last)}
+    gone = {step: path for step, path in found if step not in stay}
+    for path in gone.values():
+        durable.remove_tree(path)
+    return sorted(gone)
 
 
 def clean_temporary(run_folder: Path | str) -> list[str]:
-    """Remove what crashes left in a run and its checkpoints, and return its names.
-
-    A pending checkpoint gets its own name. For the holder of the run's lock only.
-    """
-    folder = Path(run_folder) / FOLDER
-    settled = _settle(run_folder)
-    return durable.clean_temporary(run_folder) + durable.clean_temporary(folder) + settled
+    """Remove what crashes left in a run and its checkpoints, and return its names. For the holder of the
+    run's lock only."""
+    return durable.clean_temporary(run_folder) + durable.clean_temporary(Path(run_folder) / FOLDER)
 
 
-def _name(step: int) -> str:
-    return f"step-{step:08d}"
+UNREADABLE = 1 << 62
+"""Returns of a file whose metadata cannot be read: it comes first, so that a note names it."""
 
 
-def _candidates(run_folder: Path | str) -> list[tuple[int, Path]]:
-    """Every checkpoint with its step: a pending one, then the newest first."""
+def _path(run_folder: Path | str, step: int) -> Path:
+    return Path(run_folder) / FOLDER / f"step-{step:08d}.safetensors"
+
+
+def _files(run_folder: Path | str) -> list[tuple[int, Path]]:
+    """Every file with the name of a checkpoint, and its step."""
     folder = Path(run_folder) / FOLDER
     with translated("list", folder):
         entries = list(folder.iterdir()) if folder.is_dir() else []
-    found = []
-    for entry in entries:
-        pending = PENDING.fullmatch(entry.name)
-        match = pending or NAME.fullmatch(entry.name)
-        if match and _name(int(match[1])) in entry.name:
-            found.append((pending is not None, int(match[1]), entry))
-    return [(step, entry) for _, step, entry in sorted(found, reverse=True)]
+    matches = [(NAME.fullmatch(entry.name), entry) for entry in entries]
+    found = [(int(match[1]), entry) for match, entry in matches if match]
+    return [(step, entry) for step, entry in found if entry.name == _path("", step).name]
 
 
-def _pending(run_folder: Path | str) -> list[tuple[int, Path]]:
-    """The checkpoint that makes others void, if there is one, with its step."""
-    return [found for found in _candidates(run_folder) if PENDING.fullmatch(found[1].name)]
+def _newest_first(run_folder: Path | str) -> list[tuple[int, int, Path]]:
+    """The returns, the step and the file of every checkpoint, nothing verified."""
+    return sorted(((_returns(path), step, path) for step, path in _files(run_folder)), reverse=True)
 
 
-def _settle(run_folder: Path | str) -> list[str]:
-    """Give a pending checkpoint its own name, once those that it made void are gone; return its old name."""
-    folder, waiting = Path(run_folder) / FOLDER, _pending(run_folder)
-    for step, pending in waiting:
-        if not checkpoint_folder.verify(pending, step):
-            durable.discard(pending)  # Damaged since it was written: what it made void counts again.
-            continue
-        for found, path in _candidates(run_folder):
-            if found >= step and path != pending:
-                durable.discard(path)
-        durable.fsync_folder(folder)  # None of them may come back, after a power cut, beside the new name.
-        durable.publish(pending, folder / _name(step))
-    return [pending.name for _, pending in waiting]
-
-
-def _remove(run_folder: Path | str, gone: list[int], stay: Iterable[int]) -> list[int]:
-    """Remove the checkpoints of some steps, newest first, if one that stays verifies."""
-    folder = Path(run_folder) / FOLDER
-    if not gone or not any(checkpoint_folder.verify(folder / _name(step), step) for step in stay):
-        return []
-    for step, path in _candidates(run_folder):
-        if step in gone:
-            durable.discard(path)
-    return gone
+def _returns(path: Path) -> int:
+    try:
+        found = container.head(path, CHECKPOINT).get("went_back")
+    except CheckpointError:
+        return UNREADABLE
+    return found if isinstance(found, int) and 0 <= found < UNREADABLE else UNREADABLE

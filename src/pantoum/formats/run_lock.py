@@ -1,16 +1,11 @@
-"""One command at a time on a run folder, by a lock that survives no crash and follows its folder.
+"""One command at a time on a folder: a lock on the file ``.lock`` in it, which ends with its process.
 
-The lock is an ``flock`` on the folder itself and one on the file ``.lock`` in it. The kernel holds both for
-the process, so however the process ends, SIGKILL and power cuts included, the lock ends with it: nothing
-stale is ever left to be removed by hand. The folder's lock cannot be removed with a file; the file's holds
-where folders cannot be locked (some network disks) and for older versions of pantoum, and in it stands who
-holds the lock, for the refusal's message.
+The kernel holds the lock (``flock``; on Windows a locked byte), so however the process ends, SIGKILL and
+power cuts included, nothing stale is left to be removed by hand. In the file stands who holds the lock, for
+the refusal's message. ``require`` compares the file with the one that was locked, so that a command whose
+folder was removed or replaced ends, and writes nothing into the folder that has its name.
 
-The folder stays open while it is locked. What is written beneath it starts from there (``anchor``), and
-``require`` compares it with what the path names now, so that a command whose folder was removed or replaced
-ends, and writes nothing into the folder that has its name.
-
-Where locks do not exist (Windows) the run goes on unlocked, with a warning.
+Where a disk knows no locks (some network disks) the run goes on unlocked, with a warning.
 """
 
 from __future__ import annotations
@@ -18,25 +13,30 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
+import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from pantoum.errors import FormatError, RunError
-from pantoum.formats import anchor, bounded, durable, plain_json
-from pantoum.formats.refusal import translated
+from pantoum.formats import bounded, durable, plain_json
+from pantoum.formats.system_calls import translated
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+    import msvcrt
 
-__all__ = ["LOCK_NAME", "RunLock", "held"]
+__all__ = ["LOCK_NAME", "RunLock", "held", "waited_for"]
 
 LOCK_NAME = ".lock"
 MOST_BYTES = 1000
+LOCKED_BYTE = 1 << 30
+"""On Windows: far behind the name, which others can so read."""
+PAUSE = 0.05
 
 
 class RunLock:
@@ -44,10 +44,8 @@ class RunLock:
 
     def __init__(self, run_folder: Path | str) -> None:
         self.run_folder = Path(run_folder)
+        self._path = self.run_folder / LOCK_NAME
         self._descriptor: int | None = None
-        self._folder: int | None = None
-        self._by_file = False
-        """Whether the folder cannot be locked, so that the lock is that of the file alone."""
 
     def __enter__(self) -> RunLock:
         self.acquire()
@@ -60,43 +58,37 @@ class RunLock:
 
     def acquire(self) -> None:
         """Take the lock or raise ``RunError`` naming who has it; the run folder must exist."""
+        name = str(self.run_folder)
         if self._descriptor is not None:
-            raise RunError(
-                f"the run folder {str(self.run_folder)!r} is locked by this very command; release it first"
-            )
-        path = self.run_folder / LOCK_NAME
+            raise RunError(f"the run folder {name!r} is locked by this very command; release it first")
+        with translated("lock the run folder by", self._path):
+            self._descriptor = durable.system.open_to_append(self._path)
         try:
-            self._by_file = not self._lock_folder()
-            with translated("lock the run folder by", path):
-                self._descriptor = durable.system.open_to_append(path)
-                if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-                    raise OSError(errno.EINVAL, "it is not a regular file")
-            problem = self._lock(self._descriptor)
-            if problem is not None and self._by_file:
-                words = f"the run folder {str(self.run_folder)!r} cannot be locked here ({problem.strerror})"
-                warnings.warn(f"{words}; start no second command on it", UserWarning, stacklevel=3)
+            if not _taken(self._descriptor):
+                raise RunError(
+                    f"the run folder {name!r} is in use by {_holder(self._path)}; wait until it ends, "
+                    "or give this run another folder"
+                )
             self.require()
+        except OSError as problem:
+            words = f"the run folder {name!r} cannot be locked here ({problem.strerror})"
+            warnings.warn(f"{words}; start no second command on it", UserWarning, stacklevel=3)
         except BaseException:
             self._close()
             raise
-        if os.fstat(self._descriptor).st_nlink > 1:
-            return  # Another folder's file too, by a copy of hard links: nothing is written into it.
-        holder = {"host": socket.gethostname(), "pid": os.getpid()}
-        with suppress(OSError):  # The name is a courtesy; a full disk does not undo the lock.
+        with suppress(OSError):  # the name is a courtesy; a full disk does not undo the lock
             durable.system.truncate(self._descriptor, 0)
+            holder = {"host": socket.gethostname(), "pid": os.getpid()}
             durable.system.write(self._descriptor, plain_json.encode(holder))
 
     def require(self) -> None:
-        """Raise ``RunError`` if the run folder, or where only that is locked its ``.lock``, is not what was
-        locked any more; ``StorageError`` if the disk does not say. Two system calls."""
-        if self._folder is None:
+        """Raise ``RunError`` if the folder's ``.lock`` is not the one that was locked; ``StorageError`` if
+        the disk does not say. Two system calls."""
+        if self._descriptor is None:
             return
-        with translated("read", self.run_folder):
+        with translated("read", self._path):
             try:
-                same = os.path.samestat(self.run_folder.stat(), os.fstat(self._folder))
-                if same and self._by_file and self._descriptor is not None:
-                    lock = (self.run_folder / LOCK_NAME).lstat()
-                    same = os.path.samestat(lock, os.fstat(self._descriptor))
+                same = os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
             except (FileNotFoundError, NotADirectoryError):
                 same = False
         if not same:
@@ -114,48 +106,47 @@ class RunLock:
         """Remove who holds the lock from its file; the lock is held on."""
         if self._descriptor is not None:
             with suppress(OSError):
-                status = os.fstat(self._descriptor)
-                if status.st_nlink == 1 and status.st_size > 0:
-                    durable.system.truncate(self._descriptor, 0)
+                durable.system.truncate(self._descriptor, 0)
 
     def _close(self) -> None:
-        if self._folder is not None:
-            anchor.drop(self.run_folder, self._folder)
-        for descriptor in (self._descriptor, self._folder):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._descriptor = self._folder = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
 
-    def _lock_folder(self) -> bool:
-        """Open the folder and lock it; ``False`` where folders cannot be locked."""
-        if not anchor.SUPPORTED:
-            return False
-        with translated("lock the run folder", self.run_folder):
-            folder = os.open(self.run_folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            locked = self._lock(folder)
-        except BaseException:
-            os.close(folder)
-            raise
-        self._folder = folder
-        anchor.hold(self.run_folder, folder)
-        return locked is None
 
-    def _lock(self, descriptor: int) -> OSError | None:
-        """Lock a file or folder: ``RunError`` if another has it, the system's refusal where it knows no locks
-        of it."""
-        try:
-            if fcntl is None:
-                raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+@contextmanager
+def waited_for(folder: Path) -> Iterator[bool]:
+    """Hold a lock on a folder itself, and wait for it; whether there was something to wait for. Where folders
+    cannot be locked (Windows, some network disks) nothing is waited for."""
+    if fcntl is None:
+        yield False
+        return
+    with translated("open", folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        waited = False
+        with suppress(OSError):
+            while not _taken(descriptor):
+                waited = True
+                time.sleep(PAUSE)
+        yield waited
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    """Lock a file; ``False`` if another has it. ``OSError``: it cannot be locked."""
+    try:
+        if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"the run folder {str(self.run_folder)!r} is in use by {_holder(self.run_folder)}; "
-                "wait until it ends, or give this run another folder"
-            ) from None
-        except OSError as error:
-            return error
-        return None
+        else:
+            os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
+    return True
 
 
 def held(run_folder: Path | str) -> bool | None:
@@ -164,14 +155,11 @@ def held(run_folder: Path | str) -> bool | None:
     Trying the lock would, for a moment, refuse it to a run that starts just then; so this reads who wrote its
     name, which is cleared when the lock is given back, and looks whether that process lives.
     """
-    if fcntl is None:
+    if fcntl is None:  # os.kill would end the process
         return None
     path = Path(run_folder) / LOCK_NAME
     try:
-        content = b""
-        if path.is_file():  # A pipe would hang.
-            with path.open("rb") as file:
-                content = file.read(MOST_BYTES)
+        content = bounded.read_small(path, MOST_BYTES, FormatError) if path.is_file() else b""
         if not content:
             return False
         name = plain_json.decode(content)
@@ -182,15 +170,15 @@ def held(run_folder: Path | str) -> bool | None:
         return False
     except PermissionError:
         return True
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
+    except (FormatError, OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
     return True
 
 
-def _holder(run_folder: Path) -> str:
+def _holder(path: Path) -> str:
     """Who wrote its name into the lock file."""
     try:
-        name = plain_json.decode(bounded.read_small(run_folder / LOCK_NAME, MOST_BYTES, FormatError))
+        name = plain_json.decode(bounded.read_small(path, MOST_BYTES, FormatError))
         return f"process {int(name['pid'])} on {str(name['host'])[:100]!r}"
     except (FormatError, OSError, ValueError, TypeError, KeyError):
         return "another process"

@@ -1,8 +1,7 @@
-"""The system calls by which files are written, one method each: a fault test stands in their place.
+"""The system calls by which files are written, one method each, and what their refusals mean to a person.
 
-``durable.system`` is the one object of this class in use. Where macOS and Windows differ, they differ here.
-A path beneath a folder that is held (``anchor``) is reached from that folder, without following a link.
-Programs that are started inherit nothing that Python opens (PEP 446), so no flag here says so.
+``durable.system`` is the one object of this class in use; a fault test puts another in its place. Where macOS
+and Windows differ, they differ here. Programs that are started inherit nothing that Python opens (PEP 446).
 """
 
 from __future__ import annotations
@@ -10,45 +9,59 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from pantoum.formats import anchor
+from pantoum.errors import StorageError
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Bytes", "System"]
+__all__ = ["Bytes", "System", "storage_error", "translated"]
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 
 FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 O_BINARY = getattr(os, "O_BINARY", 0)
-O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
-O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+OTHER_FOLDER = "choose a folder that you may write to"
+ADVICE = {
+    errno.ENOSPC: ("the disk is full", "free some space there or choose another folder"),
+    errno.EDQUOT: ("your quota on this disk is used up", "free some space there or choose another folder"),
+    errno.EFBIG: ("the file would be larger than is allowed here", "choose a folder on another disk"),
+    errno.EACCES: ("permission denied", OTHER_FOLDER),
+    errno.EPERM: ("permission denied", OTHER_FOLDER),
+    errno.EROFS: ("the disk is read-only", OTHER_FOLDER),
+    errno.EIO: ("the disk reported an error", "check the disk, and copy what matters on it elsewhere"),
+    errno.ENOENT: ("the folder does not exist", "create the folder or check the spelling"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the spelling"),
+    errno.EISDIR: ("a folder is in its place", "choose another name"),
+    errno.EEXIST: ("it exists already", "choose another name"),
+    errno.ENOTEMPTY: ("it exists already", "choose another name"),
+    errno.ELOOP: ("a symbolic link leads to itself", "choose another name"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
+    errno.EMFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
+    errno.ENFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
+}
 
 
 class System:
     """The real calls. They raise OSError; whoever calls them says what was being done."""
 
     def create(self, path: Path, mode: int) -> int:
-        """A new file, opened for writing; an existing one is an error."""
-        with anchor.at(path) as (name, folder):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_BINARY
-            return os.open(name, flags, mode, dir_fd=folder)
+        """A new file, opened to be written and read again; an existing one is an error."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | O_BINARY, mode)
 
     def open_through(self, path: Path) -> int:
         """An existing device or pipe, opened for writing."""
         return os.open(path, os.O_WRONLY | O_BINARY)
 
     def open_to_append(self, path: Path) -> int:
-        """A file whose every write goes to its end; made if missing. A symbolic link is an error."""
-        with anchor.at(path) as (name, folder):
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | O_BINARY | O_NOFOLLOW
-            return os.open(name, flags, 0o666, dir_fd=folder)
+        """A file whose every write goes to its end; made if missing."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | O_BINARY, 0o666)
 
     def write(self, descriptor: int, data: Bytes) -> int:
         """Write some of ``data``; how much is returned."""
@@ -74,15 +87,13 @@ class System:
 
     def rename(self, source: Path, target: Path) -> None:
         """Put ``source`` in ``target``'s place in one step."""
-        with anchor.at(source) as (old, folder), anchor.at(target) as (new, other):
-            os.replace(old, new, src_dir_fd=folder, dst_dir_fd=other)
+        source.replace(target)
 
     def fsync_folder(self, folder: Path) -> None:
         """Wait until a folder's names are on the disk itself."""
-        if os.name == "nt":
+        if os.name == "nt":  # Windows has no such call
             return
-        with anchor.at(folder) as (name, above):
-            descriptor = os.open(name, os.O_RDONLY | O_DIRECTORY, dir_fd=above)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.fsync(descriptor)
         except OSError as error:
@@ -94,19 +105,34 @@ class System:
 
     def make_folder(self, folder: Path) -> None:
         """A new folder in an existing one."""
-        with anchor.at(folder) as (name, above):
-            os.mkdir(name, dir_fd=above)
+        folder.mkdir()
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
-        with anchor.at(path) as (name, folder):
-            os.unlink(name, dir_fd=folder)
+        path.unlink()
 
     def remove_folder(self, folder: Path) -> None:
         """Remove an empty folder."""
-        with anchor.at(folder) as (name, above):
-            os.rmdir(name, dir_fd=above)
+        folder.rmdir()
 
     def free_bytes(self, folder: Path) -> int:
         """Bytes that this user may still write there."""
         return shutil.disk_usage(folder).free
+
+
+def storage_error(action: str, path: Path | str, error: OSError | ValueError) -> StorageError:
+    """One line: what was tried, where, what the system said, what to do."""
+    number = getattr(error, "errno", None) or 0
+    unlisted = (getattr(error, "strerror", None) or str(error), "choose another path")
+    meaning, advice = ADVICE.get(number, unlisted)
+    symbol = f" ({errno.errorcode[number]})" if number in errno.errorcode else ""
+    return StorageError(f"cannot {action} {str(path)!r}: {meaning}{symbol}; {advice}")
+
+
+@contextmanager
+def translated(action: str, path: Path) -> Iterator[None]:
+    """Turn the system's refusal (ValueError: a NUL in the path) into a StorageError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise storage_error(action, path, error) from error

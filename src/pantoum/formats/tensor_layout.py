@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ __all__ = [
     "data_chunks",
     "header_bytes",
     "header_length",
+    "header_of",
     "parse",
     "parse_any",
     "require_finite",
@@ -92,24 +93,32 @@ def header_bytes(
     metadata, which only ``parse_any`` reads.
     """
     order = sorted(arrays, key=lambda name: (-np.dtype(DTYPES[arrays[name][0]]).itemsize, name))
+    places, end = [], 0
+    for name in order:
+        dtype, array = arrays[name]
+        places.append(Tensor(name, dtype, array.shape, end, end + array.nbytes))
+        end += array.nbytes
+    return header_of(places, metadata, more), order
+
+
+def header_of(
+    tensors: Iterable[Tensor], metadata: str, more: Mapping[str, str] | None = None, size: int = 0
+) -> bytes:
+    """A file's first bytes, length included, for arrays at these places; ``size``: as many bytes at least."""
     words = [json.dumps(metadata)]
     words += [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in (more or {}).items()]
     parts = [METADATA_PREFIX + ",".join(words).encode("ascii") + b"}"]
-    place = 0
-    for name in order:
-        dtype, array = arrays[name]
-        _require_plain(name)
-        end = place + array.nbytes
-        entry = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [place, end]}
-        parts.append(f'"{name}":{json.dumps(entry, separators=(",", ":"))}'.encode("ascii"))
-        place = end
+    for each in tensors:
+        _require_plain(each.name)
+        entry = {"dtype": each.dtype, "shape": list(each.shape), "data_offsets": [each.begin, each.end]}
+        parts.append(f'"{each.name}":{json.dumps(entry, separators=(",", ":"))}'.encode("ascii"))
     text = b",".join(parts) + b"}"
-    text += b" " * (-len(text) % 8)
+    text += b" " * max(-len(text) % 8, size - 8 - len(text))
     if _parts(text) > MOST_PARTS:
         raise ValueError(f"its header would have more than {MOST_PARTS:,} parts")
     if len(text) > HEADER_LIMIT:
         raise ValueError(f"its header would have {len(text):,} bytes, at most {HEADER_LIMIT:,} are allowed")
-    return len(text).to_bytes(8, "little") + text, order
+    return len(text).to_bytes(8, "little") + text
 
 
 def data_chunks(arrays: Mapping[str, tuple[str, Array]], order: list[str]) -> Iterator[memoryview]:

@@ -9,10 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.data import manifest
-from pantoum.data.prepared_folder import SHARDS
+from pantoum.data import prepared_file
 from pantoum.errors import FormatError, SettingError
-from pantoum.formats import token_shard
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
@@ -76,12 +74,11 @@ def _training_tokens(model: LoadedModel) -> NDArray[np.int64] | None:
     """The end of the text that the model was trained on, if it lies beside it."""
     if model.path is None:
         return None
-    path = model.path.parent / "data" / SHARDS["train"]
-    if not path.exists():
-        return None
     try:
-        shard = token_shard.open(path, manifest.tokenizer_fingerprint(model.tokenizer))
-        return shard.read(shard.count - MOST_PRIMED, shard.count).astype(np.int64)
+        train = prepared_file.opened(model.path.parent / "data")[0].train
+        if train.tokenizer_fingerprint != prepared_file.tokenizer_fingerprint(model.tokenizer):
+            return None
+        return train.read(train.count - MOST_PRIMED, train.count).astype(np.int64)
     except FormatError:
         return None
 

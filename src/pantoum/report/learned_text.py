@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pantoum.config.plain import Plain
-from pantoum.data.manifest import spec_fingerprint
+from pantoum.data.prepared_file import spec_fingerprint
 from pantoum.formats import plain_json
 
 __all__ = ["of_facts"]

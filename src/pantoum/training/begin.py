@@ -97,7 +97,7 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
     folder.write_config(config)
     source = read_source(settings)
     if prepared is None:
-        prepared = prepare_texts(settings, texts, folder.data, source, folder.path)
+        prepared = prepare_texts(settings, texts, folder.data, source)
     notes = list(prepared.notes)
     if source is not None:
         notes.append(_unknown(prepared))
@@ -170,7 +170,6 @@ def prepare_texts(
     texts: Sequence[str],
     out: Path | None,
     source: ModelFile | None,
-    run: Path | None = None,
 ) -> Prepared:
     """The training text as tokens: prepared into ``out`` (``None``: into memory), or those of ``--data``."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
@@ -181,7 +180,7 @@ def prepare_texts(
                 "book.txt`"
             )
         asked: Any = {name: getattr(settings, name) for name in declared(TextSettings)}
-        return prepare(texts, out=out, tokenizer=tokenizer, run=run, **asked)
+        return prepare(texts, out=out, tokenizer=tokenizer, **asked)
     if settings.valid is not None and not texts:
         raise SettingError(
             "valid",
@@ -197,7 +196,7 @@ def prepare_texts(
                 f"has no effect on {settings.data!r}, which is prepared already",
                 "leave it out, or prepare the text with it",
             )
-    prepared = open_prepared(settings.data, texts or None, valid=settings.valid, run=run)
+    prepared = open_prepared(settings.data, texts or None, valid=settings.valid)
     found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
     for name, value in found.items():
         asked = getattr(settings, name)

@@ -40,8 +40,7 @@ from pantoum.config import (
 from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.config.setting import flag
 from pantoum.data.addresses import is_address
-from pantoum.data.made_again import restored
-from pantoum.data.prepare import Prepared, differences, open_prepared
+from pantoum.data.prepare import Prepared, differences, open_prepared, restored
 from pantoum.errors import (
     CheckpointError,
     PantoumError,
@@ -189,7 +188,7 @@ def _from_the_start(
 def _from_stdin(folder: RunFolder, again: bool) -> Prepared | None:
     """What came through stdin, which cannot be read twice; none if it was not all read and comes again."""
     try:
-        return open_prepared(folder.data, run=folder.path)
+        return open_prepared(folder.data)
     except (ShardError, StorageError, TextError):
         if again:
             return None

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pantoum.config import OF_ONE_COMMAND, TrainSettings
-from pantoum.data import prepared_folder
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.report.record import Report
@@ -64,7 +63,7 @@ def train(
         job.remember(folder.path.absolute())
     with folder.locked() as folder:
         checkpoint.clean_temporary(folder.path)
-        prepared_folder.tidy(folder.data)
+        durable.clean_temporary(folder.data)
         try:
             with ending_at_once():
                 run = resume(folder, asked) if settings.resume else begin(folder, asked)

@@ -71,7 +71,7 @@ class Trainer:
             self._note(note)
         try:
             if self.run.begins_anew:
-                saving.surely(lambda: saving.checkpoint(anew=True))
+                saving.checkpoint(anew=True, surely=True)
             for note in self.run.when_begun():
                 self._note(note)
             while not self._over():
@@ -79,7 +79,6 @@ class Trainer:
                     self.after_step()
                     if saving.spoiled:
                         self._roll_back("the weights are not finite")
-                saving.collect()
             if self.stopped is None:
                 self._finish()
             else:
@@ -88,8 +87,6 @@ class Trainer:
             self._note(str(problem))
             self._report(ended="failed")
             raise
-        finally:
-            saving.close()
 
     def step(self) -> bool:
         """One batch through the guard; ``False`` if the run went back to an earlier step."""
@@ -123,8 +120,6 @@ class Trainer:
         evaluation comes before the checkpoint of the same step, which so knows of it (decision 042)."""
         state, timing, rhythm, keep = self.run.state, self.timing, self.timing.rhythm, self.run.keep_best
         step, seconds = state.step, timing.clock.seconds
-        if not state.span.by_clock and rhythm.saving_due(step, seconds):
-            self.saving.wait()  # for the save before this one, so that a crash loses at most one interval
         valid = sample = None
         evaluated = rhythm.evaluation_due(step, seconds)
         if evaluated:
@@ -158,8 +153,6 @@ class Trainer:
         run, state, trouble = self.run, self.run.state, self.run.state.step + 1
         if self.guard.gives_up(trouble):
             raise self._does_not_recover(why)
-        self.saving.wait()
-        self.saving.collect()
         further = self.guard.further_back(trouble)
         found, good = go_back(run.folder.path, state, further, self._note) or (None, None)
         if good is None and run.weights is None and state.identity.get("began_from") is not None:
@@ -189,7 +182,6 @@ class Trainer:
 
         ``StorageError`` if the disk refuses the model or the checkpoint to the last."""
         run, state, keep, saving = self.run, self.run.state, self.run.keep_best, self.saving
-        saving.wait()  # evaluation and a copy that is being saved need not be in memory at once
         if state.span.by_clock and self._evaluated_at != state.step:
             valid = self._evaluate()
             state.add_point(valid)
@@ -215,9 +207,9 @@ class Trainer:
         if (note := learned_by_heart(state.curve, keep.best, state.recipe.model.dropout)) is not None:
             self._note(note)
         state.finish()
-        saving.surely(lambda: saving.model(evaluation))
+        saving.model(evaluation, surely=True)
         run.folder.begin_ending()
-        saving.surely(lambda: saving.checkpoint(at_last=True))
+        saving.checkpoint(surely=True)
         self._report(ended="finished")
         self.reporter.write_page(evaluation, held_out)
 
@@ -226,10 +218,10 @@ class Trainer:
 
         ``StorageError`` if the disk refuses one of them to the last."""
         run, keep, saving = self.run, self.run.keep_best, self.saving
-        saving.surely(lambda: saving.checkpoint(at_last=True))
+        saving.checkpoint(surely=True)
         if keep.best is None and not keep.judges_nothing and not run.folder.model.exists():
             keep.keep_last(run.backend)
-            saving.surely(saving.model)
+            saving.model(surely=True)
         self._report(ended="stopped")
         self.reporter.write_page()
 

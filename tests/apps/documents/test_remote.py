@@ -76,9 +76,8 @@ def test_a_file_is_read_as_one_here(memory: Any, tmp_path: Path, packed: Any) ->
     assert text_of(far) == text_of(here) == POEM
     for name in ("name", "size", "sha256"):
         assert far.facts["texts"][0][name] == here.facts["texts"][0][name]
-    assert (tmp_path / "out" / "train.tokens").read_bytes() == (
-        tmp_path / "here" / "train.tokens"
-    ).read_bytes()
+    assert far.train.tokens.tobytes() == here.train.tokens.tobytes()
+    assert far.train.text_fingerprint == here.train.text_fingerprint
 
 
 def test_zstd_at_an_address(memory: Any, tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ def test_a_document_is_copied_and_the_copy_is_gone(memory: Any, tmp_path: Path) 
         file.writestr("a.txt", POEM)
     memory.pipe("/poems.zip", archive.getvalue())
     assert text_of(prepared(tmp_path, "memory://poems.zip")) == POEM
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.json", "train.tokens"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["prepared.safetensors"]
 
 
 def test_a_local_address_and_a_chain_of_addresses(tmp_path: Path) -> None:
@@ -290,7 +289,7 @@ def test_a_model_trains_evaluates_and_scores_at_addresses(
     (tmp_path / "poem.txt").write_text(POEM)
     small: Any = {"steps": 2, "hidden_size": 8, "num_layers": 1, "progress": False}
     run = pantoum.train("memory://corpus/poem.txt.gz", **small)
-    assert run.folder == Path("runs/poem.txt") and (run.folder / "data" / "train.tokens").exists()
+    assert run.folder == Path("runs/poem.txt") and (run.folder / "data" / "prepared.safetensors").exists()
     model = run.model
     memory.pipe("/corpus/poem.txt", POEM.encode())
     address = "memory://corpus/poem.txt"

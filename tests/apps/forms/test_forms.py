@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pantoum.batch import ModelBatch
 
 from pantoum import PantoumError
 from pantoum.apps.forms import automaton, grammar, place
 from pantoum.apps.forms import form as form_module
 from pantoum.apps.forms.form import TokenForm, token_form
 from pantoum.apps.forms.place import DROPPED, FormPlace
-from pantoum.batch import ModelBatch
 from pantoum.config import AskedForm, SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel

@@ -45,6 +45,6 @@ def test_the_kernels_own_refusal_in_the_middle_of_a_file(tmp_path: Path) -> None
     command = [sys.executable, "-c", LIMITED, str(tmp_path)]
     line = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert line.count("\n") == 1 and "(EFBIG); choose a folder on another disk" in line
-    assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
+    assert [entry.name for entry in (tmp_path / "checkpoints").iterdir()] == ["step-00000001.safetensors"]
     found = checkpoint.newest(tmp_path)
     assert found is not None and found.step == 1 and found.notes == ()

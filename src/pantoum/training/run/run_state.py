@@ -1,4 +1,4 @@
-"""The state of a run without its arrays: what a checkpoint's ``state.json`` holds.
+"""The state of a run without its arrays: what a checkpoint has beside its arrays.
 
 All of it is plain (numbers, texts, lists, dicts), exact through JSON, and enough, with the arrays, to
 continue as if the run had never stopped: the recipe, the span of the budget, the cursor, the guard's record,
@@ -10,18 +10,17 @@ a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pantoum.config.plain import Plain
-from pantoum.errors import CheckpointError, SettingError
+from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.run import state_rules as rules
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import Curve
 from pantoum.training.update.update_guard import MOST_ROLLBACKS
@@ -29,6 +28,8 @@ from pantoum.training.update.update_guard import MOST_ROLLBACKS
 __all__ = ["Best", "RunState"]
 
 VERSION = 1
+MOST_EARLIER = 100
+"""Earlier budgets that are kept."""
 
 
 @dataclass(frozen=True)
@@ -46,44 +47,36 @@ class Best:
 class RunState:
     """The plain half of a checkpoint."""
 
-    recipe: Recipe = rules.stored(rules.RECIPE, Recipe.from_spec)
-    span: Span = rules.stored(rules.SPAN, lambda plain: Span(**plain))
-    budget: Budget = rules.stored(rules.BUDGET, lambda plain: Budget(**plain))
+    recipe: Recipe
+    span: Span
+    budget: Budget
     """As asked, for people and to know a repeated one."""
-    identity: dict[str, Plain] = rules.stored(rules.IDENTITY)
+    identity: dict[str, Plain]
     """What a resumed run must share: fingerprints of texts and tokenizer, the model it began from."""
-    batch_size: int = rules.stored(rules.SIZE)
+    batch_size: int
     """Streams in use, fewer than the recipe's where the text is small."""
-    seq_len: int = rules.stored(rules.SIZE)
-    monitored: int = rules.stored(rules.COUNT, default=0)
+    seq_len: int
+    monitored: int = 0
     """Held-out tokens that evaluations while training look at."""
-    timeless: bool = rules.stored(rules.FLAG, default=True)
+    timeless: bool = True
     """Whether the budget was never counted in time, so that the same command gives the same bits."""
-    step: int = rules.stored(rules.STEP, default=0)
-    tokens: int = rules.stored(rules.COUNT, default=0)
-    seconds: float = rules.stored(rules.AMOUNT, default=0.0)
-    phases: dict[str, float] = rules.stored(
-        dict.fromkeys(PHASES, rules.AMOUNT), default_factory=lambda: dict.fromkeys(PHASES, 0.0)
-    )
-    cursor: dict[str, int] | None = rules.stored(rules.Maybe(rules.CURSOR), default=None)
-    guard: dict[str, Any] | None = rules.stored(rules.Maybe(rules.GUARD), default=None)
-    curve: Curve = rules.stored(rules.CURVE, Curve.from_spec, default_factory=Curve)
-    best: Best | None = rules.stored(
-        rules.Maybe(rules.BEST), lambda plain: plain and Best(**plain), default=None
-    )
-    good: list[int] = rules.stored(
-        rules.Later(rules.Several(rules.STEP, MOST_ROLLBACKS)), default_factory=list
-    )
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    cursor: dict[str, int] | None = None
+    guard: dict[str, Any] | None = None
+    curve: Curve = field(default_factory=Curve)
+    best: Best | None = None
+    good: list[int] = field(default_factory=list)
     """Steps of the last good checkpoints, ascending, to which a rollback may go (``recovery``)."""
-    decay_step: int | None = rules.stored(rules.Maybe(rules.STEP), default=None)
+    decay_step: int | None = None
     """The step of the checkpoint where the rate began to fall; ``None`` before that."""
-    finished: bool = rules.stored(rules.FLAG, default=False)
-    earlier: list[str] = rules.stored(
-        rules.Later(rules.Several(rules.TEXT, rules.MOST_EARLIER)), default_factory=list
-    )
-    """Budgets that were used up before this one, in words; older runs do not know them."""
-    run: str | None = rules.stored(rules.Later(rules.Maybe(rules.TEXT)), default=None)
-    """The run's own name, drawn when it began and kept in ``config.json`` too; older runs have none."""
+    finished: bool = False
+    earlier: list[str] = field(default_factory=list)
+    """Budgets that were used up before this one, in words."""
+    run: str | None = None
+    """The run's own name, drawn when it began and kept in ``config.json`` too."""
 
     @property
     def in_trouble(self) -> bool:
@@ -175,7 +168,7 @@ class RunState:
             self,
             span=span,
             budget=budget,
-            earlier=[*self.earlier, str(self.budget)][-rules.MOST_EARLIER :] if further else self.earlier,
+            earlier=[*self.earlier, str(self.budget)][-MOST_EARLIER:] if further else self.earlier,
             finished=False,
             good=self.good[-1:] if self.in_trouble else [self.step],
             decay_step=None,
@@ -192,23 +185,22 @@ class RunState:
 
     @staticmethod
     def from_spec(spec: Mapping[str, Plain]) -> RunState:
-        """The inverse of ``spec``. ``CheckpointError``: it is of another version, or not as it must be."""
-        if not isinstance(spec, dict) or spec.get("version") != VERSION:
-            found = spec.get("version") if isinstance(spec, dict) else None
+        """The inverse of ``spec``. ``CheckpointError``: another version of pantoum has written it."""
+        plain: dict[str, Any] = dict(spec)
+        version = plain.pop("version", None)
+        if version != VERSION:
             raise CheckpointError(
-                f"the checkpoint's version is {str(found)[:40]!r}, this pantoum reads "
-                f"{VERSION}; resume with the pantoum that wrote it"
+                f"the checkpoint's version is {str(version)[:40]!r}, this pantoum reads {VERSION}; resume "
+                "with the pantoum that wrote it"
             )
-        kept = {each.name: each.metadata for each in fields(RunState)}
-        rules.require_state(
-            spec, {"version": rules.COUNT, **{name: each["rule"] for name, each in kept.items()}}
-        )
         try:
             return RunState(
-                **{name: kept[name]["read"](value) for name, value in spec.items() if name in kept}
+                **{name: READ[name](value) if name in READ else value for name, value in plain.items()}
             )
-        except SettingError as problem:
-            raise CheckpointError(f"the checkpoint's recipe cannot be used: {problem}") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise CheckpointError(
+                f"the checkpoint's state cannot be used: {problem}; resume with the pantoum that wrote it"
+            ) from None
 
     @staticmethod
     def of(found: Checkpoint) -> RunState:
@@ -220,6 +212,16 @@ class RunState:
                 "go on from another checkpoint"
             )
         return state
+
+
+READ: dict[str, Callable[[Any], Any]] = {
+    "recipe": Recipe.from_spec,
+    "span": lambda plain: Span(**plain),
+    "budget": lambda plain: Budget(**plain),
+    "curve": Curve.from_spec,
+    "best": lambda plain: plain and Best(**plain),
+}
+"""How the fields that are not plain are read."""
 
 
 def _plain(value: Any) -> Plain:
