@@ -16,9 +16,24 @@ if TYPE_CHECKING:
     from pantoum.cli.asked_to_stop import Asked
     from pantoum.cli.options import add_settings, from_environment, given
     from pantoum.cli.output import Output, is_terminal
-    from pantoum.config import CELLS, VERSION, AskedForm, CellSpec, ModelConfig, SamplingConfig
+    from pantoum.config import (
+        AUTO,
+        CELLS,
+        VERSION,
+        AskedForm,
+        CellSpec,
+        ModelConfig,
+        SamplingConfig,
+        TrainSettings,
+    )
     from pantoum.config.calls import public as public_call
-    from pantoum.config.launcher import torchrun_count
+    from pantoum.config.launcher import (
+        launched_count,
+        launched_rank,
+        tasks_of_a_step,
+        torchrun_count,
+        unused_tasks,
+    )
     from pantoum.config.plain import Plain, quoted
     from pantoum.config.rules import number as check_number
     from pantoum.config.rules import one_of as check_one_of
@@ -75,7 +90,7 @@ if TYPE_CHECKING:
     from pantoum.inference.writing.generation import draw_seed
     from pantoum.inference.writing.stream import Stream
     from pantoum.inference.writing.stream_batch import StreamBatch
-    from pantoum.kernels import Array, DropoutDraw, backend, without_core
+    from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
     from pantoum.kernels.count_tree import SIZES as COUNT_TREE_SIZES
     from pantoum.kernels.mixed_rows import LEAST_PROBABILITY
@@ -92,6 +107,7 @@ if TYPE_CHECKING:
     from pantoum.model import Model, load
     from pantoum.network import LanguageModel
     from pantoum.network.checks import require_finite
+    from pantoum.network.gradient import Gradient
     from pantoum.network.head import shared_weight
     from pantoum.network.mixers import count_mixture
     from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
@@ -110,8 +126,6 @@ if TYPE_CHECKING:
     from pantoum.network.spec import prefix as member_prefix
     from pantoum.network.spec import require_filled, state_of
     from pantoum.network.stepping import stepper
-    from pantoum.ranks.interface import Pending, Ranks
-    from pantoum.ranks.life import Life, pause_of
     from pantoum.report.terminal import Counter
     from pantoum.report.wording import size as readable_size
     from pantoum.text.documents import mark as document_mark
@@ -120,14 +134,22 @@ if TYPE_CHECKING:
     from pantoum.text.prompt import encode_prompt, prompt_places, space_held
     from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
     from pantoum.texts import Texts, counting, listed, say
-    from pantoum.training.assembly import TrainingEngine
+    from pantoum.training.assembly import make_backend
     from pantoum.training.recipe.recipe import Recipe
-    from pantoum.training.run_session import LauncherJob
-    from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
-    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
-    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
+    from pantoum.training.result import RunResult
+    from pantoum.training.run.signals import NAMES as STOP_SIGNALS
+    from pantoum.training.update.backend import (
+        Backend,
+        LocalBackend,
+        Members,
+        Share,
+        SharedBackend,
+        StepResult,
+        TrainingEngine,
+    )
+    from pantoum.training.update.learner import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.training.update.learner import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.training.update.learner import require_arrays
-    from pantoum.training.update.members import Members
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
     from pantoum.training.update.optimizer import MOMENTUM as OPTIMIZER_MOMENTUM
@@ -135,7 +157,7 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import TABLE_KEEP as OPTIMIZER_TABLE_KEEP
     from pantoum.training.update.optimizer import TABLE_RATE as OPTIMIZER_TABLE_RATE
     from pantoum.training.update.optimizer import map_blocks
-    from pantoum.training.update.rank_sums import RankSums, shared_out
+    from pantoum.training.update.shards import Node, Shards, halves, tree_sum
 
 _MODULES = {
     "bounded": "formats.bounded",
@@ -153,9 +175,9 @@ _HOMES = {
     "cli.asked_to_stop": "Asked",
     "cli.options": "add_settings from_environment given",
     "cli.output": "Output is_terminal",
-    "config": "AskedForm CELLS CellSpec ModelConfig SamplingConfig VERSION",
+    "config": "AUTO AskedForm CELLS CellSpec ModelConfig SamplingConfig TrainSettings VERSION",
     "config.calls": "public_call=public",
-    "config.launcher": "torchrun_count",
+    "config.launcher": "launched_count launched_rank tasks_of_a_step torchrun_count unused_tasks",
     "config.plain": "Plain quoted",
     "config.rules": (
         "check_number=number check_one_of=one_of check_path=path check_text=text check_texts=texts "
@@ -193,7 +215,7 @@ _HOMES = {
     "inference.writing.generation": "draw_seed",
     "inference.writing.stream": "Stream",
     "inference.writing.stream_batch": "StreamBatch",
-    "kernels": "Array DropoutDraw KernelState=State backend without_core",
+    "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
     "kernels.count_tree": "COUNT_TREE_SIZES=SIZES",
     "kernels.mixed_rows": "LEAST_PROBABILITY",
     "kernels.native.declaration": "Declaration",
@@ -206,6 +228,7 @@ _HOMES = {
     "model": "Model load",
     "network": "LanguageModel",
     "network.checks": "require_finite",
+    "network.gradient": "Gradient",
     "network.head": "shared_weight",
     "network.mixers.contexts": "ContextMixer MOST_SYMBOLS",
     "network.mixers.count_mixture": "CountMixture",
@@ -219,8 +242,6 @@ _HOMES = {
         "require_filled state_of"
     ),
     "network.stepping": "stepper",
-    "ranks.interface": "Pending Ranks",
-    "ranks.life": "Life pause_of",
     "report.terminal": "Counter",
     "report.wording": "readable_size=size",
     "text.documents": "document_mark=mark",
@@ -229,19 +250,18 @@ _HOMES = {
     "text.prompt": "encode_prompt prompt_places space_held",
     "text.tokenizer": "Tokenizer declared_size from_spec",
     "texts": "Texts counting listed say",
-    "training.assembly": "TrainingEngine",
+    "training.assembly": "make_backend",
     "training.recipe.recipe": "Recipe",
-    "training.run_session": "LauncherJob",
-    "training.update.backend": "LocalBackend SharedBackend SpreadState StepResult",
-    "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
-    "training.update.learner": "require_arrays",
-    "training.update.members": "Members",
+    "training.result": "RunResult",
+    "training.run.signals": "STOP_SIGNALS=NAMES",
+    "training.update.backend": ("Backend LocalBackend Members Share SharedBackend StepResult TrainingEngine"),
+    "training.update.learner": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW require_arrays",
     "training.update.optimizer": (
         "OPTIMIZER_BETAS=BETAS OPTIMIZER_EPSILON=EPSILON OPTIMIZER_MOMENTUM=MOMENTUM "
         "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "
         "OPTIMIZER_TABLE_RATE=TABLE_RATE map_blocks"
     ),
-    "training.update.rank_sums": "RankSums shared_out",
+    "training.update.shards": "Node Shards halves tree_sum",
 }
 """The other names by their modules; ``A=b``: the name A, which its module calls b."""
 

@@ -22,6 +22,7 @@ from pantoum.errors import TextError
 __all__ = [
     "default_threads",
     "follows",
+    "launched",
     "launched_count",
     "launched_rank",
     "require_own_stdin",
@@ -29,7 +30,6 @@ __all__ = [
     "tasks_of_a_step",
     "threads_of_a_rank",
     "torchrun_count",
-    "under_torchrun",
     "unused_tasks",
 ]
 
@@ -41,6 +41,14 @@ LOCAL_SIZE = (
     "MV2_COMM_WORLD_LOCAL_SIZE",
     "PMI_LOCAL_SIZE",
 )
+
+
+def launched(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a launcher may have started this process with others."""
+    environment = os.environ if environment is None else environment
+    if environment.get("PANTOUM_LAUNCHER") == "none":
+        return False
+    return any(name in environment for name in (*RANK, "TORCHELASTIC_RUN_ID", "SLURM_PROCID"))
 
 
 def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
@@ -92,13 +100,9 @@ def default_threads() -> int:
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
     """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
     environment = os.environ if environment is None else environment
-    return (_count(environment, "WORLD_SIZE") or 1) if under_torchrun(environment) else 1
-
-
-def under_torchrun(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether ``torchrun`` has started this process."""
-    environment = os.environ if environment is None else environment
-    return environment.get("PANTOUM_LAUNCHER") != "none" and "TORCHELASTIC_RUN_ID" in environment
+    if environment.get("PANTOUM_LAUNCHER") == "none" or "TORCHELASTIC_RUN_ID" not in environment:
+        return 1
+    return _count(environment, "WORLD_SIZE") or 1
 
 
 def require_own_stdin(name: str = "-", status: os.stat_result | None = None) -> None:

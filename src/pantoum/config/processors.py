@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,35 +57,23 @@ def machine_processors() -> int:
 
 @lru_cache(maxsize=4)
 def control_group_limit(root: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> int | None:
-    """For how many processors the control groups of this process have time, rounded up; ``None``: for all. It
-    is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control Group v2: ``cpu.max``; v1:
-    ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``)."""
+    """For how many processors the control groups of this process, and all above them, have time, rounded up;
+    ``None``: for all. It is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control Group
+    v2: ``cpu.max``)."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
         return None
-    quotas = [quota for line in lines for quota in _quotas(root, *line.split(":", 2)[1:])]
+    quotas = list[float]()
+    for line in lines:
+        place = root / line.rpartition(":")[2].lstrip("/")
+        for folder in (place, *place.parents):
+            with suppress(OSError, ValueError, ZeroDivisionError):  # not there, or without a limit ("max")
+                quota, period = map(int, (folder / "cpu.max").read_text().split())
+                quotas.append(quota / period)
+            if folder == root:
+                break
     return max(1, math.ceil(min(quotas))) if quotas else None
-
-
-def _quotas(root: Path, controllers: str = "", path: str = "") -> Iterator[float]:
-    """Those of a line of ``/proc/self/cgroup``: of the group and of all above it."""
-    if controllers and "cpu" not in controllers.split(","):
-        return
-    top = root / controllers
-    place = top / path.lstrip("/")
-    for folder in (place, *place.parents):
-        try:
-            if controllers:
-                quota, period = ((folder / f"cpu.cfs_{each}_us").read_text() for each in ("quota", "period"))
-            else:
-                quota, period = (folder / "cpu.max").read_text().split()
-            if int(quota) > 0:
-                yield int(quota) / int(period)
-        except (OSError, ValueError, ZeroDivisionError):
-            pass  # not there, without a limit ("max", -1), or of a form that is not known
-        if folder == top:
-            return
 
 
 def thread_limit(environment: Mapping[str, str] | None = None) -> int | None:

@@ -35,7 +35,6 @@ __all__ = [
     "COMPRESSED_BYTES",
     "Evaluation",
     "Progress",
-    "ReadText",
     "evaluate",
     "held_out_loss",
 ]
@@ -46,9 +45,6 @@ DECODED = 1 << 16
 """Targets that are decoded at once."""
 Progress = Callable[[int, int], None]
 """Called with targets scored so far, and all of them."""
-ReadText = Callable[[Array, str, "NDArray[np.bool_] | None"], Iterator[tuple[TextBlock, Array, Array]]]
-"""From the tokens, the protocol and the tokens before which the state is zeroed: the blocks, the nats of
-their targets and the predictions."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,17 +154,16 @@ def evaluate(
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
     encoded: Mapping[str, int] | None = None,
-    read: ReadText | None = None,
     until: Callable[[], bool] | None = None,
 ) -> Evaluation:
     """Score the tokens of a text. ``compress=False`` leaves out xz and bz2, which cost more than a small
     model; ``adapter`` reads in place of the program, and follows the text; ``nats_T`` takes the loss of each
     target. ``encoded``: what was counted of the text while it was encoded, its ``characters``, its ``bytes``
     and how many of its words or characters are ``unknown``. Without it these are those of the decoded text,
-    and every ``<unk>`` counts as unknown, those that a pre-tokenised text contains too. ``read`` reads the
-    blocks in place of this process alone. Where ``until`` says that the time is over the rest is left out,
-    with a note: of segments the ends, so that what was read is spread over the text."""
-    found = _read_text(program, tokens, tokenizer, protocol, adapter, read)
+    and every ``<unk>`` counts as unknown, those that a pre-tokenised text contains too. Where ``until`` says
+    that the time is over the rest is left out, with a note: of segments the ends, so that what was read is
+    spread over the text."""
+    found = _read_text(program, tokens, tokenizer, protocol, adapter)
     targets, nats, right = _summed(found, len(tokens) - 1, nats_T, progress, until)
     if adapter is not None:
         adapter.finish()
@@ -228,12 +223,10 @@ def held_out_loss(
     tokens: Array,
     tokenizer: Tokenizer,
     nats_T: NDArray[np.float32] | None = None,
-    read: ReadText | None = None,
 ) -> float:
     """The mean loss by ``SEGMENTS`` alone, in nats per token: what a training run asks every now and then. It
-    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; ``read`` is that
-    of ``evaluate``."""
-    found = _read_text(program, tokens, tokenizer, SEGMENTS, None, read)
+    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target."""
+    found = _read_text(program, tokens, tokenizer, SEGMENTS, None)
     targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
     return nats / targets
 
@@ -244,7 +237,6 @@ def _read_text(
     tokenizer: Tokenizer,
     protocol: str,
     adapter: Adapter | None,
-    read: ReadText | None,
 ) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks of a text as they are read, each with the nats of its targets and the predictions."""
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
@@ -264,8 +256,6 @@ def _read_text(
     if adapter is not None:
         size = max(1, ROWS // adapter.settings.chunk) * adapter.settings.chunk  # whole chunks cost the least
         return _adapting(adapter, blocks(tokens, protocol, size), resets_V)
-    if read is not None:
-        return read(tokens, protocol, resets_V)
     return _blocks_read(program, tokens, protocol, resets_V)
 
 

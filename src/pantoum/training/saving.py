@@ -16,7 +16,7 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.inference.evaluation import Evaluation
 from pantoum.kernels import Array
 from pantoum.training.assembly import TrainingRun, carried_arrays
-from pantoum.training.run.training_card import card
+from pantoum.training.result import card
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard
 
@@ -76,7 +76,7 @@ class Saving:
                 timing.costs.saved(time.perf_counter() - began)
             else:
                 state.remove_good(state.step)
-        timing.rhythm.saved(state.step, timing.clock.seconds)
+        timing.rhythm.done("saving", timing.clock.seconds)
         if self._failures["model"] or run.keep_best.judges_nothing:
             self.model()
 

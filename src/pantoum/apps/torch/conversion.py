@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from pantoum.apps.torch import torch_file
+from pantoum.apps.torch.cell_module import State
 from pantoum.apps.torch.language_module import LanguageModule
 from pantoum.apps.torch.ngram_modules import CountModule
-from pantoum.apps.torch.steps import State
 from pantoum.seams import (
     Array,
     LoadedModel,

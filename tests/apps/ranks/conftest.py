@@ -13,14 +13,16 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 import pytest
 
+from pantoum.apps.ranks.group import RankGroup
+from pantoum.apps.ranks.transport import Array
 from pantoum.config import TrainSettings
 from pantoum.errors import RankError
 from pantoum.formats import checkpoint
-from pantoum.ranks.interface import Array
 from pantoum.training.begin import TrainingCommand
+from pantoum.training.engines import train as train_together
 from pantoum.training.result import RunResult
 from pantoum.training.run_session import train
-from pantoum.training.together import facts, serve, train_on_all
+from pantoum.training.update.backend import TrainingEngine
 
 PATIENCE = 120.0
 
@@ -39,10 +41,11 @@ class Group:
 class ThreadRanks:
     """One of them."""
 
-    overlaps = True
-
     def __init__(self, rank: int, group: Group) -> None:
         self.rank, self.count, self._group = rank, group.count, group
+
+    overlaps = True
+    """Whether PyTorch begins its sums early."""
 
     def place(self, rank: int) -> str:
         return f"rank {rank} (a thread)"
@@ -158,11 +161,10 @@ class Runs:
             return [train(TrainingCommand(TrainSettings(**asked), self._texts))]
 
         def work(ranks: ThreadRanks) -> RunResult:
-            known = facts(self._texts, asked)
-            if ranks.rank:
-                return serve(ranks, known)
-            command = TrainingCommand(TrainSettings(**asked), self._texts, ranks=ranks)
-            return train_on_all(ranks, known, lambda: train(command))
+            def session(chosen: TrainSettings, engine: TrainingEngine | None) -> RunResult:
+                return train(TrainingCommand(chosen, self._texts, engine=engine))
+
+            return train_together(RankGroup(ranks), self._texts, asked, session)
 
         return self._together(count, work)
 

@@ -4,7 +4,7 @@ No call blocks inside MPI: operations are started and then polled, so that a sig
 is lost, is noticed at once. Polling spins for a moment, for the exchanges of a step are short, and then
 sleeps between calls, because a rank that waits for a command must not take a processor from one that works.
 
-The life of ranks is watched by a thread of each process (``life``).
+The life of ranks is watched by a thread of each process (``transport.Life``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -21,9 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 from mpi4py import MPI
 
+from pantoum.apps.ranks.transport import Array, Life, Pending
 from pantoum.errors import RankError
-from pantoum.ranks.interface import Array, Pending
-from pantoum.ranks.life import Life
 
 __all__ = ["MpiRanks"]
 
@@ -38,14 +36,11 @@ class MpiRanks:
         """``limit``: seconds without a sign of life after which a rank counts as dead."""
         self._comm = MPI.COMM_WORLD.Dup()
         self.rank, self.count = int(self._comm.rank), int(self._comm.size)
-        self._thread = threading.get_ident()
         self._places = [f"rank {rank}" for rank in range(self.count)]
         own = f"host {platform.node()}, process {os.getpid()}".encode()
         told = self.gather(own)
         listed = self.broadcast(b"\n".join(told) if told else None).decode(errors="replace").split("\n")
         self._places = [f"rank {rank} ({where})" for rank, where in enumerate(listed)]
-        hosts = {where.rpartition(",")[0] for where in listed}
-        self.overlaps = len(hosts) > 1 and bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
         self._life: Life | None = None
         if self.count > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
             self._life = Life(_MpiBeats(MPI.COMM_WORLD.Dup()), self.rank, self.count, limit, self._lost)
@@ -107,9 +102,7 @@ class MpiRanks:
         )
 
     def _poll(self, requests: list[Any]) -> None:
-        # Another thread than the first works beside it, and must not take its processor.
-        beside = threading.get_ident() != self._thread
-        spinning = time.perf_counter() + (0.0 if beside else SPINNING)
+        spinning = time.perf_counter() + SPINNING
         try:
             while not MPI.Request.Testall(requests):
                 if time.perf_counter() > spinning:

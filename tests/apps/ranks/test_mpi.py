@@ -52,7 +52,7 @@ def launched(count, *words, apart=False, stdin=None, **environment):
     )
 
 
-@pytest.mark.parametrize("more", ["", "--shards 2 --num-layers 2", "--shards 2 --gradient-precision bf16"])
+@pytest.mark.parametrize("more", ["", "--shards 2 --num-layers 2"])
 def test_two_ranks_give_the_model_file_of_one_process(text, tmp_path, more):
     asked = ["train", text, *TINY.split(), *more.split()]
     on_two = launched(2, *asked, "--run", tmp_path / "two", "--json", apart=bool(more))
@@ -71,7 +71,7 @@ def test_a_stopped_rank_is_named_and_the_run_goes_on(text, tmp_path):
     asked = ["train", text, "--run", folder, *TINY.split()[:-4], "--shards", "2", "--checkpoint-every", "2"]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     stop_itself = (  # rank 1 stops in its fourth update
-        "import os, signal; from pantoum.training.together import Worker; honest, n = Worker.update, [0]\n"
+        "import os, signal; from pantoum.apps.ranks.backend import Worker; honest, n = Worker.update, [0]\n"
         "def update(*a, **k):\n"
         "    n[0] += 1; n[0] == 4 and os.kill(os.getpid(), signal.SIGSTOP); honest(*a, **k)\n"
         "Worker.update = update\n"
@@ -102,15 +102,3 @@ def test_a_text_on_stdin_is_refused_in_one_line(tmp_path, name):
     done = launched(2, "train", name, *TINY.split(), "--run", tmp_path / "run", stdin="a text " * 500)
     assert done.returncode == 1 and not (tmp_path / "run").exists()
     assert done.stderr.count(f"pantoum train: cannot read '{name}'") == done.stderr.count("pantoum") == 1
-
-
-def test_local_updates_are_stopped_and_resumed(text, tmp_path):
-    asked = ["train", text, *TINY.split()[:-2], "--sync-every", "3", "--quiet"]
-    for name, more in (("whole", []), ("cut", ["--stop-after", "4"])):
-        done = launched(2, *asked, "--run", tmp_path / name, *more)
-        assert done.returncode == 0, done.stderr
-    refused = launched(3, "train", "--run", tmp_path / "cut", "--resume")
-    assert refused.returncode != 0 and refused.stderr.count("3 were started; start 2") == 1, refused.stderr
-    assert launched(2, "train", "--run", tmp_path / "cut", "--resume", "--quiet").returncode == 0
-    whole, cut = (tmp_path / name / "model.safetensors" for name in ("whole", "cut"))
-    assert whole.read_bytes() == cut.read_bytes()

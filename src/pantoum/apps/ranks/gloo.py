@@ -5,12 +5,11 @@ gradients are tensors, which ``add_up`` sums where they are. Signs of life go th
 the launcher, since two threads must not use one gloo connection.
 
 If a rank is lost, each of the others finds out by itself: by the signs of life, or because a connection to it
-breaks. The first one to say so writes the line; all end, and ``torchrun`` may start them again.
+breaks. The first one to say so writes the line; all end.
 
 ``torchrun`` keeps a key-value store for its processes, over all restarts of a job. Ranks find each other
-through it, send signs of life, and agree on who speaks when the job fails; a restarted
-rank 0 learns from it which run the job has made. Keys of one attempt stand under its number, so that a
-restart never reads what processes that have ended wrote.
+through it, send signs of life, and agree on who speaks when the job fails. Keys of one attempt stand under
+its number, so that a restart never reads what processes that have ended wrote.
 """
 
 from __future__ import annotations
@@ -25,24 +24,16 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
 
+from pantoum.apps.ranks.transport import Array, Life, Pending, pause_of
 from pantoum.errors import RankError
-from pantoum.seams import Array, Life, Pending, pause_of
 
-__all__ = ["GlooRanks", "may_restart", "torchrun_job"]
-
-
-if TYPE_CHECKING:
-    from pantoum.seams import LauncherJob
-
-
-STORE_PATIENCE = 20.0
-"""Seconds to reach the store, which is there before any process is started."""
+__all__ = ["GlooRanks"]
 
 
 def open_store(rank: int, seconds: float) -> distributed.TCPStore:
@@ -59,27 +50,6 @@ def open_store(rank: int, seconds: float) -> distributed.TCPStore:
 def attempt_prefix() -> str:
     """The beginning of the keys of this start of the job."""
     return f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/{_number('TORCHELASTIC_RESTART_COUNT')}/"
-
-
-def may_restart() -> bool:
-    """Whether ``torchrun`` starts all processes again when this attempt has failed."""
-    return _number("TORCHELASTIC_RESTART_COUNT") < _number("TORCHELASTIC_MAX_RESTARTS")
-
-
-def torchrun_job() -> LauncherJob | None:
-    """The job of this rank 0, whose run stands under a key that restarts do not change; ``None`` where
-    restarts are not asked for, or nothing outlives them."""
-    if not _number("TORCHELASTIC_MAX_RESTARTS") or not _of_the_launcher():
-        return None
-    try:
-        store = open_store(0, STORE_PATIENCE)
-    except (KeyError, ValueError, RuntimeError):
-        return None
-    from pantoum.seams import LauncherJob
-
-    key = f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/run"
-    made = Path(os.fsdecode(store.get(key))) if store.check([key]) else None
-    return LauncherJob(made, lambda run: store.set(key, os.fsencode(run)))
 
 
 def _of_the_launcher() -> bool:
@@ -187,7 +157,7 @@ class GlooRanks:
         """Called by the thread of ``life``."""
         if rank is None:
             self.abort(f"{self.place(self.rank)}: the launcher has ended, so this rank ends")
-        self._say(f"{self.place(rank)} has not answered for {silent:.0f} s, so all ranks end; {_advice()}")
+        self._say(f"{self.place(rank)} has not answered for {silent:.0f} s, so all ranks end; {ADVICE}")
         self._end_stopped(rank)
         os._exit(1)
 
@@ -208,7 +178,7 @@ class GlooRanks:
         after = self._beats.heard_of_all()
         ended = [rank for rank, count in before.items() if after.get(rank) == count]
         what = f"{self.place(ended[0])} has ended" if ended else f"the network has failed ({problem})"
-        return RankError(f"{what}, so all ranks end; {_advice()}", lost=True)
+        return RankError(f"{what}, so all ranks end; {ADVICE}", lost=True)
 
     def _say(self, why: str) -> None:
         """Write the line that ends the job; only the first rank of all does."""
@@ -285,13 +255,10 @@ class _StoreBeats:
             self._ranks.lost(None, 0.0)
 
 
-def _advice() -> str:
-    if may_restart():
-        return "torchrun starts them again, and the run goes on from its newest checkpoint"
-    return (
-        "the newest checkpoint is whole, and --resume goes on from it with as many ranks as there are "
-        "shards, or fewer"
-    )
+ADVICE = (
+    "the newest checkpoint is whole, and --resume goes on from it with as many ranks as there are shards, or "
+    "fewer"
+)
 
 
 def _parent(process: int) -> int | None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pantoum.config import DropoutConfig, ModelConfig, TrainSettings
+from pantoum.apps.ranks.group import RankGroup
+from pantoum.apps.ranks.sums import RankSums
+from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program
+from pantoum.training import engines
 from pantoum.training.assembly import make_backend
 from pantoum.training.begin import TrainingCommand
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run_session import train
-from pantoum.training.together import facts, serve, train_on_all
-from pantoum.training.update.rank_sums import RankSums
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 V, B, T = 11, 5, 9
@@ -96,14 +95,14 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
         sums, backend = RankSums(with_tensors(ranks), B, 4), TorchBackend(recipe, V, "cpu")
         backend.restore(begun)
         backend.join(sums)
-        rows = sums.shards.streams(sums.shards.node(ranks.rank))
+        rows = sums.shards.streams(sums.own)
         own, told = backend.initial_state(rows.stop - rows.start), list[float]()
         for step in range(8):
             result = backend.gradients(Batch(*batch(step), 0).rows(rows), own, step, STREAMS[rows])
             backend.update(RATE, 0.2)
             own = result.state
             told.append(result.loss)
-            assert own.finite
+            assert result.finite
         return told, own.arrays, backend.snapshot()
 
     results = together(count, work)
@@ -114,33 +113,6 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
     for place, array in enumerate(state.arrays):
         joined = np.concatenate([arrays[place] for _, arrays, _ in results])
         np.testing.assert_allclose(joined, array, atol=1e-3)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
-    """Half of the bytes; on one process they are rounded, too."""
-    from pantoum.apps.torch.torch_learner import TorchLearner
-
-    def work(precision: str, ranks: Any) -> dict[str, Any]:
-        import torch
-
-        recipe = replace(recipe_of(**SHAPES["n-grams"]), gradient_precision=precision)
-        learner = TorchLearner(recipe, V, 1, "cpu")
-        learner.restore(make_backend(recipe, V).snapshot())
-        if count > 1:
-            learner.join(with_tensors(ranks), 1.0)  # every rank has the same rows
-        inputs, targets, resets = map(torch.tensor, batch(3))
-        learner.gradients(inputs, targets, resets, learner.module.initial_state(B), 3, torch.tensor(STREAMS))
-        return {name: each.grad.to_dense().numpy() for name, each in learner.module.named_parameters()}
-
-    exact = together(count, partial(work, "float32"))[0]
-    sent = together.sent[0]
-    found = together(count, partial(work, "bf16"))
-    assert count == 1 or together.sent[0] < 0.65 * sent
-    for gradients in found:
-        for name, gradient in gradients.items():
-            np.testing.assert_allclose(gradient, exact[name], rtol=2**-7, atol=1e-9, err_msg=name)
-            assert not (gradient.view(np.uint32) & 0xFFFF).any(), name
 
 
 @pytest.mark.parametrize("overlaps", [True, False])
@@ -172,11 +144,11 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
         import torch
 
         ranks.overlaps = overlaps
-        shards = RankSums(with_tensors(ranks), B, 2).shards
-        rows = shards.streams(shards.node(ranks.rank))
+        sums = RankSums(with_tensors(ranks), B, 2)
+        rows = sums.shards.streams(sums.own)
         learner = TorchLearner(recipe, V, seed_of(recipe.seed, 0), "cpu")
         learner.restore(begun)
-        learner.join(ranks, (rows.stop - rows.start) / B)
+        learner.join(ranks, sums)
         tensors = (torch.tensor(each[rows]) for each in (inputs, targets, resets))
         state = learner.module.initial_state(rows.stop - rows.start)
         learner.gradients(*tensors, state, 3, torch.tensor(STREAMS[rows]))
@@ -193,27 +165,21 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
 
 def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
     """Two ranks of PyTorch, three of the core, one of PyTorch: the losses of the core alone."""
-    from pantoum.apps.torch.torch_backend import engine
-
     (tmp_path / "t.txt").write_text("north wind and south rain, then sun again and again\n" * 80)
     texts, shape = [str(tmp_path / "t.txt")], {"hidden_size": 12, "num_layers": 1, "dropout": 0.2}
     new = {**shape, "batch_size": 6, "seq_len": 8, "shards": 3, "steps": 18}
 
     def session(count: int, name: str, device: str | None, **asked: Any) -> Any:
-        settings = TrainSettings(run=str(tmp_path / name), device=device, **asked)
+        settings = {"run": str(tmp_path / name), "device": device, **asked}
 
-        def made() -> Any:
-            return None if device is None else engine(device)
+        def own(chosen: Any, engine: Any) -> Any:
+            return train(TrainingCommand(chosen, texts, engine=engine))
 
-        def work(ranks: Any) -> Any:
-            known = facts(texts, {"count": count})
-            if ranks.rank:
-                return serve(with_tensors(ranks), known, made)
-            ranks = with_tensors(ranks)
-            command = TrainingCommand(settings, texts, ranks=ranks, engine=made())
-            return train_on_all(ranks, known, lambda: train(command))
-
-        return together(count, work)[0]
+        if count == 1:
+            return engines.train(None, texts, settings, own)
+        return together(
+            count, lambda ranks: engines.train(RankGroup(with_tensors(ranks)), texts, settings, own)
+        )[0]
 
     session(2, "run", "cpu", **new, stop_after=6)
     session(3, "run", None, resume=True, stop_after=12)

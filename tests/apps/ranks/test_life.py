@@ -4,7 +4,7 @@ import os
 import queue
 import threading
 
-from pantoum.ranks.life import Life, pause_of
+from pantoum.apps.ranks.transport import Life, pause_of
 
 PATIENCE = 120.0
 """Seconds after which a test has failed that waits for what must come."""

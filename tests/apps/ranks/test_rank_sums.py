@@ -1,16 +1,15 @@
 """Sums over ranks: those of one process, to the bit, for every number of shards and ranks."""
 
-import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.errors import RankError
+from pantoum.apps.ranks.sums import RankSums
 from pantoum.network.gradient import Gradient
-from pantoum.training.update.rank_sums import RankSums, shared_out, spread
-from pantoum.training.update.shards import gradient_sum
+from pantoum.training.update.shards import gradient_sum, tree_sum
 
 SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
 
@@ -25,21 +24,14 @@ def of_shard(shard, place=0):
     return {**found, "of some shards": Gradient(part, rows_U if shard % 3 else None)}
 
 
-def in_bf16(shard, place=0):
-    """The same, rounded."""
-    return {name: gradient.rounded() for name, gradient in of_shard(shard).items()}
-
-
-@pytest.mark.parametrize("leaf", [of_shard, in_bf16])
-@pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize(("count", "ranks"), [(2, 2), (4, 2), (4, 4), (6, 4), (5, 3), (7, 2), (3, 3)])
-def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, direct, leaf):
-    whole = gradient_sum((0, count), leaf)
+def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks):
+    whole = gradient_sum((0, count), of_shard)
 
     def work(group):
-        sums = RankSums(group, count + 2, count, direct)
+        sums = RankSums(group, count + 2, count)
         for _ in range(2):  # buffers are used again
-            parts = {node: gradient_sum(node, leaf) for node in sums.shards.subtrees(group.rank)}
+            parts = {node: gradient_sum(node, of_shard) for node in sums.nodes}
             found = sums.total(parts)
         return found
 
@@ -51,60 +43,20 @@ def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, d
         assert np.array_equal(found["table"].rows_U, whole["table"].rows_U)
 
 
-@pytest.mark.parametrize("leaf", [of_shard, in_bf16])
-@pytest.mark.parametrize("overlaps", [True, False])
-def test_sums_that_begin_early_are_the_same(together, leaf, overlaps):
-    whole = gradient_sum((0, 3), leaf)
-
+def test_a_rank_sends_twice_its_share_of_the_gradients(together):
     def work(group):
-        group.overlaps = overlaps
-        sums, own = RankSums(group, 5, 3), (group.rank, group.rank + 1)
-        for _ in range(2):
-            found = leaf(group.rank)
-            for names in (["matrix"], ["one", "bias"]):
-                sums.begin({own: {name: found[name] for name in names}})
-            total = sums.total({own: found})
-        return total
-
-    for found in together(3, work):
-        assert list(found) == list(whole)
-        for name, gradient in found.items():
-            np.testing.assert_array_equal(gradient.values, whole[name].values, err_msg=name)
-    adding = [thread for thread in threading.enumerate() if thread.name.startswith("pantoum-sums")]
-    for thread in adding:  # each ends when nothing is left to add
-        thread.join(120.0)
-    assert not any(thread.is_alive() for thread in adding)
-
-
-def test_an_error_in_a_sum_that_began_early_is_raised_by_its_rank(together):
-    def work(group):
-        sums, own = RankSums(group, 2, 2), (group.rank, group.rank + 1)
-        found = {"matrix": of_shard(group.rank)["matrix"]}
-        if group.rank:
-            return  # this rank has ended
-        sums.begin({own: found})
-        sums.total({own: found})
-
-    with pytest.raises(RankError, match=r"rank 1 .* has not answered"):
-        together(2, work, patience=0.2)
-
-
-@pytest.mark.parametrize("size", [4, 2])
-def test_a_rank_sends_twice_its_share_of_the_gradients(together, size):
-    def work(group):
-        gradient = Gradient(np.zeros(4000, np.float32))
-        gradients = {"weights": gradient if size == 4 else gradient.rounded()}
+        gradients = {"weights": Gradient(np.zeros(4000, np.float32))}
         return RankSums(group, 4, 4).total({(group.rank, group.rank + 1): gradients})
 
     together(4, work)
     counts = 3 * 8  # one number to each of the others
-    assert together.sent == [2 * 3 * 1000 * size + counts] * 4  # 2 (R - 1) / R of 4000 numbers
+    assert together.sent == [2 * 3 * 1000 * 4 + counts] * 4  # 2 (R - 1) / R of 4000 numbers
 
 
 def test_facts_of_all_shards_come_in_their_order(together):
     def work(group):
         sums = RankSums(group, 6, 5)
-        first, end = sums.shards.node(group.rank)
+        first, end = sums.own
         facts = [[[float(shard), 10.0 * member] for shard in range(first, end)] for member in range(2)]
         return sums.all_facts(facts, finite=group.rank != 1)
 
@@ -115,7 +67,7 @@ def test_facts_of_all_shards_come_in_their_order(together):
 
 @given(st.lists(st.integers(1, 100), max_size=30), st.integers(1, 6))
 def test_tasks_are_shared_by_their_costs(costs, count):
-    owners = shared_out(costs, count)
+    owners = RankSums(SimpleNamespace(rank=0, count=count), count, count).owners(costs)
     assert len(owners) == len(costs) and all(0 <= rank < count for rank in owners)
     work = [0.0] * count
     for cost, owner in zip(costs, owners, strict=True):
@@ -125,10 +77,30 @@ def test_tasks_are_shared_by_their_costs(costs, count):
     )
 
 
+divided = st.integers(1, 40).flatmap(lambda count: st.tuples(st.just(count), st.integers(1, count)))
+
+
+@given(divided, st.integers(0, 30))
+def test_ranks_share_out_the_tree(sizes, more):
+    count, ranks = sizes
+    sums = [RankSums(SimpleNamespace(rank=rank, count=ranks), count + more, count) for rank in range(ranks)]
+    nodes, root = [node for each in sums for node in each.nodes], (0, count)
+    assert [each for first, end in nodes for each in range(first, end)] == list(range(count))
+
+    def spelled(known):
+        return tree_sum(root, known, lambda left, right: f"({left}{right})")
+
+    def leaf(node):
+        return f"{node[0]}," if node[1] - node[0] == 1 else None
+
+    whole = {node: tree_sum(node, leaf, lambda left, right: f"({left}{right})") for node in nodes}
+    assert spelled(whole.get) == spelled(leaf)
+
+
 def test_results_go_from_their_owners_to_all(together):
     def work(group):
         arrays = [np.full(place + 1, 10.0 * group.rank + place) for place in range(5)]
-        spread(group, arrays, [0, 2, 1, 1, 0])
+        RankSums(group, 3, 3).spread(arrays, [0, 2, 1, 1, 0])
         return [array.tolist() for array in arrays]
 
     wanted = [[10.0 * owner + place] * (place + 1) for place, owner in enumerate([0, 2, 1, 1, 0])]

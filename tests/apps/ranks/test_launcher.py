@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from pantoum.apps.ranks.group import group as open_ranks
 from pantoum.config.launcher import default_threads, launched_rank, require_own_stdin, threads_of_a_rank
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import RankError, SettingError, TextError
-from pantoum.ranks.interface import SingleRank
-from pantoum.ranks.opening import open_ranks
+from pantoum.training.engines import group
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_program_that_calls_train_on_every_rank_shares_them_too(processors, mo
 def test_without_a_launcher_this_process_is_alone(monkeypatch):
     monkeypatch.setenv("PANTOUM_LAUNCHER", "none")
     monkeypatch.setitem(sys.modules, "mpi4py", None)  # an import would fail
-    with open_ranks() as ranks:
-        assert isinstance(ranks, SingleRank) and ranks.broadcast(b"word") == b"word"
-        assert ranks.gather(b"word") == [b"word"]
+    monkeypatch.setitem(sys.modules, "pantoum.apps.ranks.group", None)
+    with group() as ranks:
+        assert ranks is None
 
 
 def test_a_launcher_without_mpi4py_is_told_what_to_install(monkeypatch):
@@ -112,7 +112,7 @@ def test_a_launcher_without_mpi4py_is_told_what_to_install(monkeypatch):
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "1")
     monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    monkeypatch.delitem(sys.modules, "pantoum.ranks.mpi", raising=False)
+    monkeypatch.delitem(sys.modules, "pantoum.apps.ranks.mpi", raising=False)
     with (
         pytest.raises(RankError, match=r"as rank 1, but mpi4py .* pip install 'pantoum\[mpi\]'"),
         open_ranks(),
@@ -132,10 +132,10 @@ def test_a_time_limit_that_is_none_is_refused(monkeypatch):
 
 def test_ranks_of_which_mpi_knows_nothing_are_refused(monkeypatch):
     alone = SimpleNamespace(count=1, close=lambda: None)
-    monkeypatch.setitem(sys.modules, "pantoum.ranks.mpi", SimpleNamespace(MpiRanks=lambda _: alone))
+    monkeypatch.setitem(sys.modules, "pantoum.apps.ranks.mpi", SimpleNamespace(MpiRanks=lambda _: alone))
     monkeypatch.setenv("PMI_RANK", "0")
     with open_ranks() as ranks:
-        assert ranks is alone, "the only one, as far as anybody knows"
+        assert ranks is None, "the only one, as far as anybody knows"
     monkeypatch.setenv("PMI_SIZE", "2")
     with pytest.raises(RankError, match="as rank 0 among others, but mpi4py finds no other"), open_ranks():
         pass
@@ -148,16 +148,16 @@ def test_tasks_of_srun_without_mpi_are_refused(monkeypatch):
         pass
     monkeypatch.setenv("PANTOUM_LAUNCHER", "none")
     with open_ranks() as ranks:
-        assert isinstance(ranks, SingleRank)
+        assert ranks is None
 
 
 def test_a_batch_script_with_several_tasks_trains_alone_and_says_so(monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "0")
     with open_ranks() as ranks:
-        assert ranks.count == 1
+        assert ranks is None
     monkeypatch.setenv("SLURM_NTASKS", "4")
     with pytest.warns(UserWarning, match="this Slurm job has 4 tasks, and one trains"), open_ranks() as ranks:
-        assert ranks.count == 1
+        assert ranks is None
 
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "2"}
@@ -208,7 +208,7 @@ def test_no_command_waits_for_a_stdin_that_may_never_end(monkeypatch, capsys, tm
     run = pantoum.train(tmp_path / "text.txt", run=tmp_path / "run", steps=1, **tiny)
     monkeypatch.setenv("PANTOUM_THREADS", "1")
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
-    monkeypatch.setattr("pantoum.ranks.opening.launched_rank", lambda: None)
+    monkeypatch.setattr("pantoum.training.engines.launched", lambda: False)
     monkeypatch.chdir(tmp_path)
     assert main(command.format(m=run.folder).split()) == 1
     assert "cannot read '-': an MPI launcher has started this process" in capsys.readouterr().err

@@ -1,20 +1,19 @@
 """One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
 
 import contextlib
-import threading
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 import pantoum
+from pantoum.apps.ranks.group import RankGroup
 from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
-from pantoum.network.stack import Layer
-from pantoum.ranks.interface import SingleRank
-from pantoum.training.together import facts, serve, train_on_all
-from pantoum.training.update.rank_sums import RankSums
+from pantoum.training import engines
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -28,52 +27,12 @@ def test_the_number_of_ranks_changes_no_bit(run, tmp_path, optimizer, precision)
     assert len({run.bits(f"on-{count}") for count in (1, 2, 4)}) == 1
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"ngrams": "2,3", "ngram_rows": 512}, {"tokens": "words", "softmax": "sampled:4", "tied": True}],
-)
-def test_with_gradients_in_bf16_the_number_of_ranks_changes_no_bit(run, tmp_path, settings):
-    asked = {"steps": 6, "shards": 4, "gradient_precision": "bf16", **settings}
-    for count in (1, 2, 4):
-        run(count, f"on-{count}", **asked)
-    run(4, "cut", **asked, stop_after=3)
-    run(2, "cut", resume=True)
-    assert len({run.bits(name) for name in ("on-1", "on-2", "on-4", "cut")}) == 1
-    run(1, "float32", **{**asked, "gradient_precision": "float32"})
-    assert run.bits("float32") != run.bits("on-1")
-
-
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     extra = {"embedding_size": None} if cell == "lstm" else {"num_layers": 2}
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
     assert run.bits("on-1") == run.bits("on-2")
-
-
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_sums_of_the_upper_layers_are_made_while_the_lower_ones_are_computed(run, monkeypatch, precision):
-    """The backward pass of the first layer waits on every rank until the others are summed over the ranks."""
-    begun, honest_begin, honest = {}, RankSums.begin, Layer.backward
-
-    def begin(self, sums):
-        honest_begin(self, sums)
-        begun[threading.get_ident()] = self._begun
-
-    def backward(self, *arguments, **options):
-        if self.weight_ih.shape[1] == 6:  # that of the embedding
-            parts = begun[threading.get_ident()]
-            assert {name.split(".")[0] for name in parts} == {"head", "stack"}
-            for adding in parts.values():
-                adding.result(timeout=120.0)
-        return honest(self, *arguments, **options)
-
-    asked = {"steps": 3, "shards": 2, "num_layers": 2, "gradient_precision": precision}
-    run(1, "on-1", **asked)
-    monkeypatch.setattr(RankSums, "begin", begin)
-    monkeypatch.setattr(Layer, "backward", backward)
-    run(2, "on-2", **asked)
-    assert len(begun) == 2 and run.bits("on-1") == run.bits("on-2")
 
 
 def test_sampled_softmax_on_two_ranks_is_that_of_one(run, tmp_path):
@@ -100,7 +59,7 @@ def test_all_ranks_have_the_result(run, tmp_path):
 
 
 def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
-    from pantoum.training.parallel import ranked_backend
+    from pantoum.apps.ranks.backend import RankedBackend
     from pantoum.training.update.backend import LocalBackend
 
     def on(count, name):
@@ -110,9 +69,7 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
             found = honest(self, *arguments)
             bad = arguments[2] >= 4 and left[0] > 0
             left[0] -= bad
-            return (
-                type(found)(float("nan"), found.accuracy, found.gradient_norm, found.state) if bad else found
-            )
+            return replace(found, loss=float("nan")) if bad else found
 
         monkeypatch.setattr(backend_of(count), "gradients", gradients)
         result = run(count, name, steps=8, shards=2)[0]
@@ -120,7 +77,7 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
         assert any("ROLLED BACK" in note for note in result.notes)
 
     def backend_of(count):
-        return LocalBackend if count == 1 else ranked_backend.RankedBackend
+        return LocalBackend if count == 1 else RankedBackend
 
     on(1, "on-1")
     on(2, "on-2")
@@ -130,10 +87,7 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
 def test_a_rank_that_was_started_differently_is_named(run, story, tmp_path, together):
     def work(ranks):
         asked = {"run": str(tmp_path / "run"), "seed": ranks.rank, **run.shape}
-        known = facts([str(story)], asked)
-        if ranks.rank:
-            return serve(ranks, known)
-        return train_on_all(ranks, known, lambda: pytest.fail("it has begun"))
+        return engines.train(RankGroup(ranks), [str(story)], asked, lambda *_: pytest.fail("it has begun"))
 
     with pytest.raises(
         RankError, match=r"rank 1 \(a thread\) differs from rank 0: seed is '1' there and '0'"
@@ -148,10 +102,13 @@ def test_an_error_of_rank_0_ends_the_others_quietly(run, tmp_path, together):
         run(2, "run", steps=2)
 
     def work(ranks):
+        def diverges():
+            raise DivergedError("it diverged")
+
         if ranks.rank == 0:
-            return train_on_all(ranks, {}, lambda: (_ for _ in ()).throw(DivergedError("it diverged")))
+            return RankGroup(ranks).run({}, diverges, lambda: None)
         with pytest.raises(RankError, match="rank 0 has ended: it diverged") as caught:
-            serve(ranks, {})
+            RankGroup(ranks).run({}, diverges, lambda: None)
         return caught.value.told
 
     with pytest.raises(DivergedError):
@@ -159,7 +116,7 @@ def test_an_error_of_rank_0_ends_the_others_quietly(run, tmp_path, together):
 
 
 def test_a_rank_that_fails_ends_all(run, monkeypatch):
-    from pantoum.training.together import Worker
+    from pantoum.apps.ranks.backend import Worker
 
     def update(self, rate, clip):
         raise MemoryError("no memory left")
@@ -176,9 +133,12 @@ def test_more_ranks_than_streams_are_refused(run, tmp_path):
 
 
 def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
-    ranks = SingleRank()
-    ranks.count, ranks.gather = 2, lambda message: [message, message]
-    monkeypatch.setattr("pantoum.ranks.opening.open_ranks", lambda _: contextlib.nullcontext(ranks))
+    def quiet(*_):
+        return b""
+
+    ranks = SimpleNamespace(rank=0, count=2, broadcast=quiet, gather=lambda message: [message, message])
+    group = contextlib.nullcontext(RankGroup(ranks))
+    monkeypatch.setattr("pantoum.training.engines.group", lambda: group)
     with pytest.raises(SettingError, match="device is 'cpu': it cannot be shared by MPI ranks"):
         pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()
