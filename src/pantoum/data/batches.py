@@ -8,8 +8,8 @@ never reset, but for the one stream whose row is row 0, where the text's end mee
 
 The text is never copied as a whole: rows are views of an array, or ranges that are read from a prepared text
 (``ranged_rows``), and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the
-*next* batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held here;
-``reset_BT`` says where it must be zero, *before* the token of that place is fed.
+*next* batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held
+here; ``reset_BT`` says where it must be zero, *before* the token of that place is fed.
 
 B streams (rows), T time steps, N tokens of the text.
 """
