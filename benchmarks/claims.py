@@ -37,15 +37,11 @@ class Claim:
 CLAIMS = (
     Claim("startup", "the first character comes in a third of a second", ("startup.py", "--runs", "11"), 2),
     Claim("training", "a step runs near the machine's product rate", ("training.py",), 12),
-    Claim("optimizers", "a step with Muon costs at most 1.25 of AdamW's", ("optimizers.py",), 2),
-    Claim("numpy", "NumPy alone keeps pace with nn.GRU", ("numpy_step.py",), 4),
     Claim("inference", "writing runs at the memory's rate", ("inference.py",), 15),
     Claim("prepare", "text is prepared in bounded memory", ("prepare.py",), 8),
-    Claim("files", "a model is read and verified in milliseconds", ("save_and_load.py",), 3),
     Claim("memory", "training needs little more than the model", ("memory.py",), 4),
 )
 LOGGED = (
-    ("quality", "minutes, native core"),
     ("quality", "minutes, NumPy only"),
     ("quality", "Quality"),
     ("faults", "SIGKILL"),

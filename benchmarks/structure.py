@@ -1,10 +1,9 @@
-"""How large the source is and how many names a reader meets, at one commit or several.
+"""How large the source is and how many names a reader meets, at one commit or several, beside the budget.
 
-    python benchmarks/structure.py 87ad667 HEAD
+    python benchmarks/structure.py cee1a71c HEAD
 
-Lines are all lines of the files; classes, Protocols and functions are those of ``src/pantoum``. A class name
-counts as repeated if two modules define it, a file name if two folders have it (``__init__.py`` aside). Words
-are those of the Markdown files, split at white space. ``--json`` prints one JSON object.
+Lines are all lines of the files. The core is ``src/pantoum`` without ``apps``. A path of a text is counted by
+the modules of pantoum that the files of ``docs/afternoon.md`` are. ``--json`` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -19,15 +18,30 @@ import tarfile
 from collections import Counter
 from pathlib import PurePosixPath
 
-CORE_OF_IT = ("network", "kernels", "torch", "inference/files")
-"""The packages that describe a model and compute it, below ``src/pantoum``."""
+FOLDERS = ("src", "core", "docs", "tests", "benchmarks")
 MANY_PARAMETERS = 7
+BUDGET = {
+    "core: lines": 31_000,
+    "core: files": 210,
+    "core: classes": 310,
+    "apps: lines": 12_500,
+    "largest app: lines": 3_600,
+    "package: lines": 43_500,
+    "package: files": 290,
+    "package: classes": 390,
+    "package: Protocols": 12,
+    "afternoon: files": 14,
+    "afternoon: lines": 3_000,
+    "tests: lines": 38_000,
+    "benchmarks: lines": 12_000,
+    "documentation: words": 60_000,
+}
 
 
 def files_at(commit: str) -> dict[str, str]:
     """The text of each source and documentation file at a commit, by path."""
     packed = subprocess.run(
-        ["git", "archive", commit, "src", "core", "docs"], capture_output=True, check=True
+        ["git", "archive", commit, *FOLDERS, "README.md"], capture_output=True, check=True
     ).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         files = [(each.name, archive.extractfile(each)) for each in archive.getmembers() if each.isfile()]
@@ -40,50 +54,70 @@ def files_at(commit: str) -> dict[str, str]:
 
 def measured(files: dict[str, str]) -> dict[str, object]:
     """The figures of a commit's files."""
-    python = {name: text for name, text in files.items() if re.match(r"src/pantoum/.*\.py$", name)}
-    trees = {name: ast.parse(text) for name, text in python.items()}
-    nodes = [(name, node) for name, tree in trees.items() for node in ast.walk(tree)]
-    classes = [(name, node) for name, node in nodes if isinstance(node, ast.ClassDef)]
-    functions = [node for _, node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    places = Counter(node.name for _, node in classes)
-    named = Counter(PurePosixPath(name).name for name in python)
-    inner = [name for name in python if any(name.startswith(f"src/pantoum/{each}/") for each in CORE_OF_IT)]
+    package = {name: text for name, text in files.items() if re.match(r"src/pantoum/.*\.py$", name)}
+    apps = {name: text for name, text in package.items() if name.startswith("src/pantoum/apps/")}
+    core = {name: text for name, text in package.items() if name not in apps}
+    by_app: Counter[str] = Counter()
+    for name, text in apps.items():
+        by_app[name.split("/")[3]] += _lines(text)
+    afternoon = re.findall(r"src/pantoum/[\w/]+\.py", files.get("docs/afternoon.md", ""))
+    afternoon = [name for name in dict.fromkeys(afternoon) if name in package]
+    functions = [
+        node for node in _nodes(package) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    named = Counter(PurePosixPath(name).name for name in package)
     return {
-        "lines of Python": sum(map(_lines, python.values())),
-        "files": len(python),
-        "classes": len(classes),
-        "Protocols": sum(_is_protocol(node) for _, node in classes),
-        "functions": len(functions),
-        f"functions of {MANY_PARAMETERS} parameters and more": sum(
+        **_counts("core", core),
+        **_counts("apps", apps),
+        "largest app: lines": max(by_app.values(), default=0),
+        **_counts("package", package),
+        "package: Protocols": sum(map(_is_protocol, _nodes(package))),
+        "package: functions": len(functions),
+        f"package: functions of {MANY_PARAMETERS} parameters": sum(
             _parameters(function) >= MANY_PARAMETERS for function in functions
         ),
-        f"lines of {', '.join(CORE_OF_IT)}": sum(_lines(python[name]) for name in inner),
-        "files of these": len(inner),
-        "class names in two modules": sorted(name for name, count in places.items() if count > 1),
-        "file names in two folders": sorted(
-            name for name, count in named.items() if count > 1 and name != "__init__.py"
-        ),
-        "files over 400 lines": sorted(name for name, text in python.items() if _lines(text) > 400),
-        "lines of the core": sum(
-            _lines(text)
-            for name, text in files.items()
-            if name.startswith("core/") and not name.startswith("core/tests/")
-        ),
-        "words of log and decisions": _words(files, r"docs/(log|decisions)/"),
-        "words of all documentation": _words(files, r"docs/"),
+        "package: file names twice": sum(count > 1 for name, count in named.items() if name != "__init__.py"),
+        "package: files over 400 lines": sum(_lines(text) > 400 for text in package.values()),
+        "afternoon: files": len(afternoon),
+        "afternoon: lines": sum(_lines(package[name]) for name in afternoon),
+        "tests: lines": _lines_below(files, r"tests/.*\.py$"),
+        "benchmarks: lines": _lines_below(files, r"benchmarks/.*\.py$"),
+        "C++: lines": _lines_below(files, r"core/(?!tests/)"),
+        "documentation: words": _words(files, r"docs/"),
+        "README: words": _words(files, r"README\.md"),
     }
+
+
+def _counts(side: str, files: dict[str, str]) -> dict[str, int]:
+    return {
+        f"{side}: lines": sum(map(_lines, files.values())),
+        f"{side}: files": len(files),
+        f"{side}: classes": sum(isinstance(node, ast.ClassDef) for node in _nodes(files)),
+    }
+
+
+def _nodes(files: dict[str, str]) -> list[ast.AST]:
+    return [node for text in files.values() for node in ast.walk(ast.parse(text))]
 
 
 def _lines(text: str) -> int:
     return text.count("\n")
 
 
+def _lines_below(files: dict[str, str], where: str) -> int:
+    return sum(_lines(text) for name, text in files.items() if re.match(where, name))
+
+
 def _words(files: dict[str, str], where: str) -> int:
-    return sum(len(text.split()) for name, text in files.items() if re.match(where + r".*\.md$", name))
+    return sum(
+        len(text.split())
+        for name, text in files.items()
+        if re.match(where + r".*", name) and name.endswith(".md")
+    )
 
 
-def _is_protocol(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(base) == "Protocol" for base in node.bases)
+def _is_protocol(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
 
 
 def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -103,15 +137,12 @@ def main() -> None:
     arguments = parser.parse_args()
     found = {commit: measured(files_at(commit)) for commit in arguments.commits}
     if arguments.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps({"budget": BUDGET, **found}, indent=1))
         return
+    print(f"{'':38}", *(f"{commit:>12}" for commit in arguments.commits), f"{'budget':>12}")
     for name in found[arguments.commits[0]]:
-        figures = [found[commit][name] for commit in arguments.commits]
-        print(f"{name:45}", *(f"{len(each) if isinstance(each, list) else each:>10,}" for each in figures))
-    for name in ("class names in two modules", "file names in two folders", "files over 400 lines"):
-        last = found[arguments.commits[-1]][name]
-        assert isinstance(last, list)
-        print(f"\n{name}, {arguments.commits[-1]}: {' '.join(last)}")
+        figures = [f"{found[commit][name]:>12,}" for commit in arguments.commits]
+        print(f"{name:38}", *figures, f"{BUDGET[name]:>12,}" if name in BUDGET else "")
 
 
 if __name__ == "__main__":

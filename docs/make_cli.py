@@ -67,8 +67,8 @@ HEAD = """# Command line
 
 This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
 result on stdout and everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2
-(wrong usage), 3 (`score --exit-code`: an alert), 130 (Ctrl-C), 141 (the reader of stdout has gone). Every
-command takes `--help`, `--quiet`, `--threads N` and `--version`.
+(wrong usage), 3 (`score --exit-code`: an alert), 129, 130 and 143 (SIGHUP, Ctrl-C and SIGTERM, after saving),
+141 (the reader of stdout has gone). Every command takes `--help`, `--quiet`, `--threads N` and `--version`.
 """
 ENVIRONMENT = """## Environment variables
 

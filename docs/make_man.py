@@ -35,8 +35,8 @@ wrong usage
 3
 \fBscore \-\-exit\-code\fR: an alert
 .TP
-130
-Ctrl-C
+129, 130, 143
+SIGHUP, Ctrl-C, SIGTERM, after saving
 .TP
 141
 the reader of the standard output has gone

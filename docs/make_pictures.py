@@ -21,12 +21,11 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
-from rich.text import Text
 
-from pantoum.report.frame import Scene, frame
+from pantoum.report.live import Scene, frame
 from pantoum.report.page import render
 from pantoum.report.run_files import read
-from pantoum.report.run_history import RunHistory
+from pantoum.report.story import RunHistory
 
 PICTURES = Path(__file__).with_name("pictures")
 WIDTH, HEIGHT = 100, 30
@@ -38,9 +37,9 @@ def live_view(run: Path, out: Path) -> None:
     """The live view at three quarters of the run, as SVG without web fonts."""
     story = read(run)
     records = [r for r in story.history.records if (r.get("progress") or 0.0) <= SHOWN]
-    scene = Scene(story.name, RunHistory(records), story.about, story.unit)
+    scene = Scene(story.name, RunHistory.of(records), story.about, story.unit)
     console = Console(file=io.StringIO(), record=True, width=WIDTH, height=HEIGHT, color_system="truecolor")
-    console.print(Text("\n").join(frame(scene, WIDTH, HEIGHT)), no_wrap=True, crop=True)
+    console.print(frame(scene, WIDTH, HEIGHT))
     plain = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     plain = plain.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
     console.save_svg(

@@ -3,9 +3,11 @@ browser, Chromium driven by Playwright."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -31,6 +33,8 @@ def settle(environment: MutableMapping[str, str]) -> None:
 
 
 settle(os.environ)
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="pantoum-tests-")  # what is measured is not the user's
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "hidden projection of the candidate",
     ),
     (r"twins?", "reference implementation; of a session: copy, fork"),
-    (r"(?<!pantoum\.)(?<![`/])seams?(?![.`])", "interface"),
+    (r"(?<!pantoum\.)(?<![`/\"])seams?(?![.`\"])", "interface"),
     (
         r"(?:Muon's|Newton-Schulz|two|three|four|five|fewer) rounds?|rounds? of (?:Newton|Muon)",
         "Newton-Schulz iterations",

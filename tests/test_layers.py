@@ -25,8 +25,6 @@ LAYER = {
     "network": 2,
     "inference": 3,
     "report": 3,
-    "batch": 4,
-    "pictured_scores": 4,
     "texts": 4,
     "training": 4,
     "about": 5,
@@ -34,7 +32,6 @@ LAYER = {
     "finished_run": 5,
     "progress": 5,
     "api": 6,
-    "console": 6,
     "__init__": 6,
     "cli": 7,
     "__main__": 7,
@@ -67,10 +64,10 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "run": {"recipe", "update"},
     },
 }
-# The command line sees the API and the settings only: every user has what it needs. An app sees the seams and
-# the public names; the core sees no app.
+# The command line sees what every user has, the views of a run, and the names of types; it computes nothing. An
+# app sees `pantoum.seams` and the public names; the core sees no app.
 ONLY = {
-    "cli": {"api", "console", "config", "errors", "extensions", "cli", "__init__"},
+    "cli": {"api", "model", "texts", "report", "inference", "config", "errors", "extensions", "cli", "__init__"},
     "apps": {"seams", "errors", "apps", "__init__"},
 }
 

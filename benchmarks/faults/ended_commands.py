@@ -80,11 +80,11 @@ class Commands:
             self.outcome.faults.append(f"pantoum {' '.join(arguments)}: exit {code}: {last}")
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, stdin: Path | None = None) -> subprocess.Popen[str]:
     """``pantoum`` with these arguments, deaf to what ends this process's terminal."""
     return subprocess.Popen(
         [sys.executable, "-m", "pantoum", *arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else stdin.open("rb"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -6,8 +6,10 @@ import hashlib
 import json
 import random
 import shutil
+import textwrap
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from ended_commands import Commands, Forked, start
 
 from pantoum.formats import checkpoint
 from pantoum.formats.durable import is_temporary
+from pantoum.inference.loaded_model import load
 
-__all__ = ["CASE", "Reference", "references"]
+__all__ = ["CASE", "CASES", "OF_RUNS", "Reference", "references"]
 
 MOST_SESSIONS = 5
 CASES, MOST_TRIES = 8, 20
@@ -87,7 +90,7 @@ def noisy_text(path: Path, draw: random.Random) -> None:
     path.write_text("".join(parts) + "ab" * 200)
 
 
-def references(place: Path, seed: int) -> list[Reference]:
+def references(place: Path, seed: int, cases: int = CASES) -> list[Reference]:
     """Drawn runs that roll back and recover, half of them more than once."""
     found: list[Reference] = []
     for number in range(1000):
@@ -113,7 +116,7 @@ def references(place: Path, seed: int) -> list[Reference]:
             if start("train", "--run", str(copy), "--resume", "--steps", further).wait() != 0:
                 continue
             found.append(Reference(settings, known, rollbacks, seconds, further, fingerprint(copy)))
-            if len(found) == CASES:
+            if len(found) == cases:
                 return found
     raise RuntimeError("no runs with rollbacks were found")
 
@@ -203,7 +206,7 @@ def again(place: Path, commands: Commands, out: Path, *arguments: str) -> None:
             outcome.faults.append(f"{out.name} is neither the old one nor the new one")
     commands.whole(*arguments)
     outcome.same = digest(out) == wanted
-    outcome.faults += stray(place) if outcome.kind == "prepare" else []
+    outcome.faults += stray(place)
 
 
 def prepare(place: Path, known: list[Reference], commands: Commands) -> None:
@@ -229,11 +232,54 @@ def adapt(place: Path, known: list[Reference], commands: Commands) -> None:
     again(place, commands, out, "evaluate", model, str(text), "--adapt", "--model-out", str(out))
 
 
+def compress(place: Path, known: list[Reference], commands: Commands) -> None:
+    """``pantoum compress --model``, and what it makes gives the text back."""
+    out, text, back = place / "text.pantoum", place / "text.txt", place / "back.txt"
+    noisy_text(text, commands.draw)
+    model = whole_run(place, known)
+    again(place, commands, out, "compress", str(text), "--model", model, "--out", str(out))
+    again(place, commands, back, "decompress", str(out), "--model", model, "--out", str(back))
+    if back.read_bytes() != text.read_bytes():
+        commands.outcome.faults.append("the archive does not give the text back")
+
+
+def hub(place: Path, known: list[Reference], commands: Commands) -> None:
+    """``pantoum export --to hub``: a folder, which is there as a whole or not at all."""
+    out = place / "book-hub"
+    again(place, commands, out, "export", whole_run(place, known), "--to", "hub", "--out", str(out))
+
+
+def complete(place: Path, known: list[Reference], commands: Commands) -> None:
+    """``pantoum complete --adapt --model-out``: what is there loads, whatever ended the command."""
+    out, typed = place / "mine.safetensors", place / "typed.txt"
+    noisy_text(typed, commands.draw)
+    typed.write_text("\n".join(textwrap.wrap(typed.read_text(), 40)) + "\n")
+    commands.start = partial(start, stdin=typed)
+    command = ["complete", whole_run(place, known), "--adapt", "--model-out", str(out)]
+    began = time.monotonic()
+    commands.whole(*command)
+    seconds, wanted = time.monotonic() - began, digest(out)
+    if commands.draw.random() < 0.5:
+        out.unlink()
+    for _ in range(commands.draw.randrange(1, 4)):
+        there = out.exists()
+        commands.cut(1.2 * seconds, *command)
+        if out.exists():
+            load(out)  # raises unless it is whole
+        elif there:
+            commands.outcome.faults.append(f"{out.name} is gone")
+    commands.whole(*command)
+    commands.outcome.same = digest(out) == wanted
+    commands.outcome.faults += stray(place)
+
+
 def whole_run(place: Path, known: list[Reference]) -> str:
     """The model of one of the references."""
     return str(Path(known[0].settings[0]).with_name("whole-model"))
 
 
+OF_RUNS = {"steps", "further", "minutes"}
+"""The kinds that are compared with many references; the others need one model."""
 CASE = {
     "steps": steps,
     "further": further,
@@ -241,4 +287,7 @@ CASE = {
     "prepare": prepare,
     "export": export,
     "adapt": adapt,
+    "compress": compress,
+    "hub": hub,
+    "complete": complete,
 }

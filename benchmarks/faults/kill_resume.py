@@ -8,8 +8,9 @@ SIGKILL, SIGTERM, SIGHUP, one Ctrl-C or two, after a pause by SIGSTOP in some; t
 automatic) and the threads are drawn again for each session. In the end the model file, every array and the
 state of the last checkpoint must equal the reference's, bit for bit. ``further``: so is the command cut that
 trains such a run further, and given again until it has ended. ``minutes``: no crash, whole
-checkpoints, and the run ends when it is resumed. ``prepare``, ``export``, ``adapt`` are killed and done
-again: the result equals the reference's, and before that there was nothing or the whole old one.
+checkpoints, and the run ends when it is resumed. ``prepare``, ``export``, ``adapt``, ``compress``, ``hub``
+and ``complete`` are killed and done again: the result equals the reference's, and before that there was
+nothing or the whole old one (of ``complete`` one that loads).
 
 In every case: no traceback, no "bug in pantoum", an exit code that the signal allows, no temporary file left
 after a finished command. ``--progress FILE`` has a JSON object per case, appended when it ends.
@@ -32,7 +33,7 @@ from typing import Any
 
 import numpy as np
 from ended_commands import Commands, Forked, Outcome, start
-from kill_cases import CASE, Reference, references
+from kill_cases import CASE, CASES, OF_RUNS, Reference, references
 
 
 def one_case(
@@ -77,7 +78,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
-        known = references(Path(temporary), arguments.seed)
+        cases = CASES if OF_RUNS & set(arguments.kinds.split(",")) else 1
+        known = references(Path(temporary), arguments.seed, cases)
         shutil.copytree(next(Path(temporary).glob("whole-*")), Path(temporary) / "whole-model")
         for number in range(arguments.count):
             for kind in arguments.kinds.split(","):

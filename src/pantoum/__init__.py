@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pantoum.inference.session import Session
     from pantoum.inference.state import State
     from pantoum.model import Model, load
-    from pantoum.pictured_scores import Scores
+    from pantoum.report.surprisal import Scores
     from pantoum.text.tokenizer import Tokenizer
 
     __version__: str
@@ -55,7 +55,7 @@ _HOMES = {
     "Evaluation": "inference.evaluation",
     "Model": "model",
     "PantoumError": "errors",
-    "Scores": "pictured_scores",
+    "Scores": "report.surprisal",
     "Session": "inference.session",
     "State": "inference.state",
     "Tokenizer": "text.tokenizer",

@@ -63,6 +63,10 @@ class SettingError(PantoumError, ValueError):
         subject = f"{argument} is {_spelled(value)}: it" if self.shown else argument
         super().__init__(f"{subject} {rule}; {advice}")
 
+    def of(self, argument: str, value: object) -> SettingError:
+        """The same error under the name, and with the value, by which the user knows the argument."""
+        return type(self)(argument, value, self.rule, self.advice, shown=self.shown)
+
     def __reduce__(self) -> tuple[object, ...]:
         made = functools.partial(type(self), shown=self.shown)
         return made, (self.argument, self.value, self.rule, self.advice)

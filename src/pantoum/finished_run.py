@@ -92,9 +92,9 @@ class Run:
         story = self._story()
         if not story.history.records:
             return table
-        from pantoum.report import curves, loss
+        from pantoum.report import loss, svg
 
-        drawn = curves.curve(loss.by_time(story.history, story.references, story.unit), standalone=True)
+        drawn = svg.curve(loss.by_time(story.history, story.references, story.unit), standalone=True)
         return f"<div style='max-width:640px;background:#fdfcf9'>{drawn}</div>{table}"
 
     @public

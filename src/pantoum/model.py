@@ -30,26 +30,29 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Candidate, completed
+from pantoum.inference.writing.generation import Candidate, completed, draw_seed
+from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.texts import counting, listed, listed_parts, listed_prompts, named, require_kind, say
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pantoum.batch import ModelBatch
-    from pantoum.config.keywords import Reading, Scoring, Streaming, Writing
+    from pantoum.config import CompleteConfig
+    from pantoum.config.keywords import Reading, Sampling, Scoring, Streaming, Writing
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Continuation
+    from pantoum.inference.completer import Completer
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Suggestion
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
-    from pantoum.pictured_scores import Scores
+    from pantoum.report.surprisal import Scores
     from pantoum.texts import Prompts, Texts
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "ModelBatch", "load"]
 
 
 class Model:
@@ -107,6 +110,21 @@ class Model:
         return figures_html("model", [row for row in rows if row[1]])
 
     @public
+    def completer(self, config: CompleteConfig) -> Completer:
+        """What suggests words for a text that is typed: after one text or another, learning if asked to."""
+        from pantoum.inference.completer import Completer
+
+        return Completer(self._loaded, config)
+
+    @public
+    def require_apart(self, argument: str, path: str | os.PathLike[str]) -> None:
+        """Raise ``SettingError`` if a file cannot be written there, or would overwrite the model."""
+        from pantoum.inference.files.apart import require_apart, require_place
+
+        require_place(argument, path)
+        require_apart(argument, path, "the model itself", [self._loaded.path])
+
+    @public
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file, by a temporary file and a rename: the same bytes, so that its states
         stay valid."""
@@ -122,8 +140,6 @@ class Model:
     def batch(self) -> ModelBatch:
         """Streams side by side that start and end at any time: ``batch.start("Once", length=100, seed=1)``,
         then ``for stream, text in batch``."""
-        from pantoum.batch import ModelBatch
-
         return ModelBatch(self._loaded)
 
     @overload
@@ -317,7 +333,7 @@ class Model:
     @taking(ScoreConfig)
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """The same for a text that comes in parts."""
-        from pantoum.pictured_scores import Scores
+        from pantoum.report.surprisal import Scores
 
         scorer = self.scorer(ScoreConfig.of({"by": by, **settings}), pieces=True)
         return Scores(scorer.by, tuple(scorer.read(listed_parts(parts))), scorer.threshold)
@@ -382,6 +398,30 @@ def _archives() -> Any:
     from pantoum import extensions
 
     return extensions.find("functions", "archives")
+
+
+class ModelBatch(StreamBatch):
+    """Streams of a model in one batch, each with a prompt, a length and settings of its own. Iterate for the
+    pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
+
+    @taking(SamplingConfig)
+    def start(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        stream: int = 0,
+        state: State | None = None,
+        **sampling: Unpack[Sampling],
+    ) -> Stream:
+        """A stream that continues a prompt, or a state and a prompt; what it writes does not depend on the
+        other streams."""
+        settings = SamplingConfig(**dict[str, Any](sampling))
+        session = Session(self.model, state)
+        session.feed(text(prompt, "prompt"))
+        chosen = draw_seed() if seed is None else seed
+        return self.join(session.state, length=length, sampling=settings, seed=chosen, stream=stream)
 
 
 @public

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pantoum.config import TrainSettings, function, truth
@@ -26,16 +27,13 @@ def told(
 ) -> Iterator[Callable[[Report], None]]:
     """What gets the reports of a run: the view on stderr, and the function of the caller."""
     function(on_report, "on_report")
-    seen = watched(Progress().stream) or in_notebook()
-    show = seen if progress is None else truth(progress, "progress")
-    with contextlib.ExitStack() as stack:
-        view = stack.enter_context(_view(settings, texts)) if show else None
+    show = watched(sys.stderr) or in_notebook() if progress is None else truth(progress, "progress")
+    with _view(settings, texts) if show else contextlib.nullcontext() as view:
 
         def report(record: Report) -> None:
-            if view is not None:
-                view(record)
-            if on_report is not None:
-                on_report(record)
+            for tell in (view, on_report):
+                if tell is not None:
+                    tell(record)
 
         yield report
 
@@ -53,32 +51,27 @@ def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Repor
             return run_files.read(run_folder.find(settings, texts).path, validation=False)
         return Story("")
 
-    # rich is imported where a terminal is there to be painted
-    if not watched(sys.stderr) or not _can_be_live():
-        with Progress() as lines:
+    if watched(sys.stderr):  # rich is imported where a terminal is there to be painted
+        from rich.console import Console
 
-            def tell(record: Report) -> None:
-                lines.unit = lines.unit or begun().unit
-                lines(record)
+        from pantoum.report import live
 
-            yield tell
-        return
-    from pantoum.report import live
+        console = Console(file=sys.stderr)
+        if live.possible(console):
+            with live.LiveView(live.Scene(""), console=console) as view:
 
-    with live.LiveView("") as view:
+                def draw(record: Report) -> None:
+                    if not view.scene.name:
+                        story = begun()
+                        view.scene = replace(view.scene, name=story.name, about=story.about, unit=story.unit)
+                    view(record)
 
-        def report(record: Report) -> None:
-            if not view.name:
-                story = begun()
-                view.name, view.about, view.unit = story.name, story.about, story.unit
-            view(record)
+                yield draw
+            return
+    lines = Progress()
 
-        yield report
+    def write(record: Report) -> None:
+        lines.unit = lines.unit or begun().unit
+        lines(record)
 
-
-def _can_be_live() -> bool:
-    from rich.console import Console
-
-    from pantoum.report import live
-
-    return live.possible(Console(file=sys.stderr))
+    yield write

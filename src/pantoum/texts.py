@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pantoum.config import path, require, several
 from pantoum.config import text as checked
+from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
     from pantoum.data.given import GivenText
@@ -18,16 +21,22 @@ __all__ = [
     "Prompts",
     "Texts",
     "counting",
+    "lines",
     "listed",
     "listed_parts",
     "listed_prompts",
     "named",
+    "parts",
+    "printable",
     "require_kind",
     "say",
+    "whole_text",
 ]
 
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
+MOST_BYTES = 1 << 20
+"""Bytes of a file that an option names."""
 Prompts: TypeAlias = "list[str] | tuple[str, ...]"
 
 
@@ -95,3 +104,56 @@ def counting(what: str, progress: bool) -> Iterator[Callable[[int, int], None] |
 
     with Counter(what) as counter:
         yield counter
+
+
+def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
+    """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``: what it is
+    in if it is not UTF-8."""
+    from pantoum.config.encoding_names import known_encoding
+    from pantoum.data import text_parts
+
+    return text_parts.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))
+
+
+def printable(prompt: str) -> str:
+    """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
+    return without_surrogates(prompt)[0]
+
+
+def whole_text(file: str, argument: str, most: int = MOST_BYTES) -> str:
+    """The text of a file of at most so many bytes, which an option names."""
+    from pantoum.data.sources import unreadable
+
+    try:
+        with Path(path(file, argument)).open("rb") as opened:
+            data = opened.read(most + 1)
+    except OSError as error:
+        raise unreadable(file, error) from None
+    require(len(data) <= most, argument, file, f"may have at most {most:,} bytes", "divide it into files")
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+
+
+def lines(file: str, argument: str, most: int = MOST_BYTES) -> list[str]:
+    """The texts of a file, a line each, in ``.jsonl`` a JSON string each; empty lines are none."""
+    text, notes = without_surrogates(whole_text(file, argument, most))
+    if notes:
+        warnings.warn(f"{file} is not all in UTF-8: what is not is read as U+FFFD", UserWarning, stacklevel=2)
+    found = [line.removesuffix("\r") for line in text.split("\n")]
+    places = [number for number, line in enumerate(found, start=1) if line.strip()]
+    require(bool(places), argument, file, "has no line that is not empty", "write a text per line")
+    if not file.lower().endswith(".jsonl"):
+        return [found[number - 1] for number in places]
+    return [_json_text(found[number - 1], argument, f"{file}, line {number}") for number in places]
+
+
+def _json_text(line: str, argument: str, place: str) -> str:
+    import json
+
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    require(isinstance(found, str), argument, place, "is no JSON string", 'write "Once\\nupon" and the like')
+    return printable(str(found))

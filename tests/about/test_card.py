@@ -60,7 +60,7 @@ def test_what_a_card_of_ours_says_is_shown() -> None:
         )
     )
     assert rows["trained on"] == "a.txt, b.txt, c.txt and 8,997 more"
-    assert rows["after"] == "12,345 steps, 5.14 M tokens"
+    assert rows["after"] == "12,345 steps; the whole run read 5.14 M tokens"
     assert rows["held out"].startswith("1.250 nats per character, 1.80 bits per byte (xz —) by segments:64")
     assert rows["int8 costs"] == "+0.0012 nats per token by carried (900 tokens)"
     assert rows["adapted"] == "1,200 times; the first and the last:"

@@ -32,7 +32,7 @@ def test_more_work_and_a_simpler_text_are_expected_to_do_better(prepared):
 def test_never_above_a_guess(prepared):
     found = forecast(prepared("text", "to be or not to be " * 50), 1.0)
     assert found.nats_per_token <= math.log(20)
-    assert "nats per token" in str(found) and found.to_dict()["error"] > 0.0
+    assert "nats per token" in str(found) and found.error > 0.0
 
 
 def test_in_bytes_a_token_may_be_several(prepared):

@@ -101,18 +101,23 @@ def test_what_was_read_before_an_interruption_is_kept(
         yield text.read_bytes()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pantoum.console.parts", parts)
+    monkeypatch.setattr("pantoum.texts.parts", parts)
     kept = tmp_path / "kept.safetensors"
     done = run("score", trained, "-", "--adapt", "--model-out", kept)
     assert done.code == 130 and pantoum.load(kept).card["adapted"][0]["tokens"] > 1000
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_signal_to_stop_saves_the_model(trained: Path, text: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("score", "SIGTERM"), ("score", "SIGHUP"), ("complete", "SIGTERM"), ("complete", "SIGINT")],
+)
+def test_a_signal_to_stop_saves_the_model(
+    trained: Path, text: Path, tmp_path: Path, command: str, name: str
+) -> None:
     number, kept, pipe = getattr(signal, name), tmp_path / "kept.safetensors", subprocess.PIPE
     process = subprocess.Popen(
-        [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--adapt", "--model-out", str(kept)],
+        [sys.executable, "-m", "pantoum", command, str(trained), "--adapt", "--model-out", str(kept)],
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
@@ -125,7 +130,8 @@ def test_a_signal_to_stop_saves_the_model(trained: Path, text: Path, tmp_path: P
         assert process.stdout.readline()
     process.send_signal(number)
     said = process.communicate(timeout=120)[1].decode()
-    assert process.returncode == 128 + number and f"ended by {name}" in said and "Traceback" not in said
+    assert process.returncode == 128 + number and "Traceback" not in said
+    assert ("interrupted" if name == "SIGINT" else f"ended by {name}") in said
     assert pantoum.load(kept).card["adapted"][0]["tokens"] == len(text.read_bytes())
 
 

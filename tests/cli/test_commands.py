@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 import pantoum
 from pantoum.cli import demo
+from pantoum.cli.output import runnable
 
 Run = Callable[..., Any]
 SMALL = ("--steps", "4", "--hidden-size", "8", "--num-layers", "1")
@@ -157,6 +159,33 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     assert done.lines[-1] == "pantoum generate runs/demo"
     again = run("demo", "--minutes", "0.03", "--json", "--quiet")
     assert json.loads(again.out)["run"] == "runs/demo-2" and again.err == ""
+
+
+def test_the_commands_to_try_next_run_as_printed(trained: Path, tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "pantoum"  # as in an environment that is not on PATH
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\nfrom pantoum.__main__ import entry\nentry()\n")
+    script.chmod(0o755)
+    hidden = {**os.environ, "PATH": "/usr/bin:/bin"}
+    for program, named in (["bin/pantoum"], "bin/pantoum"), ([sys.executable, "-m", "pantoum"], "-m pantoum"):
+        told = subprocess.run(
+            [*program, "train", "--run", trained, "--resume"],
+            cwd=tmp_path, env=hidden, capture_output=True, text=True, timeout=120, check=True,
+        ).stderr.splitlines()  # fmt: skip
+        assert f"{named} generate" in told[-1]
+        done = subprocess.run(
+            f"{told[-1]} --length 9", shell=True, cwd=tmp_path, env=hidden, capture_output=True, timeout=120
+        )
+        assert done.returncode == 0 and done.stdout
+    assert runnable("pantoum info x") == "pantoum info x"  # in another program it is only a name
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_server_is_named_where_it_can_run(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr("pantoum.cli.train.find_spec", lambda name: installed or None)
+    assert ("pantoum serve" in run("train", "--run", trained, "--resume").err) == installed
 
 
 def test_the_demos_text_is_a_few_megabytes_of_plain_source(tmp_path: Path) -> None:

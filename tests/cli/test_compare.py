@@ -65,6 +65,20 @@ def test_the_model_that_expects_a_text_most_stands_first(run: Callable[..., Any]
     assert [Path(one["model"]).name for one in found["models"]] == ["codes", "cats"]
 
 
+def test_a_model_that_knows_few_words_does_not_stand_first(run: Callable[..., Any], tmp_path: Path) -> None:
+    text = "The cat sat on the mat, and the dog ran over the hill to the old mill.\n"
+    small = {"hidden_size": 16, "num_layers": 1, "tokens": "words", "progress": False}
+    for name, size in {"few": 4, "all": 60}.items():
+        pantoum.train(text=text * 60, run=str(tmp_path / name), steps=9, vocab_size=size, **small)
+    (tmp_path / "letter").write_text(text * 3)
+    found = json.loads(
+        run("compare", tmp_path / "few", tmp_path / "all", "--text", tmp_path / "letter", "--json").out
+    )["models"]
+    assert [Path(one["model"]).name for one in found] == ["all", "few"]
+    assert found[0]["unknown_tokens"] == 0 < found[1]["unknown_tokens"]
+    assert found[1]["bits_per_byte"] < found[0]["bits_per_byte"]  # because unknown words cost it little
+
+
 def test_what_is_wrong_with_a_text_names_its_file(run: Callable[..., Any], tmp_path: Path) -> None:
     text = tmp_path / "letter.txt"
     dear = "Dear K\u00e4ufer, " * 300

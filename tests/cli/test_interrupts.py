@@ -8,9 +8,7 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ import pytest
 
 import pantoum
 from pantoum.cli import info
-from pantoum.cli.asked_to_stop import Interrupts
 from pantoum.cli.output import Output
 
 Run = Callable[..., Any]
@@ -150,46 +147,6 @@ def test_before_ctrl_c_is_heard_two_modules_are_imported() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(pantoum.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.stdout == "pantoum pantoum.__main__\n", done.stderr
-
-
-@posix
-def test_ctrl_c_in_a_callback_that_drops_errors_is_raised_after_it(capfd: pytest.CaptureFixture[str]) -> None:
-    class Thing:
-        pass
-
-    thing = Thing()
-    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
-    before = sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
-        del thing
-        assert watched() is None and interrupts.came
-        time.sleep(10.0)
-        raise AssertionError("Ctrl-C was lost")
-    assert sys.unraisablehook is before and "Traceback" not in capfd.readouterr().err
-
-
-@posix
-def test_ctrl_c_in_the_report_of_one_is_raised_after_both(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    class Slow(threading.Thread):
-        """On a busy machine the first repetition comes before ``start`` has returned."""
-
-        def start(self) -> None:
-            super().start()
-            signal.raise_signal(signal.SIGINT)
-
-    class Thing:
-        pass
-
-    thing = Thing()
-    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt), Interrupts():
-        patch.setattr(threading, "Thread", Slow)
-        del thing
-        assert watched() is None
-        time.sleep(10.0)
-    assert "Exception ignored" not in capfd.readouterr().err
 
 
 @posix

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pantoum
-from pantoum.cli import info, train
+from pantoum.cli import info
 from pantoum.cli.commands import commands as all_commands
 from pantoum.cli.main import main
 from pantoum.cli.output import Output, abandon_stdout, one_line
@@ -107,16 +107,6 @@ def test_head_ends_quietly(trained: Path) -> None:
 
 def test_settings_errors_name_the_flag(run: Run, text: Path) -> None:
     assert "--hidden-size is 0" in run("train", text, "--hidden-size", 0).err
-
-
-def test_errors_name_other_settings_by_their_options_too(
-    run: Run, text: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not what is quoted, which may be the name of a file."""
-    error = pantoum.PantoumError("'a batch_size' cannot be: batch_size is 3; give a seq_len")
-    failing(monkeypatch, error, train)
-    done = run("train", text)
-    assert done.err.endswith("'a batch_size' cannot be: --batch-size is 3; give a --seq-len\n")
 
 
 def test_a_closed_stderr_is_no_error(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,20 @@ def test_a_threshold_is_learned_from_the_held_out_text_or_another(
     assert few.code == 0 and "extrapolated" in few.err
 
 
+def test_a_share_of_alerts_far_from_the_one_asked_for_is_noted(
+    run: Run, trained: Path, text: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "even.log").write_text("e\n" * 400)  # ordinary lines that cost less than all of TEXT
+    learned = ("--alert", "auto:0.5%", "--alert-text", tmp_path / "even.log")
+    done = run("score", trained, text, *learned)
+    note = next(line for line in done.lines if "the threshold does not fit" in line)
+    assert " of 120 lines are marked, and --alert auto:0.5% asked for 0.5%" in note
+    assert "--mask" in note and "--alert-text FILE" in note
+    assert "more like this text" in run("score", trained, text, *learned, "--mask").err
+    for ordinary in (["auto:20%"], ["0"], ["auto:10%", "--alert-text", str(text)]):
+        assert "does not fit" not in run("score", trained, text, "--alert", *ordinary).err
+
+
 def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: Path) -> None:
     for form, first in ((["--by", "line"], b"The cat\n"), (["--json"], b"")):
         command = [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--alert", "5", *form]
@@ -117,7 +131,7 @@ def test_an_answer_that_is_interrupted_is_whole(
         yield b"The cat\nand"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pantoum.console.parts", parts)
+    monkeypatch.setattr("pantoum.texts.parts", parts)
     done = run("score", trained, "x", "--json")
     assert done.code == 130 and json.loads(done.out)["interrupted"] is True
     assert done.lines[0].startswith("pantoum: 1 line, 8 tokens")
@@ -138,6 +152,23 @@ def test_alerts_are_red_on_a_terminal_that_wants_colours(
     assert "\x1b" not in head + row and row.startswith("! ") and "odd" in head
     plain = run("score", trained, text, "--by", "token").out
     assert len(plain.splitlines()) == len(text.read_text()) + 1
+
+
+@pytest.mark.parametrize(
+    "command", [("score", "--json"), ("score", "--format", "jsonl"), ("generate", "--json")]
+)
+def test_json_on_a_terminal_has_nothing_that_it_would_obey(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    hostile = "na\u00efve \x9b2J\x7f\u202e\u2066\U000e0001 cat"
+    (tmp_path / "t.txt").write_text(f"{hostile}\n")
+    name, *more = command
+    given = (trained, tmp_path / "t.txt") if name == "score" else (trained, "--prompt", hostile, "--seed", 1)
+    piped = run(name, *given, *more).out
+    monkeypatch.setattr("pantoum.cli.output.is_terminal", lambda stream: True)
+    shown = run(name, *given, *more).out
+    assert hostile in piped and json.loads(shown) == json.loads(piped)
+    assert shown.rstrip("\n").isprintable() and "na\u00efve" in shown
 
 
 def test_the_most_surprising_token_stands_beside_the_text(run: Run, trained: Path, tmp_path: Path) -> None:

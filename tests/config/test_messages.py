@@ -19,7 +19,6 @@ from pantoum.config import (
     GenerationConfig,
     SamplingConfig,
     ScoreConfig,
-    ServeSettings,
     TrainSettings,
     declared,
 )
@@ -33,7 +32,6 @@ KINDS: list[type[SettingGroup]] = [
     SamplingConfig,
     ScoreConfig,
     EvaluationConfig,
-    ServeSettings,
 ]
 TOGETHER: list[tuple[type[SettingGroup], dict[str, Any]]] = [
     (TrainSettings, {"minutes": 1, "steps": 2}),
@@ -43,7 +41,6 @@ TOGETHER: list[tuple[type[SettingGroup], dict[str, Any]]] = [
     (TrainSettings, {"tokens": "bpe:3"}),
     (ScoreConfig, {"alert_text": "t.txt"}),
     (ScoreConfig, {"adapt": True, "streams": 2}),
-    (ServeSettings, {"host": "0.0.0.0"}),
 ]
 """Values that are wrong together, or by a rule beyond their kind."""
 VERBS = {"must", "may", "can", "cannot", "needs", "is", "has", "holds", "takes", "keeps", "saves", "would"}

@@ -84,7 +84,7 @@ def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
         ({"hidden_size": True}, "must be a whole number"),
         ({"num_layers": 257}, "from 1 to 256"),
         ({"embedding_size": 2.0}, "must be a whole number"),
-        ({"tied": True}, "give embedding_size a number"),
+        ({"tied": True}, "give --embedding-size a number"),
         ({"ngrams": (1, 2)}, "ngrams is 1: it must be a whole number from 2 to 16"),
         ({"ngrams": (2, 17)}, "ngrams is 17: it must be a whole number from 2 to 16"),
         ({"ngrams": (3, 2)}, r"ngrams is \[3, 2\]: it must be different orders, the lowest first"),

@@ -33,7 +33,7 @@ def test_every_kind_of_token_may_be_named(tokens: str) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"minutes": 1, "steps": 2}, "minutes cannot be given together with steps; give only one of them"),
+        ({"minutes": 1, "steps": 2}, "minutes cannot be given together with --steps; give only one of them"),
         ({"minutes": 0}, "minutes is 0: it must be a number above 0"),
         ({"minutes": float("nan")}, "must be a number above 0"),
         ({"epochs": 2e6}, "epochs is 2000000.0: it must be a number above 0 and at most 1000000"),

@@ -122,16 +122,13 @@ def test_a_small_text_gets_a_smaller_batch_then_shorter_sequences(N, asked, used
     if asked == used:
         assert said == []
     else:
-        assert said == [
-            f"the text has {N} tokens, too few for batch_size 8 x seq_len 8: "
-            f"using batch_size {used[0]} x seq_len {used[1]}"
-        ]
+        assert said == [f"the text has {N} tokens, too few for batches of 8 x 8: using {used[0]} x {used[1]}"]
     assert next(batches).inputs_BT.shape == used
 
 
 @pytest.mark.parametrize("tokens", [[], [7]])
 def test_a_text_without_a_next_token_is_refused(tokens):
-    with pytest.raises(TextError, match=f"the text has {len(tokens)} tokens: at least 2"):
+    with pytest.raises(TextError, match=f"the text has {len(tokens)} tokens?: at least 2"):
         StatefulBatches(np.array(tokens, np.int32), 1, 1)
 
 

@@ -177,3 +177,18 @@ def test_a_folder_within_that_may_not_be_read_is_named(tmp_path: Path) -> None:
             names(tmp_path / "in", keep_in=tmp_path)
     finally:
         (tmp_path / "in" / "shut").chmod(0o700)
+
+
+@pytest.mark.parametrize("text", ["a text", "once upon\na time", "word " * 2000])
+def test_a_text_in_the_place_of_a_name_is_cut_and_told_where_it_belongs(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        TextError, match=r"write it into a file \(in Python, give it as text=\.\.\.\)"
+    ) as told:
+        names(text, keep_in=tmp_path)
+    assert text[:6].split()[0] in str(told.value) and len(str(told.value)) < 250
+
+
+def test_a_missing_file_is_not_its_own_correction(tmp_path: Path) -> None:
+    (tmp_path / "link.txt").symlink_to("gone.txt")
+    with pytest.raises(TextError, match=r"it is a link to 'gone\.txt', which is not there"):
+        names(tmp_path / "link.txt", keep_in=tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.config.masks import MASKS, ignored
+from pantoum.config.score import MASKS, ignored
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "odd-lines.md"
 BLOCK = re.compile(r"^```text\ndates\n.*?^```$", re.MULTILINE | re.DOTALL)

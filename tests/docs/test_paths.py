@@ -116,8 +116,17 @@ def has(owner: ast.stmt, names: tuple[str, ...]) -> bool:
     return names[0] in bound(owner.body) or names[0] in assigned or inherited
 
 
+@cache
+def groups() -> set[str]:
+    """The groups of entry points that the package reads."""
+    listed = ast.get_docstring(tree(PACKAGE / "extensions.py")) or ""
+    return set(re.findall(r"^    (\w+) {2,}\S", listed, re.M))
+
+
 def resolves(names: tuple[str, ...]) -> bool:
-    """Whether a name from the package on is a module, or a member of one."""
+    """Whether a name from the package on is a module, a member of one, or a group of entry points."""
+    if len(names) == 1 and names[0] in groups():
+        return True
     for count in range(len(names), 0, -1):
         if (file := module(names[:count])) is None:
             continue

@@ -58,12 +58,12 @@ def test_a_state_that_asks_for_more_than_the_arrays_hold_is_refused_before_anyth
         state = copy.deepcopy(good.state)
         state["recipe"][name] = value
         rule = f"it must be a whole number from 1 to {most}"
-        assert str(outcome(place, good, state)) == f"{name} is {value}: {rule}; give {name} such a number"
+        assert str(outcome(place, good, state)) == f"{name} is {value}: {rule}; give such a number"
     without = {name: array for name, array in good.arrays.items() if name != "streams"}
     for arrays, streams, most in ((good.arrays, 3, 2), (without, 2, 1)):
         problem = outcome(place, replace(good, arrays=arrays), {**good.state, "batch_size": streams})
         rule = f"it must be a whole number from 1 to {most}"
-        assert str(problem) == f"batch_size is {streams}: {rule}; give batch_size such a number"
+        assert str(problem) == f"batch_size is {streams}: {rule}; give such a number"
     state = copy.deepcopy(good.state)
     state["recipe"]["model"]["hidden_size"] = 4096
     vocab_size = open_prepared(place / "run" / "data").tokenizer.vocab_size

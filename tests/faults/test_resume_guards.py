@@ -82,7 +82,7 @@ def test_before_the_first_good_checkpoint_a_saved_step_changes_nothing(run, spoi
 
 def test_what_never_recovers_ends_with_a_clear_error_and_nothing_bad_on_disk(run, spoil, tmp_path):
     spoil({step: {"loss": float("nan")} for step in range(8, 100)})
-    with pytest.raises(DivergedError, match=r"does not recover.*3 rollbacks; give a learning_rate below"):
+    with pytest.raises(DivergedError, match=r"does not recover.*3 rollbacks; give a --learning-rate below"):
         run("run", steps=40)
     newest = checkpoint.newest(tmp_path / "run")
     assert newest.step <= 8 and all(np.isfinite(array).all() for array in newest.arrays.values())

@@ -1,14 +1,17 @@
 """SIGKILL at random instants, signals to stop, and a second Ctrl-C: nothing that was saved is lost."""
 
 import hashlib
+import json
 import random
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
+from pantoum.cli.main import main
 from pantoum.formats import checkpoint, metrics_file
 from pantoum.formats.durable import is_temporary
 
@@ -51,18 +54,34 @@ def test_killed_ten_times_at_random_instants_it_is_the_run_that_never_was(run, s
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGHUP", 0), ("SIGINT", 130)])
-def test_a_signal_saves_and_ends_soon(spawn, run, tmp_path, name, code):
-    process = spawn("run", steps=100_000)
-    wait_for_step(process, 5)
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_signal_saves_and_ends_soon_with_a_code_that_says_it_is_not_finished(
+    story, run, tmp_path, name, code
+):
+    options = ["--hidden-size", "12", "--num-layers", "1", "--batch-size", "4", "--seq-len", "16"]
+    command = ["train", story, "--run", tmp_path / "run", "--steps", "100000", "--checkpoint-every", "5"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pantoum", *map(str, command), *options, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while checkpoint.newest(tmp_path / "run") is None and process.poll() is None:
+        time.sleep(0.02)
     process.send_signal(getattr(signal, name))
     output, errors = process.communicate(timeout=120)  # 100,000 steps take far longer
     assert process.returncode == code, errors
-    assert f"stopped {name}" in output
+    assert json.loads(output)["stopped"] == name and "continue with:" in errors
     newest = checkpoint.newest(tmp_path / "run")
     assert newest.step >= 5 and (tmp_path / "run" / "model.safetensors").exists()
     assert metrics_file.read(tmp_path / "run" / "metrics.jsonl")[-1]["ended"] == "stopped"
     assert run("run", resume=True, stop_after=newest.step + 2).steps == newest.step + 2
+
+
+def test_an_end_that_was_asked_for_beforehand_is_a_success(story, tmp_path, capsys):
+    asked = ["--steps", "9", "--stop-after", "2", "--hidden-size", "12", "--json"]
+    assert main(["train", str(story), "--run", str(tmp_path / "run"), *asked]) == 0
+    assert json.loads(capsys.readouterr().out)["stopped"] == "stop_after"
 
 
 def test_a_second_ctrl_c_does_not_wait_and_the_checkpoint_before_is_whole(spawn, tmp_path):

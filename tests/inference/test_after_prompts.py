@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pantoum
+from pantoum import texts
 from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.after_prompts import write_after
@@ -66,17 +67,15 @@ def test_prompts_that_are_none_are_refused(characters: LoadedModel) -> None:
 
 
 def test_prompts_come_from_a_file(tmp_path: Path) -> None:
-    from pantoum import console
-
     lines, strings = tmp_path / "prompts.txt", tmp_path / "prompts.jsonl"
     lines.write_bytes("\ufeffOnce\r\n\n  Twice \n".encode())
     strings.write_text('"Once\\nupon"\n"a"\n')
-    assert console.lines(str(lines), "prompts", 100) == ["Once", "  Twice "]
-    assert console.lines(str(strings), "prompts", 100) == ["Once\nupon", "a"]
+    assert texts.lines(str(lines), "prompts", 100) == ["Once", "  Twice "]
+    assert texts.lines(str(strings), "prompts", 100) == ["Once\nupon", "a"]
     strings.write_text('{"prompt": "a"}\n')
     with pytest.raises(SettingError, match="line 1"):
-        console.lines(str(strings), "prompts", 100)
+        texts.lines(str(strings), "prompts", 100)
     lines.write_text("\n\n")
     with pytest.raises(SettingError, match="no line that is not empty"):
-        console.lines(str(lines), "prompts", 100)
+        texts.lines(str(lines), "prompts", 100)
     assert issubclass(SettingError, pantoum.PantoumError)

@@ -13,6 +13,7 @@ import pytest
 from pantoum.errors import TextError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.pairs import judge
+from pantoum.inference.sentences import sentence_nats
 from pantoum.inference.session import Session
 
 Make = Callable[..., LoadedModel]
@@ -48,6 +49,14 @@ def test_the_more_probable_sentence_is_found(make: Make, tmp_path: Path, what: d
     assert found.pairs == len(given) and found.accuracy == pytest.approx(np.mean(right))
     even = [one for one, (_, _, about) in zip(right, given, strict=True) if about == "even"]
     assert found.phenomena["even"] == {"pairs": len(even), "accuracy": pytest.approx(np.mean(even))}
+
+
+@pytest.mark.parametrize("what", [{}, {"documents": "lines"}], ids=str)
+def test_a_document_within_a_text_begins_from_zero(make: Make, what: dict[str, Any]) -> None:
+    model = make(**what)
+    texts = ["The cat sat.\nThe dog ran.", "The cat sat.\nThe mat", "ran\n\nran", "The cat sat."]
+    found = sentence_nats(model, [model.tokenizer.encode(text) for text in texts])
+    assert found == pytest.approx([nats(model, text) for text in texts], rel=1e-5)
 
 
 def test_a_tie_is_no_success_and_unknown_tokens_are_told(make: Make, tmp_path: Path) -> None:

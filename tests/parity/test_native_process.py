@@ -112,6 +112,24 @@ def test_a_missing_core_is_said_where_it_is_required(monkeypatch: pytest.MonkeyP
         loading.core()
 
 
+def test_an_installation_under_a_running_process_changes_no_arithmetic(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = [tmp_path / loading.FILE.name, tmp_path / loading.HEADER.name]
+    for name, file in zip(("FILE", "HEADER"), files, strict=True):
+        file.touch()
+        monkeypatch.setattr(loading, name, file)
+    assert loading.missing() is None
+    for file in files:  # an installer removes the old files first
+        file.unlink()
+        assert loading.missing() is None
+    monkeypatch.setattr(loading, "FILE", tmp_path / "late.so")
+    absent = loading.missing()
+    loading.FILE.touch()
+    files[1].touch()
+    assert absent is not None and loading.missing() == absent
+
+
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],

@@ -52,20 +52,6 @@ def test_what_came_of_the_settings_counts(other: dict[str, Any]) -> None:
     assert told(**other) != told()
 
 
-def older(**changes: Any) -> dict[str, Any]:
-    config = {name: value for name, value in CONFIG.items() if name in ("texts", "settings")}
-    settings = {**CONFIG["settings"], **changes.pop("settings", {})}  # type: ignore[dict-item]
-    return configuration(Story("x", {**config, **changes, "settings": settings}))
-
-
-@pytest.mark.parametrize("other", [
-    {"texts": ["poems.txt"]}, {"settings": {"data": "prepared/book"}}, {"settings": {"minutes": 2.0}},
-    {"settings": {"valid": "held-out.txt"}}, {"settings": {"tokens": "bytes"}},
-])  # fmt: skip
-def test_of_an_older_run_counts_what_was_typed(other: dict[str, Any]) -> None:
-    assert older(**other) != older() and older(settings={"resume": True}) == older()
-
-
 @pytest.mark.parametrize("odd", [None, [], "x", 3])
 def test_a_config_of_any_form_has_a_configuration(odd: Any) -> None:
     names = ("settings", "chosen", "text", "texts", "budget", "kind", "vocab_size")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.report.loss import by_time, by_tokens
-from pantoum.report.plot import plot
-from pantoum.report.run_history import RunHistory
+from pantoum.report.plot import BARS, plot, sparkline
+from pantoum.report.story import RunHistory
 
 Make = Callable[..., list[dict[str, Any]]]
 
@@ -55,3 +55,19 @@ def test_ticks_name_both_axes(make_records: Make) -> None:
 def test_one_record_is_one_dot() -> None:
     history = RunHistory.of([{"step": 1, "tokens": 5, "seconds": 5.0, "loss": 2.0}])
     assert sum("\u2801" <= c <= "\u28ff" for row in lines(by_time(history), 40, 10) for c in row) == 1
+
+
+def test_the_least_is_lowest_and_the_most_highest() -> None:
+    assert sparkline([1.0, 2.0, 3.0]) == "▁▅█" or sparkline([1.0, 2.0, 3.0]) == "▁▄█"
+
+
+def test_gaps_flat_curves_and_nothing() -> None:
+    assert sparkline([]) == sparkline([None, float("nan")]) == ""
+    assert sparkline([1.0, None, float("inf"), 2.0]) == "▁  █"
+    assert sparkline([5.0, 5.0]) == BARS[4] * 2
+    assert sparkline([0.0, 5e-324]) == "▁█"
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.none(), max_size=300), st.integers(1, 80))
+def test_never_wider_than_asked(values: list[float | None], width: int) -> None:
+    assert len(sparkline(values, width)) <= width

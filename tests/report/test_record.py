@@ -1,11 +1,19 @@
 """A record survives JSON, and says nothing that JSON cannot."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import math
+import re
+import sys
+import types
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+import pantoum
 from pantoum.report.record import Report
 
 RECORD = Report(
@@ -49,3 +57,42 @@ def test_figures_are_what_has_a_curve():
     figures = dataclasses.replace(RECORD, valid=1.25, gradient_norm=math.nan, sampled=True).figures
     assert figures["valid"] == 1.25 and figures["loss"] == 2.5 and figures["tokens"] == 96
     assert not {"step", "sampled", "gradient_norm", "sample", "phases"} & set(figures)
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
+
+
+def test_every_field_of_a_record_is_documented() -> None:
+    section = re.split(r"^## ", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (metrics,) = [part for part in section if part.startswith("Metrics:")]
+    assert re.findall(r"^\| `(\w+)` \|", metrics, re.MULTILINE) == [each.name for each in fields(Report)]
+
+
+def test_the_example_for_tensorboard_draws_every_figure_and_the_samples(monkeypatch: pytest.MonkeyPatch):
+    drawn: list[tuple[object, ...]] = []
+
+    class SummaryWriter:
+        def __init__(self, folder: str) -> None:
+            drawn.append((folder,))
+
+        def __enter__(self) -> SummaryWriter:
+            return self
+
+        def __exit__(self, *problem: object) -> None:
+            drawn.append(("closed",))
+
+        def add_scalar(self, *figure: object) -> None:
+            drawn.append(figure)
+
+        add_text = add_scalar
+
+    board = types.ModuleType("tensorboardX")
+    board.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tensorboardX", board)
+    report = dataclasses.replace(RECORD, sample="Once")
+    monkeypatch.setattr(pantoum, "train", lambda *text, on_report, **settings: on_report(report))
+    guide = (DOCS.parent / "how-to" / "elsewhere.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```text\n(import pantoum\nfrom tensorboardX.*?\n)```", guide, re.DOTALL)
+    exec(code, {})
+    assert {name for name, *_ in drawn[1:-2]} == set(report.figures) and drawn[-1] == ("closed",)
+    assert drawn[-2] == ("sample", "```\nOnce\n```", 3)

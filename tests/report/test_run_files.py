@@ -16,7 +16,7 @@ from pantoum.errors import RunError
 from pantoum.formats import metrics_file, model_file
 from pantoum.formats.run_lock import RunLock
 from pantoum.report import run_files
-from pantoum.report.run_files import follow, read
+from pantoum.report.run_files import follow, latest, read
 
 Make = Callable[..., list[dict[str, Any]]]
 
@@ -48,21 +48,6 @@ def test_a_run_s_story(folder: Path, make_records: Make, evaluation: dict[str, A
 def test_a_run_that_has_just_begun(folder: Path) -> None:
     story = read(folder)
     assert story.records == [] and story.evaluation is None
-
-
-def test_what_an_older_run_s_config_lacks_its_model_s_card_tells(folder: Path) -> None:
-    card = {"texts": [{"name": "book.txt", "sha256": "aa"}], "valid_text": None, "budget": "2 minutes"}
-    weights = {"head.weight": np.zeros((2, 2), np.float32)}
-    model = model_file.ModelFile({}, weights, {"kind": "bytes", "documents": None}, card, {})
-    model_file.write(folder / "model.safetensors", model)
-    assert read(folder).config["text"]["sha256"] == "aa" and read(folder).config["budget"] == "2 minutes"
-    config = json.loads((folder / "config.json").read_text())
-    for budget, told in (("2 minutes", "2 minutes"), ("1 minute", "2 minutes, begun with 1 minute")):
-        (folder / "config.json").write_text(json.dumps({**config, "budget": budget}))
-        assert read(folder).config["budget"] == told
-    newer = {**config, "text": {"sha256": "bb"}, "budget": "1 minute + 2 minutes"}
-    (folder / "config.json").write_text(json.dumps(newer))
-    assert read(folder).config == newer
 
 
 def test_a_damaged_model_costs_only_its_figures(folder: Path) -> None:
@@ -153,3 +138,10 @@ def test_a_resumed_run_whose_log_was_cut_is_read_anew(folder: Path, make_records
         clock = Clock(lambda: metrics_file.truncate_after(folder / "metrics.jsonl", 2))
         histories = follow(folder, sleep=clock.sleep, clock=clock)
         assert [len(next(histories)[0]) for _ in range(2)] == [4, 2]
+
+
+def test_the_newest_record(folder: Path, make_records: Make) -> None:
+    with pytest.raises(RunError, match="no record yet"):
+        latest(folder)
+    write(folder, make_records(20))
+    assert latest(folder)["step"] == 20

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.summary import summary
+from pantoum.report.summary import judgement, summary
 
 FIGURES = {
     "nats_per_token": 1.5,
@@ -64,7 +64,7 @@ def test_what_is_not_known_is_not_invented(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "bits", "said"),
-    [(312, 1.8, "too few to compare"), (8, -3.66, None), (0, None, None), (100_000, 1.8, "beside 2.90 (xz)")],
+    [(312, 1.8, "too few to compare"), (0, None, None), (100_000, 1.8, "beside 2.90 (xz)")],
 )
 def test_a_short_text_has_no_verdict_and_none_a_negative_figure(
     tmp_path: Path, size: int, bits: float | None, said: str | None
@@ -95,3 +95,21 @@ def test_a_loss_of_a_part_is_said_to_be_one(tmp_path: Path) -> None:
 def test_a_model_of_bytes_has_nats_per_byte(tmp_path: Path) -> None:
     found = {**FIGURES, "unit": "byte"}
     assert "validation loss: 1.500 nats per byte" in summary(result(tmp_path, validation=found))[1]
+
+
+def test_it_follows_the_figures() -> None:
+    assert "better than xz and bz2 compress it" in judgement(1.0, 2.0, 3.0)
+    assert "better than bz2 compresses it, not yet better than xz" in judgement(2.5, 2.0, 3.0)
+    assert "better than xz compresses it, not yet better than bz2" in judgement(2.5, 3.0, 2.0)
+    assert judgement(3.5, 3.0, 2.0).startswith("xz and bz2 compress the validation text better")
+
+
+@pytest.mark.parametrize(("bits", "size"), [(8.01, 10_000), (8.0, 10**6), (8.05, 10_000)])
+def test_random_bytes_are_predicted_no_better_than_they_are_compressed(bits: float, size: int) -> None:
+    assert "about as well as xz and bz2" in judgement(bits, 8.02, 8.04, size)
+
+
+def test_the_longer_the_text_the_smaller_the_difference_that_counts() -> None:
+    assert "about as well" in judgement(2.0, 2.05, 2.05, 10_000)
+    assert "better than xz and bz2" in judgement(2.0, 2.05, 2.05, 10**6)
+    assert judgement(2.0, 2.01, 1.5, 10_000).endswith("as well as xz compresses it; bz2 compresses it better")

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+import pantoum
 from pantoum.config import TrainSettings
 from pantoum.data.prepare import prepare
 from pantoum.errors import StorageError
@@ -102,3 +104,21 @@ def test_a_run_whose_config_is_of_an_older_pantoum_is_alike_by_its_card(run, con
     before = {name: value for name, value in config("a").items() if name != "text"}
     (tmp_path / "a" / "config.json").write_text(json.dumps(before))
     assert len(compare([tmp_path / "a", tmp_path / "b"]).groups) == 1
+
+
+def test_the_texts_of_a_run_are_those_of_the_folder_where_it_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"hidden_size": 8, "num_layers": 1, "progress": False}
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "here" / "t.txt").write_text("The cat sat on the mat.\n" * 90)
+    (tmp_path / "here" / "v.txt").write_text("The dog sat on the cat.\n" * 30)
+    (tmp_path / "there" / "t.txt").write_text("another text of the same name\n" * 90)
+    monkeypatch.chdir(tmp_path / "here")
+    pantoum.train("t.txt", valid="v.txt", run="run", steps=3, **small)
+    monkeypatch.chdir(tmp_path / "there")
+    run = str(tmp_path / "here" / "run")
+    assert pantoum.train(run=run, resume=True, steps=2, progress=False).result.steps == 5
+    (tmp_path / "here" / "t.txt").rename(tmp_path / "there" / "t.txt")
+    assert pantoum.train(run=run, resume=True, steps=2, progress=False).result.steps == 7  # moved along

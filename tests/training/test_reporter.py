@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+import pantoum
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterLearner
@@ -33,3 +36,10 @@ def test_short_documents_show_ten_samples_and_a_text_one() -> None:
     assert sample_of(names, 1) == sample_of(names, 1) != sample_of(names, 2)
     text = model("The cat sat.\n" * 9, None)
     assert 150 <= len(sample_of(text, 1)) <= 200
+
+
+def test_the_last_record_has_the_last_pace(tmp_path: Path) -> None:
+    small = {"steps": 6, "hidden_size": 8, "num_layers": 1, "progress": False}
+    run = pantoum.train(text="The cat sat.\nThe dog ran.\n" * 90, run=str(tmp_path / "run"), **small)
+    assert run.history[-1].ended == "finished" and run.history[-1].loss is None
+    assert all(record.tokens_per_second > 0.0 for record in run.history)

@@ -129,7 +129,7 @@ def test_a_text_too_small_for_the_batch_trains_smaller_and_says_so(run, tmp_path
     small = tmp_path / "small.txt"
     small.write_text("ab" * 30)
     result = run(steps=3, texts=[str(small)], batch_size=64, seq_len=64)
-    assert result.steps == 3 and any("too few for batch_size 64" in note for note in result.notes)
+    assert result.steps == 3 and any("too few for batches of 64" in note for note in result.notes)
 
 
 def test_a_missing_core_is_told_but_not_to_those_who_asked_for_numpy(run, tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ from pantoum.network.mixers.counted_ngrams import MOST_ORDER
 from pantoum.network.packing import Weight
 from pantoum.network.spec import named
 from pantoum.report.escape import visible
-from pantoum.report.run_history import RunHistory
+from pantoum.report.story import RunHistory
 from pantoum.report.wording import clock, count, size
 from pantoum.training.run.run_folder import RunFolder
 
@@ -50,7 +50,7 @@ STATE_MAGIC = b"PANTOUMS"
 
 @dataclass(frozen=True)
 class Info:
-    """What was found."""
+    """What a file or folder is."""
 
     path: Path
     kind: str

@@ -16,7 +16,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,59 @@ WRITTEN = 20
 """Tokens that are written in a try."""
 SLOW_PRODUCT = 30.0
 """GFLOP/s below which something is wrong: one core of the last ten years does more."""
+PRODUCT = (3000, 512, 1536)
+"""Rows, depth and columns of the product."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of a GRU model and of its batches."""
+
+    batch_size: int
+    seq_len: int
+    hidden_size: int
+    num_layers: int
+    vocab_size: int = 98
+
+    def __str__(self) -> str:
+        return f"{self.num_layers} x {self.hidden_size} GRU, batches of {self.batch_size} x {self.seq_len}"
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of a step's products, forward and backward."""
+        H = self.hidden_size
+        return 6.0 * self.batch_size * self.seq_len * (6 * H * H * self.num_layers + H * self.vocab_size)
+
+    @property
+    def model(self) -> LanguageModel:
+        """A new model of this shape."""
+        return LanguageModel(self.vocab_size, self.hidden_size, "gru", self.hidden_size, self.num_layers)
+
+
+SHAPES = (Shape(100, 30, 512, 3), Shape(32, 64, 256, 2))
+
+
+@dataclass(frozen=True)
+class TrainingRate:
+    """What whole steps reach: forward, backward, clipping, AdamW."""
+
+    shape: Shape
+    precision: str
+    tokens_per_second: float
+    gflops: float
+    share: float
+    """The rate as a share of that of the product in the same precision."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tokens_per_second:,.0f} tokens/s, {self.gflops:,.0f} GFLOP/s, {self.share:.0%} of "
+            f"the product's rate ({self.shape}, {self.precision})"
+        )
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What was found. Rates are best of several."""
+    """What this machine has and reaches. Rates are best of several."""
 
     pantoum: str
     python: str
@@ -69,40 +117,31 @@ class Machine:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``doctor --json``."""
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**plain, "training": [rate.to_dict() for rate in self.training]}
+        return asdict(self)
 
     def __str__(self) -> str:
+        rates = (f"{rate:,.0f} GFLOP/s in {precision}" for precision, rate in self.product_gflops.items())
         rows = [
             ("pantoum", f"{self.pantoum}, Python {self.python}, NumPy {self.numpy}"),
             ("machine", f"{self.system}, {self.processor}, {self.cores} cores"),
             ("threads", self.threads or f"not set: as many as cores ({self.cores})"),
             ("BLAS", self.blas or "unknown"),
             ("arithmetic", self.isa + (", native core" if self.native_core else "")),
-            (
-                "product",
-                ", ".join(
-                    f"{rate:,.0f} GFLOP/s in {precision}" for precision, rate in self.product_gflops.items()
-                ),
-            ),
+            ("product", ", ".join(rates)),
             *(("training", str(rate)) for rate in self.training),
             ("writing", f"{self.writing_tokens_per_second:,.0f} tokens/s (3 x 512 GRU, one text)"),
+            *(("advice", text) for text in self.advice),
         ]
-        rows += [("advice", text) for text in self.advice]
         return "\n".join(f"{name:<12}{text}" for name, text in rows)
 
 
 def examine(seconds: float = SECONDS, tell: Callable[[str], None] | None = None) -> Machine:
     """Look at the machine, and measure for about six times ``seconds``. ``tell`` hears what is measured."""
     tell = tell or (lambda _: None)
-    facts = described()
-    isa, native = arithmetic()
-    cores = usable_processors()
-    limits = (f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if os.environ.get(name))
-    threads = ", ".join(limits)
+    facts, (isa, native), cores = described(), arithmetic(), usable_processors()
     tell("measuring a large matrix product")
     products = product_rates(seconds)
-    precision, fastest = list(products.items())[-1]
+    precision, fastest = max(products.items(), key=lambda one: one[1])
     training = []
     for shape in SHAPES:
         tell(f"measuring training steps: {shape}, {precision}")
@@ -115,7 +154,7 @@ def examine(seconds: float = SECONDS, tell: Callable[[str], None] | None = None)
         system=f"{facts['system']} {platform.machine()}",
         processor=str(facts["processor"]),
         cores=cores,
-        threads=threads,
+        threads=", ".join(f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if os.environ.get(name)),
         blas=str(facts["blas"]),
         isa=isa,
         native_core=native,
@@ -135,73 +174,20 @@ def arithmetic() -> tuple[str, bool]:
 
 def advice(native: bool, cores: int, product: float) -> list[str]:
     """What a person could do to train faster here."""
-    found = []
-    if not native:
-        found.append(
-            f"the native core is not in use ({kernels.without_core()}): NumPy does the arithmetic; "
-            "it is faster with pantoum installed where there is a C++ compiler"
-        )
-    if product < SLOW_PRODUCT:
-        found.append("matrix products are slow: is the machine busy, or NumPy built without a BLAS?")
-    if cores == 1:
-        found.append("one core only: allow --minutes twice what others would")
-    return found
-
-
-PRODUCT = (3000, 512, 1536)
-"""Rows, depth and columns of the product."""
-CLIP, RATE, DECAY = 1.0, 1e-3, 0.01
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The shape of a GRU model and of its batches."""
-
-    batch_size: int
-    seq_len: int
-    hidden_size: int
-    num_layers: int
-    vocab_size: int = 98
-
-    def __str__(self) -> str:
-        return f"{self.num_layers} x {self.hidden_size} GRU, batches of {self.batch_size} x {self.seq_len}"
-
-    @property
-    def operations(self) -> float:
-        """Multiplications and additions of a step's products, forward and backward."""
-        H = self.hidden_size
-        return 6.0 * self.batch_size * self.seq_len * (6 * H * H * self.num_layers + H * self.vocab_size)
-
-
-SHAPES = (Shape(100, 30, 512, 3), Shape(32, 64, 256, 2))
-
-
-@dataclass(frozen=True)
-class TrainingRate:
-    """What whole steps reach: forward, backward, clipping, AdamW."""
-
-    shape: Shape
-    precision: str
-    tokens_per_second: float
-    gflops: float
-    share: float
-    """The rate as a share of that of the product in the same precision."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.tokens_per_second:,.0f} tokens/s, {self.gflops:,.0f} GFLOP/s, {self.share:.0%} of "
-            f"the product's rate ({self.shape}, {self.precision})"
-        )
+    lines = {
+        f"the native core is not in use ({kernels.without_core()}): NumPy does the arithmetic; "
+        "it is faster with pantoum installed where there is a C++ compiler": not native,
+        "matrix products are slow: is the machine busy, or NumPy built without a BLAS?": product
+        < SLOW_PRODUCT,
+        "one core only: allow --minutes twice what others would": cores == 1,
+    }
+    return [line for line, fits in lines.items() if fits]
 
 
 def product_rates(seconds: float) -> dict[str, float]:
     """GFLOP/s of a large product by precision: the better of the kernels' and, in float32, NumPy's BLAS."""
     N, K, G = PRODUCT
-    random, backend, found = np.random.default_rng(0), kernels.backend(np.float32), {}
+    random, backend, rates = np.random.default_rng(0), kernels.backend(np.float32), {}
     x_NK = random.standard_normal((N, K), np.float32)
     weight_GK = random.standard_normal((G, K), np.float32)
     right_KG, out_NG = np.ascontiguousarray(weight_GK.T), np.empty((N, G), np.float32)
@@ -210,14 +196,14 @@ def product_rates(seconds: float) -> dict[str, float]:
         best = least_time(lambda p=packed: p.product(x_NK, out=out_NG), seconds)  # type: ignore[misc]
         if precision == "float32":
             best = min(best, least_time(lambda: np.matmul(x_NK, right_KG, out=out_NG), seconds))
-        found[precision] = 2.0 * N * K * G / best / 1e9
-    return found
+        rates[precision] = 2.0 * N * K * G / best / 1e9
+    return rates
 
 
 def training_rate(shape: Shape, precision: str, product: float, seconds: float) -> TrainingRate:
     """Whole steps of a GRU; ``product``: the rate to hold them against."""
-    model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
-    optimizer, workspace = make_optimizer("adamw", model, DECAY), Workspace()
+    model, workspace = shape.model, Workspace()
+    optimizer = make_optimizer("adamw", model, 0.01)
     backend, B, T = kernels.backend(np.float32), shape.batch_size, shape.seq_len
     tokens_BT = np.random.default_rng(0).integers(0, shape.vocab_size, (B, T + 1))
     state = model.initial_state(B)
@@ -225,7 +211,7 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
     def step() -> None:
         program = Program(model, precision=precision, purpose="train", workspace=workspace)
         found = program.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], state).gradients
-        optimizer.step(found, RATE, min(1.0, CLIP / norm(backend, found)))
+        optimizer.step(found, 1e-3, min(1.0, 1.0 / norm(backend, found)))
 
     step()  # makes its arrays
     took = least_time(step, seconds)
@@ -235,7 +221,7 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
 
 def writing_rate(shape: Shape, seconds: float) -> float:
     """Tokens per second of one text, read as in generation; the draw adds a small part."""
-    model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
+    model = shape.model
     state, logits_CV = model.initial_state(1), np.empty((1, shape.vocab_size), np.float32)
     reader = stepper(Program(model), np.zeros(1, np.int32), state, logits_CV)
 

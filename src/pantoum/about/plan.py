@@ -29,7 +29,7 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.model_config import GONE
-from pantoum.config.plain import Plain, as_typed
+from pantoum.config.plain import as_typed
 from pantoum.data.prepare import Prepared
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.memory import require_memory
@@ -60,10 +60,6 @@ class Forecast:
     error: float = ERROR_ELSEWHERE
     """Relative."""
 
-    def to_dict(self) -> dict[str, Plain]:
-        """Plain values."""
-        return asdict(self)
-
     def __str__(self) -> str:
         return (
             f"about {self.nats_per_token:.3g} nats per token, {self.bits_per_byte:.3g} bits per byte on the "
@@ -92,27 +88,18 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``train --plan --json``."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {
-            **plain,
-            "chosen": dict(self.chosen),
-            "reasons": list(self.reasons),
-            "expected": None if self.expected is None else self.expected.to_dict(),
-        }
+        return asdict(self)
 
     def __str__(self) -> str:
+        model = {f"model.{name}": value for name, value in self.chosen["model"].items()}
+        chosen = {name: value for name, value in self.chosen.items() if not isinstance(value, Mapping)}
         rows = [
             ("budget", self.budget),
             ("text", f"{self.training_tokens:,} tokens to train on, {self.held_out_tokens:,} held out"),
             ("tokens", f"{self.kind}, vocabulary {self.vocab_size:,}"),
             ("parameters", f"{self.parameters:,}"),
             ("memory", f"about {self.memory / 1e6:,.0f} MB"),
-            *(
-                (name, as_typed(value))
-                for name, value in self.chosen.items()
-                if not isinstance(value, Mapping)
-            ),
-            *(("model." + name, as_typed(value)) for name, value in self.chosen["model"].items()),
+            *((name, as_typed(value)) for name, value in {**chosen, **model}.items()),
             *(("because", reason) for reason in self.reasons),
             ("expect", "no figure: nothing is held out" if self.expected is None else str(self.expected)),
         ]
@@ -128,12 +115,13 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
     vocab_size = prepared.tokenizer.vocab_size
     chosen: dict[str, Any] = recipe.spec()
     chosen["model"] = {name: value for name, value in chosen["model"].items() if name not in GONE}
-    need = require_memory(recipe, vocab_size, prepared.train.count)
-    tokens = {
+    per_step = recipe.batch_size * recipe.seq_len
+    per_unit = {
         "minutes": 60.0 * USABLE * tokens_per_second,
-        "steps": recipe.batch_size * recipe.seq_len,
+        "steps": per_step,
         "epochs": prepared.train.count,
-    }[budget.kind] * budget.amount
+    }
+    tokens = budget.amount * per_unit[budget.kind]
     return Plan(
         budget=str(budget),
         kind=prepared.tokenizer.kind,
@@ -141,14 +129,10 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         training_tokens=prepared.train.count,
         held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
         parameters=recipe.num_parameters(vocab_size),
-        memory=need.all,
+        memory=require_memory(recipe, vocab_size, prepared.train.count).all,
         chosen=chosen,
         reasons=recipe.reasons,
-        expected=forecast(
-            prepared,
-            6.0 * recipe.work(vocab_size) * tokens,
-            tokens / (recipe.batch_size * recipe.seq_len),
-        ),
+        expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens, tokens / per_step),
     )
 
 

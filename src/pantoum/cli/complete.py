@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
-from pantoum.cli.output import Output
+from pantoum.cli.output import Output, json_text
 from pantoum.config import CompleteConfig
 
 EXAMPLES = """examples:
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
 
 The words of an answer stand between tabs. Where a line ends within a word, the answers are whole words that
 begin with what is there of it. In both \\n, \\t and \\\\ stand for a new line, a tab and a backslash.
+--model-out is written at the end of stdin, and when Ctrl-C, SIGTERM or SIGHUP ends the command.
 """
 
 
@@ -35,20 +37,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Answer line by line, each at once."""
     config = CompleteConfig(**given(arguments, CompleteConfig))
-    import json
+    from pantoum import load
 
-    from pantoum import console, load
-
-    completer = console.completer(load(arguments.model), config)
-    for line in sys.stdin.buffer if sys.stdin is not None else ():
-        typed = line.rstrip(b"\r\n").decode("utf-8", "replace")
-        found = completer.words(_plain(typed))
-        if arguments.json:
-            output.write(json.dumps([one._asdict() for one in found], ensure_ascii=False) + "\n")
-        else:
-            output.write("\t".join(_escaped(one.text) for one in found) + "\n")
-        completer.learn()
-    completer.finish()
+    completer = load(arguments.model).completer(config)
+    with Asked(at_once=config.model_out is None) as asked:
+        try:
+            for line in asked.waited_for(sys.stdin.buffer if sys.stdin is not None else ()):
+                typed = line.rstrip(b"\r\n").decode("utf-8", "replace")
+                found = completer.words(_plain(typed))
+                if arguments.json:
+                    output.answer(json_text([one._asdict() for one in found]))
+                else:
+                    output.write("\t".join(_escaped(one.text) for one in found) + "\n")
+                completer.learn()
+        finally:  # also where a signal, or a closed stdout, ends it: what was learned is saved
+            completer.finish()
 
 
 def _escaped(word: str) -> str:

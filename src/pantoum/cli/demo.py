@@ -86,6 +86,14 @@ def _plain(path: Path) -> bool:
         return False
 
 
+def free_folder(name: str) -> str:
+    """The first of ``name``, ``name-2``, ``name-3``, ... that does not exist."""
+    number = 1
+    while os.path.lexists(free := name if number == 1 else f"{name}-{number}"):
+        number += 1
+    return free
+
+
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Train, comment the result, show a sample, and say what to try next."""
     folder = arguments.run
@@ -93,14 +101,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     library = Path(sysconfig.get_paths()["stdlib"])
     texts = library_source(library)
 
-    from pantoum import api, console
+    from pantoum import api
 
     megabytes = sum(Path(text).stat().st_size for text in texts) / 1e6
     output.say(
         f"pantoum trains a model on {len(texts)} files of Python's standard library ({megabytes:.1f} MB of "
         f"source) for {arguments.minutes:g} minutes"
     )
-    settings = {"minutes": arguments.minutes, "run": folder or console.free_folder("runs/demo")}
+    settings = {"minutes": arguments.minutes, "run": folder or free_folder("runs/demo")}
     typed = arguments.typed, arguments.started
     done = api.train_typed(texts, settings, typed, progress=not output.quiet)
     answer = "" if arguments.json or done.stopped or done.rank else _shown(done)
@@ -109,13 +117,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _shown(done: Run) -> str:
     """The curve and a sample with a comment on each."""
-    from pantoum import console
+    from pantoum.report.escape import visible
+    from pantoum.report.plot import sparkline
 
     sample = done.model.generate(PROMPT, length=400, seed=1)
     losses = [record.loss for record in done.history if record.loss is not None]
-    curve = f"{losses[0]:.2f} {console.sparkline(losses)} {losses[-1]:.2f}\n\n" if losses else ""
+    curve = f"{losses[0]:.2f} {sparkline(losses)} {losses[-1]:.2f}\n\n" if losses else ""
     return (
         f"Training loss from the first report to the last, in nats per character:\n{curve}"
         f"The model has never seen this function; it writes it character by character, after {PROMPT!r}:\n\n"
-        f"{console.visible(PROMPT + sample)}\n"
+        f"{visible(PROMPT + sample)}\n"
     )

@@ -5,19 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
-from pantoum.config import GenerationConfig, SamplingConfig
+from pantoum.config import GenerationConfig, SamplingConfig, require
 from pantoum.config.launcher import require_own_stdin
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
-    from pantoum.console import WrittenTexts
+    from pantoum.inference.after_prompts import WrittenTexts
 
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
@@ -68,38 +67,29 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     read = _forms(typed)
     with _by_name(typed):
         sampling = SamplingConfig(**read)
-    if arguments.state_out is not None and how_much.count > 1:
-        raise SettingError(
-            "state_out",
-            arguments.state_out,
-            f"saves the state of one text, not of --count {how_much.count}",
-            "leave one of the two out",
-        )
-    if arguments.prompts is not None and arguments.state_out is not None:
-        rule = "saves the state of one text, not of those of --prompts"
-        raise SettingError("state_out", arguments.state_out, rule, "leave one of the two out")
-    if how_much.adapt and arguments.state_out is not None:
-        _require_kept(how_much.model_out, arguments.state_out)
+    if arguments.state_out is not None:
+        _require_one_state(arguments, how_much)
     prompts = [_prompt(arguments.prompt)] if arguments.prompts is None else _prompts(arguments)
 
-    from pantoum import State, console, load
+    from pantoum import State, load
+    from pantoum.texts import printable
 
     model = load(arguments.model)
     if arguments.state_out is not None:
-        console.require_state_place(model, arguments.state_out)
+        model.require_apart("state_out", arguments.state_out)
     state = State.read(arguments.state_in) if arguments.state_in is not None else None
     with _by_name(typed):
         writing = model.generation(prompts, how_much, sampling, state=state)
     if how_much.seed is None:
         output.say(f"pantoum: repeat with --seed {writing.seed}")
-    prompts = [console.printable(prompt) for prompt in prompts]
+    prompts = [printable(prompt) for prompt in prompts]
     if arguments.json:
         for _ in writing:
             pass
         output.json(_answer(writing, prompts, together=arguments.prompts is not None))
     else:
         border = "\n" if model.documents == "lines" else "\n---\n"
-        _print(writing, prompts, border, output, console.visible, ranked=how_much.n_best is not None)
+        _print(writing, prompts, border, output, ranked=how_much.n_best is not None)
     if arguments.state_out is not None:
         state = writing.state()
         state.write(arguments.state_out)
@@ -107,18 +97,19 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             output.say(f"pantoum: the state contains the cache: {len(bytes(state)):,} bytes")
 
 
-def _require_kept(model_out: str | None, state_out: str) -> None:
-    """A state belongs to the weights that made it, so those of an adapted model must be saved, too."""
-    if model_out is None:
-        raise SettingError(
-            "state_out",
-            state_out,
-            "would be the state of an adapted model, which is not saved",
-            "give --model-out FILE too, which saves that model, or leave --state-out out",
-        )
-    if Path(model_out).resolve() == Path(state_out).resolve():
-        rule = "is the file of --model-out, too"
-        raise SettingError("state_out", state_out, rule, "give each a file of its own")
+def _require_one_state(arguments: argparse.Namespace, how_much: GenerationConfig) -> None:
+    """A state is that of one text, and belongs to the weights that made it: those of an adapted model must be
+    saved, too."""
+    model_out, out = how_much.model_out, arguments.state_out
+    many = "those of --prompts" if arguments.prompts is not None else f"--count {how_much.count}"
+    one = arguments.prompts is None and how_much.count == 1
+    rule, advice = f"saves the state of one text, not of {many}", "leave one of the two out"
+    require(one, "state_out", out, rule, advice)
+    rule = "would be the state of an adapted model, which is not saved"
+    advice = "give --model-out FILE too, which saves that model, or leave --state-out out"
+    require(not how_much.adapt or model_out is not None, "state_out", out, rule, advice)
+    same = model_out is not None and Path(model_out).resolve() == Path(out).resolve()
+    require(not same, "state_out", out, "is the file of --model-out, too", "give each a file of its own")
 
 
 def _prompt(text: str) -> str:
@@ -126,38 +117,33 @@ def _prompt(text: str) -> str:
         return text
     require_own_stdin()
     data = sys.stdin.buffer.read(LONGEST_PROMPT + 1) if sys.stdin is not None else b""
-    if len(data) > LONGEST_PROMPT:
-        raise SettingError(
-            "prompt",
-            text,
-            f"may have at most {LONGEST_PROMPT:,} bytes on stdin, and there are more",
-            "give its end (tail -c 1000000 FILE), or let the model read all of it with "
-            "`pantoum evaluate MODEL FILE --adapt --model-out NEW`",
-        )
+    rule = f"may have at most {LONGEST_PROMPT:,} bytes on stdin, and there are more"
+    advice = "give its end (tail -c 1000000 FILE), or let the model read all of it with "
+    advice += "`pantoum evaluate MODEL FILE --adapt --model-out NEW`"
+    require(len(data) <= LONGEST_PROMPT, "prompt", text, rule, advice)
     return data.decode("utf-8", "surrogateescape")
 
 
 def _prompts(arguments: argparse.Namespace) -> list[str]:
     """The prompts of a file."""
-    if arguments.prompt:
-        rule = "cannot be given beside --prompts"
-        raise SettingError("prompt", arguments.prompt, rule, "leave one of the two out")
-    from pantoum import console
+    rule = "cannot be given beside --prompts"
+    require(not arguments.prompt, "prompt", arguments.prompt, rule, "leave one of the two out")
+    from pantoum.texts import lines
 
-    return console.lines(arguments.prompts, "prompts", LONGEST_PROMPT)
+    return lines(arguments.prompts, "prompts", LONGEST_PROMPT)
 
 
 def _forms(typed: dict[str, Any]) -> dict[str, Any]:
     """What files say of the form of a text, in the place of their names."""
     if not typed.keys() & {"json_schema", "grammar", "choices"}:
         return typed
-    from pantoum import console
+    from pantoum.texts import lines, whole_text
 
     read = dict(typed)
     for name in read.keys() & FORM_FILES:
-        read[name] = console.whole_text(read[name], name)
+        read[name] = whole_text(read[name], name)
     if "choices" in read:
-        read["choices"] = [line for file in read["choices"] for line in console.lines(file, "choices")]
+        read["choices"] = [line for file in read["choices"] for line in lines(file, "choices")]
     return read
 
 
@@ -172,7 +158,7 @@ def _by_name(typed: Mapping[str, Any]) -> Iterator[None]:
             raise
         files = typed[name]
         file = files[0] if not isinstance(files, str) and len(files) == 1 else files
-        raise SettingError(name, file, error.rule, error.advice, shown=error.shown) from None
+        raise error.of(name, file) from None
 
 
 def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:
@@ -188,45 +174,38 @@ def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) ->
 
 
 def _print(
-    writing: WrittenTexts,
-    prompts: Sequence[str],
-    border: str,
-    output: Output,
-    visible: Callable[[str], str],
-    *,
-    ranked: bool,
+    writing: WrittenTexts, prompts: Sequence[str], border: str, output: Output, *, ranked: bool
 ) -> None:
     """Print the texts one after the other: the first that is not finished streams. Before each of ``ranked``
     texts stands its log-probability."""
+    show: Callable[[str], str] = str
     terminal = is_terminal(sys.stdout)
+    if terminal:
+        from pantoum.report.escape import visible
 
-    def show(text: str) -> None:
-        output.write(visible(text) if terminal else text)
+        show = visible
+    texts, shown, waiting = writing.texts, -1, dict[int, list[str]]()
 
-    def start(index: int) -> str:
-        text = writing.texts[index]
-        return (f"{-text.nats:.3f}\t" if ranked else "") + prompts[text.prompt]
+    def start() -> None:
+        """The next text, as far as it is written."""
+        nonlocal shown
+        shown += 1
+        text = texts[shown]
+        rank = f"{-text.nats:.3f}\t" if ranked else ""
+        output.write(show((border if shown else "") + rank + prompts[text.prompt]))
+        for piece in waiting.pop(shown, []):
+            output.write(show(piece))
 
-    def texts() -> Iterable[str]:
-        shown = 0
-        waiting: dict[int, list[str]] = {}
-        pieces = iter(writing)
-        first = next(pieces, None)  # where no text is found this raises, before anything is printed
-        yield start(0)
-        for piece in chain([] if first is None else [first], pieces):
-            if piece.index == shown:
-                yield piece.text
-            else:
-                waiting.setdefault(piece.index, []).append(piece.text)
-            while shown + 1 < len(writing.texts) and writing.finished(shown):
-                shown += 1
-                yield border + start(shown)
-                yield from waiting.pop(shown, [])
-        for later in range(shown + 1, len(writing.texts)):
-            yield border + start(later)
-            yield from waiting.pop(later, [])
-
-    for text in texts():
-        show(text)
+    for piece in writing:  # where no text can be written this raises, before anything is printed
+        if shown < 0:
+            start()
+        if piece.index == shown:
+            output.write(show(piece.text))
+        else:
+            waiting.setdefault(piece.index, []).append(piece.text)
+        while shown + 1 < len(texts) and writing.finished(shown):
+            start()
+    while shown + 1 < len(texts):
+        start()
     if terminal:
         output.write("\n")

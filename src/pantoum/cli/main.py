@@ -6,6 +6,7 @@ Until a command runs, little is imported: neither the settings nor the other com
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -88,6 +89,10 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], object] = int) -
     """Run one command and return the exit code. ``ready`` is called before it begins."""
     started = time.monotonic()
     parser = make_parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what may be typed next
+        from pantoum.cli.completion import answer
+
+        answer(parser)
     try:
         arguments = parser.parse_args(with_files(sys.argv[1:] if argv is None else argv))
         if arguments.command is None:

@@ -8,17 +8,19 @@ defaults, and it checks the values; the parser refuses only a word that is no nu
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pantoum.cli.parser import flag
 from pantoum.config import AUTO
-from pantoum.config.setting import Setting, SettingGroup, declared
+from pantoum.config.setting import Setting, SettingGroup, declared, flag
 from pantoum.errors import SettingError
 
 __all__ = ["add_model", "add_settings", "from_environment", "given", "reader"]
 
+LARGEST_EXACT = 2.0**53
+"""Below it every whole number is a ``float``."""
 FACTORS = {"k": 1e3, "m": 1e6, "%": 0.01}
 MINUTES = {
     **dict.fromkeys(("h", "hour", "hours"), 60.0),
@@ -88,7 +90,7 @@ def reader(one: Setting) -> Callable[[str], object]:
 def _meant(text: str, whole: bool, minutes: bool) -> str:
     """The number that a word stands for, or begins with; empty where none is seen. 1e3 is 1000, as 1k and
     1,000 are; 1,5 is 1.5, 10% is 0.1, and 1h of minutes 60."""
-    found = re.match(r"[+-]?[0-9]+([.,][0-9]+)*(e[+-]?[0-9]{1,2})?", text, re.IGNORECASE)
+    found = re.match(r"[+-]?[0-9]+([.,][0-9]+)*(e[+-]?[0-9]+)?", text, re.IGNORECASE)
     if found is None:
         return ""
     digits, unit = found[0], text[found.end() :].strip().lower()
@@ -98,7 +100,9 @@ def _meant(text: str, whole: bool, minutes: bool) -> str:
         number = float(digits.replace(",", "" if thousands else ".")) * factors.get(unit, 1.0)
     except ValueError:  # 1.2.3
         return ""
-    return f"{number:.12g}" if not whole or number.is_integer() else ""
+    if whole:
+        return str(int(number)) if number.is_integer() and abs(number) < LARGEST_EXACT else ""
+    return f"{number:.12g}" if math.isfinite(number) else ""
 
 
 def given(arguments: argparse.Namespace, kind: type[SettingGroup]) -> dict[str, Any]:

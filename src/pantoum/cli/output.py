@@ -9,15 +9,18 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
+from pantoum.config.plain import quoted
 from pantoum.errors import naming
 
-__all__ = ["Output", "abandon_stdout", "is_terminal", "one_line"]
+__all__ = ["Output", "abandon_stdout", "is_terminal", "json_text", "one_line", "runnable"]
 
 
 def one_line(text: str) -> str:
@@ -28,6 +31,28 @@ def one_line(text: str) -> str:
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether this stream is a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def json_text(value: object) -> str:
+    """JSON in one line for stdout. On a terminal what it would obey (controls, marks of direction) has its
+    number, which means the same."""
+    import json
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not is_terminal(sys.stdout):
+        return text
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def runnable(command: str) -> str:
+    """A command of pantoum as this shell can run it: by the path of the program where it is not on PATH."""
+    name, _, rest = command.partition(" ")
+    started = sys.argv[0]
+    if shutil.which(name) is None and Path(started).name == name and Path(started).is_file():
+        name = quoted(started)
+    elif shutil.which(name) is None and Path(started).parts[-2:] == (name, "__main__.py"):
+        name = f"{quoted(sys.executable)} -m {name}"
+    return f"{name} {rest}"
 
 
 class Output:
@@ -65,9 +90,7 @@ class Output:
 
     def json(self, value: object) -> None:
         """Write one JSON object; a number that is not finite becomes ``null``."""
-        import json
-
-        self.answer(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+        self.answer(json_text(_finite(value)))
 
     def say(self, text: str) -> None:
         """Write a line to stderr, unless quiet."""
@@ -77,7 +100,7 @@ class Output:
     def next(self, command: str, words: str = "try next:") -> None:
         """Write the command to try next, alone on the last line so that it can be copied."""
         self.say(words)
-        self.say(command)
+        self.say(runnable(command))
 
     def complain(self, text: str) -> None:
         """Write a line to stderr in any case. A closed stderr is not an error."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "flag", "with_files"]
+__all__ = ["Parser", "with_files"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,9 +28,10 @@ class Parser(argparse.ArgumentParser):
         """Gives the options of the other commands, by their name: for suggestions."""
         self.fill: Callable[[], None] | None = None
         """Adds the options and the examples; called once, when they are first needed."""
-        self.describe: Callable[[], None] | None = None
+        self.describe: Callable[[], object] = int
         """Says what each command does; called when help is asked for."""
-        self._intermixing = False
+        self.mixed = True
+        """Whether options and files may come in any order."""
 
     def filled(self) -> Parser:
         """This parser with all its options."""
@@ -42,14 +43,13 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help of the command."""
         self.filled()
-        if self.describe is not None:
-            self.describe()
+        self.describe()
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; options and files of a command may be mixed. What is left over is an error here."""
         self.filled()
-        if self._intermixing:
+        if not self.mixed:
             return super().parse_known_args(args, namespace)
         if self._subparsers is not None:
             first = next(iter(args or ()), "")
@@ -63,11 +63,11 @@ class Parser(argparse.ArgumentParser):
         else:
             # argparse before 3.12 formats the usage in between, where a % in a metavar must be doubled.
             self.usage = self.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
-            self._intermixing = True
+            self.mixed = False
             try:
                 found, unknown = self.parse_known_intermixed_args(args, namespace)
             finally:
-                self.usage, self._intermixing = None, False
+                self.usage, self.mixed = None, True
         if unknown:
             self.error(self._about_unknown(unknown))
         return found, unknown
@@ -108,7 +108,8 @@ class Parser(argparse.ArgumentParser):
         return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
 
     def error(self, message: str) -> NoReturn:
-        """Exit with 2 after one line."""
+        """Exit after one line: with 1 where a value is refused, as the settings refuse it, else with 2."""
+        code = 1 if ": is " in message else 2
         line = " ".join(message.split()).removeprefix("argument ").replace(": is ", " is ", 1)
         line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
         line = re.sub(
@@ -119,17 +120,12 @@ class Parser(argparse.ArgumentParser):
             verb = "are" if "," in missing[1] else "is"
             line = f"{missing[1]} {verb} missing: type for example `{self._example()}`"
         line = line if line.endswith("?") else line + ";"
-        self.exit(2, f"{self.prog}: {line} `{self.prog} --help` lists its options\n")
+        self.exit(code, f"{self.prog}: {line} `{self.prog} --help` lists its options\n")
 
     def _example(self) -> str:
         """The first example of the help."""
         lines = [line.strip().partition("   ")[0] for line in (self.epilog or "").splitlines()]
         return next((line for line in lines if line.startswith(self.prog)), self.prog)
-
-
-def flag(name: str) -> str:
-    """The option of a setting: ``--hidden-size`` of ``hidden_size``."""
-    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def with_files(words: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 The threads of BLAS and of the core are set before NumPy is imported.
 
     0    success                       130  Ctrl-C
-    1    an error that pantoum knows   129  SIGHUP, after saving (other commands than `score` end by it)
+    1    an error that pantoum knows   129  SIGHUP, after saving (what has nothing to save ends by it)
     2    wrong usage                   143  SIGTERM, likewise
                                        141  the reader of stdout was closed (`| head`); no message
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import re
 import signal
 import sys
 
@@ -28,12 +27,6 @@ from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError, RankError, SettingError
 
 __all__ = ["run"]
-
-LONG_NAME = re.compile(r"'[^']*'|(?<![\w\-./])\w+_\w+(?![\w\-./])")
-"""What is quoted stays as it is."""
-NAME = re.compile(r"'[^']*'|(?<![\w-])\w+(?![\w-])")
-OTHER = re.compile(r"(?<=together with ).*|\w+_\w+")
-"""Where a rule names other settings."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -115,22 +108,13 @@ def _end(output: Output, line: str, code: int) -> int:
 
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
-    """The message of an error; a setting is named as it is typed: by its option, or as the help names it."""
+    """The message of an error; its setting is named as it is typed, by its option or as the help names it."""
+    if not isinstance(error, SettingError):
+        return str(error)
     parser = Parser()
     commands.add_options(arguments.command, parser)
-    actions = {action.dest: action for action in reversed(parser._actions)}
-    options = {dest: action.option_strings[0] for dest, action in actions.items() if action.option_strings}
-
-    def option(found: re.Match[str]) -> str:
-        return options.get(found[0], found[0])
-
-    if not isinstance(error, SettingError):
-        return LONG_NAME.sub(option, str(error))
-    # In the rule a name is a word of the sentence (an encoding, a text), except where it can be none.
-    name, advice, rule = error.argument, error.advice, error.rule
-    rule = OTHER.sub(lambda others: NAME.sub(option, others[0]), rule)
-    advice = NAME.sub(lambda one: option(one) if one[0] == name or "_" in one[0] else one[0], advice)
-    typed = options.get(name, name)
-    if name in actions and name not in options:
-        typed = re.sub(r"\[.*?\]", "", str(actions[name].metavar))  # MODEL, not [NAME=]MODEL
-    return str(SettingError(typed, error.value, rule, advice, shown=error.shown))
+    named = [action for action in parser._actions if action.dest == error.argument]
+    if not named:
+        return str(error)
+    typed = [*named[0].option_strings, str(named[0].metavar).rpartition("]")[2]]  # MODEL, not [NAME=]MODEL
+    return str(error.of(typed[0], error.value))

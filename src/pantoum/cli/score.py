@@ -17,30 +17,34 @@ from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import ESCAPES, FORMS, Numbered, ScoreSums
-from pantoum.config import ScoreConfig, require
+from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.console import Model, Score, Scorer
+    from pantoum.inference.score import Score, Scorer
+    from pantoum.model import Model
 
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
   pantoum score runs/book chapter.txt --format html > chapter.html
-  pantoum score runs/log app.log --alert auto:0.1% --streams 64 --only-alerts
-  pantoum score runs/log app.log --mask --alert auto:0.1% --alert-text ordinary.log
+  pantoum score runs/log today.log --mask --alert auto:0.1% --alert-text ordinary.log --only-alerts
   pantoum score runs/book chapter.txt --choices openings.txt
   pantoum score runs/log --follow app.log --alert 9.5 --format jsonl --state-file app.state
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
 Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
-peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of the validation
-text of the run exceed. With --alert-by mean that figure stands in the place of the peak.
+peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an ordinary
+text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines
+that the model was not trained on; without them it is the validation text of the run, all of it judged.
+With --alert-by mean that figure stands in the place of the peak.
 With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3
 KNOWN_AFTER = 200
 """Tokens after which a text that is mostly unknown to the model is noted."""
+SHARE_KNOWN_AFTER = 200
+"""Units after which a share of alerts that is far from the one asked for is noted; else at the end."""
 CHOICE_FORMATS = ("text", "tsv", "json")
 FOR_CHOICES = {"cache", "encoding"}
 """Formats and settings that mean something with ``--choices``."""
@@ -115,19 +119,19 @@ def run(
         "give --alert NATS or auto:P% too",
     )
 
-    from pantoum import console, load
+    from pantoum import load, texts
 
     model = load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
     log = None if follow is None else follow(model, config, scorer)
-    parts = [] if log is not None else console.parts(arguments.text, config.encoding)
+    parts = [] if log is not None else texts.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
     sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
     numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
-    noted = False
+    noted = share_noted = False
     with Asked(at_once=config.model_out is None and (log is None or not log.saves)) as asked:
         try:
             output.write("" if log is not None and log.resumed else form.begin())
@@ -137,6 +141,8 @@ def run(
                 output.write(form.rows([row for row in numbered(scores) if row[1].alert or not alone]))
                 if not noted and sums.tokens >= KNOWN_AFTER:
                     noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
+                if not share_noted and sums.units >= SHARE_KNOWN_AFTER:
+                    share_noted = _note_share(config, sums, output)
                 if log is None:  # a log that is followed is left between two of its parts
                     asked.check()
             output.write(form.end(sums))
@@ -153,6 +159,8 @@ def run(
             raise
     if not noted:
         _note_unknown(scorer.unknown_tokens, sums.tokens, output)
+    if not share_noted:
+        _note_share(config, sums, output)
     output.say(str(sums))
     return ALERTED if arguments.exit_code and sums.alerts else 0
 
@@ -168,6 +176,25 @@ def _note_unknown(unknown: int, tokens: int, output: Output) -> bool:
     return True
 
 
+def _note_share(config: ScoreConfig, sums: ScoreSums, output: Output) -> bool:
+    """Say that far more units are marked than ``auto:P%`` asked for; whether that was said. Ten times the
+    share is far; a share that is large itself has room for half of the rest."""
+    share = None if config.alert is None else Alert.parse(config.alert).share
+    if share is None or sums.alerts < 10 or sums.alerts <= min(10 * share, (1 + share) / 2) * sums.units:
+        return False
+    advice = "--alert-text needs ordinary lines that are more like this text"
+    if config.alert_text is None or not (config.mask or config.ignore):
+        advice = (
+            "for another day's log give --mask, which judges no dates and numbers, "
+            "and --alert-text FILE, ordinary lines that the model was not trained on"
+        )
+    output.say(
+        f"pantoum: note: {sums.alerts:,} of {sums.units:,} {sums.by}s are marked, and --alert {config.alert} "
+        f"asked for {100 * share:g}%: the threshold does not fit this text; {advice}"
+    )
+    return True
+
+
 def _score_choices(arguments: argparse.Namespace, output: Output) -> None:
     """How probable each of given continuations of a text is, the most probable one first."""
     typed = given(arguments, ScoreConfig)
@@ -176,11 +203,11 @@ def _score_choices(arguments: argparse.Namespace, output: Output) -> None:
         require(False, name, typed[name], rule, "leave it or --choices out")
     rule, advice = f"cannot show choices, which {', '.join(CHOICE_FORMATS)} can", "give another --format"
     require(arguments.format in CHOICE_FORMATS, "format", arguments.format, rule, advice)
-    from pantoum import console, load
+    from pantoum import load, texts
 
     config = ScoreConfig(**typed)
-    choices = console.lines(arguments.choices, "choices")
-    before = "".join(_text_of(part) for part in console.parts(arguments.text, config.encoding))
+    choices = texts.lines(arguments.choices, "choices")
+    before = "".join(_text_of(part) for part in texts.parts(arguments.text, config.encoding))
     before = before.removesuffix("\n").removesuffix("\r")
     found = load(arguments.model).choices(before, choices, cache=config.cache)
     found.sort(key=lambda choice: -choice.log_probability)

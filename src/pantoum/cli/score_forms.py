@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pantoum.cli.output import is_terminal
+from pantoum.cli.output import is_terminal, json_text
 from pantoum.config.plain import Plain
 
 if TYPE_CHECKING:
-    from pantoum.console import Score
+    from pantoum.inference.score import Score
 
 __all__ = ["ESCAPES", "FORMS", "Numbered", "ScoreForm", "ScoreSums"]
 
@@ -71,7 +71,7 @@ class ScoreSums:
         if self.nats_per_token is not None:
             parts.append(f"{self.nats_per_token:.3f} nats per {token}")
             if words:
-                from pantoum.console import perplexity
+                from pantoum.report.wording import perplexity
 
                 parts.append(f"perplexity {perplexity(self.nats_per_token)} per word")
         if self.threshold is not None:
@@ -139,9 +139,9 @@ def text_rows(by: str, threshold: float | None, name: str) -> RowForm:
     def visible(escaped: str) -> str:
         if not terminal:
             return escaped
-        from pantoum import console
+        from pantoum.report.escape import visible as shown_on_terminal
 
-        return console.visible(escaped)
+        return shown_on_terminal(escaped)
 
     def shown(text: str) -> str:
         return visible(text.translate(ESCAPES))
@@ -195,7 +195,7 @@ def json_rows(by: str, threshold: float | None, name: str) -> RowForm:
         alert: dict[str, Plain] = {} if threshold is None else {"alert": s.alert}
         where: dict[str, Plain] = {"file": name, "line": line, "column": s.at[0] + 1, "odd": s.odd}
         figures: dict[str, Plain] = {"nats": s.nats, "tokens": s.tokens, "peak": s.peak}
-        return _json({**alert, **where, **figures, "text": one_row(s.text, by)}) + "\n"
+        return json_text({**alert, **where, **figures, "text": one_row(s.text, by)}) + "\n"
 
     return RowForm("", row)
 
@@ -211,7 +211,7 @@ class Json:
 
     def begin(self) -> str:
         """The beginning of the object."""
-        return _json({"by": self._by, "threshold": self._threshold})[:-1] + ', "items": ['
+        return json_text({"by": self._by, "threshold": self._threshold})[:-1] + ', "items": ['
 
     def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
         """The next items."""
@@ -220,7 +220,7 @@ class Json:
             item: dict[str, Plain] = {"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak}
             if self._threshold is not None:
                 item["alert"] = s.alert
-            items.append(_json({**item, "line": line}))
+            items.append(json_text({**item, "line": line}))
         if not items:
             return ""
         comma, self._comma = self._comma, ", "
@@ -230,7 +230,7 @@ class Json:
         """The sums and the end of the object."""
         found = {"tokens": sums.tokens, "nats": sums.nats, "nats_per_token": sums.nats_per_token}
         counted = {} if self._threshold is None else {"alerts": sums.alerts}
-        return "], " + _json({**found, **counted, "interrupted": sums.interrupted})[1:] + "\n"
+        return "], " + json_text({**found, **counted, "interrupted": sums.interrupted})[1:] + "\n"
 
 
 class Html:
@@ -239,9 +239,9 @@ class Html:
     needs_pieces = True
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        from pantoum import console
+        from pantoum.report.surprisal import Page
 
-        self._page = console.page("stdin" if name == "-" else Path(name).name, by, threshold)
+        self._page = Page("stdin" if name == "-" else Path(name).name, by, threshold)
 
     def begin(self) -> str:
         """The beginning of the page."""
@@ -265,10 +265,6 @@ def _for_stdout(page: str) -> str:
 def one_row(text: str, by: str) -> str:
     """The text of a unit for a row of its own: a line is shown without its end."""
     return text.rstrip("\r\n") if by == "line" else text
-
-
-def _json(value: dict[str, Plain]) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 ScoreForm: TypeAlias = RowForm | Json | Html

@@ -12,28 +12,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from pantoum.config import nearest
-from pantoum.config.elsewhere import ELSEWHERE
+from pantoum.config.rules import ELSEWHERE, meant
+from pantoum.config.setting import flag
 
 __all__ = ["command_advice", "option_advice"]
 
 COMMANDS_ELSEWHERE = {
-    "benchmark": "doctor",
     "convert": "export",
     "eval": "evaluate",
     "finetune": "train",
-    "fit": "train",
-    "inspect": "info",
-    "ls": "info",
-    "perplexity": "evaluate",
     "predict": "generate",
     "quantize": "export",
-    "resume": "train",
-    "run": "generate",
     "sample": "generate",
-    "show": "info",
-    "test": "evaluate",
     "tokenize": "prepare",
-    "write": "generate",
 }
 
 
@@ -43,18 +34,14 @@ def option_advice(typed: str, known: Collection[str], others: Mapping[str, Colle
     ``known``: the options of the command. ``others``: the options of the other commands by their name.
     """
     name = typed.partition("=")[0]
-    bare = name.strip("-").lower().replace("_", "-")
-    elsewhere = "--" + ELSEWHERE.get(bare.replace("-", "_"), "").rstrip("_").replace("_", "-")
-    if elsewhere in known:
-        return f"did you mean {elsewhere}?"
-    owners = [command for command, options in others.items() if {name, elsewhere} & set(options)]
-    if owners:
-        owner = "train" if "train" in owners else owners[0]
-        return f"it is an option of `pantoum {owner}`"
-    if len(bare) < 2:
-        return ""
-    near = nearest(bare, [option.lstrip("-") for option in known])
-    return f"did you mean --{near}?" if near else ""
+    bare = name.strip("-").lower().replace("-", "_")
+    names = {option.lstrip("-").replace("-", "_"): option for option in known}
+    elsewhere = ELSEWHERE.get(bare, "")
+    owners = [command for command, options in others.items() if {name, flag(elsewhere)} & set(options)]
+    if owners and elsewhere not in names:
+        return f"it is an option of `pantoum {'train' if 'train' in owners else owners[0]}`"
+    near = meant(bare, names) if len(bare) > 1 else None
+    return f"did you mean {names[near]}?" if near else ""
 
 
 def command_advice(typed: str, commands: Collection[str]) -> str:
@@ -65,9 +52,9 @@ def command_advice(typed: str, commands: Collection[str]) -> str:
         return "type `pantoum --version`"
     if typed == "pantoum":
         return "it is typed twice; leave one out"
-    meant = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
-    if meant is not None:
-        return f"did you mean `pantoum {meant}`?"
+    near = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
+    if near is not None:
+        return f"did you mean `pantoum {near}`?"
     path = Path(typed)
     with suppress(OSError, ValueError):  # a name that no file can have
         if path.exists():

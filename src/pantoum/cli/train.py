@@ -6,10 +6,11 @@ The run folder is the answer on stdout. The summary and the next command go to s
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pantoum.cli.options import add_settings, given
-from pantoum.cli.output import Output
+from pantoum.cli.output import Output, runnable
 from pantoum.config import TrainSettings
 from pantoum.config.launcher import follows
 from pantoum.config.plain import quoted
@@ -25,7 +26,10 @@ EXAMPLES = """examples:
   pantoum train --run runs/book --resume --minutes 5      train a finished run further
   pantoum train book.txt --plan                   show what would be chosen, and why
 """
-INTERRUPTED = 130
+ENDED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+"""The exit code of a run that a signal has stopped: it is saved, not finished. ``--stop-after`` gives 0."""
+SERVER = ("fastapi_offline", "httptools", "prometheus_client", "uvicorn")
+"""What the extra ``serve`` brings."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -64,16 +68,16 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
     """Print the answer, the summary and the next command, unless rank 0 does; the exit code."""
-    code = INTERRUPTED if done.stopped == "SIGINT" else 0
     if done.rank:
-        return code
+        return 0  # a launcher may end all ranks at the first other code, also rank 0, which still writes
     for line in done.result.notes if done.result.already else done.summary:
         output.say(line)
     if as_json:
         output.json(done.to_dict())
     else:
         output.answer(answer)
-    if done.next_command.startswith("pantoum generate"):
-        output.say(f"to write with it in a browser: pantoum serve {quoted(str(done.folder))}")
+    if done.next_command.startswith("pantoum generate") and all(map(find_spec, SERVER)):
+        serve = runnable(f"pantoum serve {quoted(str(done.folder))}")
+        output.say(f"to write with it in a browser: {serve}")
     output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
-    return code
+    return ENDED.get(str(done.stopped), 0)

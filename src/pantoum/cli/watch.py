@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pantoum.cli.output import Output
+from pantoum.config import path
 
 EXAMPLES = """examples:
   pantoum watch runs/book              until it ends; Ctrl-C ends the view, not the run
@@ -22,9 +23,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Show the run until it ends, or print its newest record."""
-    from pantoum import console
-
+    folder = path(arguments.run, "run")
     if arguments.json:
-        output.json(console.latest_record(arguments.run))
+        from pantoum.report.run_files import latest
+
+        output.json(latest(folder))
     else:
-        console.watch(arguments.run, output.stdout)
+        from pantoum.report.live import watch
+
+        watch(folder, output.stdout)

@@ -13,8 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from pantoum.config.elsewhere import ELSEWHERE
-from pantoum.config.rules import nearest
+from pantoum.config.rules import meant
 from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError, StorageError
 
@@ -90,15 +89,9 @@ def _require_fit(function: Callable[..., Any], arguments: Any, keywords: Mapping
         call = function.__qualname__.removesuffix(".__init__")
         for name in keywords:
             if name not in names:
-                raise SettingError(
-                    name, keywords[name], f"is not a setting of {call}", _meant(name, names), shown=False
-                ) from None
+                near = meant(name, names)
+                advice = f"did you mean {near}?" if near else "it takes " + ", ".join(names)
+                rule = f"is not a setting of {call}"
+                raise SettingError(name, keywords[name], rule, advice, shown=False) from None
         rule = f"takes {', '.join(names) or 'nothing'}, but was called wrongly ({problem})"
         raise SettingError(call, None, rule, "give it these", shown=False) from None
-
-
-def _meant(name: str, known: list[str]) -> str:
-    """What to write in place of a keyword that a call does not take."""
-    elsewhere = ELSEWHERE.get(name.lower())
-    meant = elsewhere if elsewhere in known else nearest(name, known)
-    return f"did you mean {meant}?" if meant else "it takes " + ", ".join(known)

@@ -126,6 +126,5 @@ class Training(Preparing, total=False):
     data: Path | None
     checkpoint_every: Whole | Auto
     keep_data: bool
-    tensorboard: bool
     resume: bool
     from_: Path | None

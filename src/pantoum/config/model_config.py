@@ -202,7 +202,7 @@ class ModelConfig:
             "tied",
             self.tied,
             "needs an embedding",
-            "give embedding_size a number",
+            "give --embedding-size a number",
         )
         object.__setattr__(self, "ngrams", parse_orders(self.ngrams))
         NGRAM_ROWS(self.ngram_rows, "ngram_rows")
@@ -211,8 +211,8 @@ class ModelConfig:
             not self.tied or self.members == 1 or self.embedding_size == self.hidden_size,
             "tied",
             self.tied,
-            "needs an embedding_size that is the hidden_size, where there are several members",
-            f"give embedding_size={self.hidden_size}, or leave tied out",
+            "needs an embedding as wide as the layers, where there are several members",
+            f"give --embedding-size {self.hidden_size}, or leave it out",
         )
 
     @property

@@ -20,6 +20,7 @@ __all__ = [
     "AUTO",
     "Auto",
     "function",
+    "meant",
     "nearest",
     "number",
     "one_of",
@@ -34,6 +35,21 @@ __all__ = [
 ]
 
 AUTO = "auto"
+ELSEWHERE = {
+    "block_size": "seq_len",
+    "bptt": "seq_len",
+    "dtype": "precision",
+    "lr": "learning_rate",
+    "max_iters": "steps",
+    "max_new_tokens": "length",
+    "max_tokens": "length",
+    "n_embd": "hidden_size",
+    "n_layer": "num_layers",
+    "num_samples": "count",
+    "regex": "matching",
+    "workers": "threads",
+}
+"""Names that other programs use, and the setting that means the same: for suggestions alone."""
 LEAST_BEGINNING = 3
 """Letters from which the beginning of a word stands for it in a suggestion."""
 Auto = Literal["auto"]
@@ -53,7 +69,7 @@ def whole(value: object, argument: str, *, least: int = 1, most: int | None = No
     found = int(value) if isinstance(value, Integral) and fits else least - 1
     bounds = f"of at least {least}" if most is None and found <= MOST else f"from {least} to {most or MOST}"
     fits = least <= found <= (MOST if most is None else most)
-    require(fits, argument, value, f"must be a whole number {bounds}", f"give {argument} such a number")
+    require(fits, argument, value, f"must be a whole number {bounds}", "give such a number")
     return found
 
 
@@ -82,7 +98,7 @@ def number(
         and (most is None or x <= most)
         and (below is None or x < below)
     )
-    require(fits, argument, value, rule, f"give {argument} such a number")
+    require(fits, argument, value, rule, "give such a number")
     return int(value) if isinstance(value, Integral) else x
 
 
@@ -116,9 +132,16 @@ def nearest(typed: object, known: Iterable[str], cutoff: float = 0.6) -> str | N
     return found[0] if found else None
 
 
+def meant(typed: str, known: Collection[str]) -> str | None:
+    """The known setting that a name probably stands for: the one that other programs call so, else the one of
+    nearest spelling."""
+    name = ELSEWHERE.get(typed.lower().replace("-", "_"), "")
+    return name if name in known else nearest(typed, known)
+
+
 def text(value: object, argument: str) -> str:
     """A ``str``."""
-    require(isinstance(value, str), argument, value, "must be a text (str)", f"give {argument} a text")
+    require(isinstance(value, str), argument, value, "must be a text (str)", "give a text")
     return str(value)
 
 
@@ -157,7 +180,7 @@ def path(value: object, argument: str) -> str:
         found = None
     fits = isinstance(found, str) and "\0" not in found
     rule = "must be a path (str or pathlib.Path) without NUL characters"
-    require(fits, argument, value, rule, f"give {argument} such a path")
+    require(fits, argument, value, rule, "give such a path")
     require(found != "", argument, value, "must not be empty", "give a name, or . for this folder")
     return str(found)
 
@@ -165,7 +188,7 @@ def path(value: object, argument: str) -> str:
 def truth(value: object, argument: str) -> bool:
     """``True`` or ``False``, as Python or NumPy has them."""
     fits = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
-    require(fits, argument, value, "must be True or False", f"give {argument} one of them")
+    require(fits, argument, value, "must be True or False", "give one of them")
     return bool(value)
 
 

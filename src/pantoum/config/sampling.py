@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pantoum.config.reading_config import cache_size
 from pantoum.config.rules import number, path, require, some_texts, text, texts, truth, whole
-from pantoum.config.setting import SettingGroup, setting
+from pantoum.config.setting import SettingGroup, flag, setting
 from pantoum.errors import SettingError
 
 __all__ = ["AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
@@ -134,7 +134,7 @@ class SamplingConfig(SettingGroup):
         """A text has one form."""
         *others, last = [name for name in FORMS if self.given(name)] or [""]
         if others:
-            rule = f"cannot be given together with {' and '.join(others)}"
+            rule = f"cannot be given together with {' and '.join(map(flag, others))}"
             raise SettingError(last, getattr(self, last), rule, "leave one of them out", shown=False)
 
     @cached_property

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pantoum.config.rules import AUTO
 
-__all__ = ["Setting", "SettingGroup", "declared", "setting"]
+__all__ = ["Setting", "SettingGroup", "declared", "flag", "setting"]
 
 Rule = Callable[[Any, str], object]
 """The check of a value: it gets the value and the setting's name, and returns the value as it is kept."""
@@ -67,6 +67,11 @@ class Setting:
         if isinstance(value, str) and value == AUTO and (self.default == AUTO or "Auto" in kinds):
             return AUTO
         return self.rule(value, self.name)
+
+
+def flag(name: str) -> str:
+    """The option of a setting: ``--hidden-size`` of ``hidden_size``. Messages name settings so."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def setting(default: object, help: str, rule: Rule, **more: Any) -> Any:

@@ -83,7 +83,7 @@ def written_kinds() -> str:
 def parse_tokens(tokens: object) -> tuple[TokenKind | None, int | None]:
     """The tokenizer that a name means, alone or with its N, and this N; ``None`` where there is none."""
     name, number = str(tokens), None
-    if name not in TOKEN_KINDS and (match := re.fullmatch("(.+):([0-9]{1,7})", name)):
+    if name not in TOKEN_KINDS and (match := re.fullmatch("(.+):([0-9]{1,4000})", name)):
         name, number = match[1], int(match[2])
     kind = TOKEN_KINDS.get(name)
     return (kind, number) if kind is None or number is None or kind.size == "N" else (None, None)

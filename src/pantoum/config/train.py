@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pantoum.config.encoding_names import known_encoding
 from pantoum.config.rules import AUTO, Auto, number, one_of, path, require, truth, whole
-from pantoum.config.setting import SettingGroup, declared, setting
+from pantoum.config.setting import SettingGroup, declared, flag, setting
 from pantoum.config.tokens import token_name, written_kinds
 from pantoum.config.train_model import ModelSettings
 from pantoum.config.train_update import UpdateSettings
@@ -58,7 +58,7 @@ class BudgetSettings(SettingGroup):
         super().agree()
         first, *others = [name for name in BUDGETS if self.given(name)] or [""]
         if others:
-            rule = f"cannot be given together with {' and '.join(others)}"
+            rule = f"cannot be given together with {' and '.join(map(flag, others))}"
             raise SettingError(first, getattr(self, first), rule, "give only one of them", shown=False)
 
 
@@ -129,9 +129,6 @@ class FolderSettings(SettingGroup):
     keep_data: bool = setting(
         False, "keep the tokens of the text in the run folder after the end of the run", truth, once=True
     )
-    tensorboard: bool = setting(
-        False, "write the figures for TensorBoard, too, into tensorboard/ in the run folder", truth, once=True
-    )
     resume: bool = setting(
         False, "continue an interrupted run, or train a finished one further", truth, once=True
     )
@@ -152,7 +149,7 @@ class TrainSettings(BudgetSettings, TextSettings, ModelSettings, UpdateSettings,
             "shards",
             self.shards,
             f"must be at most the batch size, {self.batch_size}",
-            "give fewer shards, or a larger batch_size",
+            "give fewer shards, or a larger --batch-size",
         )
 
 

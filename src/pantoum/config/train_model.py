@@ -108,5 +108,5 @@ class ModelSettings(SettingGroup):
             "tied",
             True,
             "needs an embedding",
-            "give embedding_size a number",
+            "give --embedding-size a number",
         )

@@ -1,4 +1,4 @@
-"""Texts at an address, ``s3://bucket/corpus/``: the seam to the package that reads them
+"""Texts at an address, ``s3://bucket/corpus/``: the interface to the package that reads them
 (``pantoum.addresses``)."""
 
 from __future__ import annotations

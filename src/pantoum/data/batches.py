@@ -159,8 +159,8 @@ def _as_tokens(
             tokens_N = np.array(None)
     if (isinstance(tokens_N, StoredTokens) or tokens_N.ndim == 1) and len(tokens_N) < 2:
         raise TextError(
-            f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "
-            "predict; give a longer text"
+            f"the text has {len(tokens_N)} token{'s' * (len(tokens_N) != 1)}: at least 2 are needed, one to "
+            "read and one to predict; give a longer text"
         )
     if isinstance(tokens_N, StoredTokens):
         return tokens_N
@@ -184,8 +184,8 @@ def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int
     fitting_B = min(int(batch_size), (num_tokens - 1) // fitting_T)
     if (fitting_B, fitting_T) != (batch_size, seq_len):
         warnings.warn(
-            f"the text has {num_tokens} tokens, too few for batch_size {batch_size} x seq_len "
-            f"{seq_len}: using batch_size {fitting_B} x seq_len {fitting_T}",
+            f"the text has {num_tokens} tokens, too few for batches of {batch_size} x {seq_len}: "
+            f"using {fitting_B} x {fitting_T}",
             stacklevel=3,
         )
     return fitting_B, fitting_T

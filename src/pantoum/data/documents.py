@@ -1,4 +1,4 @@
-"""Files that are no plain text: the seam to the packages that read them (``pantoum.readers``).
+"""Files that are no plain text: the interface to the packages that read them (``pantoum.readers``).
 
 An entry point of that group names a function ``reader(head, name)`` of the first 64 KiB of a file and its
 name. It gives a function that reads such a file, from its beginning to text in UTF-8, piece by piece; or

@@ -43,6 +43,8 @@ COPIED = 1 << 20
 MOST_LOOKED_AT = 1000
 NAMED = 3
 """Files that a note names before it says how many more there are."""
+MOST_SHOWN = 60
+"""Characters that are shown of a name which is perhaps a text."""
 REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file; check the spelling",
     NotADirectoryError: "a part of its path is a file, not a folder; check the spelling",
@@ -163,8 +165,18 @@ def open_source(source: Source) -> FileIO | RemoteReader:
 def unreadable(name: str, error: OSError | ValueError) -> TextError:
     """One line: which text, why not, what to do."""
     system = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, FileNotFoundError) and Path(name).is_symlink():
+        where = str(Path(name).readlink())
+        return TextError(f"cannot read {name!r}: it is a link to {where!r}, which is not there; name a file")
     if isinstance(error, FileNotFoundError) and (near := _near(Path(name))) is not None:
         return TextError(f"cannot read {name!r}: there is no such file; did you mean {near!r}?")
+    too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+    if too_long or (isinstance(error, FileNotFoundError) and len(name.split()) > 1):
+        shown = name if len(name) <= MOST_SHOWN else f"{name[: MOST_SHOWN - 3]}..."
+        return TextError(
+            f"cannot read {shown!r}: there is no file of this name; if it is the text itself, write it into "
+            "a file (in Python, give it as text=...)"
+        )
     return TextError(f"cannot read {name!r}: {REASONS.get(type(error), f'{system}; use another file')}")
 
 

@@ -312,7 +312,7 @@ class _Preparation:
         count = self.writer.add(part, blocks, tokenizer.vocab_size)
         if must_be_long and count < LEAST_TOKENS:
             raise TextError(
-                f"{must_be_long} is too short: it has {count} tokens here, and at least "
+                f"{must_be_long} is too short: it has {count} token{'s' * (count != 1)} here, and at least "
                 f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
             )
         return {
@@ -326,7 +326,7 @@ class _Preparation:
         """What was asked for and did nothing, or not all of it."""
         notes = []
         if self.request.vocab_size is not None and tokenizer.declared.size != "vocab_size":
-            notes.append(f"vocab_size {self.request.vocab_size} has no effect with {tokenizer.kind}")
+            notes.append(f"--vocab-size {self.request.vocab_size} has no effect with {tokenizer.kind}")
         _, most = parse_tokens(self.request.tokens)
         if most is not None and tokenizer.vocab_size < most:
             notes.append(

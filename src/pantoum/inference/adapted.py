@@ -118,7 +118,7 @@ def adapted_to(
     inputs_BT = text_BT[:, :-1]
     contexts = contexts_beside(model) if model_out is None and inputs_BT.size else None
     adapter = Adapter(model, state=state.for_model(model), contexts=contexts)
-    adapter.read(inputs_BT, text_BT[:, 1:], None if model.eos is None else inputs_BT == model.eos)
+    adapter.read(inputs_BT, text_BT[:, 1:], model.resets(inputs_BT))
     copy = adapter.adapted() if model_out is None else adapter.write(model_out, [{"name": "a prompt"}])
     return copy, as_state_of(copy, state, text_BT[0, :0])
 

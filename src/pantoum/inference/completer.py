@@ -88,7 +88,8 @@ class Completer:
         ids_T, _ = encode_prompt(adapter.model.tokenizer, text if text.endswith("\n") else text + "\n")
         targets_T = ids_T.astype(np.int64)
         inputs_T = np.concatenate([[adapter.model.border if last is None else last], targets_T[:-1]])
-        reset_T = inputs_T == (-1 if adapter.model.eos is None else adapter.model.eos)
+        borders_T = adapter.model.resets(inputs_T)
+        reset_T = np.zeros(len(inputs_T), bool) if borders_T is None else borders_T
         reset_T[0] |= last is None
         learned = adapter.tokens
         adapter.read(inputs_T[None], targets_T[None], reset_T[None])

@@ -1,4 +1,4 @@
-"""What a text may be: the seam to the packages that know forms of texts (``pantoum.constraints``).
+"""What a text may be: the interface to the packages that know forms of texts (``pantoum.constraints``).
 
 An entry point of that group names a function ``constraint(model, asked, length, spaced, ahead=False)``, which
 gives a ``Constraint``, or ``None`` where the kind that is asked for is not its own. A function of the same

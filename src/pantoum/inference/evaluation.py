@@ -256,7 +256,8 @@ def _read_text(
         )
     if len(tokens) < 2:
         raise TextError(
-            f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
+            f"the text has {len(tokens)} token{'s' * (len(tokens) != 1)}: it must have at least 2 to be "
+            "scored; give a longer text"
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos

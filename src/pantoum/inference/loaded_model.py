@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pantoum import extensions
 from pantoum.config import ModelConfig
@@ -146,6 +147,11 @@ class LoadedModel:
     def eos(self) -> int | None:
         """The token before which the state is zeroed; ``None`` where the text is one stream."""
         return self.tokenizer.eos if self.documents else None
+
+    def resets(self, inputs: Array) -> NDArray[np.bool_] | None:
+        """Where the state is zeroed before a token is read: at the borders of documents, as in training.
+        ``None``: nowhere. All that reads a text asks here."""
+        return None if self.eos is None else np.equal(inputs, self.eos)
 
     @cached_property
     def border(self) -> int:

@@ -75,9 +75,7 @@ class Reading:
         self._sum_H: Array = np.zeros(model.program.model.hidden_size)
         self.last_H: Array | None = None
         """The last layer's output after the last token."""
-        self._resets_V = resets_V
-        if resets_V is None and model.eos is not None:
-            self._resets_V = np.arange(model.vocab_size) == model.eos
+        self._resets_V = model.resets(np.arange(model.vocab_size)) if resets_V is None else resets_V
         if self._resets_V is not None and alternatives is None and not hidden and rows is None:
             # The state is zeroed at a border, so nothing before the last one has any influence.
             borders = np.flatnonzero(self._resets_V[self._inputs[: self._end]])

@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
-from pantoum.config.masks import ignored
 from pantoum.config.plain import Plain
+from pantoum.config.score import ignored
 from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored
@@ -56,8 +56,8 @@ class Score(NamedTuple):
     nats: float
     tokens: int
     peak: float
-    """Nats of its most surprising token; with ``alert_by="mean"`` the mean nats of its tokens, each half a
-    nat at most."""
+    """Nats of its most surprising token, or of the character that several tokens, as bytes, make up; with
+    ``alert_by="mean"`` the mean nats of its tokens, each half a nat at most."""
     alert: bool = False
     """Whether the peak is beyond the threshold."""
     pieces: tuple[Piece, ...] = ()
@@ -293,9 +293,8 @@ def resets(model: LoadedModel, documents: bool) -> NDArray[np.bool_] | None:
     ``documents`` what holds the end of a line, and perhaps the indentation of the next; none where the text
     is one stream."""
     tokens = np.arange(model.vocab_size)
-    if model.eos is not None:
-        return np.equal(tokens, model.eos)
-    if not documents:
-        return None
+    borders = model.resets(tokens)
+    if borders is not None or not documents:
+        return borders
     ends = [b"\n" in model.tokenizer.decode_bytes([token]) for token in tokens.tolist()]
     return np.array(ends)

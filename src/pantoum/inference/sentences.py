@@ -17,7 +17,6 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array, Workspace
 from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import Program
 
 __all__ = ["sentence_nats"]
 
@@ -35,15 +34,15 @@ def sentence_nats(model: LoadedModel, tokens: Sequence[Array]) -> Array:
         text_BT = np.full((len(rows), 1 + max([1, *lengths_B])), model.border, np.int64)
         for line, row in enumerate(rows):
             text_BT[line, 1 : 1 + lengths_B[line]] = tokens[row]
-        found[rows] = _Reading(model.program, text_BT, lengths_B, workspace).nats_B
+        found[rows] = _Reading(model, text_BT, lengths_B, workspace).nats_B
     return found
 
 
 class _Reading:
     """Some sentences, sorted; ``text_BT`` begins with what stands before them."""
 
-    def __init__(self, program: Program, text_BT: Array, lengths_B: Array, workspace: Workspace) -> None:
-        self._program, self._workspace = program, workspace
+    def __init__(self, model: LoadedModel, text_BT: Array, lengths_B: Array, workspace: Workspace) -> None:
+        self._model, self._workspace = model, workspace
         self._text_BT, self._lengths_B = text_BT, lengths_B
         self.nats_B = np.zeros(len(lengths_B))
         rests = [part for part in self._beginnings() if part[0].size]
@@ -54,12 +53,12 @@ class _Reading:
     def _beginnings(self) -> Iterator[tuple[Array, Array, NetworkState]]:
         """Read what several sentences begin with; (sentences, steps, their states) of those that go on alone
         from this step."""
-        state, rows = self._program.initial_state(1), np.flatnonzero(self._lengths_B)
+        state, rows = self._model.program.initial_state(1), np.flatnonzero(self._lengths_B)
         places = np.zeros(len(rows), np.int64)  # of each sentence in the state
         for step in range(self._text_BT.shape[1] - 1):
             going = self._lengths_B[rows] > step
             rows, places = rows[going], places[going]
-            keys = places * self._program.vocab_size + self._text_BT[rows, step + 1]
+            keys = places * self._model.vocab_size + self._text_BT[rows, step + 1]
             _, first, which, times = np.unique(
                 keys, return_index=True, return_inverse=True, return_counts=True
             )
@@ -91,8 +90,14 @@ class _Reading:
         self, inputs_BT: Array, targets_BT: Array, state: NetworkState, lengths: Array | None = None
     ) -> tuple[Array, NetworkState]:
         """(the nats of each row, the state after it)."""
-        nats_BT, _, state = self._program.losses(
-            inputs_BT, targets_BT, state, lengths=lengths, workspace=self._workspace, predict=False
+        nats_BT, _, state = self._model.program.losses(
+            inputs_BT,
+            targets_BT,
+            state,
+            reset_BT=self._model.resets(inputs_BT),
+            lengths=lengths,
+            workspace=self._workspace,
+            predict=False,
         )
         require_finite([nats_BT])
         return nats_BT.sum(axis=1, dtype=np.float64), state

@@ -1,34 +1,31 @@
 """Compares runs: mean and standard deviation over seeds, and the settings that differ.
 
-Runs whose configuration differs only in the seed are one group. A group's figures are the
-mean of its runs and, from two runs on, their sample standard deviation; a run without a figure is left out of
-it and counted, and a run that repeats another (a copy, the same command) is counted once. Groups are sorted
-by validation loss, best first: by bits per byte where every run has them, because these compare across
-tokenizers, else by nats per token. A note says what does not compare.
+Runs whose configuration differs only in the seed are one group. A group's figures are the mean of its runs
+and, from two runs on, their sample standard deviation; a run without a figure is left out of it and counted,
+and a run that repeats another (a copy, the same command) is counted once. Groups are sorted by validation
+loss, best first: by bits per byte where every run has them, because these compare across tokenizers, else by
+nats per token. A note says what does not compare.
 
-What a run really was: its settings, and for what they left open or named by a path, what came of it.
-
-Two runs with the same values, but for the seed, are two draws of one configuration. Text and tokenizer count
-by their fingerprints, the budget with all that a prolonged run was given. Where a file of an older run lacks
-one of these, what was typed stands for it. Chosen learning rates are left out: with ``--minutes`` they depend
-on the speed of the machine.
+The configuration of a run is what its settings came to: for what they left open, what was chosen; for texts
+and tokenizer, their fingerprints; the budget with all that a prolonged run was given. Chosen learning rates
+are left out: with ``--minutes`` they depend on the speed of the machine.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pantoum.config import BUDGETS, OF_ONE_COMMAND
+from pantoum.config import BUDGETS, OF_ONE_COMMAND, TrainSettings, declared
 from pantoum.config.plain import Plain
 from pantoum.report.run_files import read
 from pantoum.report.story import Story
 from pantoum.report.wording import finite
 
-__all__ = ["FIGURES", "Comparison", "Figure", "Group", "compare", "comparison", "configuration"]
+__all__ = ["FIGURES", "TITLES", "Comparison", "Figure", "Group", "compare", "comparison", "configuration"]
 
 FIGURES = (
     "bits_per_byte",
@@ -46,8 +43,14 @@ FIGURES = (
 ``best_valid``, the lowest validation loss during training, then size and speed of the run."""
 RESULT = FIGURES[:8]
 """Figures that the same command repeats to the bit; the clock decides the others."""
+TITLES = {"bits_per_byte": "bits per byte", "best_valid": "validation loss, nats per token"}
+"""The figures that the order may go by."""
 UNNAMED = ("seed", "text", "held-out text", "tokenizer")
 """What no column shows: fingerprints, whose differences the notes tell."""
+PLACES = (frozenset(OF_ONE_COMMAND) - {"device"}) | {"data", "texts", "valid"}
+"""Settings of files and length: runs that differ only in these are the same."""
+OFF = {"members": 1, "ngrams": None, "ngram_rows": None, "kneser_ney": None, "norm": None, "softmax": None}
+"""What files do not tell where it is off."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,8 @@ class Figure:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         known = self.known
-        return {
-            "mean": self.mean,
-            "spread": self.spread,
-            "least": min(known, default=None),
-            "most": max(known, default=None),
-            "runs": len(known),
-        }
+        ends = {"least": min(known, default=None), "most": max(known, default=None)}
+        return {"mean": self.mean, "spread": self.spread, **ends, "runs": len(known)}
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,16 @@ class Group:
     """The settings in which the groups differ."""
     figures: Mapping[str, Figure]
 
+    @property
+    def title(self) -> str:
+        """The first of its runs, and how many more there are."""
+        return self.runs[0] + (f" +{len(self.runs) - 1}" if len(self.runs) > 1 else "")
+
+    @property
+    def name(self) -> str:
+        """What is particular to it: the settings in which it differs, or its runs."""
+        return ", ".join(f"{name} {value}" for name, value in spelled(self.differs).items()) or self.title
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -102,8 +110,17 @@ class Group:
             "seeds": list(self.seeds),
             "states": list(self.states),
             "settings": dict(self.differs),
-            "figures": {name: f.to_dict() for name, f in self.figures.items()},
+            "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
         }
+
+
+def spelled(settings: Mapping[str, Plain]) -> dict[str, str]:
+    """Settings as people type them."""
+
+    def word(value: Plain) -> str:
+        return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+    return {name.replace("_", "-"): word(value) for name, value in settings.items()}
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,10 +133,9 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        found = [(group.runs[0], group.figures[self.by].mean) for group in self.groups]
-        shown = ", ".join(name if mean is None else f"{name} {mean:.4g}" for name, mean in found[:5])
-        more = ", ..." if len(found) > 5 else ""
-        return f"<Comparison by {self.by}: {shown}{more}>"
+        means = [(group.runs[0], group.figures[self.by].mean) for group in self.groups]
+        shown = ", ".join(name if mean is None else f"{name} {mean:.4g}" for name, mean in means[:5])
+        return f"<Comparison by {self.by}: {shown}{', ...' if len(means) > 5 else ''}>"
 
     def __str__(self) -> str:
         from pantoum.report import comparison_table
@@ -127,9 +143,9 @@ class Comparison:
         return comparison_table.plain(self)
 
     def _repr_html_(self) -> str:
-        from pantoum.report import comparison_picture, comparison_table
+        from pantoum.report import comparison_table, svg
 
-        return comparison_picture.picture(self) + comparison_table.html(self)
+        return svg.compared(self) + comparison_table.html(self)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw it with matplotlib, on ``ax`` or on new axes, which are returned."""
@@ -139,11 +155,17 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""
-        return {
-            "by": self.by,
-            "groups": [group.to_dict() for group in self.groups],
-            "notes": list(self.notes),
-        }
+        return {"by": self.by, "groups": [each.to_dict() for each in self.groups], "notes": [*self.notes]}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run as it is compared."""
+
+    name: str
+    story: Story
+    settings: Mapping[str, Plain]
+    figures: Mapping[str, float | None]
 
 
 def compare(folders: Sequence[Path | str]) -> Comparison:
@@ -153,179 +175,118 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
 
 def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
     """Compare runs that have been read."""
-    settings = [configuration(story) for story in stories]
-    alike: dict[str, list[int]] = {}
-    for number, each in enumerate(settings):
-        key = repr(sorted((name, repr(value)) for name, value in each.items() if name != "seed"))
-        alike.setdefault(key, []).append(number)
-    different = _different([settings[numbers[0]] for numbers in alike.values()])
-    figures = [_figures(story) for story in stories]
-    repeated = _repeated(alike.values(), settings, figures)
-    groups = [
-        _group([n for n in numbers if n not in repeated], stories, names, settings, figures, different)
-        for numbers in alike.values()
+    runs = [
+        _Run(name, story, configuration(story), _figures(story))
+        for name, story in zip(names, stories, strict=True)
     ]
-    by = next(
-        (name for name in ("bits_per_byte", "best_valid") if all(f[name] is not None for f in figures)),
-        "best_valid",
-    )
+    alike: dict[str, list[_Run]] = {}
+    for run in runs:
+        key = repr(sorted((name, repr(value)) for name, value in run.settings.items() if name != "seed"))
+        alike.setdefault(key, []).append(run)
+    first = [members[0].settings for members in alike.values()]
+    named = dict.fromkeys(name for each in first for name in each if name not in UNNAMED)
+    different = [name for name in named if len({repr(each.get(name)) for each in first}) > 1]
+    once, groups = list[str](), list[Group]()
+    for members in alike.values():
+        once += _drop_repeated(members)
+        groups.append(_group(members, different))
+    known = [name for name in TITLES if all(run.figures[name] is not None for run in runs)]
+    by = [*known, "best_valid"][0]
     groups.sort(key=lambda group: (group.figures[by].mean is None, group.figures[by].mean or 0.0))
-    once = [
-        f"{names[n]} repeats {names[first]}, seed and figures included: it is counted once"
-        for n, first in sorted(repeated.items())
-    ]
-    return Comparison(by, tuple(groups), (*_notes(stories, settings, by), *once))
+    return Comparison(by, tuple(groups), (*_notes(runs, by), *once))
 
 
-def _repeated(
-    groups: Iterable[Sequence[int]],
-    settings: Sequence[Mapping[str, Plain]],
-    figures: Sequence[Mapping[str, float | None]],
-) -> dict[int, int]:
-    """Runs that say nothing new, each with the one that it repeats: the same settings, the same seed, the
-    same losses at the same step. They are no two seeds, and their spread of zero would be a false one."""
-    found: dict[int, int] = {}
-    for numbers in groups:
-        first: dict[tuple[object, ...], int] = {}
-        for n in numbers:
-            known = figures[n]["bits_per_byte"] is not None or figures[n]["best_valid"] is not None
-            if known:
-                result = tuple(figures[n][name] for name in RESULT)
-                place = first.setdefault((repr(settings[n].get("seed")), *result), n)
-                if place != n:
-                    found[n] = place
-    return found
-
-
-def _different(settings: Sequence[Mapping[str, Plain]]) -> list[str]:
-    """The names of the settings that are not the same in all, as far as they say something to people."""
-    names = dict.fromkeys(name for each in settings for name in each if name not in UNNAMED)
-    return [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
+def _drop_repeated(runs: list[_Run]) -> list[str]:
+    """Remove runs that say nothing new: the same settings, the same seed, the same losses at the same step.
+    They are no two seeds, and their spread of zero would be a false one. A note for each."""
+    first: dict[tuple[object, ...], _Run] = {}
+    notes = []
+    for run in list(runs):
+        if run.figures["bits_per_byte"] is None and run.figures["best_valid"] is None:
+            continue
+        result = (repr(run.settings.get("seed")), *(run.figures[name] for name in RESULT))
+        if (other := first.setdefault(result, run)) is not run:
+            runs.remove(run)
+            notes.append(f"{run.name} repeats {other.name}, seed and figures included: it is counted once")
+    return notes
 
 
 def _figures(story: Story) -> dict[str, float | None]:
     history = story.history
     best, last = history.best, history.last
-    found = {name: story.score(name) for name in FIGURES[:3]}
-    training = history.phases.get("training")
-    tokens = finite(last.get("tokens"))
-    rate = tokens / training if tokens and training else history.newest("tokens_per_second")
+    tokens, training = finite(last.get("tokens")), history.phases.get("training")
     return {
-        **found,
+        **{name: story.score(name) for name in FIGURES[:3]},
         "perplexity": story.perplexity,
         "best_valid": None if best is None else finite(best["valid"]),
         "accuracy": story.score("accuracy"),
         "steps": finite(last.get("step")),
         "tokens": tokens,
         "seconds": finite(last.get("seconds")),
-        "tokens_per_second": rate,
+        "tokens_per_second": tokens / training
+        if tokens and training
+        else history.newest("tokens_per_second"),
     }
 
 
-def _group(
-    numbers: Sequence[int],
-    stories: Sequence[Story],
-    names: Sequence[str],
-    settings: Sequence[Mapping[str, Plain]],
-    figures: Sequence[Mapping[str, float | None]],
-    different: Sequence[str],
-) -> Group:
-    seeds = [settings[n].get("seed") for n in numbers]
+def _group(runs: Sequence[_Run], different: Sequence[str]) -> Group:
+    seeds = [run.settings.get("seed") for run in runs]
     return Group(
-        tuple(names[n] for n in numbers),
+        tuple(run.name for run in runs),
         tuple(seed if isinstance(seed, int) else None for seed in seeds),
-        tuple(stories[n].ended or "unfinished" for n in numbers),
-        {name: settings[numbers[0]].get(name) for name in different},
-        {name: Figure(tuple(figures[n][name] for n in numbers)) for name in FIGURES},
+        tuple(run.story.history.ended or "unfinished" for run in runs),
+        {name: runs[0].settings.get(name) for name in different},
+        {name: Figure(tuple(run.figures[name] for run in runs)) for name in FIGURES},
     )
 
 
-def _notes(stories: Sequence[Story], settings: Sequence[Mapping[str, Plain]], by: str) -> list[str]:
+def _notes(runs: Sequence[_Run], by: str) -> list[str]:
     """What limits the comparison."""
-    found = []
-    if len({story.unit for story in stories}) > 1 and by == "best_valid":
-        found.append(
+    notes = []
+    if len({run.story.unit for run in runs}) > 1 and by == "best_valid":
+        notes.append(
             "the runs count different tokens, so nats per token do not compare; "
             "bits per byte will, once every run has finished"
         )
-    if len({repr(each["text"]) for each in settings}) > 1:
-        found.append("the runs learned from different texts")
-    sizes = {
-        (story.score("bytes"), str((story.evaluation or {}).get("protocol")), repr(each["held-out text"]))
-        for story, each in zip(stories, settings, strict=True)
-        if story.evaluation
+    if len({repr(run.settings["text"]) for run in runs}) > 1:
+        notes.append("the runs learned from different texts")
+    judged = {
+        (run.story.score("bytes"), str(run.story.evaluation.get("protocol")), run.settings["held-out text"])
+        for run in runs
+        if run.story.evaluation
     }
-    if len(sizes) > 1:
-        found.append("the validation texts or protocols differ, so their figures do not compare")
-    if any(story.score("unknown_tokens") for story in stories):
-        found.append("some validation tokens are unknown to a model, so its figures do not compare")
-    unfinished = sum(story.ended != "finished" for story in stories)
+    if len(judged) > 1:
+        notes.append("the validation texts or protocols differ, so their figures do not compare")
+    if any(run.story.score("unknown_tokens") for run in runs):
+        notes.append("some validation tokens are unknown to a model, so its figures do not compare")
+    unfinished = sum(run.story.history.ended != "finished" for run in runs)
     if unfinished:
-        found.append(
-            f"{unfinished} of {len(stories)} runs {'has' if unfinished == 1 else 'have'} not finished"
-        )
-    return found
-
-
-PLACES = frozenset(OF_ONE_COMMAND) - {"device"}
-"""Settings of files and length: runs that differ only in these are the same."""
-OFF = {"members": 1, "ngrams": None, "ngram_rows": None, "kneser_ney": None, "norm": None, "softmax": None}
-"""What files do not tell where it is off."""
-OF_TEXTS = frozenset({"data", "texts", "valid"})
-"""Paths, for which the texts themselves stand."""
+        have = "has" if unfinished == 1 else "have"
+        notes.append(f"{unfinished} of {len(runs)} runs {have} not finished")
+    return notes
 
 
 def configuration(story: Story) -> dict[str, Plain]:
     """What identifies the run, ``seed`` among it."""
-    asked, chosen = _part(story.config, "settings"), _part(story.config, "chosen")
-    model = _part(chosen, "model")
-    found = {**asked, **_left_open(asked, chosen), **model, **_tokens(story.config), **_budget(story.config)}
-    if "budget" in found:
-        found = {name: value for name, value in found.items() if name not in BUDGETS}
-    kept = {name: value for name, value in found.items() if name not in PLACES | OF_TEXTS}
-    return {**kept, **_text(story, asked)}
-
-
-def _left_open(asked: Mapping[str, Plain], chosen: Mapping[str, Plain]) -> dict[str, Plain]:
-    """What came of the settings that were left open and are no part of every model."""
-    if not chosen:
-        return {}
-    came = {name: chosen.get(name, without) for name, without in OFF.items()}
-    return {name: value for name, value in came.items() if asked.get(name) in ("auto", None)}
-
-
-def _tokens(config: Mapping[str, Plain]) -> dict[str, Plain]:
-    """The tokenizer that was chosen."""
-    known = {"tokens": config.get("kind"), "vocab_size": config.get("vocab_size")}
-    return {name: value for name, value in known.items() if value is not None}
-
-
-def _budget(config: Mapping[str, Plain]) -> dict[str, Plain]:
-    """The budget in force."""
-    budget = config.get("budget")
-    return {"budget": budget} if isinstance(budget, str) else {}
-
-
-def _text(story: Story, asked: Mapping[str, Plain]) -> dict[str, Plain]:
-    """The text, and how it was split and read."""
-    known = _part(story.config, "text")
-    typed = [_typed(story), asked.get("data")]
-    own = 0.0 if asked.get("valid") is not None else asked.get("valid_fraction")  # it holds no part out
+    config = story.config
+    chosen, text = _part(config, "chosen"), _part(config, "text")
+    # A setting that pantoum no longer has made no difference that it still knows.
+    asked = {name: one for name, one in _part(config, "settings").items() if name in declared(TrainSettings)}
+    came = {name: chosen.get(name, off) for name, off in OFF.items() if asked.get(name) in ("auto", None)}
+    tokens = {"tokens": config.get("kind"), "vocab_size": config.get("vocab_size")}
+    known = {name: value for name, value in tokens.items() if value is not None}
+    made = {**asked, **(came if chosen else {}), **_part(chosen, "model"), **known}
+    if isinstance(budget := config.get("budget"), str):  # the one in force
+        made = {**{name: value for name, value in made.items() if name not in BUDGETS}, "budget": budget}
+    texts: Any = text.get("sha256") or story.get("texts")
     return {
-        "text": known.get("sha256") or typed,
-        "held-out text": known.get("valid_sha256") if known else asked.get("valid"),
-        "tokenizer": known.get("tokenizer"),
-        "documents": known.get("documents", asked.get("documents")),
-        "valid_fraction": finite(known.get("valid_fraction", own)),
+        **{name: value for name, value in made.items() if name not in PLACES},
+        "text": texts,
+        "held-out text": repr(text.get("valid_sha256")),
+        "tokenizer": text.get("tokenizer"),
+        "documents": text.get("documents", asked.get("documents")),
+        "valid_fraction": finite(text.get("valid_fraction")),
     }
-
-
-def _typed(story: Story) -> Plain:
-    """The texts as they were given."""
-    texts = story.get("texts")
-    if isinstance(texts, (list, tuple)):
-        return [text.get("sha256", text.get("name")) if isinstance(text, Mapping) else text for text in texts]
-    return None if texts is None else str(texts)
 
 
 def _part(whole: Mapping[str, Plain], name: str) -> Mapping[str, Plain]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["markup", "visible"]
+__all__ = ["markup", "tag", "visible"]
 
 # C0 and DEL and C1 controls; soft hyphen; zero-width and direction marks; line and paragraph separators;
 # direction overrides and isolates; invisible operators; the byte-order mark; interlinear marks; tag
@@ -41,3 +41,14 @@ def visible(text: str) -> str:
 def markup(text: str) -> str:
     """``text`` as the content of an element or a quoted attribute of HTML or SVG."""
     return html.escape(visible(text), quote=True)
+
+
+def tag(name: str, content: str = "", **attributes: object) -> str:
+    """An element of HTML or SVG. ``content`` is markup, values of attributes are text. In the name of an
+    attribute ``_`` stands for ``-``, and one at the end is left out (``class_``); ``None``: no attribute."""
+    spelled = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{markup(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return f"<{name}{spelled}>{content}</{name}>"

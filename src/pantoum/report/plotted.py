@@ -11,8 +11,7 @@ from typing import Any
 
 from pantoum.config import one_of
 from pantoum.errors import PantoumError
-from pantoum.report.comparison import Comparison
-from pantoum.report.comparison_picture import TITLES, named
+from pantoum.report.comparison import TITLES, Comparison
 from pantoum.report.loss import by_time, by_tokens
 from pantoum.report.story import Story
 
@@ -34,8 +33,7 @@ def _axes(ax: Any, width: float, height: float) -> Any:
         )
     from matplotlib import pyplot
 
-    _, made = pyplot.subplots(figsize=(width, height), layout="constrained")
-    return made
+    return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def plot_run(story: Story, by: str = "time", ax: Any = None) -> Any:
@@ -68,16 +66,16 @@ def plot_run(story: Story, by: str = "time", ax: Any = None) -> Any:
     return ax
 
 
-def plot_comparison(found: Comparison, ax: Any = None) -> Any:
+def plot_comparison(comparison: Comparison, ax: Any = None) -> Any:
     """A row per group, best at the top: a dot per run, a bar at their mean."""
-    groups = [group for group in found.groups if group.figures[found.by].known]
+    by = comparison.by
+    groups = [(group.name, known) for group in comparison.groups if (known := group.figures[by].known)]
     ax = _axes(ax, 6.4, 1.2 + 0.35 * max(1, len(groups)))
-    for place, group in enumerate(groups):
-        values = group.figures[found.by].known
+    for place, (_, values) in enumerate(groups):
         ax.plot(values, [place] * len(values), "o", color=COLOURS["training"], alpha=0.6)
         if len(values) > 1:
             ax.plot([sum(values) / len(values)], [place], "|", color=COLOURS["validation"], markersize=16)
-    ax.set_yticks(range(len(groups)), [named(group) for group in groups])
+    ax.set_yticks(range(len(groups)), [name for name, _ in groups])
     ax.invert_yaxis()
-    ax.set_xlabel(f"{TITLES.get(found.by, found.by)} (lower is better)")
+    ax.set_xlabel(f"{TITLES[by]} (lower is better)")
     return ax

@@ -1,9 +1,7 @@
 """One record of a run: what the training loop says each time it reports.
 
 The loop makes a ``Report`` and passes it to ``on_report``; ``metrics.jsonl`` stores the same record, one per
-line. The live view, ``report.html``, ``watch`` and ``compare`` are pure functions of these records,
-so that a run looks the same while it trains, from another terminal, and a year later.
-Nothing here formats, draws or writes.
+line. The live view, ``report.html``, ``watch`` and ``compare`` are made from these records alone.
 """
 
 from __future__ import annotations

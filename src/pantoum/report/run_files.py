@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, RunError
 from pantoum.formats import bounded, metrics_file, model_file, plain_json
-from pantoum.formats.model_file import ModelFile
 from pantoum.formats.run_lock import held
-from pantoum.report import learned_text
-from pantoum.report.run_history import RunHistory
-from pantoum.report.story import Story
+from pantoum.report.story import RunHistory, Story
 
-__all__ = ["follow", "read"]
+__all__ = ["follow", "latest", "read"]
 
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 CONFIG_LIMIT = 1 << 20
@@ -33,25 +31,27 @@ PATIENCE = 3.0
 
 
 def read(folder: Path | str, *, validation: bool = True) -> Story:
-    """The story of the run in this folder; ``validation``: with its model's validation figures, and what
-    ``config.json`` of an older run lacks."""
+    """The story of the run in this folder; ``validation``: with the validation figures of its model."""
     path = Path(folder)
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise RunError(f"run is {str(folder)!r}: it {what}; give the folder of a run, such as runs/book")
     if not any((path / name).is_file() for name in (CONFIG, METRICS)):
-        raise RunError(
-            f"run is {str(folder)!r}: there is neither {CONFIG} nor {METRICS} in it; "
-            "give the folder of a run, such as runs/book"
-        )
-    config, model = _config(path / CONFIG), _model(path / MODEL) if validation else None
-    found = None if model is None else model.card.get("validation")
-    return Story(
-        path.absolute().name,
-        config if model is None else _completed(config, model),
-        metrics_file.read(path / METRICS),
-        found if isinstance(found, dict) else None,
-    )
+        what = f"there is neither {CONFIG} nor {METRICS} in it"
+        if not path.is_dir():
+            what = "it is a file" if path.exists() else "it does not exist"
+        raise RunError(f"run is {str(folder)!r}: {what}; give the folder of a run, such as runs/book")
+    card: Plain = None
+    if validation and (path / MODEL).is_file():
+        with suppress(FormatError):  # it is being replaced
+            card = model_file.read(path / MODEL).card.get("validation")
+    evaluation = card if isinstance(card, dict) else None
+    return Story(path.absolute().name, _config(path / CONFIG), metrics_file.read(path / METRICS), evaluation)
+
+
+def latest(folder: Path | str) -> dict[str, Plain]:
+    """The newest record of a run."""
+    records = read(folder, validation=False).records
+    if not records:
+        raise RunError(f"run is {str(folder)!r}: it has no record yet; wait for the first one")
+    return dict(records[-1])
 
 
 def _config(path: Path) -> dict[str, Plain]:
@@ -66,26 +66,6 @@ def _config(path: Path) -> dict[str, Plain]:
     return config if isinstance(config, dict) else {}
 
 
-def _model(path: Path) -> ModelFile | None:
-    """The best model; none while it is being replaced."""
-    try:
-        return model_file.read(path) if path.is_file() else None
-    except FormatError:
-        return None
-
-
-def _completed(config: dict[str, Plain], model: ModelFile) -> dict[str, Plain]:
-    """``config.json`` with the text and the last budget of the model's card, where an older pantoum wrote it:
-    that one told neither the text nor a later budget."""
-    if "text" in config:
-        return config
-    began, last = config.get("budget"), model.card.get("budget")
-    told = {**config, "text": learned_text.of_model(model.card, model.tokenizer)}
-    if isinstance(last, str) and last != began:
-        told["budget"] = last if began is None else f"{last}, begun with {began}"
-    return told
-
-
 def follow(
     folder: Path | str,
     *,
@@ -95,7 +75,7 @@ def follow(
     """A run's history each time it has grown, and whether it has ended; the last says that it has."""
     path = Path(folder)
     seen: tuple[int, ...] | None = ()
-    history = RunHistory(())
+    history = RunHistory()
     silent_since: float | None = None
     while True:
         began, state, running = clock(), _state(path / METRICS), held(path)
@@ -117,7 +97,7 @@ def follow(
 def _state(path: Path) -> tuple[int, ...] | None:
     """What changes when the file does."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

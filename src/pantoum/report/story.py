@@ -1,25 +1,153 @@
-"""One run as plain values: records, settings, validation figures.
+"""One run as plain values: its records as columns, its settings, its validation figures.
 
-The page, ``watch`` and ``compare`` start from it; they leave out what is missing.
+Every curve, page and table is made from a ``Story``. Records are the lines of ``metrics.jsonl``, each a plain
+dict with the fields of ``report.record.Report``. A key may be missing or ``None``, a figure may not be finite
+(a diverged step): such points are left out, never drawn. When a run goes on from an earlier step (resumed
+after a crash, rolled back), the records of later steps before it no longer count, but for their notes; two
+records of one step stand together. Nothing here reads a file or a clock.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pantoum.config import CELLS, table_words, token_unit
 from pantoum.config.model_config import TABLE_TITLE
 from pantoum.config.plain import Plain
-from pantoum.report.loss import Reference
-from pantoum.report.run_history import RunHistory
-from pantoum.report.summary import comparable
-from pantoum.report.wording import count, finite
+from pantoum.report.record import PHASES
+from pantoum.report.wording import comparable, count, finite
 
-__all__ = ["Story"]
+__all__ = ["Note", "Record", "Reference", "RunHistory", "Sample", "Story"]
+
+Record = Mapping[str, Any]
+Point = tuple[float, float]
+LARGEST = 1e18
+"""No figure of a run is larger; a picture of such a figure would hide the others."""
+
+
+class Sample(NamedTuple):
+    """A text that the model wrote during training, and when."""
+
+    text: str
+    tokens: float | None
+    seconds: float | None
+    loss: float | None
+    """Validation loss at that time where there is one, else training loss; nats per token."""
+
+
+class Note(NamedTuple):
+    """Something that a person should know: a rollback, a full disk, a text smaller than the batch."""
+
+    text: str
+    step: float | None
+    tokens: float | None
+    seconds: float | None
+
+
+class Reference(NamedTuple):
+    """A level to compare with: what ``xz`` reaches on the same validation text, in nats per token."""
+
+    name: str
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class RunHistory:
+    """The records that count, in order of their step, and all notes. One history equals only itself."""
+
+    records: tuple[Record, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @staticmethod
+    def of(records: Iterable[Record]) -> RunHistory:
+        """The history of these records, in the order in which they were written."""
+        counting: list[Record] = []
+        notes: list[Note] = []
+        for record in records:
+            del counting[_before(counting, record) :]
+            counting.append(record)
+            notes += _notes(record)
+        return RunHistory(tuple(counting), tuple(notes))
+
+    def plus(self, record: Record) -> RunHistory:
+        """This history and one record more."""
+        before = self.records[: _before(self.records, record)]
+        return RunHistory((*before, record), (*self.notes, *_notes(record)))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def last(self) -> Record:
+        """The newest record; empty before the first."""
+        return self.records[-1] if self.records else {}
+
+    @property
+    def ended(self) -> str | None:
+        """How the run ended by itself (``finished``, ``stopped``, ``failed``); ``None`` while it runs."""
+        word = self.last.get("ended")
+        return word if isinstance(word, str) else None
+
+    def points(self, y: str, x: str = "tokens") -> list[Point]:
+        """Pairs (x, y) of two fields where both are finite numbers; x never goes back."""
+        points: list[Point] = []
+        for record in self.records:
+            a, b = finite(record.get(x)), finite(record.get(y))
+            if a is None or b is None or max(abs(a), abs(b)) > LARGEST:
+                continue
+            if not points or a >= points[-1][0]:
+                points.append((a, b))
+        return points
+
+    def newest(self, field: str) -> float | None:
+        """The last finite value of a field."""
+        return next((v for r in reversed(self.records) if (v := finite(r.get(field))) is not None), None)
+
+    @cached_property
+    def best(self) -> Record | None:
+        """The record with the lowest validation loss; the earliest of equal ones."""
+        scored = [r for r in self.records if finite(r.get("valid")) is not None]
+        return min(scored, key=lambda r: float(r["valid"]), default=None)
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The samples."""
+        samples, valid = list[Sample](), None
+        for record in self.records:
+            known = finite(record.get("valid"))
+            valid = valid if known is None else known
+            if isinstance(text := record.get("sample"), str) and text:
+                loss = finite(record.get("loss")) if valid is None else valid
+                when = finite(record.get("tokens")), finite(record.get("seconds"))
+                samples.append(Sample(text, *when, loss))
+        return samples
+
+    @cached_property
+    def phases(self) -> dict[str, float]:
+        """Seconds spent in each phase so far, the known ones first; empty where none was recorded."""
+        spent: Any = next((r["phases"] for r in reversed(self.records) if r.get("phases")), {})
+        if not isinstance(spent, Mapping):
+            return {}
+        names = [name for name in PHASES if name in spent] + [name for name in spent if name not in PHASES]
+        return {str(name): value for name in names if (value := finite(spent[name])) is not None}
+
+
+def _before(records: Sequence[Record], record: Record) -> int:
+    """How many of the records so far stand before this one's step."""
+    step, many = finite(record.get("step")), len(records)
+    while step is not None and many and (finite(records[many - 1].get("step")) or 0.0) > step:
+        many -= 1
+    return many
+
+
+def _notes(record: Record) -> list[Note]:
+    texts = record.get("notes")
+    where = [finite(record.get(name)) for name in ("step", "tokens", "seconds")]
+    return [Note(str(text), *where) for text in texts] if isinstance(texts, (list, tuple)) else []
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +171,10 @@ class Story:
         return RunHistory.of(self.records)
 
     @property
-    def ended(self) -> str | None:
-        """``finished``, ``stopped``, ``failed``; ``None`` while the run goes on."""
-        return self.history.ended
-
-    @property
     def unit(self) -> str:
         """What a token of this run is: a byte, a character, a word, or a token."""
-        for name in ("kind", "tokens"):
-            if (unit := token_unit(self.get(name))) != "token":
-                return unit
-        return "token"
+        units = (token_unit(self.get(name)) for name in ("kind", "tokens"))
+        return next((unit for unit in units if unit != "token"), "token")
 
     def get(self, name: str, default: object = None) -> object:
         """A value of ``config.json``, at any level; ``auto`` counts as missing."""
@@ -63,10 +184,13 @@ class Story:
             (part[name] for part in parts if name in part and part[name] not in ("auto", None)), default
         )
 
+    def number(self, name: str) -> float | None:
+        """The same where it is a number."""
+        return finite(self.get(name))
+
     def score(self, name: str) -> float | None:
-        """A validation figure, where there is one. Older runs of a few bytes have negative bits per byte."""
-        found = finite((self.evaluation or {}).get(name))
-        return None if found is not None and found <= 0 and name.endswith("bits_per_byte") else found
+        """A validation figure, where there is one."""
+        return finite((self.evaluation or {}).get(name))
 
     @property
     def perplexity(self) -> float | None:
@@ -82,13 +206,11 @@ class Story:
     @property
     def about(self) -> str:
         """The model in a few words: ``GRU 3 × 512 and n-grams, 7.36 M parameters``."""
-        layers, hidden, parameters = (
-            finite(self.get(name)) for name in ("num_layers", "hidden_size", "parameters")
-        )
+        layers, hidden, parameters = map(self.number, ("num_layers", "hidden_size", "parameters"))
         shape = f" {layers:.0f} × {hidden:.0f}" if layers and hidden else ""
-        many = f"{count(parameters)} parameters" if parameters else ""
         shape += f" and {TABLE_TITLE}" if self.tables else ""
         members = f"{self.members} members" if self.members > 1 else ""
+        many = f"{count(parameters)} parameters" if parameters else ""
         return ", ".join(part for part in ((self.cell + shape).strip(), members, many) if part)
 
     @property
@@ -99,7 +221,7 @@ class Story:
     @property
     def members(self) -> int:
         """Members of the ensemble, which is saved as one model."""
-        return int(finite(self.get("members")) or 1)
+        return int(self.number("members") or 1)
 
     @property
     def references(self) -> list[Reference]:
@@ -107,7 +229,5 @@ class Story:
         tokens, size = self.score("tokens"), self.score("bytes")
         if not tokens or not size or not comparable(size):
             return []
-        found = [(name, self.score(f"{name}_bits_per_byte")) for name in ("bz2", "xz")]
-        return [
-            Reference(name, bits * math.log(2) * size / tokens) for name, bits in found if bits is not None
-        ]
+        bits = [(name, self.score(f"{name}_bits_per_byte")) for name in ("bz2", "xz")]
+        return [Reference(name, b * math.log(2) * size / tokens) for name, b in bits if b is not None]

@@ -1,9 +1,5 @@
-"""What a session of training came to, in a few lines for the terminal.
-
-A pure function of a result's plain values: how far it went, how well the model predicts the validation text
-and what that means beside the compressors xz and bz2, and where the files are.
-
-What the bits per byte of a model mean beside those of the compressors xz and bz2 on the same text.
+"""What a session of training came to, in a few lines for the terminal: how far it went, how well the model
+predicts the validation text and what that means beside the compressors xz and bz2, and where the files are.
 
 Nothing is said of a short text: a compressor starts from nothing and writes a header, so there it does worse
 than it can. Nothing is said of a small difference either. The bits of one byte lie about ``SPREAD`` around
@@ -20,6 +16,8 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 from pantoum.report.wording import (
+    LEAST_BYTES,
+    comparable,
     count,
     figure,
     finite,
@@ -31,84 +29,57 @@ from pantoum.report.wording import (
     unit_of,
 )
 
-__all__ = ["comparable", "judgement", "summary"]
+__all__ = ["judgement", "summary"]
 
 SIGNALS = {"SIGINT": "by Ctrl-C", "SIGTERM": "by SIGTERM", "SIGHUP": "because the terminal was closed"}
-
-
-def summary(result: Mapping[str, Any]) -> list[str]:
-    """The lines, from the values of ``train --json``."""
-    run, model, stopped = Path(result["run"]), Path(result["model"]), result["stopped"]
-    steps = f"step {result['steps']:,}"
-    if stopped is not None:
-        why = SIGNALS.get(str(stopped), "as asked by --stop-after")
-        lines = [f"stopped {why} at {steps}; the run is saved and goes on from there"]
-    else:
-        tokens = f"{count(result['tokens'])} tokens"
-        lines = [f"finished after {steps}, {tokens} and {spoken(result['seconds'])}"]
-    if stopped is None:
-        lines += _validation(result["validation"], result.get("monitor"))
-    if model.exists():
-        parameters = f", {count(result['parameters'])} parameters" if result["parameters"] else ""
-        lines.append(f"model:  {model} ({size(model.stat().st_size)}{parameters})")
-    return [*lines, f"report: {run / 'report.html'}"]
-
-
-def _validation(found: Mapping[str, Plain] | None, monitor: Mapping[str, Plain] | None) -> list[str]:
-    """The validation loss, its unit, how it differs from the curve's, and what it means beside xz and bz2 on
-    the same text."""
-    if found is None:
-        return ["validation: none, because no text was held out"]
-    loss = " ".join(loss_in_words(found))
-    if found.get("unit") == "word":
-        nats = found["nats_per_token"]
-        loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
-    line = f"validation loss: {loss}, accuracy {share(found['accuracy'])}"
-    return [line, *_monitored(found, monitor), *in_words(found)]
-
-
-def _monitored(found: Mapping[str, Plain], monitor: Mapping[str, Plain] | None) -> list[str]:
-    """Why the loss that was shown during training is another one, where it is: it is that of a part."""
-    part, whole = finite((monitor or {}).get("tokens")), finite(found.get("tokens"))
-    if monitor is None or part is None or whole is None or part >= whole:
-        return []
-    unit = unit_of(found)
-    return [
-        f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on the first "
-        f"{part:,.0f} of the {whole:,.0f} {unit}s held out"
-    ]
-
-
-LEAST_BYTES = 5_000
-"""Bytes of a validation text on which a model and a compressor are compared."""
 SPREAD, ALIKE = 3.0, 0.01
 """Bits, set by hand somewhat above what single bytes of prose have; a share."""
 
 
-def comparable(size: object) -> bool:
-    """Whether a validation text of so many bytes is long enough; one of unknown size counts as long."""
-    known = finite(size)
-    return known is None or known >= LEAST_BYTES
+def summary(result: Mapping[str, Any]) -> list[str]:
+    """The lines, from the values of ``train --json``."""
+    stopped, steps, model = result["stopped"], f"step {result['steps']:,}", Path(result["model"])
+    if stopped is None:
+        lines = [f"finished after {steps}, {count(result['tokens'])} tokens and {spoken(result['seconds'])}"]
+        lines += _validation(result["validation"], result.get("monitor") or {})
+    else:
+        why = SIGNALS.get(str(stopped), "as asked by --stop-after")
+        lines = [f"stopped {why} at {steps}; the run is saved and goes on from there"]
+    if model.exists():
+        parameters = f", {count(result['parameters'])} parameters" if result["parameters"] else ""
+        lines.append(f"model:  {model} ({size(model.stat().st_size)}{parameters})")
+    return [*lines, f"report: {Path(result['run']) / 'report.html'}"]
 
 
-def in_words(found: Mapping[str, object]) -> list[str]:
-    """The bits per byte of these validation figures, and what they mean; nothing where they are missing."""
-    bits, xz, bz2, size = (
-        finite(found.get(name))
-        for name in ("bits_per_byte", "xz_bits_per_byte", "bz2_bits_per_byte", "bytes")
-    )
-    if bits is None or bits <= 0 or xz is None or bz2 is None:
-        return []
-    if not comparable(size):
-        many = "1 byte" if size == 1 else f"{size:,.0f} bytes"
+def _validation(evaluation: Mapping[str, Plain] | None, monitor: Mapping[str, Plain]) -> list[str]:
+    """The validation loss and its unit; why the loss that was shown during training is another one, where it
+    is that of a part of the text; what it means beside xz and bz2."""
+    if evaluation is None:
+        return ["validation: none, because no text was held out"]
+    loss, unit = " ".join(loss_in_words(evaluation)), unit_of(evaluation)
+    if unit == "word":
+        nats = evaluation["nats_per_token"]
+        loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
+    lines = [f"validation loss: {loss}, accuracy {share(evaluation['accuracy'])}"]
+    part, whole = finite(monitor.get("tokens")), finite(evaluation.get("tokens"))
+    if part is not None and whole is not None and part < whole:
+        lines.append(
+            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on the first "
+            f"{part:,.0f} of the {whole:,.0f} {unit}s held out"
+        )
+    names = ("bits_per_byte", "xz_bits_per_byte", "bz2_bits_per_byte", "bytes")
+    bits, xz, bz2, many = (finite(evaluation.get(name)) for name in names)
+    if bits is None or xz is None or bz2 is None:
+        return lines
+    if not comparable(many):
+        text = "1 byte" if many == 1 else f"{many:,.0f} bytes"
         return [
-            f"bits per byte:   {figure(bits, 2)} on a validation text of {many}: too few to compare with xz "
-            f"and bz2 ({LEAST_BYTES:,} are enough)"
+            *lines,
+            f"bits per byte:   {figure(bits, 2)} on a validation text of {text}: too few to compare with xz "
+            f"and bz2 ({LEAST_BYTES:,} are enough)",
         ]
-    return [
-        f"bits per byte:   {figure(bits, 2)}, beside {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)",
-        judgement(bits, xz, bz2, size),
-    ]
+    beside = f"bits per byte:   {figure(bits, 2)}, beside {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)"
+    return [*lines, beside, judgement(bits, xz, bz2, many)]
 
 
 def judgement(bits: float, xz: float, bz2: float, size: float | None = None) -> str:

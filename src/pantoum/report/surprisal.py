@@ -1,115 +1,80 @@
 """Text coloured by surprisal: how little each token was expected, in nats.
 
-A pure function from pieces and their nats to a fragment of HTML with its own style and a legend, for the
-report, ``pantoum score --format html`` (``surprisal_page``) and notebooks. A piece without a figure (the
-first token of a text has no context) stays plain. Pointing at a piece shows its nats. Everything is escaped;
-control characters and line ends are shown. There are eight steps of one tint, each checked for contrast
-against the text; the two most surprising are underlined too, and alerts are framed, so that the picture does
-not depend on colour alone.
+``fragment`` and ``html`` are pure functions from pieces and their nats to HTML with a legend, for the report
+and for notebooks. A piece without a figure (the first token of a text has no context) stays plain. Pointing
+at a piece shows its nats. Everything is escaped; control characters and line ends are shown. There are eight
+steps of one tint, each checked for contrast against the text; the two most surprising are underlined too, and
+alerts are framed, so that the picture does not depend on colour alone.
+
+``Page`` writes a page of its own as it grows: a text of any length in bounded memory.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, groupby
+from typing import TypeAlias
 
-from pantoum.report.escape import markup
+from pantoum.config import text
+from pantoum.config.calls import public
+from pantoum.inference import score
+from pantoum.report import document
+from pantoum.report.escape import markup, tag
 from pantoum.report.wording import figure
 
-__all__ = [
-    "BOUNDS",
-    "MOST_FIGURES",
-    "STYLE",
-    "Unit",
-    "coloured",
-    "fragment",
-    "html",
-    "legend",
-    "level",
-    "marked",
-]
+__all__ = ["Page", "Scores", "Unit", "fragment", "html", "style"]
 
 BOUNDS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Nats per token at which the next tint begins."""
 MOST_FIGURES = 20_000
 """Pieces up to which each carries its figure to be read by pointing at it; beyond, equal tints are joined."""
-Piece = tuple[str, "float | None"]
-Unit = tuple[Sequence[Piece], float, bool]
+PICTURED = 5_000
+"""Tokens after which the picture in a notebook ends; ``Scores.html`` has them all."""
+SHEET = 5_000
+"""Tokens of a sheet of a page; it ends with the unit that completes them."""
+MOST_LINKS, MOST_SHEETS = 1_000, 24
+"""Alerts and sheets that the head of a page links to."""
+SNIPPET = 90
+HEAD = (
+    "The stronger the colour of a token, the less the model expected it. Point at a token to read its "
+    "surprisal."
+)
+Piece: TypeAlias = "tuple[str, float | None]"
+Unit: TypeAlias = "tuple[Sequence[Piece], float, bool]"
 """The pieces of a token, word or line; the nats of the most surprising; whether that is an alert."""
 
-_LIGHT = ("#fffdf8", "#fcf5ea", "#faecdb", "#f6dfc7", "#f2cfae", "#edba94", "#e7a37b", "#df8a66")
-_DARK = ("#1b1917", "#252019", "#31261d", "#402d21", "#513627", "#633f2d", "#764933", "#8a5439")
 
-
-def _tints(colours: Sequence[str]) -> str:
-    return "".join(f"--s{i}:{colour};" for i, colour in enumerate(colours))
-
-
-STYLE = (
-    ".pantoum-surprisal{--s-ink:#201d1a;--s-soft:#625c54;--s-alert:#a8401c;"
-    + _tints(_LIGHT)
-    + "background:var(--s0);"
-    "color:var(--s-ink);border-radius:6px;padding:1em 1.15em;overflow-wrap:anywhere;"
-    "print-color-adjust:exact;-webkit-print-color-adjust:exact}"
-    ".pantoum-surprisal pre{margin:0;font:1em/1.75 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;"
-    "white-space:pre-wrap;background:none;color:inherit;padding:0;border:0}"
-    ".pantoum-surprisal i{font-style:normal;padding:.14em 0}"
-    ".pantoum-surprisal pre b{font-weight:400;font-size:.75em;opacity:.45}"
-    ".pantoum-surprisal pre i:hover{outline:1px solid var(--s-soft);position:relative}"
-    ".pantoum-surprisal pre i[data-n]:hover::after{content:attr(data-n) ' nats';position:absolute;"
-    "left:0;bottom:calc(100% + 3px);z-index:2;padding:.2em .6em;border-radius:4px;background:var(--s-ink);"
-    "color:var(--s0);font:.8rem/1.5 system-ui,sans-serif;white-space:nowrap;pointer-events:none}"
-    ".pantoum-surprisal mark{background:none;color:inherit;border-radius:3px;padding:.2em 0;"
-    "box-shadow:0 0 0 2px var(--s-alert);-webkit-box-decoration-break:clone;box-decoration-break:clone}"
-    ".pantoum-surprisal mark:target{box-shadow:0 0 0 4px var(--s-alert)}"
-    + "".join(f".pantoum-surprisal .s{i}{{background:var(--s{i})}}" for i in range(1, 8))
-    + ".pantoum-surprisal .s6,.pantoum-surprisal .s7{text-decoration:underline;text-underline-offset:.2em;"
-    "text-decoration-thickness:1px}"
-    ".pantoum-surprisal p{display:flex;flex-wrap:wrap;gap:.35em .9em;margin:1em 0 0;color:var(--s-soft);"
-    "font:.8em/1.5 system-ui,sans-serif}"
-    ".pantoum-surprisal p i{color:var(--s-ink);padding:.1em .55em;white-space:nowrap}"
-    ".pantoum-surprisal p .s0{box-shadow:inset 0 0 0 1px var(--s2)}"
-    "@media screen and (prefers-color-scheme:dark){.pantoum-surprisal{--s-ink:#efe9e0;--s-soft:#aea69b;"
-    "--s-alert:#ff9d73;" + _tints(_DARK) + "}}"
-)
+def style() -> str:
+    """The style of coloured text."""
+    return document.file("surprisal.css")
 
 
 def level(nats: float | None) -> int | None:
     """Which of the eight tints this surprisal has; ``None`` where there is no figure."""
-    if nats is None or math.isnan(nats):
-        return None
-    return sum(nats >= bound for bound in BOUNDS)
+    return None if nats is None or math.isnan(nats) else sum(nats >= bound for bound in BOUNDS)
 
 
-def _shown(piece: str) -> str:
-    """A piece of text in HTML, its line ends visible."""
-    return markup(piece).replace("\n", "<b>↵</b>\n")
+def _span(piece: str, nats: float | None, figures: bool) -> str:
+    shown, tint, words = markup(piece).replace("\n", "<b>↵</b>\n"), level(nats), None
+    if figures and tint is not None and nats is not None:
+        words = f"{nats:.2f}" if math.isfinite(nats) else "infinitely many"
+    return tag("i", shown, class_=f"s{tint}" if tint else None, data_n=words) if tint or words else shown
 
 
-def _span(piece: Piece, figures: bool) -> str:
-    text, nats = piece
-    tint = level(nats)
-    kind = f' class="s{tint}"' if tint else ""
-    figure = _figure(nats) if figures else ""
-    return f"<i{kind}{figure}>{_shown(text)}</i>" if kind or figure else _shown(text)
-
-
-def _figure(nats: float | None) -> str:
-    if nats is None or math.isnan(nats):
-        return ""
-    return f' data-n="{nats:.2f}"' if math.isfinite(nats) else ' data-n="infinitely many"'
-
-
-def coloured(pieces: Sequence[Piece], figures: bool = True) -> str:
-    """All pieces, each in its tint; without a figure a piece, equal tints joined. A token that is only a part
-    of a character adds its nats to the next piece."""
-    pieces = _visible_pieces(pieces)
-    if figures:
-        return "".join(_span(piece, True) for piece in pieces)
-    runs = groupby(pieces, key=lambda piece: level(piece[1]))
-    joined = ([*run] for _, run in runs)
-    return "".join(_span(("".join(text for text, _ in run), run[0][1]), False) for run in joined)
+def coloured(pieces: Iterable[Piece], figures: bool = True) -> str:
+    """All pieces, each in its tint; without figures equal tints are joined. A token that is only a part of a
+    character adds its nats to the next piece."""
+    whole: list[Piece] = []
+    before = 0.0
+    for piece, nats in pieces:
+        if piece:
+            whole.append((piece, nats if nats is None else nats + before))
+        before = 0.0 if piece else before + (nats or 0.0)
+    if not figures:
+        runs = ([*run] for _, run in groupby(whole, lambda piece: level(piece[1])))
+        whole = [("".join(piece for piece, _ in run), run[0][1]) for run in runs]
+    return "".join(_span(piece, nats, figures) for piece, nats in whole)
 
 
 def marked(unit: Unit, name: str, figures: bool = True) -> str:
@@ -118,46 +83,156 @@ def marked(unit: Unit, name: str, figures: bool = True) -> str:
     pieces, _, alert = unit
     if not alert:
         return coloured(pieces, figures)
-    last = len(pieces) - 1 if len(pieces) > 1 and pieces[-1][0].strip(" \t") == "\n" else len(pieces)
-    return f'<mark id="{name}">{coloured(pieces[:last], figures)}</mark>{coloured(pieces[last:], figures)}'
+    last = len(pieces) - (len(pieces) > 1 and pieces[-1][0].strip(" \t") == "\n")
+    return tag("mark", coloured(pieces[:last], figures), id=name) + coloured(pieces[last:], figures)
 
 
-def _visible_pieces(pieces: Sequence[Piece]) -> list[Piece]:
-    found: list[Piece] = []
-    before = 0.0
-    for text, nats in pieces:
-        if not text:
-            before += nats or 0.0
-            continue
-        found.append((text, nats if nats is None else nats + before))
-        before = 0.0
-    return found
-
-
-def legend(nats: float = 0.0, tokens: int = 0) -> str:
+def _legend(nats: Sequence[float | None] = ()) -> str:
     """What the tints mean, and the mean of all tokens that have a figure."""
-    edges = ("0", *(f"{b:g}" for b in BOUNDS))
-    steps = "".join(
-        f'<i class="s{i}">{edge}{"+" if i == len(BOUNDS) else ""}</i>' for i, edge in enumerate(edges)
+    edges = ["0", *(f"{bound:g}" for bound in BOUNDS[:-1]), f"{BOUNDS[-1]:g}+"]
+    steps = "".join(tag("i", edge, class_=f"s{tint}") for tint, edge in enumerate(edges))
+    known = [n for n in nats if n is not None and math.isfinite(n)]
+    mean = f"mean {figure(math.fsum(known) / len(known))} over {len(known):,} tokens" if known else ""
+    return tag(
+        "p",
+        tag("span", "surprisal in nats per token, from")
+        + tag("span", steps)
+        + (tag("span", mean) if mean else ""),
     )
-    mean = f"<span>mean {figure(nats / tokens)} over {tokens:,} tokens</span>" if tokens else ""
-    return f"<p><span>surprisal in nats per token, from</span><span>{steps}</span>{mean}</p>"
 
 
 def fragment(pieces: Sequence[str], nats: Sequence[float | None]) -> str:
-    """The coloured text and its legend, for a page that already has ``STYLE``."""
+    """The coloured text and its legend, for a page that already has the style."""
     pairs = list(zip(pieces, nats, strict=True))
-    return _sheet(coloured(pairs, len(pairs) <= MOST_FIGURES), nats)
+    coloured_text = coloured(pairs, len(pairs) <= MOST_FIGURES)
+    return tag("div", tag("pre", coloured_text) + _legend(nats), class_="pantoum-surprisal")
 
 
 def html(units: Sequence[Unit]) -> str:
     """The coloured text as a fragment that stands alone: style, text with its alerts, legend."""
-    pieces = [piece for unit in units for piece in unit[0]]
-    figures = len(pieces) <= MOST_FIGURES
-    text = "".join(marked(unit, f"a{place}", figures) for place, unit in enumerate(units))
-    return f"<style>{STYLE}</style>" + _sheet(text, [nats for _, nats in pieces])
+    nats = [nats for pieces, _, _ in units for _, nats in pieces]
+    figures = len(nats) <= MOST_FIGURES
+    shown = "".join(marked(unit, f"a{place}", figures) for place, unit in enumerate(units))
+    sheet = tag("div", tag("pre", shown) + _legend(nats), class_="pantoum-surprisal")
+    return tag("style", style()) + sheet
 
 
-def _sheet(text: str, nats: Sequence[float | None]) -> str:
-    known = [n for n in nats if n is not None and math.isfinite(n)]
-    return f'<div class="pantoum-surprisal"><pre>{text}</pre>{legend(math.fsum(known), len(known))}</div>'
+class Page:
+    """A page, written as it grows: ``begin``, ``rows`` for each batch of units, ``end`` with the figures.
+
+    The text is divided into sheets of about ``SHEET`` tokens, of which the style shows one at a time: the
+    first, or the one that a link leads to. So a browser draws a few thousand tokens and not a million; a
+    browser that does not know ``:has`` shows all sheets, and so does paper. The head of the page (title,
+    figures, legend, links to alerts and sheets) is known last and therefore stands last in the file; the
+    style lifts it to the top. No script, no request.
+    """
+
+    def __init__(self, title: str, by: str, threshold: float | None) -> None:
+        self._title, self._by, self._threshold = title, by, threshold
+        self._alerts: list[str] = []
+        self._count, self._line = 0, 1
+        self._sheets: list[int] = []
+        """The first line of each sheet."""
+        self._tokens = 0
+        """Tokens in the open sheet."""
+
+    def begin(self) -> str:
+        """The beginning of the page."""
+        sheet = document.file("surprisal_page.css") + style()
+        return document.begin(f"{self._title}: surprisal", sheet) + "<main>" + self._open()
+
+    def rows(self, units: Sequence[Unit]) -> str:
+        """The next units of the text."""
+        parts = []
+        for unit in units:
+            pieces, peak, alert = unit
+            if self._tokens >= SHEET:
+                parts.append(self._close(more=True) + self._open())
+            parts.append(marked(unit, f"a{self._count}"))
+            self._tokens += len(pieces)
+            words = "".join(piece for piece, _ in pieces)
+            if alert and self._count < MOST_LINKS:
+                line = self._line + words[: len(words) - len(words.lstrip())].count("\n")
+                where = tag("b", f"{peak:.2f}") + tag("i", f"line {line:,}")
+                link = tag("a", where + tag("code", markup(words.strip()[:SNIPPET])), href=f"#a{self._count}")
+                self._alerts.append(tag("li", link))
+            self._count += alert
+            self._line += words.count("\n")
+        return "".join(parts)
+
+    def _open(self) -> str:
+        """A new sheet, with a link to the one before."""
+        number = len(self._sheets)
+        self._sheets.append(self._line)
+        self._tokens = 0
+        before = tag("nav", tag("a", "previous page", href=f"#p{number - 1}")) if number else ""
+        return f'<section id="p{number}">{before}<div class="pantoum-surprisal"><pre>\n'
+
+    def _close(self, more: bool) -> str:
+        """The end of a sheet, with a link to the next one."""
+        link = tag("span") + tag("a", "next page", href=f"#p{len(self._sheets)}")
+        return f"</pre></div>{tag('nav', link) if more else ''}</section>"
+
+    def end(self, units: int, tokens: int, nats: float) -> str:
+        """The head, which the style puts first, and the end of the page."""
+        figures = [(f"{self._by}s", f"{units:,}")] if self._by != "token" else []
+        figures.append(("tokens", f"{tokens:,}"))
+        if tokens:
+            figures.append(("nats per token", figure(nats / tokens)))
+        if self._threshold is not None:
+            figures += [("alerts", f"{self._count:,}"), ("threshold, nats", f"{self._threshold:.2f}")]
+        shown = "".join(
+            tag(
+                "div",
+                tag("dt", name)
+                + tag("dd", value, class_="some" if name == "alerts" and self._count else None),
+            )
+            for name, value in figures
+        )
+        head = (
+            tag("small", HEAD)
+            + tag("h1", markup(self._title))
+            + tag("dl", shown)
+            + tag("div", _legend(), class_="pantoum-surprisal")
+            + self._links()
+        )
+        return f"{self._close(more=False)}{tag('header', head)}</main></body></html>\n"
+
+    def _links(self) -> str:
+        """Links to the alerts, and to the sheets, evenly spread where they are many."""
+        links = ""
+        if self._alerts:
+            more = f", the first {MOST_LINKS:,} of them" if self._count > MOST_LINKS else ""
+            words = f"{self._count:,} {self._by}{'' if self._count == 1 else 's'} above the threshold{more}"
+            links = tag("details", tag("summary", words) + tag("ol", "".join(self._alerts)), open="")
+        many = len(self._sheets)
+        if many > 1:
+            numbers = range(0, many, -(-many // MOST_SHEETS))
+            each = "".join(tag("a", f"line {self._sheets[n]:,}", href=f"#p{n}") for n in numbers)
+            links += tag("nav", tag("span", f"{many:,} pages, from") + each, class_="sheets")
+        return links
+
+
+class Scores(score.ScoredText):
+    """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
+
+    def _units(self, most: float = math.inf) -> list[Unit]:
+        """The units that begin within the first ``most`` tokens."""
+        ends = accumulate(item.tokens for item in self.items)
+        return [
+            (item.pieces, item.peak, item.alert)
+            for item, end in zip(self.items, ends, strict=True)
+            if end - item.tokens < most
+        ]
+
+    def _repr_html_(self) -> str:
+        """The first ``PICTURED`` tokens or so, and how many units follow."""
+        units = self._units(PICTURED)
+        left = len(self) - len(units)
+        return html(units) + (tag("p", f"and {left:,} more {self.by}s") if left else "")
+
+    @public
+    def html(self, title: str = "surprisal") -> str:
+        """The same picture as a page of its own."""
+        page = Page(text(title, "title"), self.by, self.threshold)
+        return page.begin() + page.rows(self._units()) + page.end(len(self), self.tokens, self.nats)

@@ -10,14 +10,17 @@ import math
 from collections.abc import Mapping
 
 __all__ = [
+    "LEAST_BYTES",
     "MISSING",
     "clock",
+    "comparable",
     "count",
     "figure",
     "finite",
     "loss_in_words",
     "perplexity",
     "rate",
+    "scaled",
     "share",
     "size",
     "spoken",
@@ -26,6 +29,8 @@ __all__ = [
 
 MISSING = "—"
 UNITS = ("byte", "character", "word")
+LEAST_BYTES = 5_000
+"""Bytes of a validation text on which a model and a compressor are compared."""
 
 
 def finite(value: object) -> float | None:
@@ -38,24 +43,31 @@ def finite(value: object) -> float | None:
         return None
 
 
+def comparable(size: object) -> bool:
+    """Whether a validation text of so many bytes is long enough to compare a model with a compressor; one of
+    unknown size counts as long."""
+    known = finite(size)
+    return known is None or known >= LEAST_BYTES
+
+
 def figure(value: object, digits: int = 3) -> str:
     """A loss or a like figure with a fixed number of decimals, so that columns align."""
     number = finite(value)
     return MISSING if number is None else f"{number:.{digits}f}"
 
 
-def unit_of(found: Mapping[str, object]) -> str:
-    """What a token of an evaluation is; of a file, that may say anything, one of the words that we know."""
-    unit = found.get("unit")
+def unit_of(evaluation: Mapping[str, object]) -> str:
+    """What a token of an evaluation is; a file may say anything, so one of the words that we know."""
+    unit = evaluation.get("unit")
     return unit if isinstance(unit, str) and unit in UNITS else "token"
 
 
-def loss_in_words(found: Mapping[str, object]) -> tuple[str, str]:
+def loss_in_words(evaluation: Mapping[str, object]) -> tuple[str, str]:
     """The loss of an evaluation as people compare it, and its unit: per character, or per token where these
     are not known. A model of bytes has a loss per byte, for its text may have no characters."""
-    per_character, unit = finite(found.get("nats_per_character")), unit_of(found)
+    per_character, unit = finite(evaluation.get("nats_per_character")), unit_of(evaluation)
     if per_character is None or unit == "byte":
-        return figure(found.get("nats_per_token")), f"nats per {unit}"
+        return figure(evaluation.get("nats_per_token")), f"nats per {unit}"
     return figure(per_character), "nats per character"
 
 
@@ -70,6 +82,14 @@ def perplexity(nats: object) -> str:
     return f"{value:,.{2 if value < 99.995 else 1 if value < 999.95 else 0}f}"
 
 
+def scaled(value: float) -> tuple[float, str]:
+    """A number and the letter of its thousands: ``(5.14, " M")``; the last letter takes every number."""
+    for unit, letter in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= 0.9995 * unit:
+            return value / unit, letter
+    return value, ""
+
+
 def count(value: object) -> str:
     """How many, in three digits: ``999``, ``1,234``, ``15.0 k``, ``5.14 M``, ``1.20 G``."""
     number = finite(value)
@@ -77,12 +97,8 @@ def count(value: object) -> str:
         return MISSING
     if abs(number) < 9_999.5:
         return f"{number:,.0f}"
-    for unit, letter in ((1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T")):
-        scaled = number / unit
-        if abs(scaled) < 999.5 or letter == "T":
-            digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-            return f"{scaled:,.{digits}f} {letter}"
-    raise AssertionError("the last unit takes every number")
+    few, letter = scaled(number)
+    return f"{few:,.{2 if abs(few) < 9.995 else 1 if abs(few) < 99.95 else 0}f}{letter}"
 
 
 def clock(seconds: object) -> str:
@@ -90,11 +106,9 @@ def clock(seconds: object) -> str:
     number = finite(seconds)
     if number is None:
         return MISSING
-    whole = int(max(number, 0.0) + 0.5)
-    hours, rest = divmod(whole, 3600)
-    if hours:
-        return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
-    return f"{rest // 60}:{rest % 60:02d}"
+    minutes, second = divmod(int(max(number, 0.0) + 0.5), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 def spoken(seconds: object) -> str:
@@ -103,12 +117,12 @@ def spoken(seconds: object) -> str:
     if number is None:
         return MISSING
     whole = int(max(number, 0.0) + 0.5)
-    parts = (
-        ("hour", whole // 3600),
-        ("minute", whole // 60 % 60),
-        ("second", whole % 60 if whole < 3600 else 0),
-    )
-    words = [f"{many:,} {name}{'' if many == 1 else 's'}" for name, many in parts if many]
+    parts = {
+        "hour": whole // 3600,
+        "minute": whole // 60 % 60,
+        "second": whole % 60 if whole < 3600 else 0,
+    }
+    words = [f"{many:,} {name}{'' if many == 1 else 's'}" for name, many in parts.items() if many]
     return " ".join(words) or "0 seconds"
 
 

@@ -27,7 +27,7 @@ COMMON = (
 """Encodings that texts are found in, common ones first."""
 RARER = 0.003
 """How much less odd a text must be in an encoding than in the one before it, to be taken for it; of 0 to
-0.01 this named all of 240 texts (``benchmarks/text_encodings.py``)."""
+0.01 this named all of 240 texts (docs/log/files.md)."""
 MOST_NAMED = 4
 DAMAGED = 0.5
 """Share of what is not ASCII up to which a text is UTF-8 with damage, and not in another encoding."""

@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pantoum import kernels
 from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, TrainSettings, declared, require
 from pantoum.config.plain import Plain, as_typed
+from pantoum.config.setting import flag
 from pantoum.config.tokens import parse_tokens
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
@@ -88,6 +88,7 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
         "pantoum": VERSION,
         "run": secrets.token_hex(16),
         "command": list(command.words),
+        "folder": str(Path.cwd()),
         "texts": [str(text) for text in texts],
         "settings": asked,
         "machine": machine(),
@@ -106,14 +107,14 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
         require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, ranks.count)
     for name, why in recipe.model.unused.items():
         if getattr(settings, name) != AUTO:
-            notes.append(f"--{name.replace('_', '-')} has no effect: {why}")
+            notes.append(f"{flag(name)} has no effect: {why}")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
     require(
         recipe.shards <= batches.batch_size,
         "shards",
         recipe.shards,
         f"must be at most the batch size, {batches.batch_size}",
-        "give fewer shards and ranks, a larger batch_size, or a longer text",
+        "give fewer shards and ranks, a larger --batch-size, or a longer text",
     )
     size = budget.size(batches.steps_per_epoch)
     if budget.by_clock:
@@ -252,7 +253,6 @@ def choose_recipe(
     outlook = Outlook(
         prepared.train.count,
         prepared.tokenizer.vocab_size,
-        precision=kernels.precisions()[-1] if budget.by_clock else "float32",
         steps=int(budget.amount) if budget.kind == "steps" else None,
         epochs=budget.amount if budget.kind == "epochs" else None,
     )
@@ -263,7 +263,8 @@ def choose_recipe(
         return chosen(outlook), 0.0
     seconds = budget.amount * 60.0
     left = max(seconds - clock.seconds, 0.1 * seconds)
-    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks)
+    measures = settings.precision == AUTO
+    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks, measures=measures)
 
 
 def surprise(source: ModelFile, prepared: Prepared) -> float | None:

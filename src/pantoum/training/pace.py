@@ -17,6 +17,7 @@ import numpy as np
 from pantoum.data.prepare import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
+from pantoum.training.fastest import fastest_precision
 from pantoum.training.memory import require_memory
 from pantoum.training.recipe.recipe import Outlook, Recipe
 
@@ -40,13 +41,22 @@ def chosen_by_pace(
     budget: float,
     *,
     ranks: int = 1,
+    measures: bool = True,
 ) -> tuple[Recipe, float]:
     """The recipe that ``choose`` finds for ``seconds`` of a ``budget``, and its expected training speed in
-    tokens per second. ``ranks``: how many train; the speed of this one is measured."""
+    tokens per second. ``ranks``: how many train; the speed of this one is measured. ``measures``: the
+    precision is the fastest one here (``fastest``)."""
     limit = min(MOST_SECONDS, MOST_SHARE * budget)
     began = time.perf_counter()
     times = 1.0 if ranks == 1 else SHARED * ranks
     candidate = choose(replace(outlook, operations=GUESS * times * seconds * USABLE))
+    chosen_for: tuple[str, ...] = ()
+    if measures:
+        rows = candidate.batch_size * candidate.seq_len
+        fastest = fastest_precision(candidate.model.hidden_size, rows, candidate.batch_size)
+        outlook = replace(outlook, precision=fastest.precision)
+        candidate = replace(candidate, precision=fastest.precision)
+        chosen_for = tuple(filter(None, (fastest.reason(),)))
     rate = times * operations_a_second(candidate, prepared, limit)
     recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
     left = limit - (time.perf_counter() - began)
@@ -57,7 +67,7 @@ def chosen_by_pace(
         recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
     tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
     measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens per second"
-    return replace(recipe, reasons=(measured, *recipe.reasons)), tokens_per_second
+    return replace(recipe, reasons=(measured, *chosen_for, *recipe.reasons)), tokens_per_second
 
 
 def operations_a_second(recipe: Recipe, prepared: Prepared, limit: float) -> float:

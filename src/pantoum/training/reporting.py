@@ -20,7 +20,6 @@ from pantoum.inference.score import Scorer
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation, completed
 from pantoum.report import page
-from pantoum.report.event_file import EventFile
 from pantoum.report.record import Report
 from pantoum.report.story import Story
 from pantoum.training.assembly import TrainingRun
@@ -51,15 +50,13 @@ class Reporter:
         self,
         folder: RunFolder,
         on_report: Callable[[Report], None] | None = None,
-        events: EventFile | None = None,
     ) -> None:
-        """``events``: a file of the records for TensorBoard."""
         self.history: list[Report] = []
         """The records of this session."""
         self.notes: list[str] = []
         """Everything noted in this session."""
         self._folder = folder
-        self._on_report, self._events = on_report, events
+        self._on_report = on_report
         self._untold: list[str] = []
         self._said: set[str] = set()
         self._config: Mapping[str, Plain] | None = None
@@ -103,6 +100,8 @@ class Reporter:
         state, sums, seconds = run.state, self._sums, timing.clock.seconds
         trained = state.phases["training"]
         since, left = trained - self._trained_then, timing.time_left(seconds)
+        # Without an update since the last record, as at the end, the pace is the last one that is known.
+        pace = self.history[-1].tokens_per_second if self.history else 0.0
         self._sums, self._reported_at, self._trained_then = UpdateSums(), seconds, trained
         self._folder.require()
         notes, self._untold = tuple(self._untold), []
@@ -114,7 +113,7 @@ class Reporter:
             accuracy=sums.mean_accuracy,
             gradient_norm=self._gradient_norm,
             learning_rate=self._learning_rate,
-            tokens_per_second=sums.tokens / since if since > 0.0 else 0.0,
+            tokens_per_second=sums.tokens / since if sums.tokens and since > 0.0 else pace,
             epoch=state.step / run.batches.steps_per_epoch,
             progress=state.span.used(state.step, seconds),
             time_left=left,
@@ -130,11 +129,6 @@ class Reporter:
             metrics_file.append(self._folder.metrics, report.to_dict())
         except StorageError as problem:
             self.note_once("metrics", f"the log cannot be written, training goes on: {problem}")
-        if self._events is not None:
-            try:
-                self._events.write(report)
-            except OSError as problem:
-                self.note_once("events", f"TensorBoard cannot be told, training goes on: {problem}")
         if self._on_report is not None:
             try:
                 self._on_report(report)

@@ -38,6 +38,7 @@ from pantoum.config import (
     whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
+from pantoum.config.setting import flag
 from pantoum.data.addresses import is_address
 from pantoum.data.prepare import Prepared, differences, open_prepared, restored
 from pantoum.errors import (
@@ -99,9 +100,11 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     if state.finished and not again and not anew:
         _refuse_other_names(texts, config)
         return state
-    valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
+    named = {"valid": recorded.valid, "data": recorded.data, "from_": recorded.from_}
+    there = {key: _there(config, name) for key, name in named.items() if name and not is_address(name)}
+    valid = settings.valid or there.get("valid")
     try:
-        prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+        prepared = _tokens(folder, settings.data or there.get("data"), texts or _texts_here(config), valid)
     except TextError:
         if again:  # its text is gone: its end stays as it is
             return state
@@ -113,7 +116,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     if asked is not None and anew:
         found, state = _with_budget(folder, found, state, asked, prepared, notes)
     batches = make_batches(prepared, state.batch_size, state.seq_len, state.cursor)
-    run = TrainingRun(folder, prepared, state, batches, _source_weights(recorded.from_, state))
+    run = TrainingRun(folder, prepared, state, batches, _source_weights(there.get("from_"), state))
     run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
     run.train_on(command.ranks, command.engine, found)
     run.opens_span, run.begins_anew = further, anew
@@ -129,15 +132,8 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     return run
 
 
-def _tokens(
-    folder: RunFolder,
-    settings: TrainSettings,
-    recorded: TrainSettings,
-    texts: Sequence[str],
-    valid: str | None,
-) -> Prepared:
+def _tokens(folder: RunFolder, elsewhere: str | None, texts: Sequence[str], valid: str | None) -> Prepared:
     """The tokens that the run learns from; a finished run makes its own again from the text."""
-    elsewhere = settings.data or recorded.data
     if elsewhere is not None:
         return open_prepared(elsewhere)
     return restored(folder.data, texts, valid)
@@ -146,7 +142,15 @@ def _tokens(
 def _texts_here(config: Mapping[str, Any]) -> Sequence[str]:
     """The texts that the run's folder names; none if one of them is an address."""
     texts: Sequence[str] = config.get("texts", ())
-    return () if any(map(is_address, texts)) else texts
+    return () if any(map(is_address, texts)) else [_there(config, text) for text in texts]
+
+
+def _there(config: Mapping[str, Any], name: str) -> str:
+    """The path of what the run's first command named: from the folder in which it was typed, or, if that has
+    no such file any more, from this one."""
+    here, there = Path(name), Path(str(config.get("folder", "")), name)
+    elsewhere = there.exists() and not (here.exists() and here.samefile(there))
+    return str(there) if elsewhere else name
 
 
 def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
@@ -308,7 +312,7 @@ def _refuse_other_settings(
         else:
             continue
         if known != given:
-            differ.append(f"{name.rstrip('_')} is {as_typed(given)}, the run has {as_typed(known)}")
+            differ.append(f"{flag(name)} is {as_typed(given)}, the run has {as_typed(known)}")
     if differ:
         raise RunError(
             f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin a new run"

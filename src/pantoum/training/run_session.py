@@ -12,14 +12,13 @@ settings that it began with. A folder that another job has made is never entered
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pantoum.config import OF_ONE_COMMAND, TrainSettings
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.report import event_file
 from pantoum.report.record import Report
 from pantoum.training.begin import TrainingCommand, begin
 from pantoum.training.reporting import Reporter
@@ -57,8 +56,6 @@ def train(
     """
     settings, texts, clock = command.settings, command.texts, command.clock
     settings, texts = (settings, texts) if job is None else _after_restart(job, settings, texts)
-    if settings.tensorboard:
-        event_file.require_package()
     settings, texts = run_named(for_ranks(settings, command.ranks.count), texts)
     asked = replace(command, settings=settings, texts=texts)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
@@ -78,9 +75,8 @@ def train(
             raise
         if isinstance(run, RunState):
             return of_finished(folder, run)
-        events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
-        reporter = Reporter(folder, on_report, events)
-        with StopSignals() as stop, nullcontext() if events is None else closing(events):
+        reporter = Reporter(folder, on_report)
+        with StopSignals() as stop:
             trainer = Trainer(run, clock, reporter, stop, settings.stop_after)
             trainer.train()
         if run.state.finished:

@@ -115,7 +115,7 @@ def for_ranks(settings: TrainSettings, count: int) -> TrainSettings:
             "batch_size",
             settings.batch_size,
             f"must be at least the number of ranks, {count}: each trains on streams of its own",
-            "give a larger batch_size, or start fewer ranks",
+            "give a larger one, or start fewer ranks",
         )
     if settings.shards == AUTO:
         return replace(settings, shards=count)

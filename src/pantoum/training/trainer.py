@@ -2,7 +2,7 @@
 
 ``Trainer`` holds the run. What is not the order of things has a place of its own: how much time is left
 (``timing``), when something is due (``run.rhythm``), how fast to learn (``update.schedule``), whether an
-update is made (``update.guard``), what is best (``keep_best``), how it is saved (``saving``) and told
+update is made (``update.update_guard``), what is best (``keep_best``), how it is saved (``saving``) and told
 (``reporting``). Everything that a resumed run needs is in the run and its ``RunState``, so any step can be
 the last of a session and the first of the next. The arithmetic is known only as a ``Backend``.
 
@@ -174,7 +174,7 @@ class Trainer:
     def _does_not_recover(self, why: str) -> DivergedError:
         return DivergedError(
             f"training does not recover: {why}, after {self.guard.rollbacks} "
-            f"rollbacks; give a learning_rate below {self.run.state.recipe.learning_rate:g}"
+            f"rollbacks; give a --learning-rate below {self.run.state.recipe.learning_rate:g}"
         )
 
     def _finish(self) -> None:

@@ -440,7 +440,7 @@ def test_a_grammar_with_settings_of_the_library_is_written_with_any_tokens(make:
         ({"grammar": 'start: "a" | <[3-5]>'}, r"has <\[3-5\]>, which stands for a token"),
         ({"grammar": chain(10_001)}, r"has 10,00\d rules, groups and objects: at most 10,000 can be kept to"),
         ({"choices": [""]}, "must be a text that is not empty"),
-        ({"choices": ["a"], "matching": "a"}, "cannot be given together with matching"),
+        ({"choices": ["a"], "matching": "a"}, "cannot be given together with --matching"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_token(

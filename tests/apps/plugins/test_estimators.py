@@ -56,11 +56,25 @@ def test_vectors_go_into_a_pipeline_and_texts_come_out(detector: Any, tmp_path: 
     (tmp_path / "m").write_bytes(detector.file_)
     vectors = StateVectors(model=str(tmp_path / "m")).fit(TEXTS)
     assert vectors.transform(np.array(TEXTS[:3], object)).shape == (3, 16)
+    assert vectors.get_feature_names_out().tolist() == [f"unit{n}" for n in range(16)]
+    table = vectors.set_output(transform="pandas").transform(TEXTS[:3])
+    assert table.shape == (3, 16) and list(table)[:2] == ["unit0", "unit1"]
     labels = [text.endswith("3 200") for text in TEXTS]
     pipeline = make_pipeline(StateVectors(model=str(tmp_path / "m")), LogisticRegression())
     assert pipeline.fit(TEXTS, labels).score(TEXTS, labels) > 0.5
     writer = TextGenerator(model=str(tmp_path / "m"), writing={"length": 5, "seed": 1}).fit(TEXTS)
     assert [type(text) for text in writer.predict(["GET", "PUT"])] == [str, str]
+
+
+def test_a_document_within_a_text_begins_from_zero(detector: Any, tmp_path: Path) -> None:
+    from pantoum.apps.plugins.estimators import StateVectors
+
+    (tmp_path / "m").write_bytes(detector.file_)
+    vectors = StateVectors(model=str(tmp_path / "m")).fit(TEXTS).transform(["GET /\nPUT", "PUT", "/\nPUT"])
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    twice, once = TEXTS[0] + "\n" + TEXTS[0], TEXTS[0] + "\n"
+    nats = [-detector.score_samples([text])[0] * len(text) for text in (twice, once, TEXTS[0])]
+    assert nats[0] == pytest.approx(nats[1] + nats[2], abs=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [[], "a text", [[1.0, 2.0]], None, np.zeros((2, 2))])

@@ -52,6 +52,16 @@ def test_nats_are_those_of_score_in_texts_of_any_length(
     assert model.loglikelihood_rolling([asked(text) for text in texts]) == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_document_within_a_text_begins_from_zero(adapter: Any, tmp_path: Path) -> None:
+    small = {"hidden_size": 8, "num_layers": 1, "documents": "lines", "progress": False}
+    pantoum.train(text=TEXT.splitlines() * 9, run=str(tmp_path / "run"), steps=5, **small)
+    model = adapter.PantoumLM(tmp_path / "run")
+    whole, *alone = model.loglikelihood_rolling(
+        [asked("The cat\nThe mat"), asked("The cat\n"), asked("The mat")]
+    )
+    assert whole == pytest.approx(sum(alone), rel=1e-5)
+
+
 def test_a_continuation_is_what_the_model_writes_or_not(adapter: Any, run: str) -> None:
     model = adapter.PantoumLM(run)
     settings = {"until": ["\n"], "max_gen_toks": 9, "do_sample": False}

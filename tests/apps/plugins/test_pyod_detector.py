@@ -18,5 +18,6 @@ def test_odd_texts_are_outliers_of_pyod(model: Path, lines: list[str]) -> None:
     odd = np.array(["zzzz qqq !!! 7777", lines[0]], object)
     np.testing.assert_array_equal(detector.predict(odd), [1, 0])
     assert detector.labels_.mean() == pytest.approx(0.05, abs=0.03)
+    np.testing.assert_array_equal(detector.predict_proba(odd.tolist()), detector.predict_proba(odd))
     assert detector.predict_proba(odd)[0, 1] > 0.9 and detector.threshold_ > 0
     assert detector.get_params()["model"] == str(model)

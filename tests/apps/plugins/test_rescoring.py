@@ -80,6 +80,25 @@ def test_a_state_is_for_one_hypothesis(path: Path) -> None:
         model.BaseScore(State(), "the", end)
 
 
+def test_a_document_begins_from_zero_after_the_end_of_another(tmp_path: Path) -> None:
+    run = pantoum.train(
+        text=TEXT.splitlines(),
+        run=str(tmp_path / "r"),
+        documents="lines",
+        steps=5,
+        hidden_size=8,
+        num_layers=1,
+        progress=False,
+    )
+    model, state, end, first, again = Model(run.folder), State(), State(), State(), State()
+    model.BeginSentenceWrite(state)
+    begun = model.BaseScore(state, "the", first)
+    model.BaseScore(first, "</s>", end)
+    assert model.BaseScore(end, "the", again) == pytest.approx(begun, abs=1e-6)
+    cat = model.BaseScore(first, "cat", State())
+    assert model.BaseScore(again, "cat", State()) == pytest.approx(cat, abs=1e-6)
+
+
 def test_a_beam_gains_by_words(path: Path) -> None:
     beams = BeamModel(path, alpha=0.7, beta=1.0)
     start = beams.get_start_state()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -29,3 +32,15 @@ def test_it_is_a_part_of_a_filter_of_river(model: Path, lines: list[str]) -> Non
     odd = {"line": "zzzz qqq !!! 7777"}
     assert found.classify(found.score_one(odd)) and not found.classify(found.score_one({"line": lines[0]}))
     assert found.clone().anomaly_detector.on == "line"
+
+
+def test_it_finds_the_base_of_older_versions(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    name = "pantoum.apps.plugins.river_detector"
+    older = ModuleType("river.anomaly.base")
+    older.AnomalyDetector = type("AnomalyDetector", (), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "river.base", ModuleType("river.base"))
+    monkeypatch.setitem(sys.modules, "river.anomaly.base", older)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    found = importlib.import_module(name).RiverDetector
+    monkeypatch.delitem(sys.modules, name)
+    assert found.__mro__[1] is older.AnomalyDetector and found(str(model)).score_one("GET /page/7 200") > 0

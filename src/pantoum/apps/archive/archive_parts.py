@@ -57,7 +57,7 @@ MOST_SLOTS = 26
 """Contexts of 2^26 slots take 700 MB."""
 DIGEST = 32
 MOST_BYTES = 2**63 - 1
-USE_ANOTHER = "use another copy of it, or save what is whole with keep_going"
+USE_ANOTHER = "use another copy of it, or save what is whole with --keep-going"
 RECORDS = (None, "lines", "list")
 ArchiveSource: TypeAlias = "SupportsRead[bytes | None]"
 """What can be read: a file or a pipe."""

@@ -78,7 +78,7 @@ class _Decompressor:
             ):
                 raise archive_parts.refusal(
                     f"it stands for more than {self._most:,} bytes, the most that was asked for",
-                    "give a larger max_output if you trust it",
+                    "give a larger --max-output if you trust it",
                 )
             if frame.kind == Kind.MODEL:
                 group.append(frame)
@@ -160,7 +160,7 @@ def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -
     for plain in index.plain:
         begins.append(at)
         at += plain
-    rule = f"must be at most {at:,}, the bytes that the archive stands for"
+    rule = f"must be at most {at:,}, the length of the text in the archive in bytes"
     require(offset <= at, "offset", offset, rule, "give a smaller one")
     needed = [n for n, begin in enumerate(begins) if begin < end and begin + index.plain[n] > offset]
     if not needed:

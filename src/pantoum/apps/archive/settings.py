@@ -36,7 +36,7 @@ class CompressConfig(SettingGroup):
 
     def agree(self) -> None:
         """A record that is read alone has nothing before it to learn from."""
-        rule, advice = "cannot be given together with documents", "leave one of them out"
+        rule, advice = "cannot be given together with --documents", "leave one of them out"
         require(not self.adapt or self.documents is None, "adapt", True, rule, advice)
 
 
@@ -72,7 +72,7 @@ class DecompressConfig(SettingGroup):
     def agree(self) -> None:
         """A part is asked for in one way."""
         ranged = self.offset is not None or self.length is not None
-        rule, advice = "cannot be given together with offset or length", "leave one of them out"
+        rule, advice = "cannot be given together with --offset or --length", "leave one of them out"
         require(self.record is None or not ranged, "record", self.record, rule, advice)
         rule = "needs the archive to be whole where a part of it is asked for"
         require(

@@ -95,7 +95,11 @@ def _rows(config: Mapping[str, Plain], card: Mapping[str, Any]) -> list[str]:
             if isinstance(figure, (int, float)):
                 rows.append((name.replace("_", " "), f"{figure:.4f} {protocol}"))
     trained = card.get("tokens_trained")
-    rows += [("steps", card.get("step")), ("tokens trained on", trained), ("pantoum", card.get("pantoum"))]
+    rows += [
+        ("steps", card.get("step")),
+        ("tokens that the whole run read", trained),
+        ("pantoum", card.get("pantoum")),
+    ]
     return [f"| {name} | {str(value)[:200]} |\n" for name, value in rows if value is not None]
 
 

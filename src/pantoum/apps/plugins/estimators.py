@@ -111,9 +111,15 @@ class StateVectors(TransformerMixin, _OfTexts):
         loaded, rows = self._loaded, list[Array]()
         for ids in self._tokens(X):
             tokens_BT = np.concatenate([[loaded.border], ids]).astype(np.int64)[None]
-            hidden_BTH, _ = loaded.program.hidden(tokens_BT, loaded.program.initial_state(1))
+            hidden_BTH, _ = loaded.program.hidden(
+                tokens_BT, loaded.program.initial_state(1), reset_BT=loaded.resets(tokens_BT)
+            )
             rows.append(hidden_BTH[0, -1])
         return np.array(rows)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """A name for each column, as pipelines and ``set_output`` ask for them."""
+        return np.array([f"unit{n}" for n in range(self._loaded.program.model.hidden_size)], object)
 
 
 class TextGenerator(_OfTexts):

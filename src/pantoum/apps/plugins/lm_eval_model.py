@@ -80,13 +80,16 @@ class PantoumLM(LM):
         return found
 
     def _losses(self, text_BT: Array) -> tuple[Array, Array]:
-        program = self._model._loaded.program
-        state, parts = program.initial_state(len(text_BT)), []
+        model = self._model._loaded
+        state, parts = model.program.initial_state(len(text_BT)), []
         for first in range(0, text_BT.shape[1] - 1, TOKENS_AT_ONCE):
             part_BT = text_BT[:, first : first + TOKENS_AT_ONCE + 1]
-            nats_BT, predictions_BT, state = program.losses(part_BT[:, :-1], part_BT[:, 1:], state)
+            inputs_BT, targets_BT = part_BT[:, :-1], part_BT[:, 1:]
+            nats_BT, predictions_BT, state = model.program.losses(
+                inputs_BT, targets_BT, state, reset_BT=model.resets(inputs_BT)
+            )
             require_finite([nats_BT])
-            parts.append((nats_BT.astype(np.float64), predictions_BT == part_BT[:, 1:]))
+            parts.append((nats_BT.astype(np.float64), predictions_BT == targets_BT))
         nats, best = zip(*parts, strict=True)
         return np.concatenate(nats, axis=1), np.concatenate(best, axis=1)
 

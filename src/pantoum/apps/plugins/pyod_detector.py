@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from pyod.models.base import BaseDetector
 
 from pantoum.apps.plugins.estimators import SurprisalDetector
@@ -40,3 +41,8 @@ class PyodDetector(BaseDetector):
         """The nats per token of each text: an odd one has more."""
         scores: Array = -self.detector_.score_samples(X)
         return scores
+
+    def predict_proba(self, X: Any, *more: Any, **options: Any) -> Array:
+        """For each text the probabilities that it is ordinary, and that it is an outlier."""
+        found: Array = super().predict_proba(np.asarray(X, object), *more, **options)
+        return found

@@ -128,8 +128,9 @@ class Model:
             after.network, after.last = state.network, state.last
             return 0.0
         inputs_BT = np.concatenate([[state.last], tokens[:-1]])[None]
-        program, targets_BT = self._model.program, tokens[None]
-        nats_BT, _, network = program.losses(inputs_BT, targets_BT, state.network, predict=False)
+        nats_BT, _, network = self._model.program.losses(
+            inputs_BT, tokens[None], state.network, reset_BT=self._model.resets(inputs_BT), predict=False
+        )
         require_finite([nats_BT])
         after.network, after.last = network, int(tokens[-1])
         return float(nats_BT.sum(dtype=np.float64)) / -NATS

@@ -15,7 +15,11 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
-from river.base import AnomalyDetector
+
+try:
+    from river.base import AnomalyDetector
+except ImportError:  # river 0.23 and earlier
+    from river.anomaly.base import AnomalyDetector
 
 from pantoum.seams import Adapter, Array, LoadedModel, adapter_of, load, sentence_nats
 from pantoum.seams import check_text as checked
@@ -35,7 +39,9 @@ class RiverDetector(AnomalyDetector):
         tokens_T, border = self._tokens(x), [self._adapter.model.border]
         inputs_BT = np.concatenate([border, tokens_T]).astype(np.int64)[None]
         targets_BT = np.concatenate([tokens_T, border]).astype(np.int64)[None]
-        resets_BT = np.arange(inputs_BT.shape[1])[None] == 0
+        borders_BT = self._adapter.model.resets(inputs_BT)
+        resets_BT = np.zeros(inputs_BT.shape, bool) if borders_BT is None else borders_BT
+        resets_BT[:, 0] = True
         self._adapter.read(inputs_BT, targets_BT, resets_BT)
 
     def score_one(self, x: str | Mapping[str, str]) -> float:

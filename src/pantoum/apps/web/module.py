@@ -10,7 +10,7 @@ they are kept: beside this file, or, where that cannot be written, in the user's
     python -m pantoum.apps.web.module FOLDER TEST.cpp...  tests of the core as programs for wasmtime
 
 A module ends with a section ``pantoum``: JSON with the hash of the sources that it was made from, and with
-the fields of the operations' structs, from the header, their only declaration (docs/decisions/104).
+the fields of the operations' structs, from the header, their only declaration.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -149,7 +149,7 @@ class Library:
         self._handle.pantoum_set_own_threads(count)
 
 
-@lru_cache(maxsize=1)
+@cache
 def core() -> Library:
     """The core, loaded once, set up from PANTOUM_ISA and PANTOUM_THREADS (or OMP_NUM_THREADS)."""
     reason = missing()
@@ -172,13 +172,16 @@ def core() -> Library:
 
 def missing() -> str | None:
     """Why there is no core to load; None where there is one."""
-    if not (_is_there(FILE) and _is_there(HEADER)):
-        absent = HEADER if _is_there(FILE) else FILE
-        return f"the native core is not installed ({absent.name} is not beside {Path(__file__).name})"
-    return None
+    absent = _absent(FILE, HEADER)
+    return (
+        None
+        if absent is None
+        else f"the native core is not installed ({absent.name} is not beside {Path(__file__).name})"
+    )
 
 
-@lru_cache(maxsize=1)
-def _is_there(file: Path) -> bool:
-    """Whether the core was there when first asked for: every training step asks."""
-    return file.exists()
+@cache
+def _absent(*files: Path) -> Path | None:
+    """The first of these that was not there when first asked for. One answer per process: an installation
+    that goes or comes meanwhile must not change the arithmetic of a run."""
+    return next((file for file in files if not file.exists()), None)

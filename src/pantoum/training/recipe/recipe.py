@@ -125,7 +125,7 @@ class Outlook:
     epochs: float | None = None
     """The epochs that the budget asks for."""
     precision: str = "float32"
-    """The default precision of products: the machine's fastest, but only with minutes."""
+    """The default precision of products: with minutes the one that was measured to be the fastest here."""
     operations: float | None = None
     """Floating-point operations that fit into the time, by measurement; only with minutes."""
     surprise: float | None = None

@@ -26,7 +26,7 @@ RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
 """Peak learning rate at this many units, for batches of ``RATE_BATCH`` tokens; Muon uses five times it."""
 ROUNDS_COST, MOST_FOR_ROUNDS = 1.8, 0.6
 """The Newton-Schulz iterations take ``ROUNDS_COST * H / (B * T)`` of the time of an update
-(``benchmarks/optimizers.py``); above this share the cheaper updates of AdamW are worth more."""
+(docs/log/training-speed.md); above this share the cheaper updates of AdamW are worth more."""
 WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.1}
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
 """Variational dropout: this times the square root of (epochs times the root of the work per token of the

@@ -6,7 +6,6 @@
       metrics.jsonl                one line per report
       report.html                  the run to look at
       checkpoints/                 step-NNNNNNNN.safetensors: all that a resumed run needs
-      tensorboard/                 with --tensorboard: an event file per session
       data/                        prepared.safetensors: the tokens, until the run is finished
       .ending                      there from the last checkpoint until all that follows it is done
 

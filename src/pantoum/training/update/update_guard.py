@@ -15,7 +15,7 @@ Medians are used because a mean would follow the spikes that it should catch.
    the rate and the count of rollbacks return to what they were before it.
 4. After three rollbacks for the same place, or six that count in all, the next is ``DivergedError``.
 
-The guard decides and ``loop.py`` acts. The guard's record is plain; every checkpoint holds it.
+The guard decides and ``Trainer`` acts. The guard's record is plain; every checkpoint holds it.
 """
 
 from __future__ import annotations
