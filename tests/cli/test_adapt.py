@@ -189,7 +189,7 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
 
 def test_one_stream_adapts(run, trained: Path, text: Path) -> None:
     done = run("score", trained, text, "--adapt", "--streams", "4")
-    assert (done.code, done.out) == (1, "") and "must be 1 with adapt" in done.err
+    assert (done.code, done.out) == (1, "") and "must be 1 with --adapt" in done.err
 
 
 def test_a_model_that_learned_documents_adapts_too(text: Path, tmp_path: Path) -> None:
