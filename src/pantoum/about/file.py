@@ -35,7 +35,7 @@ from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
 from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
 from pantoum.kernels import Array
-from pantoum.network.mixers.counted_ngrams import MOST_ORDER
+from pantoum.network.mixers.counts import MOST_ORDER
 from pantoum.network.packing import Weight
 from pantoum.network.spec import named
 from pantoum.report.escape import visible
