@@ -126,7 +126,8 @@ def test_a_signal_to_stop_saves_the_model(
     for _ in text.read_bytes().splitlines():
         assert process.stdout.readline()
     process.send_signal(number)
-    said = process.communicate(timeout=120)[1].decode()
+    process.wait(timeout=120)  # the end of stdin would be another reason to end
+    said = process.communicate()[1].decode()
     assert process.returncode == 128 + number and "Traceback" not in said
     assert ("interrupted" if name == "SIGINT" else f"ended by {name}") in said
     assert pantoum.load(kept).card["adapted"][0]["tokens"] == len(text.read_bytes())
