@@ -66,7 +66,9 @@ def judged(node: Any, inputs: list[Any], results: list[Any]) -> list[tuple[str, 
 
 def by_cell(name: str, parameters: dict[str, Any], x_BTI: Any) -> list[Any]:
     """Outputs [B,T,H], and the parts of the last state."""
-    cell = Cell.of(CELLS[name], parameters)
+    spec, rows = CELLS[name], len(parameters["weight_ih"])
+    cell = Cell(x_BTI.shape[2], rows // len(spec.gates), None, spec=spec)
+    cell.parameters.update(parameters)
     outputs_BTH, state = cell.scan(x_BTI.astype(np.float32), cell.initial_state(len(x_BTI)))
     return [outputs_BTH, *to_arrays(state)]
 

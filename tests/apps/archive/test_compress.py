@@ -17,7 +17,7 @@ from pantoum.formats import durable
 from pantoum.kernels import without_core
 
 pytest.importorskip("constriction")
-pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives of models need the native core")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives need the native core")
 Run = Callable[..., Any]
 
 

@@ -26,7 +26,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 
 pytest.importorskip("constriction")
-needs_core = pytest.mark.skipif(without_core() is not None, reason="archives of models need the native core")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives need the native core")
 TEXT = "The cat sat on the mat.\nA naïve dog ran, ran and ran!\n\nThe end of the day: 12 o'clock.\n" * 3
 DATA = TEXT.encode()
 KINDS = ("characters", "bytes", "words", "bpe", "words:whitespace")
@@ -68,7 +68,6 @@ def restored(data: bytes, model: LoadedModel | None, lost: list[str] | None = No
     return b"".join(restoring.restore(io.BytesIO(data), model, DecompressConfig(**asked), lost))
 
 
-@needs_core
 @pytest.mark.parametrize("documents", [None, "lines", "blank-lines", "files"])
 @pytest.mark.parametrize("kind", KINDS)
 @drawn
@@ -86,7 +85,6 @@ def test_every_byte_comes_back(
         assert restoring.records(io.BytesIO(lines), model) == data.removesuffix(b"\n").split(b"\n")
 
 
-@needs_core
 def test_what_contexts_would_make_larger_stays_as_it_is(
     make: Callable[..., LoadedModel], small_frames: None
 ) -> None:
@@ -102,7 +100,6 @@ def test_what_contexts_would_make_larger_stays_as_it_is(
     assert restored(archived, model, offset=len(given) - 60, length=40) == given[-60:-20]
 
 
-@needs_core
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words", "bpe"])
 def test_contexts_beside_the_model_learn(
     make: Callable[..., LoadedModel], small_frames: None, kind: str
@@ -123,7 +120,6 @@ def test_contexts_beside_the_model_learn(
         compressed(odd, None, adapt=True)
 
 
-@needs_core
 @pytest.mark.parametrize("shape", [{"cell": "lstm"}, {"ngrams": (2, 3)}, {"members": 2}, {"cell": "mingru"}])
 def test_whatever_network_there_is(
     make: Callable[..., LoadedModel], shape: dict[str, Any], small_frames: None
@@ -132,7 +128,6 @@ def test_whatever_network_there_is(
     assert restored(compressed(DATA, model), model) == DATA
 
 
-@needs_core
 @drawn
 @given(data=st.data())
 def test_wherever_frames_and_lanes_are_cut(
@@ -147,7 +142,6 @@ def test_wherever_frames_and_lanes_are_cut(
     assert restored(compressed(DATA, model), model) == DATA
 
 
-@needs_core
 def test_a_frame_is_the_same_alone_and_among_others(make: Callable[..., LoadedModel]) -> None:
     model, parts = make("characters"), [DATA, DATA[7:90], b"The cat", DATA[3:]]
     together = payloads.code_texts(model, parts)
@@ -156,7 +150,6 @@ def test_a_frame_is_the_same_alone_and_among_others(make: Callable[..., LoadedMo
     assert apart == parts
 
 
-@needs_core
 def test_it_takes_what_the_model_says(make: Callable[..., LoadedModel]) -> None:
     """The bits are those of the model's own losses, but for the lanes' ends."""
     model = make("characters")
@@ -168,7 +161,6 @@ def test_it_takes_what_the_model_says(make: Callable[..., LoadedModel]) -> None:
     assert frame is not None and bits / 8 <= len(frame.payload) <= bits / 8 + 8
 
 
-@needs_core
 def test_what_the_vocabulary_lacks_costs_little(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     odd = DATA.replace(b"mat", "\u2603\U0001f600".encode() + b"\xff\xfe", 1)
@@ -199,7 +191,6 @@ def test_bytes_that_are_stored_are_learned_from(monkeypatch: pytest.MonkeyPatch)
     assert kinds[:2] == [Kind.BEGUN, Kind.LEARNED] and restored(archived, None) == data
 
 
-@needs_core
 def test_a_part_is_read_alone(make: Callable[..., LoadedModel], small_frames: None) -> None:
     for model in (mild(make("characters")), make("bpe"), None):
         archived = compressed(DATA, model)
@@ -208,7 +199,6 @@ def test_a_part_is_read_alone(make: Callable[..., LoadedModel], small_frames: No
         assert restored(archived, model, offset=77) == DATA[77:]
 
 
-@needs_core
 def test_a_record_is_read_without_its_neighbours(make: Callable[..., LoadedModel]) -> None:
     model = make("characters", "lines")
     records = [b"The cat sat", b"", b"on the mat.", b"\xff\x00 odd", "naïve".encode()]
@@ -223,7 +213,6 @@ def test_a_record_is_read_without_its_neighbours(make: Callable[..., LoadedModel
     assert payloads.decode_records(model, replace(frame, payload=alone), columns, [2]) == [records[2]]
 
 
-@needs_core
 def test_records_by_number(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     archived = compressed(DATA, model, lines=True)
@@ -242,7 +231,6 @@ def test_a_line_must_fit(make: Callable[..., LoadedModel], monkeypatch: pytest.M
         compressed(b"short\n" + b"long" * 9 + b"\nshort", make("characters"), lines=True)
 
 
-@needs_core
 def test_another_model_is_refused_by_name(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     archived = compressed(DATA, model)
@@ -256,7 +244,6 @@ def test_another_model_is_refused_by_name(make: Callable[..., LoadedModel]) -> N
         compressed(DATA, replace(model, sha256=""))
 
 
-@needs_core
 def test_no_damage_gives_a_wrong_byte(make: Callable[..., LoadedModel], small_frames: None) -> None:
     model = mild(make("characters"))
     archived, draw = compressed(DATA[:150], model), np.random.default_rng(3)
@@ -274,7 +261,6 @@ def test_no_damage_gives_a_wrong_byte(make: Callable[..., LoadedModel], small_fr
             restored(bytes(changed), model)
 
 
-@needs_core
 def test_what_is_whole_is_saved(make: Callable[..., LoadedModel], small_frames: None) -> None:
     model = mild(make("characters"))
     archived, lost = bytearray(compressed(DATA, model)), list[str]()
@@ -297,7 +283,6 @@ def forged(model: LoadedModel, *given: Frame) -> bytes:
     return header.to_bytes() + b"".join(one.head + one.payload for one in given) + index.to_bytes()
 
 
-@needs_core
 @drawn
 @given(data=st.data())
 def test_forged_frames_are_refused_in_words(make: Callable[..., LoadedModel], data: st.DataObject) -> None:
@@ -326,7 +311,6 @@ def test_a_bomb_stops_at_the_bound(make: Callable[..., LoadedModel]) -> None:
     assert restored(archived, None, max_output=5000) == b"a" * 5000
 
 
-@needs_core
 def test_what_does_not_decode_is_not_written(
     make: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,7 +320,6 @@ def test_what_does_not_decode_is_not_written(
     assert compressed(DATA, make("characters"), verify=False)
 
 
-@needs_core
 def test_the_same_archive_on_every_path_and_with_any_threads(make: Callable[..., LoadedModel]) -> None:
     """Made on one path, read on the others; and the bytes of today, which must always be read."""
     from pantoum.kernels import native
