@@ -41,7 +41,7 @@ from pantoum.network.gradient import Gradients, norm
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import named
-from pantoum.training.update.optimizer import Optimizer
+from pantoum.training.update.optimizer import AdamW
 from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class MemberLearner:
     def __init__(
         self,
         model: LanguageModel,
-        optimizer: Optimizer,
+        optimizer: AdamW,
         *,
         seed: int,
         average: float | None,
