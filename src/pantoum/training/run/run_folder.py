@@ -191,17 +191,6 @@ def _is_run(path: Path) -> bool:
     return False
 
 
-def _newest() -> Path | None:
-    """The run in ``runs/`` that was trained last."""
-    trained: list[tuple[float, Path]] = []
-    with contextlib.suppress(OSError):
-        for folder in map(RunFolder, RUNS.iterdir()):
-            if _is_run(folder.path):
-                told = folder.metrics if folder.metrics.exists() else folder.config
-                trained.append((told.stat().st_mtime, folder.path))
-    return max(trained)[1] if trained else None
-
-
 def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
     """The folder of the run to resume: the one named, or the newest ``runs/<stem>`` of the text."""
     settings, texts = run_named(settings, texts)
@@ -211,44 +200,39 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             what = "is a file" if path.exists() else "does not exist"
             raise RunError(f"run is {settings.run!r}: it {what}; give the folder of a run to resume")
         return RunFolder(path)
+    runs = _runs()
     if not texts:
-        newest = _newest()
         advice = f"there is none in {str(RUNS)!r}"
-        if newest is not None:
-            command = f"pantoum train --run {quoted(str(newest))} --resume"
-            advice = f"`{command}` goes on with the one that was trained last"
+        if runs and _is_run(runs[-1][0].path):
+            command = f"pantoum train --run {quoted(str(runs[-1][0].path))} --resume"
+            advice = f"`{command}` goes on with the one that began last"
         raise RunError(f"nothing says which run is to go on: give --run DIR; {advice}")
-    runs = _runs_of(settings, texts)
-    if not runs:
-        name = RUNS / _name(settings, texts, 1)
+    # ``runs/part-2`` may be the second of ``part.txt`` or the first of ``part-2.txt``.
+    stem = _name(settings, texts, 1)
+    named = re.compile(re.escape(stem) + r"(?:-[1-9][0-9]*)?")
+    own = [folder for folder, known in runs if named.fullmatch(folder.path.name) and alike(known, texts)]
+    if not own:
         raise RunError(
-            f"run is {str(name)!r}: there is no such run to resume; give --run DIR, or leave "
+            f"run is {str(RUNS / stem)!r}: there is no such run to resume; give --run DIR, or leave "
             "--resume out to begin one"
         )
-    return runs[-1]
+    return own[-1]
 
 
-def _runs_of(settings: TrainSettings, texts: Sequence[str]) -> list[RunFolder]:
-    """The runs that are named for the text and were begun with it, the newest last. ``runs/part-2`` may be
-    the second of ``part.txt`` or the first of ``part-2.txt``; numbers do not tell the age where a run was
+def _runs() -> list[tuple[RunFolder, Sequence[str]]]:
+    """The runs in ``runs/`` and their texts, the newest last. Numbers do not tell the age where a run was
     removed."""
-    stem = _name(settings, texts, 1)
-    numbered = re.compile(re.escape(stem) + r"(?:-([1-9][0-9]*))?")
-    runs: list[tuple[float, int, RunFolder]] = []
+    found: list[tuple[float, int, str, Sequence[str]]] = []
     with translated("read", RUNS):
         paths = list(RUNS.iterdir()) if RUNS.is_dir() else []
-    for path in paths:
-        match = numbered.fullmatch(path.name)
-        if match is None or not path.is_dir():
-            continue
-        folder, began, known = RunFolder(path), 0.0, texts
-        with contextlib.suppress(RunError, StorageError):  # a run whose config.json is lost goes by its name
-            config = folder.read_config()
-            known = config.get("texts", [])
-            began = _seconds(config.get("began"))
-        if alike(known, texts):
-            runs.append((began, int(match[1] or 1), folder))
-    return [folder for _, _, folder in sorted(runs, key=lambda run: run[:2])]
+    for path in filter(Path.is_dir, paths):
+        began, texts = 0.0, list[str]()  # one whose config.json is lost goes by its name
+        with contextlib.suppress(RunError, StorageError, ValueError, OverflowError):
+            config = RunFolder(path).read_config()
+            texts = config.get("texts", [])
+            began = datetime.strptime(str(config.get("began")), BEGAN).timestamp()
+        found.append((began, len(path.name), path.name, texts))
+    return [(RunFolder(RUNS / name), texts) for _, _, name, texts in sorted(found, key=lambda run: run[:3])]
 
 
 def alike(known: Sequence[str], given: Sequence[str]) -> bool:
@@ -260,14 +244,6 @@ def alike(known: Sequence[str], given: Sequence[str]) -> bool:
         (PurePath(text).name for text in known), (PurePath(text).name for text in given), strict=False
     )
     return len(known) == len(given) and all(one == other or {one, other} & {"", ".."} for one, other in names)
-
-
-def _seconds(began: object) -> float:
-    """When a run began, in seconds since 1970; 0 if that is not known."""
-    try:
-        return datetime.strptime(str(began), BEGAN).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
