@@ -10,7 +10,7 @@ from pantoum.formats.model_file import SCALE
 from pantoum.inference.files.precision import plain
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
-from pantoum.training.update import learner as gradient_scale
+from pantoum.training.update import gradient_scale
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.gradient_scale import EVERY, GradientScale
 from pantoum.training.update.learner import MemberLearner
