@@ -2,19 +2,14 @@
 
     python benchmarks/ranks.py [--engine core|torch] [--shape origin] [--precision bf16 float32]
                                [--optimizer adamw muon] [--seconds 20] [--only NAME ...] [--json]
-                               [--slow] [--delay 20] [--rate 1000]
 
-Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks that begin their
-sums within the backward pass, as ranks of several machines do; two ranks with ``--gradient-precision bf16``;
-two ranks with ``--sync-every 32``; half of the batch in one process of one thread, for the memory of a rank;
-and with ``--slow`` every kind of ranks with a network of 20 ms and 1 Gbit/s between them (``slow_network``,
-as root).
-Each first does the same four steps from the same seed and tells a hash of its weights. Ratios are of medians
-of whole steps (gradients and update); with ``--sync-every`` of 32 of them, one synchronisation included.
-Bytes are those that rank 0 sends. The share of a step in sums is the time after the backward pass.
+Contestants take turns: one process as usual; one process with 2 shards; two ranks; half of the batch in one
+process of one thread, for the memory of a rank. Each first does the same four steps from the same seed and
+tells a hash of its weights. Ratios are of medians of whole steps (gradients and update). Bytes are those that
+rank 0 sends. The share of a step in sums is the time after the backward pass.
 
 ``--engine core``: ranks of ``mpirun``, which needs mpi4py; the weights of shards and ranks must agree to the
-bit. ``--engine torch``: PyTorch on the CPU, ranks of ``torchrun`` over gloo, no ``--sync-every``. There a
+bit. ``--engine torch``: PyTorch on the CPU, ranks of ``torchrun`` over gloo. There a
 process computes its rows in one pass whatever the shards, and no bit is promised, so the loss after the four
 steps is compared.
 """
@@ -29,7 +24,6 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,22 +32,19 @@ from typing import Any, NoReturn
 import numpy as np
 from measured import machine
 from processes import Child, Work, serve, start, take_turns
-from slow_network import SlowNetwork
 from training import SHAPES
 
-from pantoum.config import ModelConfig
-from pantoum.config.launcher import torchrun_count
+from pantoum.apps.ranks.backend import RankedBackend, command
+from pantoum.apps.ranks.group import group
+from pantoum.apps.ranks.group import work as follow
+from pantoum.apps.ranks.sums import RankSums, Sums
+from pantoum.apps.ranks.transport import Array, Pending, Ranks
+from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.batches import Batch
 from pantoum.network.gradient import Gradient
-from pantoum.ranks.interface import Array, Pending, Ranks
-from pantoum.ranks.opening import open_ranks
-from pantoum.training.assembly import TrainingEngine, make_backend
-from pantoum.training.parallel.rank_commands import command
-from pantoum.training.parallel.ranked_backend import RankedBackend
+from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.together import work as follow
-from pantoum.training.update.backend import Backend, SharedBackend
-from pantoum.training.update.rank_sums import RankSums, Sums
+from pantoum.training.update.backend import Backend, TrainingEngine
 
 
 @dataclass(frozen=True)
@@ -66,31 +57,19 @@ class Contestant:
     """Of each rank."""
     divisor: int = 1
     """The batch is divided by it."""
-    every: int = 1
-    """Updates between synchronisations."""
-    gradients: str = "float32"
-    """Their precision in sums and on the wire."""
-    overlaps: bool = False
-    """Whether sums begin within the backward pass, as they do between machines."""
 
 
 CONTESTANTS = {
     "one process": Contestant(1, 1, 2),
     "one process, 2 shards": Contestant(2, 1, 2),
     "2 ranks": Contestant(2, 2, 1),
-    "2 ranks, sums within the backward pass": Contestant(2, 2, 1, overlaps=True),
-    "2 ranks, gradients in bf16": Contestant(2, 2, 1, gradients="bf16"),
-    "2 ranks, every 32": Contestant(2, 2, 1, every=32),
     "half of the batch": Contestant(1, 1, 1, divisor=2),
 }
-SLOW = {f"{name}, slow": name for name, each in CONTESTANTS.items() if each.ranks > 1}
 MARKS = {
     "core": {
         "2 ranks / one process": 0.93,
         "2 shards / one process": 0.97,
         "memory of a rank, MB, at most": 60.0,
-        "bytes, every 32 / every update, at most": 1 / 25,
-        "every 32, slow / not slow": 0.9,
     },
     "torch": {"2 ranks / one process": 0.9, "difference of losses": 1e-4},
 }
@@ -102,7 +81,6 @@ class Counted:
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks, self.rank, self.count = ranks, ranks.rank, ranks.count
-        self.overlaps = ranks.overlaps
         self.sent = 0
 
     def place(self, rank: int) -> str:
@@ -165,8 +143,6 @@ def recipe(shape: dict[str, int], optimizer: str, precision: str, own: Contestan
         precision=precision,
         seed=0,
         shards=own.shards,
-        gradient_precision=own.gradients,
-        sync_every=own.every,
     )
 
 
@@ -181,15 +157,15 @@ def resident(process: int | str) -> float:
 def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
     """A contestant's step."""
     contestant, shape = CONTESTANTS[name], SHAPES[asked.shape]
-    count, every = contestant.ranks, contestant.every
+    count = contestant.ranks
     chosen = recipe(shape, asked.optimizer, asked.precision, contestant)
     batch = chosen.batch_size
     own, engine, counted = make_backend(chosen, shape["V"]), engine_of(asked), Counted(ranks)
-    local: SharedBackend = own if engine is None else engine.take_over(own, chosen, shape["V"])
+    local: Any = own if engine is None else engine.take_over(own, chosen, shape["V"], batch, None)
     group: Ranks = counted if engine is None else ranks  # PyTorch exchanges tensors, by its own ranks
     backend: Backend = local if count == 1 else RankedBackend(local, group, chosen, shape["V"], batch)
     sums = TimedSums(counted, batch, chosen.shards)
-    if count > 1 and every == 1 and engine is None:
+    if count > 1 and engine is None:
         local.join(sums)
     draw = np.random.default_rng(0)
     tokens = draw.integers(0, shape["V"], (8, batch, shape["T"] + 1)).astype(np.int32)
@@ -203,10 +179,6 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
         )
         backend.update(2e-3, 1.0)
         run.update(state=found.state, step=run["step"] + 1, loss=found.loss)
-
-    def steps() -> None:
-        for _ in range(every):
-            step()
 
     for _ in range(STEPS):
         step()
@@ -230,7 +202,7 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
         }
 
     facts = {"bits": total.hexdigest()[:16], "loss": run["loss"], "processes": processes}
-    return Work(steps, every * batch * shape["T"], facts, after)
+    return Work(step, batch * shape["T"], facts, after)
 
 
 PROCESSES: list[int] = []
@@ -242,22 +214,23 @@ def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
         return None
     from pantoum.apps.torch.torch_backend import engine
 
-    return engine("cpu")
+    return engine(TrainSettings(device="cpu"))
 
 
-def started_by_torchrun(asked: argparse.Namespace) -> Any:
-    """What makes the ranks that ``torchrun`` has started; ``None``: those of MPI, or none."""
-    if asked.engine == "core" or torchrun_count() == 1:
-        return None
-    from pantoum.apps.torch.ranks import GlooRanks
+class Alone:
+    """The one rank of a process that was started without others."""
 
-    return GlooRanks
+    rank, count = 0, 1
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """The message itself."""
+        return [message]
 
 
 def contestant(name: str, asked: argparse.Namespace) -> None:
     """The child, on each of its ranks."""
-    with open_ranks(started_by_torchrun(asked)) as ranks:
-        ranks.overlaps = CONTESTANTS[name].overlaps  # type: ignore[misc]
+    with group() as found:
+        ranks: Any = Alone() if found is None else found._ranks
         told = ranks.gather(str(os.getpid()).encode())
         PROCESSES[:] = [int(each) for each in told]
         if ranks.rank:
@@ -268,10 +241,9 @@ def contestant(name: str, asked: argparse.Namespace) -> None:
             command(ranks, "end", error=None, result={})
 
 
-def child(name: str, more: list[str], engine: str, network: SlowNetwork | None = None) -> Child:
+def child(name: str, more: list[str], engine: str) -> Child:
     """The process of a contestant, or its launcher."""
-    own = SLOW.get(name, name)
-    count, threads = CONTESTANTS[own].ranks, CONTESTANTS[own].threads
+    count, threads = CONTESTANTS[name].ranks, CONTESTANTS[name].threads
     launcher: list[str] = []
     if count > 1 and engine == "torch":
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
@@ -279,10 +251,10 @@ def child(name: str, more: list[str], engine: str, network: SlowNetwork | None =
     elif count > 1:
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         mpirun = shutil.which("mpirun") or str(Path(sys.executable).parent / "mpirun")
-        launcher = [mpirun, "-n", str(count), *root] if network is None else network.mpirun()
+        launcher = [mpirun, "-n", str(count), *root]
     # Ranks that have not their turn are stopped, which must not count as silence.
     return Child(
-        str(Path(__file__).resolve()), own, threads, *more, launcher=launcher, PANTOUM_RANK_TIMEOUT="3600"
+        str(Path(__file__).resolve()), name, threads, *more, launcher=launcher, PANTOUM_RANK_TIMEOUT="3600"
     )
 
 
@@ -290,22 +262,10 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
     """Contestants and figures with this optimiser in this precision."""
     more = ["--shape", asked.shape, "--precision", precision, "--optimizer", optimizer]
     more += ["--engine", asked.engine]
-    core = asked.engine == "core"
-    contestants = [name for name, each in CONTESTANTS.items() if core or each.every == 1]
-    with ExitStack() as stack:
-        makers = {name: partial(child, name, more, asked.engine) for name in contestants}
-        if asked.slow:
-            network = stack.enter_context(SlowNetwork(asked.delay / 1e3, asked.rate))
-            makers |= {
-                name: partial(child, name, more, asked.engine, network)
-                for name, own in SLOW.items()
-                if own in contestants
-            }
-        children = start(
-            {name: make for name, make in makers.items() if not asked.only or name in asked.only}
-        )
-        take_turns(children, asked.seconds, asked.turns)
-        found = {name: each.close() for name, each in children.items()}
+    asked_for = [name for name in CONTESTANTS if not asked.only or name in asked.only]
+    children = start({name: partial(child, name, more, asked.engine) for name in asked_for})
+    take_turns(children, asked.seconds, asked.turns)
+    found = {name: each.close() for name, each in children.items()}
 
     def of(name: str, fact: str) -> float:
         value = found.get(name, {}).get(fact, float("nan"))
@@ -315,32 +275,13 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
         "2 ranks / one process": of("2 ranks", "median_rate") / of("one process", "median_rate"),
         "2 shards / one process": of("one process, 2 shards", "median_rate")
         / of("one process", "median_rate"),
-        "every 32 / every update": of("2 ranks, every 32", "median_rate") / of("2 ranks", "median_rate"),
-        "sums within the backward pass / afterwards": of(
-            "2 ranks, sums within the backward pass", "median_rate"
-        )
-        / of("2 ranks", "median_rate"),
-        "gradients in bf16 / float32": of("2 ranks, gradients in bf16", "median_rate")
-        / of("2 ranks", "median_rate"),
-        "bytes, gradients in bf16 / float32": of("2 ranks, gradients in bf16", "bytes_per_token")
-        / of("2 ranks", "bytes_per_token"),
         "share of the step in sums, 2 ranks": of("2 ranks", "summing_per_step")
         * of("2 ranks", "median_rate")
         / of("2 ranks", "units"),
         "memory of a rank, MB, at most": of("2 ranks", "megabytes") - of("half of the batch", "megabytes"),
-        "bytes, every 32 / every update, at most": of("2 ranks, every 32", "bytes_per_token")
-        / of("2 ranks", "bytes_per_token"),
         "same bits": found.get("2 ranks", {}).get("bits")
         == found.get("one process, 2 shards", {}).get("bits"),
     }
-    if asked.slow:
-        within = "2 ranks, sums within the backward pass, slow"
-        figures["sums within the backward pass / afterwards, slow"] = of(within, "median_rate") / of(
-            "2 ranks, slow", "median_rate"
-        )
-        for slow, fast in SLOW.items():
-            name = f"{fast.removeprefix('2 ranks, ')}, slow / not slow"
-            figures[name] = of(slow, "median_rate") / of(fast, "median_rate")
     if asked.engine == "torch":
         del figures["same bits"]
         figures["difference of losses"] = abs(of("2 ranks", "loss") - of("one process", "loss"))
@@ -356,9 +297,6 @@ def main() -> None:
     parser.add_argument("--optimizer", nargs="+", default=["adamw"])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--slow", action="store_true", help="also with a slow network between the ranks")
-    parser.add_argument("--delay", type=float, default=20.0, help="of one direction, in milliseconds")
-    parser.add_argument("--rate", type=float, default=1000.0, help="Mbit/s")
     parser.add_argument("--only", nargs="*", default=[], help="these contestants")
     parser.add_argument("--serve", choices=CONTESTANTS)
     parser.add_argument("--json", action="store_true")

@@ -1,15 +1,13 @@
 """Rows 7 to 9: a rank or the launcher is killed or stopped while two or four ranks train; the run goes on.
 
     python benchmarks/faults/ranks.py [--kills 20] [--stops 5] [--launchers 1] [--timeout 5] [--json]
-                                      [--sync-every N]
 
 Each case starts ``mpirun -n 2`` or ``-n 4`` on a run of 4 shards and ends a rank drawn at random at a random
 instant: by SIGKILL, by SIGSTOP (so that it is there and does not answer), or it kills the launcher. All
 processes must end within the time limit + 5 s (15 s with the launcher killed), the output must name a rank
 (with the launcher killed, nobody may be able to write it), and the newest checkpoint must verify. Then the
 run is resumed on one, two, three or four ranks, and the final model file and checkpoint must equal those of a
-run that was never stopped. With ``--sync-every`` all of it happens on two ranks. Needs mpi4py
-and ``mpirun``.
+run that was never stopped. Needs mpi4py and ``mpirun``.
 """
 
 from __future__ import annotations
@@ -170,25 +168,22 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=5)
     parser.add_argument("--launchers", type=int, default=1)
     parser.add_argument("--steps", type=int, default=600, help="enough for some seconds of training")
-    parser.add_argument("--sync-every", type=int, default=1)
     parser.add_argument("--timeout", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     draw, cases = random.Random(asked.seed), list[Case]()
-    alone = asked.sync_every == 1
-    shape = [*SHAPE.split(), "--steps", str(asked.steps)]
-    shape += ["--shards", "4"] if alone else ["--sync-every", str(asked.sync_every)]
+    shape = [*SHAPE.split(), "--steps", str(asked.steps), "--shards", "4"]
     with tempfile.TemporaryDirectory() as place:
         text = Path(place) / "text.txt"
         words = ["north", "south", "east", "west", "wind", "rain", "sun", "and", "then", "again", "\n"]
         text.write_text(" ".join(draw.choices(words, k=20_000)))
         whole = Path(place) / "whole"
-        launched(1 if alone else 2, str(text), "--run", str(whole), *shape, timeout=60.0).communicate()
+        launched(1, str(text), "--run", str(whole), *shape, timeout=60.0).communicate()
         reference = bits(whole)
         hows = ["kill"] * asked.kills + ["stop"] * asked.stops + ["launcher"] * asked.launchers
         for number, how in enumerate(hows):
-            case = Case(how, draw.choice([2, 4]), draw.choice([1, 2, 3, 4])) if alone else Case(how, 2, 2)
+            case = Case(how, draw.choice([2, 4]), draw.choice([1, 2, 3, 4]))
             folder = Path(place) / f"case-{number}"
             broken_off(case, folder, text, shape, draw, asked.timeout)
             resumed(case, folder, reference, asked.timeout)

@@ -24,8 +24,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.testing._internal.common_modules import module_db
 
-from pantoum.apps.torch.cell_module import StackModule
-from pantoum.apps.torch.chunk_rows import ChunkRows
+from pantoum.apps.torch.cell_module import Rows, StackModule
 from pantoum.config import CELLS, ModelConfig
 
 KINDS = {nn.RNN: "rnn", nn.GRU: "gru", nn.LSTM: "lstm"}
@@ -74,7 +73,7 @@ class Ours(nn.Module):
             x = x.unsqueeze(0 if self.batch_first else 1) if single else x
             x = x.transpose(0, 1) if self.batch_first else x
         state = self._begun(x, hx, single)
-        outputs, last = self.stack(x, state, ChunkRows(x[..., 0], None, lengths), None)
+        outputs, last = self.stack(x, state, Rows(x[..., 0], None, lengths), None)
         after = tuple(torch.stack(last[place :: self.parts]) for place in range(self.parts))
         if lengths is not None:
             return pack_padded_sequence(outputs, lengths), after if self.parts > 1 else after[0]

@@ -15,21 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pantoum import extensions
-from pantoum.config import (
-    AUTO,
-    TextSettings,
-    TrainSettings,
-    declared,
-    function,
-    path,
-    truth,
-    whole,
-)
+from pantoum.config import AUTO, TextSettings, TrainSettings, function, path, truth, whole
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
 from pantoum.config.rules import Auto
-from pantoum.errors import PantoumError, SettingError
 from pantoum.finished_run import Run
 from pantoum.texts import Texts, counting, listed, named, say
 
@@ -42,24 +31,12 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
-    from pantoum.ranks.interface import Ranks
     from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
-    from pantoum.training.assembly import TrainingEngine
     from pantoum.training.result import RunResult
-    from pantoum.training.run_session import LauncherJob
+    from pantoum.training.update.backend import TrainingEngine
 
-__all__ = [
-    "Run",
-    "compare",
-    "doctor",
-    "export",
-    "info",
-    "plan",
-    "prepare",
-    "train",
-    "train_typed",
-]
+__all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train", "train_typed"]
 
 
 @taking(TrainSettings)
@@ -100,87 +77,25 @@ def train_typed(
 ) -> Run:
     """The same for a command line: ``typed`` has its words and ``time.monotonic()`` when it began, from which
     ``minutes`` count."""
-    from pantoum.ranks.opening import open_ranks
+    from pantoum.training import engines
 
-    with open_ranks(_started_by_torchrun()) as ranks:
+    def session(chosen: TrainSettings, engine: TrainingEngine | None) -> RunResult:
+        from pantoum.progress import told
+        from pantoum.training import run_session
+        from pantoum.training.begin import TrainingCommand
+        from pantoum.training.run.budget import Clock
 
-        def on_rank_0() -> RunResult:
-            from pantoum.progress import told
-            from pantoum.training import run_session
-            from pantoum.training.begin import TrainingCommand
-            from pantoum.training.run.budget import Clock
+        if text is not None:  # the run has the only copy of it
+            chosen = replace(chosen, keep_data=True)
+        with (
+            named(texts, text, chosen.documents) as names,
+            told(chosen, names, progress, on_report) as tell,
+        ):
+            command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), engine)
+            return run_session.train(command, tell)
 
-            chosen = TrainSettings(**settings)
-            if text is not None:  # the run has the only copy of it
-                chosen = replace(chosen, keep_data=True)
-            engine = _engine(chosen.device, ranks)
-            with (
-                named(texts, text, chosen.documents) as names,
-                told(chosen, names, progress, on_report) as tell,
-            ):
-                command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), ranks, engine)
-                return run_session.train(command, tell, _job())
-
-        if ranks.count == 1:
-            return Run(on_rank_0())
-        from pantoum.training.together import facts, serve, train_on_all
-
-        device = settings.get("device")
-        known = facts(listed(texts), settings, _engine_name(device, ranks))
-        if ranks.rank:
-            return Run(serve(ranks, known, lambda: _engine(device, ranks)))
-        return Run(train_on_all(ranks, known, on_rank_0))
-
-
-def _started_by_torchrun() -> Callable[[float], Ranks] | None:
-    """What makes the ranks that ``torchrun`` has started; ``None`` without it."""
-    from pantoum.config.launcher import torchrun_count
-
-    if torchrun_count() == 1:
-        return None
-    opener: Callable[[float], Ranks] = extensions.find("engines", "torchrun").GlooRanks
-    return opener
-
-
-def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
-    """What trains in place of the core. PyTorch is imported only if a device is asked for."""
-    from importlib.util import find_spec
-
-    from pantoum.config.launcher import torchrun_count
-
-    if device is None or (device == "auto" and find_spec("torch") is None):
-        return None
-    if ranks.count > 1 and torchrun_count() == 1:
-        raise SettingError(
-            "device",
-            device,
-            "cannot be shared by MPI ranks, which train with the core",
-            "leave it out, or start the ranks with torchrun",
-        )
-    found: TrainingEngine | None = extensions.find("engines", "torch")(device)
-    return found
-
-
-def _engine_name(device: str | None, ranks: Ranks) -> str:
-    """What trains on this rank, for the comparison of all ranks; a mistake is left to rank 0."""
-    devices = declared(TrainSettings)["device"].choices
-    try:
-        found = _engine(device, ranks) if device in devices else None
-    except PantoumError as problem:
-        return str(problem)
-    return "core" if found is None else found.name
-
-
-def _job() -> LauncherJob | None:
-    """The job of ``torchrun``, if it starts processes again."""
-    from importlib.util import find_spec
-
-    from pantoum.config.launcher import under_torchrun
-
-    if not under_torchrun() or find_spec("torch") is None:
-        return None
-    job: LauncherJob | None = extensions.find("engines", "torchrun").torchrun_job()
-    return job
+    with engines.group() as group:
+        return Run(engines.train(group, listed(texts), settings, session))
 
 
 @taking(TrainSettings)
@@ -212,11 +127,7 @@ def prepare(
     )
     with counting("reading", truth(progress, "progress")) as report:
         prepared = prepare_texts(
-            listed(texts),
-            out=path(out, "out"),
-            report=report,
-            processes=count,
-            **vars(chosen),
+            listed(texts), out=path(out, "out"), report=report, processes=count, **vars(chosen)
         )
     say(prepared.notes)
     return prepared

@@ -10,6 +10,7 @@
     importers        a model of another program         any name -> module with recognises and import_
     descriptions     a file that ``info`` describes     kind -> module with describe and verify
     engines          what trains in place of the core   any name -> function (settings) -> engine, or None
+    launchers        processes that train together      "ranks" -> function () -> context of a group, or None
     constraints      what a text may be                 any name -> module with constraint
     bases            a model to start from              name -> path of its file
 

@@ -16,9 +16,24 @@ if TYPE_CHECKING:
     from pantoum.cli.asked_to_stop import Asked
     from pantoum.cli.options import add_settings, from_environment, given
     from pantoum.cli.output import Output, is_terminal
-    from pantoum.config import CELLS, VERSION, AskedForm, CellSpec, ModelConfig, SamplingConfig
+    from pantoum.config import (
+        AUTO,
+        CELLS,
+        VERSION,
+        AskedForm,
+        CellSpec,
+        ModelConfig,
+        SamplingConfig,
+        TrainSettings,
+    )
     from pantoum.config.calls import public as public_call
-    from pantoum.config.launcher import torchrun_count
+    from pantoum.config.launcher import (
+        launched_count,
+        launched_rank,
+        tasks_of_a_step,
+        torchrun_count,
+        unused_tasks,
+    )
     from pantoum.config.plain import Plain, quoted
     from pantoum.config.rules import number as check_number
     from pantoum.config.rules import one_of as check_one_of
@@ -32,28 +47,27 @@ if TYPE_CHECKING:
     from pantoum.config.setting import SettingGroup, setting
     from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens
     from pantoum.data.batches import Batch
-    from pantoum.data.bounded_process import BadDocumentError, read_apart
     from pantoum.data.expand import Bound, transcoded
     from pantoum.data.forms import HEAD as FORM_HEAD
-    from pantoum.data.forms import PACKED as PACKED_FORMS
     from pantoum.data.forms import Form as FileForm
     from pantoum.data.forms import form_of
     from pantoum.data.prepare import prepare
     from pantoum.data.sources import unreadable
     from pantoum.formats import bounded, durable, model_file, plain_json, tensor_layout
+    from pantoum.formats.bounded_child import BadFileError, read_apart
     from pantoum.formats.checkpoint import MOST_STEPS
     from pantoum.formats.model_file import COUNTS as COUNTS_NAME
     from pantoum.formats.model_file import ModelFile, is_model_file
     from pantoum.inference.adapt import Adapter
     from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
-    from pantoum.inference.constraint import constraint_of
+    from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
     from pantoum.inference.files.apart import require_apart, require_place
     from pantoum.inference.files.precision import plain as plain_weights
-    from pantoum.inference.files.precision import shape_of
+    from pantoum.inference.files.precision import require_filled, shape_of
     from pantoum.inference.files.precision import weights as weights_of_file
     from pantoum.inference.loaded_model import (
         MODEL_NAME,
@@ -65,23 +79,21 @@ if TYPE_CHECKING:
     )
     from pantoum.inference.loaded_model import load as load_model
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.score import resets as document_resets
-    from pantoum.inference.scoring.segments import ReadElsewhere
-    from pantoum.inference.sentences import sentence_nats
+    from pantoum.inference.scoring.reader import ReadElsewhere
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
-    from pantoum.inference.writing.stream import Stream
-    from pantoum.inference.writing.stream_batch import StreamBatch
-    from pantoum.kernels import Array, DropoutDraw, backend, without_core
+    from pantoum.inference.writing.stream_batch import Stream, StreamBatch
+    from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
-    from pantoum.kernels.count_tree import SIZES as COUNT_TREE_SIZES
-    from pantoum.kernels.mixed_rows import LEAST_PROBABILITY
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs
     from pantoum.kernels.reference.cell import equations
+    from pantoum.kernels.reference.counts import LEAST_PROBABILITY
     from pantoum.kernels.reference.dropout import FIRST as DROPOUT_FIRST
     from pantoum.kernels.reference.dropout import GOLDEN as DROPOUT_GOLDEN
     from pantoum.kernels.reference.dropout import LEVELS as DROPOUT_LEVELS
@@ -89,15 +101,15 @@ if TYPE_CHECKING:
     from pantoum.kernels.reference.dropout import START as DROPOUT_START
     from pantoum.kernels.reference.dropout import dropout_threshold
     from pantoum.kernels.reference.update import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
+    from pantoum.kernels.types import SIZES as COUNT_TREE_SIZES
     from pantoum.model import Model, load
     from pantoum.network import LanguageModel
     from pantoum.network.checks import require_finite
+    from pantoum.network.gradient import Gradient
     from pantoum.network.head import shared_weight
-    from pantoum.network.mixers import count_mixture
     from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
-    from pantoum.network.mixers.count_mixture import CountMixture
-    from pantoum.network.mixers.counted_ngrams import Contexts as CountedContexts
-    from pantoum.network.mixers.counted_ngrams import Counts
+    from pantoum.network.mixers.counts import Contexts as CountedContexts
+    from pantoum.network.mixers.counts import CountMixture, Counts
     from pantoum.network.mixers.ngrams import MULTIPLIER as NGRAM_MULTIPLIER
     from pantoum.network.network_state import NetworkState
     from pantoum.network.packing import Codes
@@ -108,10 +120,8 @@ if TYPE_CHECKING:
     from pantoum.network.spec import named as names_of_role
     from pantoum.network.spec import number as parameter_count
     from pantoum.network.spec import prefix as member_prefix
-    from pantoum.network.spec import require_filled, state_of
+    from pantoum.network.spec import state_of
     from pantoum.network.stepping import stepper
-    from pantoum.ranks.interface import Pending, Ranks
-    from pantoum.ranks.life import Life, pause_of
     from pantoum.report.terminal import Counter
     from pantoum.report.wording import size as readable_size
     from pantoum.text.documents import mark as document_mark
@@ -120,14 +130,22 @@ if TYPE_CHECKING:
     from pantoum.text.prompt import encode_prompt, prompt_places, space_held
     from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
     from pantoum.texts import Texts, counting, listed, say
-    from pantoum.training.assembly import TrainingEngine
+    from pantoum.training.assembly import make_backend
     from pantoum.training.recipe.recipe import Recipe
-    from pantoum.training.run_session import LauncherJob
-    from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
-    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
-    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
+    from pantoum.training.result import RunResult
+    from pantoum.training.run.signals import NAMES as STOP_SIGNALS
+    from pantoum.training.update.backend import (
+        Backend,
+        LocalBackend,
+        Members,
+        Share,
+        SharedBackend,
+        StepResult,
+        TrainingEngine,
+    )
+    from pantoum.training.update.learner import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.training.update.learner import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.training.update.learner import require_arrays
-    from pantoum.training.update.members import Members
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
     from pantoum.training.update.optimizer import MOMENTUM as OPTIMIZER_MOMENTUM
@@ -135,11 +153,10 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import TABLE_KEEP as OPTIMIZER_TABLE_KEEP
     from pantoum.training.update.optimizer import TABLE_RATE as OPTIMIZER_TABLE_RATE
     from pantoum.training.update.optimizer import map_blocks
-    from pantoum.training.update.rank_sums import RankSums, shared_out
+    from pantoum.training.update.shards import Node, Shards, halves, tree_sum
 
 _MODULES = {
     "bounded": "formats.bounded",
-    "count_mixture": "network.mixers.count_mixture",
     "counts_file": "inference.files.counts_file",
     "durable": "formats.durable",
     "extensions": "extensions",
@@ -153,9 +170,9 @@ _HOMES = {
     "cli.asked_to_stop": "Asked",
     "cli.options": "add_settings from_environment given",
     "cli.output": "Output is_terminal",
-    "config": "AskedForm CELLS CellSpec ModelConfig SamplingConfig VERSION",
+    "config": "AUTO AskedForm CELLS CellSpec ModelConfig SamplingConfig TrainSettings VERSION",
     "config.calls": "public_call=public",
-    "config.launcher": "torchrun_count",
+    "config.launcher": "launched_count launched_rank tasks_of_a_step torchrun_count unused_tasks",
     "config.plain": "Plain quoted",
     "config.rules": (
         "check_number=number check_one_of=one_of check_path=path check_text=text check_texts=texts "
@@ -165,37 +182,36 @@ _HOMES = {
     "config.setting": "SettingGroup setting",
     "config.tokens": "TOKEN_KINDS TokenKind check_tokens",
     "data.batches": "Batch",
-    "data.bounded_process": "BadDocumentError read_apart",
     "data.expand": "Bound transcoded",
-    "data.forms": "FORM_HEAD=HEAD FileForm=Form PACKED_FORMS=PACKED form_of",
+    "data.forms": "FORM_HEAD=HEAD FileForm=Form form_of",
     "data.prepare": "prepare",
     "data.sources": "unreadable",
+    "formats.bounded_child": "BadFileError read_apart",
     "formats.checkpoint": "MOST_STEPS",
     "formats.model_file": "COUNTS_NAME=COUNTS ModelFile is_model_file",
     "inference.adapt": "Adapter",
     "inference.adapted": "adapter_of",
     "inference.alert": "alert_threshold=threshold",
-    "inference.constraint": "constraint_of",
+    "inference.constraint": "DROPPED constraint_of",
     "inference.evaluation": "evaluate",
     "inference.exporting": "notes_on_cache",
     "inference.files.apart": "require_apart require_place",
-    "inference.files.precision": "plain_weights=plain shape_of weights_of_file=weights",
+    "inference.files.precision": "plain_weights=plain require_filled shape_of weights_of_file=weights",
     "inference.loaded_model": (
         "LoadedModel MODEL_NAME counts_of load_model=load model_path of_bytes of_content"
     ),
     "inference.next_word": "Suggester Suggestion begun_word",
     "inference.reading": "Reading advance",
     "inference.score": "Score Scorer document_resets=resets",
-    "inference.scoring.segments": "ReadElsewhere",
-    "inference.sentences": "sentence_nats",
+    "inference.scoring.reader": "ReadElsewhere",
+    "inference.probabilities": "sentence_nats",
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",
     "inference.writing.generation": "draw_seed",
-    "inference.writing.stream": "Stream",
-    "inference.writing.stream_batch": "StreamBatch",
-    "kernels": "Array DropoutDraw KernelState=State backend without_core",
-    "kernels.count_tree": "COUNT_TREE_SIZES=SIZES",
-    "kernels.mixed_rows": "LEAST_PROBABILITY",
+    "inference.writing.stream_batch": "Stream StreamBatch",
+    "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
+    "kernels.types": "COUNT_TREE_SIZES=SIZES",
+    "kernels.reference.counts": "LEAST_PROBABILITY",
     "kernels.native.declaration": "Declaration",
     "kernels.reference.cell": "CellInputs=Given equations",
     "kernels.reference.dropout": (
@@ -206,21 +222,18 @@ _HOMES = {
     "model": "Model load",
     "network": "LanguageModel",
     "network.checks": "require_finite",
+    "network.gradient": "Gradient",
     "network.head": "shared_weight",
     "network.mixers.contexts": "ContextMixer MOST_SYMBOLS",
-    "network.mixers.count_mixture": "CountMixture",
-    "network.mixers.counted_ngrams": "CountedContexts=Contexts Counts",
+    "network.mixers.counts": "CountMixture CountedContexts=Contexts Counts",
     "network.mixers.ngrams": "NGRAM_MULTIPLIER=MULTIPLIER",
     "network.network_state": "NetworkState",
     "network.packing": "Codes floats_of_codes=floats",
     "network.parameters": "parameters_under=under seed_of",
     "network.spec": (
-        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number "
-        "require_filled state_of"
+        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number state_of"
     ),
     "network.stepping": "stepper",
-    "ranks.interface": "Pending Ranks",
-    "ranks.life": "Life pause_of",
     "report.terminal": "Counter",
     "report.wording": "readable_size=size",
     "text.documents": "document_mark=mark",
@@ -229,19 +242,18 @@ _HOMES = {
     "text.prompt": "encode_prompt prompt_places space_held",
     "text.tokenizer": "Tokenizer declared_size from_spec",
     "texts": "Texts counting listed say",
-    "training.assembly": "TrainingEngine",
+    "training.assembly": "make_backend",
     "training.recipe.recipe": "Recipe",
-    "training.run_session": "LauncherJob",
-    "training.update.backend": "LocalBackend SharedBackend SpreadState StepResult",
-    "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
-    "training.update.learner": "require_arrays",
-    "training.update.members": "Members",
+    "training.result": "RunResult",
+    "training.run.signals": "STOP_SIGNALS=NAMES",
+    "training.update.backend": ("Backend LocalBackend Members Share SharedBackend StepResult TrainingEngine"),
+    "training.update.learner": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW require_arrays",
     "training.update.optimizer": (
         "OPTIMIZER_BETAS=BETAS OPTIMIZER_EPSILON=EPSILON OPTIMIZER_MOMENTUM=MOMENTUM "
         "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "
         "OPTIMIZER_TABLE_RATE=TABLE_RATE map_blocks"
     ),
-    "training.update.rank_sums": "RankSums shared_out",
+    "training.update.shards": "Node Shards halves tree_sum",
 }
 """The other names by their modules; ``A=b``: the name A, which its module calls b."""
 

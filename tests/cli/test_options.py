@@ -90,7 +90,7 @@ def test_names_of_other_programs_lead_to_options_that_exist() -> None:
     (commands,) = (a for a in make_parser()._actions if a.dest == "command")
     known = {name for parser in commands.choices.values() for name in parser.option_names()}
     assert {flag(setting) for setting in ELSEWHERE.values()} <= known
-    assert not {flag(name) for name in ELSEWHERE} & (known - {"--model", "--lines", "--max-tokens"})
+    assert not {flag(name) for name in ELSEWHERE} & (known - {"--model", "--max-tokens"})
 
 
 def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ def groups(folder: Path, line: str, **files: str) -> tuple[Path, Path]:
     """A tree of control groups and the file that says where in it this process is."""
     control_group_limit.cache_clear()
     for name, text in files.items():
-        path = folder / "root" / name.replace("__", "/").replace("_max", ".max").replace("cfs", "cpu.cfs")
+        path = folder / "root" / name.replace("__", "/").replace("_max", ".max")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     own = folder / "cgroup"
@@ -30,17 +30,8 @@ def groups(folder: Path, line: str, **files: str) -> tuple[Path, Path]:
         ("0::/\n", {"cpu_max": "max 100000\n"}, None),
         ("0::/a/b\n", {"a__b__cpu_max": "max 100000", "a__cpu_max": "300000 100000"}, 3),
         ("0::/a/b\n", {"a__b__cpu_max": "400000 100000", "cpu_max": "200000 100000"}, 2),
-        (
-            "4:cpu,cpuacct:/x\n0::/\n",
-            {"cpu,cpuacct__x__cfs_quota_us": "600000", "cpu,cpuacct__x__cfs_period_us": "100000"},
-            6,
-        ),
-        (
-            "4:cpu:/x\n",
-            {"cpu__x__cfs_quota_us": "-1", "cpu__x__cfs_period_us": "100000"},
-            None,
-        ),
-        ("3:memory:/x\n", {"memory__x__cpu_max": "100000 100000"}, None),
+        ("4:cpu:/x\n3:memory:/x\n0::/x\n", {"x__cpu_max": "600000 100000"}, 6),
+        ("4:cpu:/x\n", {"x__cpu_max": "100000 100000"}, None),
         ("0::/\nnonsense\n::::\n", {"cpu_max": "what is this"}, None),
         ("0::/\n", {"cpu_max": "100000 0"}, None),
         ("0::/../../etc\n", {}, None),

@@ -25,8 +25,7 @@ from pantoum.network.spec import TABLE
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.word import WordTokenizer
 from pantoum.training import keep_best
-from pantoum.training.fitted_counts import FittedCounts
-from pantoum.training.keep_best import KeepBest
+from pantoum.training.keep_best import FittedCounts, KeepBest
 from pantoum.training.run.run_state import Best
 
 PARTS = _, _, CODES = parts_of(TABLE)

@@ -97,11 +97,6 @@ def test_caches_in_a_control_group_make_room(tmp_path: Path, monkeypatch: pytest
     (groups / "a" / "memory.stat").write_text("anon 1\ninactive_file 30000\n")
     (groups / "a" / "b" / "memory.max").write_text("max\n")
     assert available() == 630_000
-    (groups / "memory").mkdir()
-    (groups / "memory" / "memory.limit_in_bytes").write_text("500000\n")
-    (groups / "memory" / "memory.usage_in_bytes").write_text("600000\n")
-    (tmp_path / "own").write_text("4:cpu,memory:/\n")
-    assert available() == 0
 
 
 @pytest.mark.slow

@@ -40,10 +40,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def taken(folder, good, step, further, run="ours"):
+def taken(folder, good, step, run="ours"):
     notes = []
     now = RunState.from_spec(checkpoint.newest(folder).state)
-    found = go_back(folder, replace(now, good=good, step=step, run=run), further, notes.append)
+    found = go_back(folder, replace(now, good=good, step=step, run=run), notes.append)
     return (None if found is None else found[1].step), len(notes)
 
 
@@ -51,45 +51,31 @@ def damage(folder, step):
     (folder / "checkpoints" / f"step-{step:08d}.safetensors").write_bytes(b"damaged")
 
 
-@pytest.mark.parametrize(("further", "step"), [(0, 30), (1, 20), (2, 10), (3, 10), (9, 10)])
-def test_it_is_as_far_back_as_asked_or_the_oldest_good_one(folder, further, step):
-    assert taken(folder, GOOD, 33, further) == (step, 0)
-
-
-def test_one_that_is_damaged_or_gone_is_said_and_an_older_one_taken_then_a_newer(folder):
+def test_the_last_good_one_is_taken_and_where_it_is_damaged_the_one_before_it(folder):
+    assert taken(folder, GOOD, 33) == (30, 0)
+    damage(folder, 30)
+    assert taken(folder, GOOD, 33) == (20, 1)
     damage(folder, 20)
-    assert taken(folder, GOOD, 33, 1) == (10, 1)
-    assert taken(folder, [20, 30], 33, 1) == (30, 1)
-    assert taken(folder, [5, 10], 12, 1) == (10, 1)
-    damage(folder, 10)
-    assert taken(folder, GOOD, 33, 1) == (30, 2)
+    assert taken(folder, GOOD, 33) == (10, 2)
 
 
 def test_where_no_listed_one_is_left_any_other_is_better_than_the_start_but_not_one_in_trouble(folder):
-    assert taken(folder, [31, 32], 33, 0) == (30, 2)
-    assert taken(folder, [28], 29, 0) == (25, 1)
-    assert taken(folder, [8], 9, 0) == (None, 1)
+    assert taken(folder, [31, 32], 33) == (30, 2)
+    assert taken(folder, [28], 29) == (25, 1)
+    assert taken(folder, [8], 9) == (None, 1)
 
 
 def test_before_the_first_good_one_it_is_the_start_whatever_else_was_saved(folder):
-    assert taken(folder, [], 33, 0) == (None, 0)
-
-
-def test_a_run_of_an_older_pantoum_which_has_no_list_takes_the_newest_that_is_not_in_trouble(folder):
-    for found in [checkpoint.read(folder, step) for step in STEPS]:  # a commit makes later steps void
-        step = found.step
-        old = {name: value for name, value in found.state.items() if name not in ("run", "good")}
-        checkpoint.commit(folder, step, found.arrays, old)
-    assert taken(folder, [], 33, 0, run=None) == (30, 0)
+    assert taken(folder, [], 33) == (None, 0)
 
 
 def test_what_is_said_names_the_step_the_folder_and_the_reason(folder):
     notes = []
     now = replace(RunState.from_spec(checkpoint.newest(folder).state), good=[30], step=30, run="another")
-    go_back(folder, now, 0, notes.append)
+    go_back(folder, now, notes.append)
     assert "recovery passes over the checkpoint of step 30" in notes[0]
     assert "step-00000030.safetensors' belongs to another run" in notes[0]
 
 
 def test_those_of_another_run_are_said_and_never_taken(folder):
-    assert taken(folder, GOOD, 33, 0, run="another") == (None, 5)
+    assert taken(folder, GOOD, 33, run="another") == (None, 5)

@@ -3,7 +3,7 @@
 import pytest
 
 from pantoum.training.run.budget import Span
-from pantoum.training.run.rhythm import LEAVING, ByClock, BySteps, Costs
+from pantoum.training.timing import LEAVING, ByClock, BySteps, Costs
 
 
 def due(rhythm, question, steps):
@@ -28,15 +28,15 @@ def test_by_the_clock_what_costs_more_comes_more_rarely():
     costs = Costs(saved_bytes=100)
     rhythm = ByClock(Span(True, 0.0, 100.0), costs, 0.0, None)
     assert not rhythm.evaluation_due(1, 1.9) and rhythm.evaluation_due(1, 2.0)
-    rhythm.evaluated(1, 2.0)
+    rhythm.done("evaluation", 2.0)
     assert not rhythm.evaluation_due(1, 4.9) and rhythm.evaluation_due(1, 5.0)
     costs.evaluated(1.0, 1000)
     assert not rhythm.evaluation_due(1, 18.6) and rhythm.evaluation_due(1, 18.7)
-    rhythm.evaluated(1, 66.7)
+    rhythm.done("evaluation", 66.7)
     assert not rhythm.evaluation_due(1, 75.0)
     costs.saved(0.2)
     assert not rhythm.saving_due(1, 19.9) and rhythm.saving_due(1, 20.1)
-    rhythm.saved(1, 20.1)
+    rhythm.done("saving", 20.1)
     assert not rhythm.saving_due(1, 30.0)
     costs.saved(1000.0)
     assert rhythm.saving_due(1, 320.2)
@@ -180,13 +180,6 @@ def test_a_save_is_due_when_its_pause_is_over_and_a_sample_when_one_was_measured
     rhythm = ByClock(Span(True, 20.0, 60.0), costs, 20.0, None)
     assert not rhythm.saving_due(1, 29.9) and rhythm.saving_due(1, 30.0)
     assert rhythm.sample_due(1, 20.5)
-
-
-def test_evaluations_wait_for_an_update_after_which_ranks_agree():
-    by_steps = BySteps(Span(False, 0, 210), None, 32)
-    assert due(by_steps, "evaluation_due", range(1, 211)) == [32, 64, 96, 128, 160, 192, 210]
-    by_clock = ByClock(Span(True, 0.0, 100.0), Costs(), 0.0, None, 32)
-    assert not by_clock.evaluation_due(31, 20.0) and by_clock.evaluation_due(32, 20.0)
 
 
 def test_by_the_clock_an_early_evaluation_needs_a_cheap_one():

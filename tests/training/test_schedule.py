@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pantoum.errors import SettingError
-from pantoum.training.update.schedule import Schedule
+from pantoum.training.run.budget import Schedule
 
 progress = st.floats(0.0, 1.0)
 

@@ -40,8 +40,17 @@ if TYPE_CHECKING:
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.setting import declared
     from pantoum.config.tokens import token_unit
-    from pantoum.config.train import BUDGETS, DOCUMENTS, OF_ONE_COMMAND, TextSettings, TrainSettings
-    from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings, parse_softmax, spell_softmax
+    from pantoum.config.train import (
+        BUDGETS,
+        DOCUMENTS,
+        OF_ONE_COMMAND,
+        OPTIMIZERS,
+        SCHEDULES,
+        TextSettings,
+        TrainSettings,
+        parse_softmax,
+        spell_softmax,
+    )
 
 __all__ = [
     "AUTO",
@@ -61,7 +70,6 @@ __all__ = [
     "DropoutConfig",
     "EvaluationConfig",
     "GenerationConfig",
-    "KeptSettings",
     "ModelConfig",
     "SamplingConfig",
     "ScoreConfig",
@@ -101,8 +109,10 @@ _HOMES = {
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "setting": ("declared",),
     "tokens": ("token_unit",),
-    "train": ("BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "TextSettings", "TrainSettings"),
-    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings", "parse_softmax", "spell_softmax"),
+    "train": (
+        *("BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "OPTIMIZERS", "SCHEDULES", "TextSettings"),
+        *("TrainSettings", "parse_softmax", "spell_softmax"),
+    ),
 }
 """The file of each name."""
 

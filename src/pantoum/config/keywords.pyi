@@ -120,8 +120,6 @@ class Training(Preparing, total=False):
     shards: Whole | Auto
     device: str | None
     seed: Whole
-    gradient_precision: str
-    sync_every: Whole
     run: Path | None
     data: Path | None
     checkpoint_every: Whole | Auto

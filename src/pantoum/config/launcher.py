@@ -22,6 +22,7 @@ from pantoum.errors import TextError
 __all__ = [
     "default_threads",
     "follows",
+    "launched",
     "launched_count",
     "launched_rank",
     "require_own_stdin",
@@ -29,7 +30,6 @@ __all__ = [
     "tasks_of_a_step",
     "threads_of_a_rank",
     "torchrun_count",
-    "under_torchrun",
     "unused_tasks",
 ]
 
@@ -41,6 +41,14 @@ LOCAL_SIZE = (
     "MV2_COMM_WORLD_LOCAL_SIZE",
     "PMI_LOCAL_SIZE",
 )
+
+
+def launched(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a launcher may have started this process with others."""
+    environment = os.environ if environment is None else environment
+    if environment.get("PANTOUM_LAUNCHER") == "none":
+        return False
+    return any(name in environment for name in (*RANK, "TORCHELASTIC_RUN_ID", "SLURM_PROCID"))
 
 
 def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
@@ -92,13 +100,9 @@ def default_threads() -> int:
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
     """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
     environment = os.environ if environment is None else environment
-    return (_count(environment, "WORLD_SIZE") or 1) if under_torchrun(environment) else 1
-
-
-def under_torchrun(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether ``torchrun`` has started this process."""
-    environment = os.environ if environment is None else environment
-    return environment.get("PANTOUM_LAUNCHER") != "none" and "TORCHELASTIC_RUN_ID" in environment
+    if environment.get("PANTOUM_LAUNCHER") == "none" or "TORCHELASTIC_RUN_ID" not in environment:
+        return 1
+    return _count(environment, "WORLD_SIZE") or 1
 
 
 def require_own_stdin(name: str = "-", status: os.stat_result | None = None) -> None:
@@ -131,10 +135,6 @@ def _is_stdin(status: os.stat_result) -> bool:
         return False
 
 
-GROUP = re.compile(r"([0-9]{1,9})(?:\(x([0-9]{1,9})\))?", re.ASCII)
-"""Nodes with the same number of tasks: ``2(x3)`` is three nodes of two tasks."""
-
-
 def tasks_of_a_step(environment: Mapping[str, str]) -> int:
     """The tasks that ``srun`` has started together with this process; 1 if it is no such task."""
     task = _count(environment, "SLURM_PROCID")
@@ -152,13 +152,9 @@ def unused_tasks(environment: Mapping[str, str]) -> int:
 
 
 def tasks_here(environment: Mapping[str, str]) -> int | None:
-    """The tasks on the node of this task; ``None`` if Slurm does not say it."""
+    """The tasks on the node of this task, if all nodes have as many; ``None`` if Slurm does not say it."""
     if _count(environment, "SLURM_PROCID") is None:
         return None
-    node = _count(environment, "SLURM_NODEID") or 0
-    for name in ("SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"):
-        if (found := _of_node(environment.get(name, ""), node)) is not None:
-            return found
     if (found := _count(environment, "SLURM_NTASKS_PER_NODE")) is not None:
         return max(1, found)
     tasks = _count(environment, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
@@ -174,18 +170,6 @@ def processors_of_a_task(environment: Mapping[str, str]) -> int | None:
 def processors_of_a_node(environment: Mapping[str, str]) -> int | None:
     """The processors of this node that belong to the job; ``None`` outside a job."""
     return _count(environment, "SLURM_CPUS_ON_NODE") or None
-
-
-def _of_node(text: str, node: int) -> int | None:
-    """The tasks of a node, from a list such as ``2(x3),1``; beyond its end the most of any node."""
-    groups = [group for part in text.split(",") if (group := GROUP.fullmatch(part)) is not None]
-    if len(groups) <= text.count(","):
-        return None  # a part is of another form
-    for group in groups:
-        node -= int(group[2] or 1)
-        if node < 0:
-            return max(1, int(group[1]))
-    return max(1, *(int(group[1]) for group in groups))
 
 
 def _count(environment: Mapping[str, str], *names: str) -> int | None:

@@ -44,7 +44,7 @@ def table_rows(value: object, argument: str) -> int:
     return rows
 
 
-# Rules of settings (``train_model``), and of what a file says.
+# Rules of settings (``train``), and of what a file says.
 CELL = partial(one_of, choices=CELLS)
 HIDDEN_SIZE = EMBEDDING_SIZE = partial(whole, most=65_536)
 NUM_LAYERS = partial(whole, most=256)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,60 +31,49 @@ THREAD_VARIABLES = (
 )
 """What limits the threads of the core and of the BLAS libraries that NumPy may use."""
 MOST_THREADS = 1024
-
-
 CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def usable_processors() -> int:
     """Processors that this process may run on, but no more than its container has time for."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = control_group_limit()
-    return found if limit is None else min(found, limit)
+    return _processors(0)
 
 
 def machine_processors() -> int:
     """Processors for all processes of this machine, or of this container, together. A launcher may have bound
     this process to some of them, but hardly the first process."""
+    return _processors(1)
+
+
+def _processors(process: int) -> int:
+    """``process``: its number; 0: this one."""
     try:
-        found = len(os.sched_getaffinity(1))
+        count = len(os.sched_getaffinity(process))
     except (AttributeError, OSError):  # not Linux, or not to be asked
-        found = os.cpu_count() or 1
+        count = os.cpu_count() or 1
     limit = control_group_limit()
-    return found if limit is None else min(found, limit)
+    return count if limit is None else min(count, limit)
 
 
 @lru_cache(maxsize=4)
 def control_group_limit(root: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> int | None:
-    """For how many processors the control groups of this process have time, rounded up; ``None``: for all. It
-    is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control Group v2: ``cpu.max``; v1:
-    ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``)."""
+    """For how many processors the control groups of this process, and those above them, have time, rounded
+    up; ``None``: for all. It is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control
+    Group v2: ``cpu.max``)."""
     try:
-        lines = own.read_text().splitlines()
-    except OSError:
+        path = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
         return None
-    quotas = [quota for line in lines for quota in _quotas(root, *line.split(":", 2)[1:])]
-    return max(1, math.ceil(min(quotas))) if quotas else None
-
-
-def _quotas(root: Path, controllers: str = "", path: str = "") -> Iterator[float]:
-    """Those of a line of ``/proc/self/cgroup``: of the group and of all above it."""
-    if controllers and "cpu" not in controllers.split(","):
-        return
-    top = root / controllers
-    place = top / path.lstrip("/")
+    quotas, place = [], root / path.lstrip("/")
     for folder in (place, *place.parents):
         try:
-            if controllers:
-                quota, period = ((folder / f"cpu.cfs_{each}_us").read_text() for each in ("quota", "period"))
-            else:
-                quota, period = (folder / "cpu.max").read_text().split()
-            if int(quota) > 0:
-                yield int(quota) / int(period)
+            quota, period = (folder / "cpu.max").read_text().split()
+            quotas.append(int(quota) / int(period))
         except (OSError, ValueError, ZeroDivisionError):
-            pass  # not there, without a limit ("max", -1), or of a form that is not known
-        if folder == top:
-            return
+            pass  # not there, without a limit ("max"), or of a form that is not known
+        if folder == root:
+            break
+    return max(1, math.ceil(min(quotas))) if quotas else None
 
 
 def thread_limit(environment: Mapping[str, str] | None = None) -> int | None:
@@ -100,5 +89,5 @@ def thread_limit(environment: Mapping[str, str] | None = None) -> int | None:
 
 
 def _number(text: str) -> int | None:
-    found = int(text) if text.isascii() and text.isdigit() else 0
-    return min(found, MOST_THREADS) or None
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    return min(number, MOST_THREADS) or None

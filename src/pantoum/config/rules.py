@@ -18,6 +18,7 @@ from pantoum.errors import SettingError
 
 __all__ = [
     "AUTO",
+    "ELSEWHERE",
     "Auto",
     "function",
     "meant",

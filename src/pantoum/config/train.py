@@ -5,23 +5,47 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 from pantoum.config.encoding_names import known_encoding
-from pantoum.config.rules import AUTO, Auto, number, one_of, path, require, truth, whole
+from pantoum.config.model_config import (
+    CELL,
+    EMBEDDING_SIZE,
+    HIDDEN_SIZE,
+    MEMBERS,
+    NGRAM_ROWS,
+    NUM_LAYERS,
+    dropout_words,
+    parse_orders,
+)
+from pantoum.config.rules import AUTO, Auto, number, one_of, path, require, text, truth, whole
 from pantoum.config.setting import SettingGroup, declared, flag, setting
 from pantoum.config.tokens import token_name, written_kinds
-from pantoum.config.train_model import ModelSettings
-from pantoum.config.train_update import UpdateSettings
 from pantoum.errors import SettingError
 
-__all__ = ["BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "TextSettings", "TrainSettings"]
+__all__ = [
+    "BUDGETS",
+    "DOCUMENTS",
+    "OF_ONE_COMMAND",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "TextSettings",
+    "TrainSettings",
+    "UpdateSettings",
+    "parse_softmax",
+    "spell_softmax",
+]
 
 BUDGETS = ("minutes", "steps", "epochs")
 """The units of a budget, of which one is given."""
 DOCUMENTS = ("lines", "files", "blank-lines")
+OPTIMIZERS = ("adamw", "muon")
+SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
+SAMPLES = 2048
+"""Symbols that are sampled if no number is given."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +128,212 @@ class TextSettings(SettingGroup):
         metavar="NAME",
         chosen="none: such files are refused",
     )
+
+
+@dataclass(frozen=True)
+class ModelSettings(SettingGroup):
+    """What model is trained."""
+
+    GROUP: ClassVar[str] = "model"
+
+    cell: str = setting(AUTO, "recurrent cell", CELL, chosen="gru")
+    hidden_size: int | Auto = setting(
+        AUTO,
+        "units per layer",
+        HIDDEN_SIZE,
+        metavar="H",
+        chosen="32 to 1536, from the size of the text and the time",
+    )
+    num_layers: int | Auto = setting(
+        AUTO, "recurrent layers", NUM_LAYERS, metavar="L", chosen="1 to 3, with the hidden size"
+    )
+    embedding_size: int | Auto | None = setting(
+        AUTO,
+        "size of the token embedding; none: one-hot inputs",
+        EMBEDDING_SIZE,
+        metavar="E",
+        off=True,
+        chosen="a third of the hidden size; for more than 512 symbols up to all of it",
+    )
+    tied: bool | Auto = setting(
+        AUTO,
+        "use the weights of the embedding in the output layer",
+        truth,
+        chosen="for more than 512 symbols",
+    )
+    dropout: str | float = setting(
+        AUTO,
+        "dropout RATE, variational:RATE, or inputs=R,between=R,outputs=R",
+        dropout_words,
+        metavar="SPEC",
+        chosen="0, or variational:0.12 to 0.35 where the text is read many times; up to 0.5 for more than "
+        "512 symbols",
+    )
+    ngrams: str | tuple[int, ...] | None = setting(
+        AUTO,
+        "orders of n-grams whose logits are added to those of the network",
+        lambda value, argument: parse_orders(value) or None,
+        metavar="N,N",
+        off=True,
+        chosen="3,4,5 with --minutes where the text is read at most 6.5 times, else none",
+    )
+    ngram_rows: int | Auto = setting(
+        AUTO,
+        "rows of the table of each n-gram order, a power of two",
+        NGRAM_ROWS,
+        metavar="R",
+        chosen="from the size of the text",
+    )
+    kneser_ney: int | Auto | None = setting(
+        AUTO,
+        "count the n-grams of up to N tokens of the training text (modified Kneser-Ney) and mix what they "
+        "predict with the network",
+        partial(whole, least=2, most=8),
+        metavar="N",
+        off=True,
+        chosen="5 where the vocabulary has more than 512 tokens, else none",
+    )
+    members: int | Auto = setting(
+        AUTO,
+        "train an ensemble of K members, saved as one model",
+        MEMBERS,
+        metavar="K",
+        chosen="1 to 4 with --minutes, else 1",
+    )
+
+    def agree(self) -> None:
+        """What needs another part of the model."""
+        super().agree()
+        require(
+            self.ngram_rows == AUTO or self.ngrams is not None,
+            "ngram_rows",
+            self.ngram_rows,
+            "needs n-grams",
+            "give --ngrams as well, or leave it out",
+        )
+        require(
+            not (self.tied is True and self.embedding_size is None),
+            "tied",
+            True,
+            "needs an embedding",
+            "give --embedding-size a number",
+        )
+
+
+def parse_softmax(given: str) -> int | None:
+    """Read ``full`` (``None``: all symbols), ``sampled`` or ``sampled:N``: the number of samples."""
+    found = re.fullmatch(r"full|sampled(?::([0-9]{1,9}))?", given)
+    require(
+        found is not None,
+        "softmax",
+        given,
+        "must be full, sampled or sampled:N",
+        "give for example --softmax sampled:2048",
+    )
+    assert found is not None
+    if given == "full":
+        return None
+    return SAMPLES if found[1] is None else whole(int(found[1]), "softmax", most=1 << 24)
+
+
+def softmax_words(value: object, argument: str) -> str:
+    """The symbols that are compared, as people give them."""
+    given = text(value, argument)
+    parse_softmax(given)
+    return given
+
+
+def spell_softmax(samples: int | None) -> str:
+    """The text that ``parse_softmax`` reads back."""
+    return "full" if samples is None else f"sampled:{samples}"
+
+
+@dataclass(frozen=True)
+class UpdateSettings(SettingGroup):
+    """How a model is trained."""
+
+    GROUP: ClassVar[str] = "training"
+
+    softmax: str = setting(
+        AUTO,
+        "symbols that a training step compares its targets with: full (all), sampled or sampled:N",
+        softmax_words,
+        metavar="KIND",
+        chosen="sampled for more than 4,096 symbols, else full",
+    )
+    batch_size: int | Auto = setting(
+        AUTO,
+        "parallel streams of text",
+        partial(whole, most=1_000_000),
+        metavar="B",
+        chosen="64, fewer for a short text or time",
+    )
+    seq_len: int | Auto = setting(
+        AUTO,
+        "time steps per update (truncated backpropagation through time)",
+        partial(whole, most=1_000_000),
+        metavar="T",
+        chosen="64, fewer for a short text; 32 for more than 512 symbols",
+    )
+    optimizer: str = setting(
+        AUTO,
+        "optimizer",
+        partial(one_of, choices=OPTIMIZERS),
+        chosen="muon where its extra time per update is small, else adamw",
+    )
+    learning_rate: float | Auto = setting(
+        AUTO,
+        "peak learning rate",
+        partial(number, above=0.0, most=1e3),
+        metavar="X",
+        chosen="0.0005 to 0.008, from optimizer, batch and hidden size",
+    )
+    schedule: str = setting(
+        AUTO,
+        "learning rate schedule",
+        partial(one_of, choices=SCHEDULES),
+        chosen="linear, after a warm-up of 4%",
+    )
+    weight_decay: float | Auto = setting(
+        AUTO,
+        "decoupled weight decay",
+        partial(number, least=0.0, most=1e3),
+        metavar="X",
+        chosen="0.1 with muon, 0.01 with adamw",
+    )
+    clip: float | Auto | None = setting(
+        AUTO, "largest norm of the gradient", partial(number, above=0.0), metavar="X", off=True, chosen="1"
+    )
+    average: float | Auto | None = setting(
+        AUTO,
+        "decay per step of the exponential moving average of the weights",
+        partial(number, above=0.0, below=1.0),
+        metavar="X",
+        off=True,
+        chosen="averages over 5% of the run",
+    )
+    precision: str = setting(
+        AUTO,
+        "arithmetic of matrix products",
+        partial(one_of, choices=("auto", "float32", "bf16")),
+        chosen="the fastest of this machine with --minutes, else float32",
+    )
+    shards: int | Auto = setting(
+        AUTO,
+        "parts of the batch whose gradients are added in a fixed order: up to S ranks share them and train "
+        "the same model, bit for bit",
+        partial(whole, most=65_536),
+        metavar="S",
+        chosen="the number of ranks that train, else 1",
+    )
+    device: str | None = setting(
+        None,
+        "train in PyTorch on this device; auto: on a GPU if there is one, else as without the option",
+        partial(one_of, choices=("auto", "cpu", "cuda")),
+        chosen="the core of pantoum, on the processor",
+        once=True,
+    )
+    seed: int = setting(0, "seed of all random numbers", partial(whole, least=0, most=2**63 - 1), metavar="S")
 
 
 @dataclass(frozen=True)

@@ -312,8 +312,8 @@ class _Preparation:
         count = self.writer.add(part, blocks, tokenizer.vocab_size)
         if must_be_long and count < LEAST_TOKENS:
             raise TextError(
-                f"{must_be_long} is too short: it has {count} token{'s' * (count != 1)} here, and at least "
-                f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
+                f"{must_be_long} is too short: it has {count} token{'s' * (count != 1)} here, and at "
+                f"least {LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
             )
         return {
             "characters": measure.characters,

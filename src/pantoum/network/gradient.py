@@ -1,23 +1,18 @@
 """The gradient of one parameter: of all its rows, or only of those that a batch used.
 
-A table of which a batch uses few rows has a gradient that is zero beside them. It is kept as the numbers of
+A table of which a batch uses few rows has a gradient that is zero beside them. It consists of the numbers of
 these rows and their values, so nobody who adds, measures or applies gradients touches the whole table.
 
 The matrix of one-hot inputs [G,V] is such a table, too, but a symbol is a column of it. Its gradient is that
 of its transpose, and the parameter lies in memory column by column (``numpy.asfortranarray``), so that its
 transpose is a table like any other.
 
-A gradient may consist of bf16 numbers (``bf16``). A sum of such gradients is rounded to bf16 again, so it is
-the same wherever it is computed, and two bytes are enough to send any of them. A bf16 number is the upper
-half of a float32 number: the same exponent, 8 significant bits. NumPy has no such dtype, so values stay
-float32 whose lower half is zero; what travels is the upper half, as uint16.
-
 Shapes: R rows of a parameter (of its transpose, if the gradient is transposed), U of them in use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,19 +20,7 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels
 
-__all__ = [
-    "BLOCK",
-    "Finished",
-    "Gradient",
-    "Gradients",
-    "from_two_bytes",
-    "norm",
-    "round_to_bf16",
-    "two_bytes",
-]
-
-BLOCK = 1 << 14
-"""Numbers that are rounded at a time: they stay in the cache of a processor."""
+__all__ = ["Gradient", "Gradients", "norm"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +33,6 @@ class Gradient:
     """The numbers of the rows that the values belong to, ascending, int64; ``None``: all rows."""
     transposed: bool = False
     """Whether values and rows are those of the transpose of the parameter."""
-    bf16: bool = False
-    """Whether the values are numbers of bf16; then those of sums are, too."""
 
     def reached(self, array: Array) -> Array:
         """The part of an array, one row per row of the parameter, that is not zero here for certain: the
@@ -93,19 +74,8 @@ class Gradient:
         squares_U = np.square(self.values).reshape(len(self.values), -1).sum(axis=1)
         squares_R[self.rows_U] += squares_U * squares_R.dtype.type(share)
 
-    def rounded(self) -> Gradient:
-        """The gradient in bf16, rounded in place where its values are contiguous."""
-        values = np.ascontiguousarray(self.values)
-        round_to_bf16(values)
-        return replace(self, values=values, bf16=True)
-
     def plus(self, other: Gradient) -> Gradient:
-        """The sum of both, in bf16 if this one is; a gradient of all rows is added to in place, ``other`` is
-        left as it is."""
-        total = self._plus(other)
-        return total.rounded() if self.bf16 else total
-
-    def _plus(self, other: Gradient) -> Gradient:
+        """The sum of both; a gradient of all rows is added to in place, ``other`` is left as it is."""
         if self.rows_U is None:
             if other.rows_U is None:
                 np.add(self.values, other.values, out=self.values)
@@ -113,7 +83,7 @@ class Gradient:
                 self.values[other.rows_U] += other.values
             return self
         if other.rows_U is None:
-            return replace(other, values=other.values.copy())._plus(self)
+            return replace(other, values=other.values.copy()).plus(self)
         rows_U = _union(self.rows_U, other.rows_U)
         values = np.zeros((len(rows_U), *self.values.shape[1:]), self.values.dtype)
         values[np.searchsorted(rows_U, self.rows_U)] = self.values
@@ -126,17 +96,14 @@ class Gradient:
 
     def whole(self, shape: tuple[int, ...]) -> Array:
         """The gradient of the whole parameter, which has this shape."""
-        found: Array = np.zeros(shape, self.values.dtype)
-        along = self.along(found)
+        whole: Array = np.zeros(shape, self.values.dtype)
+        along = self.along(whole)
         along[slice(None) if self.rows_U is None else self.rows_U] = self.values
-        return found
+        return whole
 
 
 Gradients: TypeAlias = Mapping[str, Gradient]
 """By parameter name."""
-Finished: TypeAlias = Callable[[Gradients], None]
-"""Takes some gradients of a backward pass while the others are still being computed. They are final, and
-their memory is not used again by this pass."""
 
 
 def _union(first_U: Array, second_U: Array) -> Array:
@@ -151,30 +118,3 @@ def _union(first_U: Array, second_U: Array) -> Array:
 def norm(kernels: Kernels, gradients: Gradients) -> float:
     """The Euclidean norm of all gradients together."""
     return float(kernels.global_norm([gradient.values for gradient in gradients.values()]))
-
-
-def round_to_bf16(values: Array) -> None:
-    """Each float32 number becomes the nearest one of bf16, of two the even one, in place. The array is
-    contiguous. What is not finite stays so; the largest numbers become infinite."""
-    flat_N = values.reshape(-1)
-    for start in range(0, flat_N.size, BLOCK):
-        part = flat_N[start : start + BLOCK]
-        nan = np.isnan(part)
-        if nan.any():
-            part[nan] = np.nan  # the bits of some others would be carried over to zero
-        bits = part.view(np.uint32)
-        half = np.right_shift(bits, 16)
-        half &= 1
-        half += 0x7FFF  # 0x8000, half of the last bit that stays, if that bit is odd
-        bits += half
-        bits &= 0xFFFF0000
-
-
-def two_bytes(values: Array, out: Array) -> None:
-    """The upper halves of float32 numbers, as uint16; exact if these are numbers of bf16."""
-    np.right_shift(values.reshape(-1).view(np.uint32), 16, out=out.reshape(-1), casting="unsafe")
-
-
-def from_two_bytes(halves: Array, out: Array) -> None:
-    """The inverse of ``two_bytes``, into float32."""
-    np.left_shift(halves.reshape(-1), 16, out=out.reshape(-1).view(np.uint32), dtype=np.uint32)

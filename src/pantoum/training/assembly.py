@@ -7,8 +7,7 @@ cannot differ: the state says all, and the arrays are those of the start or of a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -23,24 +22,19 @@ from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.ensemble import join_states, part
-from pantoum.network.mixers.counting import MOST_TOKENS
+from pantoum.network.ensemble import part
+from pantoum.network.mixers.counts import MOST_TOKENS
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
-from pantoum.ranks.interface import Ranks, SingleRank
-from pantoum.training.fitted_counts import FittedCounts
-from pantoum.training.keep_best import KeepBest
-from pantoum.training.parallel.ranked_backend import RankedBackend
-from pantoum.training.parallel.spread_reading import SpreadReading
+from pantoum.training.keep_best import FittedCounts, KeepBest
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
-from pantoum.training.update.backend import Backend, LocalBackend, SharedBackend
+from pantoum.training.update.backend import Backend, LocalBackend, TrainingEngine
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = [
-    "TrainingEngine",
     "TrainingRun",
     "carried_arrays",
     "document_border",
@@ -52,22 +46,9 @@ __all__ = [
 CARRIED, STREAMS = "carried.", "streams"
 
 
-@dataclass(frozen=True)
-class TrainingEngine:
-    """What can take the place of the core in a run (``--device``): another implementation of the training
-    backend, which is made from the core's at the same step."""
-
-    name: str
-    """What all ranks of a run must have in common."""
-    note: str
-    """What a person should know of the run."""
-    take_over: Callable[[LocalBackend, Recipe, int], SharedBackend]
-    """A backend of this recipe and vocabulary size with all arrays of the core's."""
-
-
 class TrainingRun:
-    """A run, ready to train once ``train_on`` was called. Its batches, its backend and what keeps the best
-    weights are made once; a rollback puts them back to an earlier step."""
+    """A run, ready to train: a new one, or one from a checkpoint. Its batches, its backend and what keeps the
+    best weights are made once; a rollback puts them back to an earlier step."""
 
     def __init__(
         self,
@@ -75,21 +56,22 @@ class TrainingRun:
         prepared: Prepared,
         state: RunState,
         batches: StatefulBatches,
+        engine: TrainingEngine | None,
+        *,
+        found: Checkpoint | None = None,
         weights: Mapping[str, Array] | None = None,
+        notes: Sequence[str] = (),
+        checkpoint_every: int | None = None,
     ) -> None:
+        """``engine``: trains in place of the core; ``found``: the checkpoint that the run goes on from;
+        ``weights``: those of another model that training began from."""
         self.folder, self.prepared, self.state, self.batches = folder, prepared, state, batches
-        self.weights = weights
-        """Those of another model that training began from."""
+        self.weights, self.notes, self.checkpoint_every = weights, list(notes), checkpoint_every
         self.streams: Array = np.arange(state.batch_size)
         """The streams' global numbers: those of the carried state's rows."""
-        self.backend: Backend
-        self.carried: NetworkState
-        """What each stream hands to its next batch."""
         self.keep_best = _keep_best(prepared, state)
         self.parameters = state.recipe.num_parameters(prepared.tokenizer.vocab_size)
         """Those of the model that is kept, as its file holds it."""
-        self.checkpoint_every: int | None = None
-        self.notes: list[str] = []
         self.opens_span = True
         """Whether this session is the first of its span of the budget."""
         self.begins_anew = False
@@ -97,39 +79,29 @@ class TrainingRun:
         self.when_begun: Callable[[], list[str]] = list
         """Brings what else the folder says of the run into line with its checkpoint; what could not be."""
         self._counts_V = symbol_counts(state.recipe, prepared)
-        self._ranks: Ranks = SingleRank()
-        self._engine: TrainingEngine | None = None
+        self._engine = engine
+        self._require_engine()
+        self.backend = self._made_backend(drawn=found is None)
+        self.carried: NetworkState
+        """What each stream hands to its next batch."""
+        self._take(found)
 
-    def train_on(self, ranks: Ranks, engine: TrainingEngine | None, found: Checkpoint | None = None) -> None:
-        """Train on these ranks, of which this is rank 0, and with this engine (``None``: with the core), from
-        the arrays of a checkpoint; ``None``: from those of the start."""
-        recipe = self.state.recipe
-        if recipe.syncs_weights and engine is not None:
+    def _require_engine(self) -> None:
+        """Refuse more processes than shards, and note what trains."""
+        engine, shards = self._engine, self.state.recipe.shards
+        count = 1 if engine is None else engine.processes
+        if count > shards:
             raise RunError(
-                f"sync_every is {recipe.sync_every}: ranks that combine their weights train with the core; "
-                "leave --device out"
+                f"shards is {shards}: the run can be shared by so many ranks at most, and "
+                f"{count} were started; start fewer, or begin a new run with --shards {count}"
             )
-        if recipe.syncs_weights and ranks.count != recipe.shards:
-            raise RunError(
-                f"sync_every is {recipe.sync_every}: each of the {recipe.shards} ranks that began the run "
-                "has weights and an optimiser of its own, so the run goes on with as many ranks, and "
-                f"{ranks.count} were started; start {recipe.shards}"
-            )
-        if ranks.count > recipe.shards:
-            raise RunError(
-                f"shards is {recipe.shards}: the run can be shared by so many ranks at most, and "
-                f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
-            )
-        self._ranks, self.keep_best.spread, self._engine = ranks, SpreadReading(ranks), engine
         missing = kernels.native.missing()
-        if engine is not None:
+        if engine is not None and engine.note:
             self.notes.append(engine.note)
         elif missing is not None and kernels.without_core() == missing:  # nobody asked for NumPy
             self.notes.append(
                 f"{missing}: NumPy trains, some four times slower; install pantoum where a C++ compiler is"
             )
-        self.backend = self._made_backend(drawn=found is None)
-        self._take(found)
 
     def go_to(self, found: Checkpoint | None) -> None:
         """Go back to a checkpoint (``None``: to the start of training), whose place the state names."""
@@ -144,19 +116,17 @@ class TrainingRun:
         if found is not None:
             self.backend.restore(found.arrays)
         zero = self.backend.initial_state(state.batch_size)
-        self.carried = zero if found is None else _carried(zero, found.arrays, self.streams, state.recipe)
+        self.carried = zero if found is None else _carried(zero, found.arrays, self.streams)
 
     def _made_backend(self, drawn: bool) -> Backend:
-        """The backend of the core, handed on to the engine, and shared with the other ranks. ``drawn``: with
-        the weights of the start; else they are zero."""
+        """The backend of the core, handed on to the engine. ``drawn``: with the weights of the start; else
+        they are zero."""
         recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
         weights = self.weights if drawn else None
         local = make_backend(recipe, vocab_size, weights, self._counts_V, drawn)
-        engine = self._engine
-        backend: SharedBackend = local if engine is None else engine.take_over(local, recipe, vocab_size)
-        if self._ranks.count == 1:
-            return backend
-        return RankedBackend(backend, self._ranks, recipe, vocab_size, self.state.batch_size, self._counts_V)
+        if self._engine is None:
+            return local
+        return self._engine.take_over(local, recipe, vocab_size, self.state.batch_size, self._counts_V)
 
 
 def _keep_best(prepared: Prepared, state: RunState) -> KeepBest:
@@ -192,7 +162,7 @@ def make_backend(
         for model, own in zip(models, part(recipe.kept, weights), strict=True):
             model.parameters.update(own)
     learners = [_learner(recipe, model, seed, counts_V) for model, seed in zip(models, seeds, strict=True)]
-    return LocalBackend(learners, 1 if recipe.syncs_weights else recipe.shards)
+    return LocalBackend(learners, recipe.shards)
 
 
 def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> MemberLearner:
@@ -207,8 +177,6 @@ def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | 
         seed=seed,
         average=recipe.average,
         precision=recipe.precision,
-        # Ranks that make updates by themselves add no gradients, but send what their weights have changed.
-        gradient_precision="float32" if recipe.syncs_weights else recipe.gradient_precision,
         sampler=sampler,
     )
 
@@ -271,17 +239,10 @@ def carried_arrays(run: TrainingRun) -> dict[str, Array]:
     return {**{f"{CARRIED}{place}": array for place, array in enumerate(arrays)}, STREAMS: run.streams.copy()}
 
 
-def _carried(
-    template: NetworkState, arrays: Mapping[str, Array], streams: Array, recipe: Recipe
-) -> NetworkState:
+def _carried(template: NetworkState, arrays: Mapping[str, Array], streams: Array) -> NetworkState:
     """The carried state of these streams, found by their global numbers."""
     known = arrays.get(STREAMS, np.zeros(0, np.int64)).reshape(-1).tolist()
     kept = [arrays[f"{CARRIED}{place}"] for place in range(len(arrays)) if f"{CARRIED}{place}" in arrays]
-    each = len(kept) // recipe.members
-    if len(kept) > len(template.shapes) and each * recipe.members == len(kept):
-        # Before ensembles were one model, each member had all arrays, also those that are the same for all.
-        own = [NetworkState(tuple(kept[start : start + each])) for start in range(0, len(kept), each)]
-        kept = list(join_states(recipe.model, own).arrays)
     missing = sorted(set(streams.tolist()) - set(known))
     needed = [(len(known), *shape[1:]) for shape in template.shapes]
     if missing or [array.shape for array in kept] != needed:

@@ -31,18 +31,18 @@ from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.ranks.interface import Ranks, SingleRank
 from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
-from pantoum.training.assembly import TrainingEngine, TrainingRun, make_batches
+from pantoum.training.assembly import TrainingRun, make_batches
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import MOST_EPOCHS, Outlook, Recipe
+from pantoum.training.result import card
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
-from pantoum.training.run.training_card import card
+from pantoum.training.update.backend import TrainingEngine
 
 __all__ = [
     "TrainingCommand",
@@ -72,15 +72,18 @@ class TrainingCommand:
     words: Sequence[str] = ()
     """The command as it was typed."""
     clock: Clock = field(default_factory=Clock)
-    ranks: Ranks = field(default_factory=SingleRank)
-    """Who trains; this is rank 0 of them."""
     engine: TrainingEngine | None = None
-    """What trains in place of the core."""
+    """What trains in place of the core in this process."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes train."""
+        return 1 if self.engine is None else self.engine.processes
 
 
 def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None = None) -> TrainingRun:
     """A new run in its (empty) folder. ``prepared``: the text, if it is prepared already."""
-    settings, texts, clock, ranks = command.settings, command.texts, command.clock, command.ranks
+    settings, texts, clock, engine = command.settings, command.texts, command.clock, command.engine
     asked = {
         name: getattr(settings, name) for name in declared(TrainSettings) if name not in ("resume", "run")
     }
@@ -102,9 +105,9 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
     if source is not None:
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks.count)
-    if command.engine is None:  # another device has its own memory
-        require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, ranks.count)
+    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, command.processes)
+    if engine is None or not engine.own_memory:
+        require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, command.processes)
     for name, why in recipe.model.unused.items():
         if getattr(settings, name) != AUTO:
             notes.append(f"{flag(name)} has no effect: {why}")
@@ -142,9 +145,17 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
             tokens_per_second * _reading_speed(recipe, prepared),
         ),
     )
-    run = TrainingRun(folder, prepared, state, batches, None if source is None else source.parameters)
-    run.notes, run.checkpoint_every = notes, every(settings)
-    run.train_on(ranks, command.engine)
+    weights = None if source is None else source.parameters
+    run = TrainingRun(
+        folder,
+        prepared,
+        state,
+        batches,
+        engine,
+        weights=weights,
+        notes=notes,
+        checkpoint_every=every(settings),
+    )
     run.keep_best.require_writable(card(state, None, None, prepared.facts, run.parameters))
     folder.write_config(
         {

@@ -29,8 +29,6 @@ BESIDE_GATES = 3
 SHARE = 0.9
 """The largest share of the available memory that a run may need by the estimate."""
 CONTROL_GROUPS, OWN_GROUPS, PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), Path("/proc")
-UNLIMITED = 1 << 60
-"""From here on a limit is none (Control Group v1)."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +84,9 @@ def require_memory(recipe: Recipe, vocab_size: int, training_tokens: int, ranks:
 
 
 def available() -> int | None:
-    """Bytes that this process may still take: what the machine has, and its control groups and limits allow;
+    """Bytes that this process may still take: what the machine has, and its control groups allow (Linux);
     ``None``: the system does not say."""
-    found = [*_of_machine(), *_of_groups(), *_of_limit()]
-    return max(0, min(found)) if found else None
+    return min((max(0, found) for found in (*_of_machine(), *_of_groups())), default=None)
 
 
 def _of_machine() -> Iterator[int]:
@@ -102,39 +99,16 @@ def _of_machine() -> Iterator[int]:
 
 
 def _of_groups() -> Iterator[int]:
-    """What the control groups of this process, and all above them, leave (Linux, v2 and v1)."""
+    """What the control group of this process (v2), and all above it, leave; cached files make room."""
     for line in _lines(OWN_GROUPS):
-        _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        old = bool(controllers)
-        top = CONTROL_GROUPS / "memory" if old else CONTROL_GROUPS
-        names = ("limit_in_bytes", "usage_in_bytes") if old else ("max", "current")
-        place = top / path.lstrip("/")
+        place = CONTROL_GROUPS / line.split(":", 2)[2].lstrip("/")
         for folder in (place, *place.parents):
-            limit, used = (_number(folder / f"memory.{name}") for name in names)
-            if limit is not None and limit < UNLIMITED and used is not None:
-                yield limit - used + _reclaimable(folder)
-            if folder == top:
+            limit, used, cached = (_lines(folder / f"memory.{name}") for name in ("max", "current", "stat"))
+            with suppress(ValueError, IndexError):  # it is not there, or "max"
+                inactive = [int(each.split()[1]) for each in cached if each.startswith("inactive_file ")]
+                yield int(limit[0]) - int(used[0]) + sum(inactive)
+            if folder == CONTROL_GROUPS:
                 break
-
-
-def _reclaimable(folder: Path) -> int:
-    """Cached files that count as used: they make room."""
-    for line in _lines(folder / "memory.stat"):
-        if line.startswith(("inactive_file ", "total_inactive_file ")):
-            return int(line.split()[1])
-    return 0
-
-
-def _of_limit() -> Iterator[int]:
-    """What ``ulimit -v`` leaves."""
-    with suppress(ImportError, OSError, ValueError, IndexError):
-        import resource
-
-        most, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if most != resource.RLIM_INFINITY:
-            yield most - int(_lines(PROCESS / "self" / "statm")[0].split()[0]) * resource.getpagesize()
 
 
 def _lines(path: Path) -> list[str]:
@@ -142,11 +116,6 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines()
     except OSError:
         return []
-
-
-def _number(path: Path) -> int | None:
-    lines = _lines(path)
-    return int(lines[0]) if lines and lines[0].isdecimal() else None
 
 
 def _size(count: int) -> str:

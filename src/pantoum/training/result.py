@@ -1,4 +1,8 @@
-"""What became of a session of training: the keys of ``train --json``, and the records."""
+"""What a run comes to: the card in its model, the keys of ``train --json``, the records.
+
+The card says what a model learned from, how, and how well, in units that compare. With steps or epochs there
+is no time, host or path in it, so that the same command gives the same file.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,22 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pantoum.config import VERSION
+from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError
 from pantoum.formats import metrics_file, model_file
 from pantoum.inference.evaluation import Evaluation
+from pantoum.inference.files.named_texts import named_texts
+from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter
 from pantoum.training.run.run_folder import RunFolder
-from pantoum.training.run.run_state import RunState
-from pantoum.training.run.training_card import monitor_of
+from pantoum.training.run.run_state import Best, RunState
 
-__all__ = ["RunResult", "of_finished", "of_session"]
+__all__ = ["RunResult", "card", "monitor_of", "of_finished", "of_session"]
+
+UNITS = "losses are mean nats per token over the targets scored; tokens are counted after tokenisation"
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,12 @@ class RunResult:
     """The records of all sessions."""
     rank: int = 0
     """The rank on which this is the result; ranks other than 0 have no records."""
+
+    @staticmethod
+    def of(plain: Mapping[str, Any], rank: int) -> RunResult:
+        """The inverse of ``to_dict``, on another rank."""
+        paths = {name: Path(plain[name]) for name in ("run", "model")}
+        return RunResult(**{**plain, **paths, "notes": tuple(plain["notes"]), "rank": rank})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; the records are in ``metrics.jsonl``."""
@@ -111,3 +126,44 @@ def _records(folder: RunFolder, told: tuple[Report, ...]) -> tuple[Report, ...]:
     except (PantoumError, TypeError):
         return told
     return logged if len(logged) >= len(told) else told
+
+
+def card(
+    state: RunState,
+    best: Best | None,
+    evaluation: Evaluation | None,
+    facts: Mapping[str, Any],
+    parameters: int,
+    peaks: Mapping[str, Plain] | None = None,
+) -> dict[str, Plain]:
+    """The card of the weights that ``best`` names (``None``: the last ones, nothing was held out)."""
+    valid = facts.get("valid_text")
+    made = {
+        "pantoum": VERSION,
+        "units": UNITS,
+        **named_texts(facts.get("texts", ())),
+        "valid_text": named_texts([valid])["texts"][0] if valid else None,
+        "tokens": {part: facts[part]["tokens"] for part in ("train", "valid") if facts.get(part)},
+        "parameters": parameters,
+        "settings": state.recipe.spec(),
+        "batch": {"batch_size": state.batch_size, "seq_len": state.seq_len},
+        "budget": state.budget_in_words,
+        "step": state.step if best is None else best.step,
+        "tokens_trained": state.tokens,
+        "averaged": best is not None and best.averaged,
+        "monitor": monitor_of(state, best),
+        "validation": None if evaluation is None else evaluation.to_dict(),
+        "peaks": None if evaluation is None or peaks is None else dict(peaks),
+        "curve": [dict(point) for point in state.curve.points],
+        "began_from": state.identity.get("began_from"),
+    }
+    if not state.timeless:
+        made["seconds"] = round(state.seconds, 1)
+    return made
+
+
+def monitor_of(state: RunState, best: Best | None) -> dict[str, Plain] | None:
+    """The best loss during training: of the first tokens of the held-out text."""
+    if best is None:
+        return None
+    return {"protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss}

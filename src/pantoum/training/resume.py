@@ -23,8 +23,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pantoum.config import (
     AUTO,
     BUDGETS,
@@ -35,7 +33,6 @@ from pantoum.config import (
     declared,
     parse_softmax,
     spell_softmax,
-    whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.config.setting import flag
@@ -52,15 +49,13 @@ from pantoum.errors import (
 )
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.network.spec import number
 from pantoum.report import learned_text
-from pantoum.training.assembly import STREAMS, TrainingRun, make_batches
+from pantoum.training.assembly import TrainingRun, make_batches
 from pantoum.training.begin import TrainingCommand, begin, every, identity, read_source
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.run.budget import Budget, Span
+from pantoum.training.run.budget import Budget, Schedule, Span
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
-from pantoum.training.update.schedule import Schedule
 
 __all__ = ["resume"]
 
@@ -110,15 +105,22 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
             return state
         raise
     _refuse_other_texts(prepared, state, texts, valid)
-    _require_arrays(found, state, prepared.tokenizer.vocab_size)
     command.clock.used_before = state.seconds
     further = anew and state.finished
     if asked is not None and anew:
         found, state = _with_budget(folder, found, state, asked, prepared, notes)
     batches = make_batches(prepared, state.batch_size, state.seq_len, state.cursor)
-    run = TrainingRun(folder, prepared, state, batches, _source_weights(there.get("from_"), state))
-    run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
-    run.train_on(command.ranks, command.engine, found)
+    run = TrainingRun(
+        folder,
+        prepared,
+        state,
+        batches,
+        command.engine,
+        found=found,
+        weights=_source_weights(there.get("from_"), state),
+        notes=notes,
+        checkpoint_every=every(settings) or every(recorded),
+    )
     run.opens_span, run.begins_anew = further, anew
     step, given_by = state.step, () if asked is None else command.words
     run.when_begun = lambda: [
@@ -127,7 +129,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     ]
     lost = run.keep_best.recall(folder.model)
     if again:
-        notes.append("the command that finished the run was killed before its end, which is done again")
+        run.notes.append("the command that finished the run was killed before its end, which is done again")
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
 
@@ -151,23 +153,6 @@ def _there(config: Mapping[str, Any], name: str) -> str:
     here, there = Path(name), Path(str(config.get("folder", "")), name)
     elsewhere = there.exists() and not (here.exists() and here.samefile(there))
     return str(there) if elsewhere else name
-
-
-def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
-    """Refuse a state that asks for larger networks or more streams than the checkpoint holds arrays for,
-    before anything is made."""
-    model, members, streams = state.recipe.model, state.recipe.members, state.batch_size
-    whole(members, "members", most=len(found.arrays))
-    whole(streams, "batch_size", most=max(1, found.arrays.get(STREAMS, np.zeros(0)).size))
-    whole(state.recipe.shards, "shards", most=streams)
-    held = sum(array.size for array in found.arrays.values())
-    carried = streams * model.hidden_size * model.num_layers
-    needed = members * (number(model, vocab_size) + carried)
-    if held < needed:
-        raise CheckpointError(
-            f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
-            "from another checkpoint, or start a new run"
-        )
 
 
 def _from_the_start(

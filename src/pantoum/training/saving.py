@@ -2,7 +2,8 @@
 
 The loop writes them itself: a checkpoint of 2 to 30 MB takes 5 to 60 ms of the processor. A refusal of the
 disk is reported (the first in full, then a count, then that saving works again) and does not stop the run:
-the next save tries again, and what was saved before is whole."""
+the next save tries again, and what was saved before is whole.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.inference.evaluation import Evaluation
 from pantoum.kernels import Array
 from pantoum.training.assembly import TrainingRun, carried_arrays
-from pantoum.training.run.training_card import card
+from pantoum.training.result import card
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard
 
@@ -77,7 +78,7 @@ class Saving:
                 timing.costs.saved(time.perf_counter() - began)
             else:
                 state.remove_good(state.step)
-        timing.rhythm.saved(state.step, timing.clock.seconds)
+        timing.rhythm.done("saving", timing.clock.seconds)
         if self._failures["model"] or run.keep_best.judges_nothing:
             self.model()
 

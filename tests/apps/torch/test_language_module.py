@@ -18,7 +18,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
 from pantoum.network import LanguageModel
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import Program
+from pantoum.network.program import Program, Wanted
 from pantoum.text.byte import ByteTokenizer
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
@@ -64,8 +64,8 @@ def close(found: Any, expected: Any, what: str = "") -> None:
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=CLOSE, err_msg=what)
 
 
-WAYS = {"core": {}, "torch": {"core": False}, "loop": {"fused": False}}
-"""What computes a recurrence on a CPU: pantoum's core; PyTorch's modules and scans, as on a GPU; a loop."""
+WAYS = {"torch": {}, "loop": {"fused": False}}
+"""What computes a recurrence: PyTorch's modules where there are any; a loop."""
 
 
 def set_way(module: Any, way: str) -> Any:
@@ -78,7 +78,7 @@ def set_way(module: Any, way: str) -> Any:
 
 @pytest.mark.parametrize(
     ("way", "resets"),
-    [("core", 0.0), ("core", 0.02), ("core", 0.4), ("torch", 0.0), ("torch", 0.1), ("loop", 0.1)],
+    [("torch", 0.0), ("torch", 0.02), ("torch", 0.4), ("loop", 0.1)],
 )
 @pytest.mark.parametrize("shape", SHAPES)
 def test_losses_states_and_gradients_are_those_of_the_kernels(
@@ -89,7 +89,7 @@ def test_losses_states_and_gradients_are_those_of_the_kernels(
     model, (inputs, targets, reset), key = build(**SHAPES[shape]), batch(resets), (2**40 + 9, 3)
     state, streams = begun(model), np.array([4, 0, 9])
     expected = Program(model, purpose="train").gradients(
-        inputs, targets, state, reset_BT=reset, dropout_key=key, streams=streams
+        inputs, targets, state, Wanted(dropout_key=key, streams=streams), reset_BT=reset
     )
     module = set_way(to_torch(model), way)
     nats, after = module.losses(
@@ -131,28 +131,6 @@ def test_rows_of_different_lengths(torch: Any, shape: str, way: str) -> None:
         close(own.detach().numpy(), other)
 
 
-def test_mingru_in_one_scan_is_its_steps_in_float64(torch: Any) -> None:
-    """Gates near 0 and 1, over more steps than a power of two: where logarithms would lose digits."""
-    from pantoum.apps.torch.chunk_rows import ChunkRows
-    from pantoum.apps.torch.steps import doubling, loop, step_of
-
-    draw = torch.Generator().manual_seed(1)
-    for dtype, bound in ((torch.float64, 1e-13), (torch.float32, 1e-5)):
-        found = []
-        for way in (
-            doubling,
-            lambda *given: loop(step_of(CELLS["mingru"]), *given[:2], None, None, given[2]),
-        ):
-            projection = torch.randn(70, B, 14, generator=draw.manual_seed(1), dtype=dtype) * 15
-            state = torch.randn(B, 7, generator=draw, dtype=dtype)
-            given = [each.requires_grad_() for each in (projection, state)]
-            outputs, after = way(given[0], (given[1],), ChunkRows(torch.empty(70, B)))
-            (outputs.square().sum() + after[0].sum()).backward()
-            found.append([outputs.detach(), *(each.grad for each in given)])
-        for one, other in zip(*found, strict=True):
-            np.testing.assert_allclose(one / other.abs().max(), other / other.abs().max(), rtol=0, atol=bound)
-
-
 def test_a_loss_by_parts_has_the_gradients_of_the_whole(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pantoum.apps.torch import language_module, to_torch
 
@@ -178,7 +156,7 @@ def test_a_compiled_step_is_the_step(torch: Any, cell: str) -> None:
     for compiled in (False, True):
         module = set_way(to_torch(model), "loop")
         for layer in module.stack if compiled else ():
-            layer.compile_step()
+            layer.compiled = True
         nats, _ = module.losses(
             torch.tensor(inputs), torch.tensor(targets), state_to_torch(begun(model)),
             reset_BT=torch.tensor(reset),

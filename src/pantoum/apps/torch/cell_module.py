@@ -1,136 +1,175 @@
 """Recurrent cells over a chunk of time steps, as modules with the parameter names of ``network.stack``.
 
-There are several implementations of one function. On a CPU pantoum's core computes the recurrence
-(``core_scan``), as a function of autograd: PyTorch has no fused GRU or RNN for a CPU, where ``nn.GRU`` is
-some 45 operations per time step, both ways. The core has every cell, resets and lengths in one call each way.
-It takes the input projection: PyTorch multiplies by ``weight_ih``. Elsewhere, and in float64, it is PyTorch's
-own module where there is one (cuDNN on a GPU), over the pieces between resets (``rows``); minGRU is a scan in
-log2(T) passes; GRU with the reset before the product is a loop over time steps, each compiled on a GPU.
-``torch.compile`` and ``torch.export`` take the scan operator of PyTorch, so a graph is whole and does not
-depend on the number of time steps.
+GRU, LSTM and RNN are PyTorch's own modules (cuDNN on a GPU), called once for each stretch between two time
+steps at which a row is reset or ends. Every cell is also a loop over time steps, made of the equations of
+``kernels/reference/<cell>.py`` with tensors; a step of it can be compiled. ``torch.compile`` and
+``torch.export`` take the scan operator of PyTorch, so a graph is whole and does not depend on the number of
+time steps.
 
 A ``StackModule`` has between its cells what ``network.stack`` has, in the same order. The dropout masks are
 those of ``kernels.reference.dropout``, drawn on the device of a tensor. A mask is a function of (seed, step,
 layer, stream, position, unit), so a run that moves from one engine to the other keeps its masks. The hash
 works modulo 2^32, here in 64-bit integers.
 
-Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows, P places, S sequences.
+Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
-from torch.nn.utils.rnn import PackedSequence
 
-from pantoum.apps.torch.chunk_rows import ChunkRows
-from pantoum.apps.torch.steps import State, doubling, loop, scan_operator, step_of
-from pantoum.seams import (
-    CELLS,
-    Array,
-    CellSpec,
-    DropoutDraw,
-    KernelState,
-    ModelConfig,
-    backend,
-    dropout_threshold,
-    without_core,
-)
+from pantoum.seams import CELLS, CellSpec, DropoutDraw, ModelConfig, dropout_threshold, equations
 from pantoum.seams import DROPOUT_FIRST as FIRST
 from pantoum.seams import DROPOUT_GOLDEN as GOLDEN
 from pantoum.seams import DROPOUT_LEVELS as LEVELS
 from pantoum.seams import DROPOUT_SECOND as SECOND
 from pantoum.seams import DROPOUT_START as START
+from pantoum.seams import CellInputs as Given
 
-__all__ = ["CellModule", "StackModule"]
+__all__ = ["NO_TENSORS", "CellModule", "Rows", "StackModule", "State"]
+
+State = tuple[Tensor, ...]
+"""The parts of the state [B,H]: (h,) or (h, c)."""
+Step = Callable[[Tensor, State, "Tensor | None", "Tensor | None"], State]
+"""From the input projection, which has every bias that merely adds, the state before the step, the weights of
+the state and the bias of the last gate's product (GRU): the state after it."""
+NO_TENSORS: State = ()
+WORD = 0xFFFFFFFF
 
 
-def in_core(x_TBE: Tensor) -> bool:
-    """Whether the core can compute from this tensor: one in memory, of numbers of 32 bits or fewer."""
-    plain = type(x_TBE) in (Tensor, nn.Parameter) and not torch.jit.is_tracing()
-    return plain and x_TBE.device.type == "cpu" and x_TBE.dtype != torch.float64 and without_core() is None
+class Rows:
+    """Where rows of a chunk are reset (``reset_TB``), and their lengths; ``None``: nowhere, and all are T."""
+
+    def __init__(
+        self, tokens_TB: Tensor, reset_TB: Tensor | None = None, lengths_B: Tensor | None = None
+    ) -> None:
+        """They live where the tokens are; resets may be given in the memory of the host."""
+        self.steps, device = tokens_TB.shape[0], tokens_TB.device
+        self._given_TB = reset_TB
+        self.reset_TB = None if reset_TB is None else reset_TB.to(device)
+        self.lengths_B = None if lengths_B is None else lengths_B.to(device)
+
+    @property
+    def going_TB(self) -> Tensor | None:
+        """Whether a place is within its row; ``None``: all are."""
+        if self.lengths_B is None:
+            return None
+        return torch.arange(self.steps, device=self.lengths_B.device)[:, None] < self.lengths_B
+
+    @cached_property
+    def stretches(self) -> list[tuple[int, int]]:
+        """The time steps between which no row is reset or ends. A GPU is waited for if the resets were given
+        there, or lengths."""
+        borders = {0, self.steps}
+        if self._given_TB is not None:
+            borders.update(self._given_TB.any(dim=1).nonzero().flatten().tolist())
+        if self.lengths_B is not None:
+            borders.update(self.lengths_B.clamp(max=self.steps).tolist())
+        return list(pairwise(sorted(borders)))
 
 
-def core_scan(
-    spec: CellSpec,
-    projection_TBG: Tensor,
-    state: State,
-    weight_hh: Tensor | None,
-    bias_H: Tensor | None,
-    rows: ChunkRows,
+def step_of(cell: CellSpec) -> Step:
+    """The time step of a cell, from its equations."""
+    of_cell = equations(cell)
+
+    def step(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
+        h, inputs = state[0], x_BG.chunk(len(cell.gates), dim=1)
+        sums: tuple[Tensor, ...] = ()
+        early: Sequence[Tensor] = ()
+        if weight_hh is not None:
+            first, *second = weight_hh.split([gates * h.shape[1] for gates in cell.products])
+            sums = linear(h, first).chunk(cell.products[0], dim=1)
+            if second:
+                early, operand = of_cell.early(_given(sums, inputs, h))
+                sums += linear(operand, second[0]).chunk(cell.products[1], dim=1)
+        found = of_cell.forward(_given(sums, inputs, h, state[-1], bias_H, early))
+        return (found.h,) if found.c is None else (found.h, found.c)
+
+    return step
+
+
+def _given(
+    sums: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    h: Tensor,
+    c: Any = None,
+    bias: Any = None,
+    early: Any = (),
+) -> Given:
+    """What the equations of a step begin with."""
+    return Given(sums, inputs, h, c, bias, early, torch.sigmoid, torch.tanh)
+
+
+@lru_cache
+def compiled_step(cell: str) -> Step:
+    """The time step of the cell of this name as one compiled function."""
+    found: Step = torch.compile(step_of(CELLS[cell]))
+    return found
+
+
+def _loop(
+    step: Step, projection_TBG: Tensor, state: State, weights: tuple[Tensor | None, Tensor | None], rows: Rows
 ) -> tuple[Tensor, State]:
-    """(outputs [T,B,H], state). The projection is overwritten: nothing else may need it."""
-    projection_TBG = projection_TBG.float().contiguous()
-    outputs_TBH, *after = _Scan.apply(
-        (spec, rows, torch.is_grad_enabled()),
-        projection_TBG,
-        weight_hh,
-        bias_H,
-        *(part.float() for part in state),
-    )
+    """(outputs [T,B,H], state), one time step after the other."""
+    outputs: list[Tensor] = []
+    going_TB = rows.going_TB
+    resets = [None] * rows.steps if rows.reset_TB is None else rows.reset_TB.unbind()
+    goings = [None] * rows.steps if going_TB is None else going_TB.unbind()
+    for x_BG, reset_B, going_B in zip(projection_TBG.unbind(), resets, goings, strict=True):
+        output_BH, state = _row_step(step, x_BG, state, weights, reset_B, going_B)
+        outputs.append(output_BH)
+    return torch.stack(outputs), state
+
+
+def _scan_operator(
+    step: Step, projection_TBG: Tensor, state: State, weights: tuple[Tensor | None, Tensor | None], rows: Rows
+) -> tuple[Tensor, State]:
+    """What ``_loop`` gives, as one node of a graph, whose number of time steps stays open."""
+    from torch._higher_order_ops.scan import scan
+
+    going_TB = rows.going_TB
+    over = [each for each in (projection_TBG, rows.reset_TB, going_TB) if each is not None]
+    has_reset = rows.reset_TB is not None
+
+    def combine(carried: State, now: list[Tensor]) -> tuple[State, Tensor]:
+        reset_B = now[1] if has_reset else None
+        going_B = now[-1] if going_TB is not None else None
+        output_BH, after = _row_step(step, now[0], carried, weights, reset_B, going_B)
+        return tuple([part.clone() for part in after]), output_BH.clone()  # nothing may share memory
+
+    after, outputs_TBH = scan(combine, tuple(state), over)
     return outputs_TBH, tuple(after)
 
 
-class _Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, how: tuple[CellSpec, ChunkRows, bool], projection_TBG: Tensor,
-        weight_hh: Tensor | None, bias_H: Tensor | None, *state: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
-        spec, rows, tape = how
-        kernels, packed, start = backend(np.float32), [], 0
-        for gates in spec.products:
-            end = start + gates * projection_TBG.shape[2] // len(spec.gates)
-            packed.append(kernels.pack(_array(weight_hh)[start:end], gates=gates))
-            start = end
-        parts = tuple(_array(part) for part in state)
-        outputs_TBH, last, kept = kernels.scan(
-            spec,
-            _array(projection_TBG),
-            _state(parts),
-            tuple(packed),
-            None if bias_H is None else _array(bias_H),
-            None if rows.reset_TB is None else _array(rows.reset_TB),
-            None if rows.lengths_B is None else _array(rows.lengths_B),
-            tape,
-        )
-        ctx.tape = kept
-        return _tensor(outputs_TBH), *map(_tensor, last if isinstance(last, tuple) else (last,))
-
-    @staticmethod
-    def backward(ctx: Any, d_outputs_TBH: Tensor, *d_state: Tensor) -> tuple[Tensor | None, ...]:
-        parts = tuple(_array(part) for part in d_state)
-        d_projection_TBG, d_state0, d_weight_hh, d_bias_H = backend(np.float32).scan_vjp(
-            ctx.tape, _array(d_outputs_TBH), _state(parts)
-        )
-        found = (d_projection_TBG, d_weight_hh, d_bias_H, *(d_state0 if len(parts) > 1 else (d_state0,)))
-        return None, *(None if each is None else _tensor(each) for each in found)
-
-
-def _state(parts: tuple[Array, ...]) -> KernelState:
-    return parts[0] if len(parts) == 1 else (parts[0], parts[1])
-
-
-def _array(tensor: Tensor) -> Array:
-    """The numbers, in the tensor's memory where they lie in order there."""
-    return np.ascontiguousarray(tensor.detach().numpy())
-
-
-def _tensor(array: Array) -> Tensor:
-    return torch.from_numpy(array)
+def _row_step(
+    step: Step, x_BG: Tensor, state: State, weights: tuple[Tensor | None, Tensor | None],
+    reset_B: Tensor | None, going_B: Tensor | None,
+) -> tuple[Tensor, State]:  # fmt: skip
+    """(output, state). A reset zeroes the state of a row before the step; past the length of a row its output
+    is zero and its state is copied through."""
+    before = state
+    if reset_B is not None:
+        state = tuple([part.masked_fill(reset_B[:, None], 0.0) for part in state])
+    state = step(x_BG, state, *weights)
+    if going_B is None:
+        return state[0], state
+    after = tuple([torch.where(going_B[:, None], new, old) for new, old in zip(state, before, strict=True)])
+    return state[0] * going_B[:, None], after
 
 
 class CellModule(nn.Module):
-    """A recurrent cell. Its parameters are uninitialised; ``convert.to_torch`` fills them."""
+    """A recurrent cell. Its parameters are uninitialised; ``to_torch`` fills them."""
 
     def __init__(self, spec: CellSpec, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.spec, self.hidden_size = spec, hidden_size
-        self._step = self._plain_step = step_of(spec)
         gate_rows = len(spec.gates) * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(gate_rows, input_size))
         if spec.products:
@@ -143,62 +182,45 @@ class CellModule(nn.Module):
             [] if spec.torch is None else [getattr(nn, spec.torch)(input_size, hidden_size, device="meta")]
         )
         self._flat_at: tuple[int, ...] = ()
-        self.core = True
-        """Whether pantoum's core computes on a CPU; false: PyTorch alone, as on a GPU."""
         self.fused = True
-        """False: neither the core nor what PyTorch has for a whole chunk, but always the loop."""
+        """False: not PyTorch's module, but always the loop."""
+        self.compiled = False
+        """Whether a time step of the loop is one compiled function."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a pickle keeps: functions are made again."""
-        return {name: own for name, own in vars(self).items() if name not in ("_step", "_plain_step")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._step = self._plain_step = step_of(self.spec)
-
-    def compile_step(self) -> None:
-        """From now on a time step of the loop is one compiled function, where it is computed by the loop."""
-        self._step = torch.compile(self._step)
-
-    def forward(self, x_TBE: Tensor, state: State, rows: ChunkRows) -> tuple[Tensor, State]:
+    def forward(self, x_TBE: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
         """(outputs [T,B,H], state). A reset zeroes the state of a row before the step; past the length of a
         row its outputs are zero and its state is copied through."""
         traced = torch.compiler.is_compiling()
-        fused = self.fused and not traced
-        core = fused and self.core and in_core(x_TBE)
-        if fused and not core and self._modules_of_torch:
+        if self.fused and not traced and self._modules_of_torch:
             return self._by_module(x_TBE, state, rows)
         projection_TBG = linear(x_TBE, self.weight_ih, self._input_bias())
-        weight_hh = self.weight_hh if self.spec.products else None
-        bias_H = self.bias_hh[-self.hidden_size :] if self.spec.biased else None
-        if core:
-            return core_scan(self.spec, projection_TBG, state, weight_hh, bias_H, rows)
-        if fused and not self.spec.products:
-            return doubling(projection_TBG, state, rows)
+        weights = (
+            self.weight_hh if self.spec.products else None,
+            self.bias_hh[-self.hidden_size :] if self.spec.biased else None,
+        )
         if traced:
-            return scan_operator(self._plain_step, projection_TBG, state, weight_hh, bias_H, rows)
-        return loop(self._step, projection_TBG, state, weight_hh, bias_H, rows)
+            return _scan_operator(step_of(self.spec), projection_TBG, state, weights, rows)
+        step = compiled_step(self.spec.name) if self.compiled else step_of(self.spec)
+        return _loop(step, projection_TBG, state, weights, rows)
 
-    def _by_module(self, x_TBE: Tensor, state: State, rows: ChunkRows) -> tuple[Tensor, State]:
-        if rows.whole:
-            outputs_TBH, after = self._call(x_TBE, state)
-            return outputs_TBH, after
-        pieces = rows.packing
-        x_PE = x_TBE.flatten(0, 1)[pieces.places_P]
-        begun = tuple(pad(part, (0, 0, 0, 1))[pieces.rows_S] for part in state)
-        packed, after = self._call(PackedSequence(x_PE, pieces.batch_sizes), begun)
-        outputs_PH = packed.data
-        if rows.lengths_B is not None:
-            outputs_PH = pad(outputs_PH, (0, 0, 0, 1))
-            after = tuple(torch.cat([end, part]) for end, part in zip(after, state, strict=True))
-        outputs_TBH = outputs_PH[pieces.back_TB].unflatten(0, x_TBE.shape[:2])
-        return outputs_TBH, tuple(end[pieces.last_B] for end in after)
-
-    def _call(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
+    def _by_module(self, x_TBE: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
         """PyTorch's module, whose states have a dimension of layers and are a tensor if there is one part."""
-        parts = tuple(part.unsqueeze(0) for part in state)
-        outputs, after = self._linked()(x, parts if len(parts) > 1 else parts[0])
-        return outputs, tuple(part[0] for part in (after if len(parts) > 1 else (after,)))
+        module, outputs, reset_TB, going_TB = self._linked(), list[Tensor](), rows.reset_TB, rows.going_TB
+        for first, end in rows.stretches:
+            begun, before = state, state
+            if reset_TB is not None:
+                begun = tuple([part.masked_fill(reset_TB[first][:, None], 0.0) for part in state])
+            parts = tuple(part.unsqueeze(0) for part in begun)
+            outputs_TBH, after = module(x_TBE[first:end], parts if len(parts) > 1 else parts[0])
+            state = tuple(part[0] for part in (after if len(parts) > 1 else (after,)))
+            if going_TB is not None:  # a row ends at the border of a stretch alone
+                goes_B1 = going_TB[first][:, None]
+                outputs_TBH = outputs_TBH * goes_B1
+                state = tuple(
+                    [torch.where(goes_B1, new, old) for new, old in zip(state, before, strict=True)]
+                )
+            outputs.append(outputs_TBH)
+        return torch.cat(outputs), state
 
     def _input_bias(self) -> Tensor:
         """All biases that merely add."""
@@ -222,10 +244,6 @@ class CellModule(nn.Module):
         return module
 
 
-WORD = 0xFFFFFFFF
-NO_TENSORS: State = ()
-
-
 class StackModule(nn.ModuleList):
     """The layers of one member."""
 
@@ -235,7 +253,7 @@ class StackModule(nn.ModuleList):
         self.config = config
 
     def forward(
-        self, x_TBE: Tensor, state: State, rows: ChunkRows, draw: DropoutDraw | None
+        self, x_TBE: Tensor, state: State, rows: Rows, draw: DropoutDraw | None
     ) -> tuple[Tensor, State]:
         """(outputs [T,B,H], the parts of the state of all layers in order)."""
         dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS

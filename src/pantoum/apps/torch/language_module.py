@@ -23,10 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from pantoum.apps.torch.cell_module import NO_TENSORS, StackModule
-from pantoum.apps.torch.chunk_rows import ChunkRows
+from pantoum.apps.torch.cell_module import NO_TENSORS, Rows, StackModule, State
 from pantoum.apps.torch.ngram_modules import CountModule, NgramModule
-from pantoum.apps.torch.steps import State
 from pantoum.errors import SettingError
 from pantoum.seams import CELLS, DropoutDraw, ModelConfig
 
@@ -252,7 +250,7 @@ class LanguageModule(nn.Module):
         B, tokens_TB = tokens_BT.shape[0], tokens_BT.T
         state = self.initial_state(B) if state is None else self._own(state, B)
         reset_TB = None if reset_BT is None else self._rows(reset_BT, tokens_BT, "reset_BT").T
-        rows = ChunkRows(tokens_TB, reset_TB, lengths)
+        rows = Rows(tokens_TB, reset_TB, lengths)
         draw = None
         if dropout_key is not None and self.config.dropout.active:
             numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams

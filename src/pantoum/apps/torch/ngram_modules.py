@@ -4,7 +4,7 @@ Hash, rows and state are those of ``network.mixers.ngrams``. The hash works modu
 integers are signed, and their sums and products wrap around to the same bits; only the shift to the right
 must be told to bring in zeros.
 
-Counts are looked up as by ``mixers.counted_ngrams`` and mixed with a network as by ``count_mixture``. Their
+Counts are looked up and mixed with a network as by ``mixers.counts``. Their
 tables are buffers that are not in ``state_dict()``, which has the network's parameters alone. They move with
 the module from device to device, and nothing in them is trained. The gradient of a mixture flows to
 the network; without ``module.counts`` the network is trained by itself, as ``pantoum train`` does.
@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from pantoum.apps.torch.chunk_rows import ChunkRows
+from pantoum.apps.torch.cell_module import Rows
 from pantoum.seams import COUNT_TREE_SIZES as SIZES
-from pantoum.seams import LEAST_PROBABILITY, count_mixture
+from pantoum.seams import LEAST_PROBABILITY, CountMixture
 from pantoum.seams import NGRAM_MULTIPLIER as MULTIPLIER
 
 __all__ = ["CountModule", "NgramModule"]
@@ -41,7 +41,7 @@ class NgramModule(nn.Module):
         self.sparse = False
         """Whether the gradient is a sparse tensor of the rows in use."""
 
-    def find(self, tokens_TB: Tensor, recent_BK: Tensor, rows: ChunkRows) -> tuple[Tensor, Tensor]:
+    def find(self, tokens_TB: Tensor, recent_BK: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """(the rows of each token's n-grams [N,O], the state after the tokens [B,K])."""
         T = tokens_TB.shape[0]
         history_SB, begun_TB = history(tokens_TB, recent_BK, rows, 2**31 - 1)
@@ -69,7 +69,7 @@ class NgramModule(nn.Module):
 class CountModule(nn.Module):
     """Counts, and the weights of the network beside them."""
 
-    def __init__(self, mixture: count_mixture.CountMixture) -> None:
+    def __init__(self, mixture: CountMixture) -> None:
         super().__init__()
         counts, tree = mixture.counts, mixture.counts.tree
         self.vocab_size, self.kept = counts.vocab_size, counts.kept
@@ -85,7 +85,7 @@ class CountModule(nn.Module):
         self._shortest = tree.shortest
         """The class of no context."""
 
-    def find(self, tokens_TB: Tensor, recent_BK: Tensor, rows: ChunkRows) -> tuple[Tensor, Tensor]:
+    def find(self, tokens_TB: Tensor, recent_BK: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
         """``Counts.find``: for each length of contexts the n-gram that ends with each token [N,K], -1: none;
         and the state after the tokens [B,K]."""
         T, K = tokens_TB.shape[0], self.kept
@@ -159,7 +159,7 @@ class CountModule(nn.Module):
         return self.get_buffer(f"{kind}_{order}")
 
 
-def history(tokens_TB: Tensor, recent_BK: Tensor, rows: ChunkRows, most: int) -> tuple[Tensor, Tensor]:
+def history(tokens_TB: Tensor, recent_BK: Tensor, rows: Rows, most: int) -> tuple[Tensor, Tensor]:
     """(the tokens with the kept ones before them [K+T,B], each as its number + 1, 0: none; for each token the
     step at which what may be seen begins [T,B]). A kept number outside 1 to ``most`` is none."""
     T, K = tokens_TB.shape[0], recent_BK.shape[1]
@@ -172,7 +172,7 @@ def history(tokens_TB: Tensor, recent_BK: Tensor, rows: ChunkRows, most: int) ->
     return history_SB, begun_TB
 
 
-def kept(history_SB: Tensor, begun_TB: Tensor, rows: ChunkRows, recent_BK: Tensor) -> Tensor:
+def kept(history_SB: Tensor, begun_TB: Tensor, rows: Rows, recent_BK: Tensor) -> Tensor:
     """The state after the tokens [B,K]; past the length of a row it stays."""
     (T, B), K, device = begun_TB.shape, recent_BK.shape[1], begun_TB.device
     ends_B = torch.full((B,), T, device=device) if rows.lengths_B is None else rows.lengths_B

@@ -10,22 +10,24 @@ Shapes: U rows in use of a parameter, V symbols.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from pantoum.seams import Pending, Ranks
-
 __all__ = ["GradientSums", "TensorRanks", "add_up"]
 
 
 @runtime_checkable
-class TensorRanks(Ranks, Protocol):
-    """Ranks that exchange tensors, too, where these are."""
+class TensorRanks(Protocol):
+    """Ranks that exchange tensors where these are."""
 
-    def add_up(self, tensor: Tensor) -> Pending:
+    rank: int
+    overlaps: bool
+    """Whether they are on several machines, so that sums are worth beginning early."""
+
+    def add_up(self, tensor: Tensor) -> Callable[[], None]:
         """Begin the sum of this tensor over all ranks, in place; the same bits on every rank. Until what it
         gives was called and has returned, the tensor may be neither read nor changed."""
         ...
@@ -39,9 +41,8 @@ class GradientSums:
     """Makes the gradient of each parameter the sum of those of all ranks. On GPUs and between machines it
     begins within the backward pass; on the processors of one machine that would cost what it hides."""
 
-    def __init__(self, ranks: TensorRanks, parameters: Mapping[str, Tensor], dtype: torch.dtype) -> None:
-        """``dtype``: in which gradients are sent."""
-        self._ranks, self._dtype, self._parameters = ranks, dtype, list(parameters.values())
+    def __init__(self, ranks: TensorRanks, parameters: Mapping[str, Tensor]) -> None:
+        self._ranks, self._parameters = ranks, list(parameters.values())
         self._layers: dict[str, list[Tensor]] = {}
         for name, parameter in reversed(list(parameters.items())):  # backward, the last come first
             self._layers.setdefault(_layer(name), []).append(parameter)
@@ -49,7 +50,7 @@ class GradientSums:
                 parameter.register_post_accumulate_grad_hook(self._ready)
         self._left, self._known = list(self._layers.values()), set[int]()
         """Layers that have not been sent in this pass; parameters that have their gradients, by their ids."""
-        self._sent: list[tuple[list[Tensor], Tensor, Pending]] = []
+        self._sent: list[tuple[list[Tensor], Tensor, Callable[[], None]]] = []
 
     def _ready(self, parameter: Tensor) -> None:
         """Called by the backward pass, once for each parameter."""
@@ -60,7 +61,7 @@ class GradientSums:
     def _send(self, parameters: Sequence[Tensor]) -> None:
         whole = [each.grad for each in parameters if not each.grad.is_sparse]
         if whole:
-            flat = torch.cat([gradient.reshape(-1) for gradient in whole]).to(self._dtype)
+            flat = torch.cat([gradient.reshape(-1) for gradient in whole])
             self._sent.append((whole, flat, self._ranks.add_up(flat)))
 
     def finish(self) -> None:
@@ -71,7 +72,7 @@ class GradientSums:
             _split(flat, gradients)
         for parameter in self._parameters:
             if parameter.grad.is_sparse:
-                parameter.grad = _rows_of_all(self._ranks, parameter.grad.coalesce(), self._dtype)
+                parameter.grad = _rows_of_all(self._ranks, parameter.grad.coalesce())
         self._left, self._known, self._sent = list(self._layers.values()), set(), []
 
 
@@ -94,15 +95,15 @@ def _layer(name: str) -> str:
     return ".".join(parts[: 2 if parts[0] == "stack" else 1])
 
 
-def _rows_of_all(ranks: TensorRanks, own: Tensor, dtype: torch.dtype) -> Tensor:
+def _rows_of_all(ranks: TensorRanks, own: Tensor) -> Tensor:
     """The sum of a gradient of some rows, whose numbers differ from rank to rank."""
-    rows_U, values_UV = own.indices()[0], own.values().to(dtype)
+    rows_U, values_UV = own.indices()[0], own.values()
     counts = [int(count) for count in ranks.collected(rows_U.new_tensor([len(rows_U)]))]
     most = max(counts)
     rows = ranks.collected(_filled(rows_U, most))
     values = ranks.collected(_filled(values_UV, most))
     all_rows = torch.cat([part[:count] for part, count in zip(rows, counts, strict=True)])
-    all_values = torch.cat([part[:count] for part, count in zip(values, counts, strict=True)]).to(own.dtype)
+    all_values = torch.cat([part[:count] for part, count in zip(values, counts, strict=True)])
     return torch.sparse_coo_tensor(all_rows[None], all_values, own.shape, check_invariants=False).coalesce()
 
 

@@ -14,16 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pantoum.apps.torch.cell_module import CellModule
+from pantoum.apps.torch.cell_module import CellModule, State
 from pantoum.apps.torch.conversion import state_from_torch
 from pantoum.apps.torch.language_module import LanguageModule
-from pantoum.apps.torch.steps import State
 from pantoum.apps.torch.tensor_sums import GradientSums, TensorRanks
 from pantoum.apps.torch.torch_optimizer import TorchOptimizer
 from pantoum.errors import CheckpointError
 from pantoum.seams import GRADIENT_SCALE_EVERY as EVERY
 from pantoum.seams import GRADIENT_SCALE_WINDOW as WINDOW
-from pantoum.seams import MOST_STEPS, Array, NetworkState, Recipe, map_blocks, require_arrays
+from pantoum.seams import MOST_STEPS, Array, NetworkState, Recipe, Share, map_blocks, require_arrays
 from pantoum.seams import names_of_role as named
 
 __all__ = ["TorchLearner"]
@@ -40,13 +39,12 @@ class TorchLearner:
         if torch.device(device).type == "cuda":
             for cell in self.module.modules():
                 if isinstance(cell, CellModule):
-                    cell.compile_step()
+                    cell.compiled = True
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._device, self._seed, self._precision = torch.device(device).type, seed, recipe.precision
         self._sums: GradientSums | None = None
         self._share = 1.0
-        self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
         self._optimizer = TorchOptimizer(
@@ -63,10 +61,12 @@ class TorchLearner:
         """The zero state of ``batch_size`` streams."""
         return state_from_torch(self.module.initial_state(batch_size))
 
-    def join(self, ranks: TensorRanks, share: float) -> None:
-        """From now on the rows of a batch are this share of it, and other ranks have the others."""
-        self._sums, self._share = GradientSums(ranks, self._parameters, self._sent_in), share
-        self._optimizer.share_out(ranks)
+    def join(self, ranks: TensorRanks, share: Share) -> None:
+        """From now on the rows of a batch are those of the share, and other ranks have the others."""
+        rows = share.shards.streams(share.own)
+        self._sums = GradientSums(ranks, self._parameters)
+        self._share = (rows.stop - rows.start) / share.shards.batch_size
+        self._optimizer.join(ranks, share)
 
     def gradients(
         self, inputs_BT: Tensor, targets_BT: Tensor, reset_BT: Tensor | None, state: State, step: int,
@@ -86,10 +86,6 @@ class TorchLearner:
         with torch.no_grad():
             if self._sums is not None:
                 self._sums.finish()
-            elif self._sent_in is not torch.float32:  # the same rounding, without the other ranks
-                for tensor in self._parameters.values():
-                    whole = tensor.grad.coalesce() if tensor.grad.is_sparse else tensor.grad
-                    tensor.grad = whole.to(self._sent_in).to(tensor.dtype)
             for tensor in self._parameters.values():
                 if tensor.grad.is_sparse:  # clipping then scales the values that the gradient holds
                     tensor.grad = tensor.grad.coalesce()
@@ -157,7 +153,7 @@ class TorchLearner:
         return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
 
     def _collect(self) -> None:
-        """``training.update.gradient_scale`` for the clipped gradients."""
+        """``GradientScale`` for the clipped gradients."""
         steps = self._optimizer.steps
         if steps % EVERY:
             return

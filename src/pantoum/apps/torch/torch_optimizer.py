@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pantoum.apps.torch.tensor_sums import TensorRanks, add_up
-from pantoum.seams import NEWTON_SCHULZ, SMALLEST_NORM, block_rate, shared_out
+from pantoum.seams import NEWTON_SCHULZ, SMALLEST_NORM, Share, block_rate
 from pantoum.seams import OPTIMIZER_BETAS as BETAS
 from pantoum.seams import OPTIMIZER_EPSILON as EPSILON
 from pantoum.seams import OPTIMIZER_MOMENTUM as MOMENTUM
@@ -69,14 +69,14 @@ class TorchOptimizer:
         self._own = {name: list(range(count)) for name, count in self._blocks.items()}
         """The blocks of each map that this rank makes orthogonal."""
 
-    def share_out(self, ranks: TensorRanks) -> None:
+    def join(self, ranks: TensorRanks, share: Share) -> None:
         """From now on several ranks make the same steps, and each makes some blocks of Muon orthogonal."""
         self._ranks = ranks
         blocks = [(name, place) for name, count in self._blocks.items() for place in range(count)]
         # The iterations multiply matrices whose smaller side is that of the block.
         shapes = [self._block(name) for name, _ in blocks]
         costs = [float(H * K * min(H, K)) for H, K in shapes]
-        owners = shared_out(costs, ranks.count)
+        owners = share.owners(costs)
         own = [block for block, owner in zip(blocks, owners, strict=True) if owner == ranks.rank]
         self._own = {name: [place for other, place in own if other == name] for name in self._maps}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pantoum.config import AUTO, KeptSettings, ModelConfig, TrainSettings, declared
+from pantoum.config import AUTO, ModelConfig, TrainSettings
 from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
 from pantoum.training.recipe.recipe import Outlook, Recipe
 from pantoum.training.recipe.update_choice import (
@@ -77,7 +77,6 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
         reasons=tuple(reasons),
-        **{name: getattr(settings, name) for name in declared(KeptSettings)},
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pantoum.config import CELLS, KeptSettings, ModelConfig, declared
+from pantoum.config import CELLS, ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
@@ -20,16 +20,14 @@ from pantoum.training.recipe import large_vocabulary
 
 __all__ = ["MOST_EPOCHS", "Outlook", "Recipe", "compared", "work"]
 
-OFF = {"kneser_ney": None, "samples": None} | {
-    name: one.default for name, one in declared(KeptSettings).items()
-}
+OFF = {"kneser_ney": None, "samples": None}
 """What files do not tell where it is off."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(KeptSettings):
+class Recipe:
     """Everything that a run needs to know before its first step, and why."""
 
     model: ModelConfig
@@ -61,11 +59,6 @@ class Recipe(KeptSettings):
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reasons"}
         plain = {name: value for name, value in plain.items() if name not in OFF or value != OFF[name]}
         return {**plain, "model": self.model.spec()}
-
-    @property
-    def syncs_weights(self) -> bool:
-        """Whether ranks make updates by themselves and combine weights, not gradients."""
-        return self.sync_every > 1
 
     @property
     def kept(self) -> ModelConfig:

@@ -11,14 +11,22 @@ every ``SELDOM``-th update, because averaging touches all of its rows. Tables of
 With a sampler of candidates the loss of a batch is estimated from some of the symbols
 (``network.candidates``); evaluations, which are not made here, always use all of them.
 
+``GradientScale`` is what adapting divides by: how large the gradient of each row of each parameter usually
+is. Every ``EVERY``-th update, each row's mean square goes into a running mean over the last updates (over all
+of them while they are few). It is counted for the loss of one target: the mean over a batch of N independent
+targets has 1/N of one target's variance, so squares are multiplied by N, and figures of runs with different
+batches compare. The gradient is taken as the optimiser takes it, clipped. A vector's rows are its entries.
+How many updates went into the squares follows from the optimiser's steps.
+
 Shapes: B streams, T time steps.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,19 +37,46 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.kernels.threads import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.gradient import Gradient, Gradients, norm
+from pantoum.network.gradient import Gradients, norm
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
-from pantoum.ranks.interface import Ranks
-from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.optimizer import Optimizer
-from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
 
-__all__ = ["SELDOM", "MemberLearner", "require_arrays"]
+if TYPE_CHECKING:
+    from pantoum.training.update.backend import Share
+
+__all__ = ["EVERY", "SELDOM", "WINDOW", "GradientScale", "MemberLearner", "require_arrays"]
 
 SELDOM = 16
+EVERY = 4
+"""Every so many-th update goes into the usual size of gradients."""
+WINDOW = 64
+"""Collected updates over which that running mean reaches: the last 256 or so."""
+
+
+class GradientScale:
+    """Running mean squares of gradients, one a row."""
+
+    def __init__(self, parameters: Mapping[str, Array]) -> None:
+        self.squares = {name: np.zeros(len(array), array.dtype) for name, array in parameters.items()}
+        self._columns = {name: array.size // len(array) for name, array in parameters.items()}
+        self._kernels = backend(next(iter(parameters.values())).dtype)
+
+    def updated(self, gradients: Gradients, steps: int, targets: int, factor: float) -> None:
+        """An update with the mean gradient over ``targets``, times ``factor``, after ``steps`` others."""
+        if steps % EVERY:
+            return
+        share = 1.0 / min(steps // EVERY + 1, WINDOW)
+        for name, squares_R in self.squares.items():
+            gradient = gradients[name]
+            a_square = share * targets * factor * factor / self._columns[name]
+            gradient.add_squares(self._kernels, squares_R, 1.0 - share, a_square)
+
+    def roots(self) -> dict[str, Array]:
+        """The root mean squares, fresh arrays by parameter name."""
+        return {name: np.sqrt(squares_R) for name, squares_R in self.squares.items()}
 
 
 class MemberLearner:
@@ -55,16 +90,15 @@ class MemberLearner:
         seed: int,
         average: float | None,
         precision: str = "float32",
-        gradient_precision: str = "float32",
         sampler: CandidateSampler | None = None,
     ) -> None:
-        """``precision``: of matrix products; ``gradient_precision``: of the gradients of shards and their
-        sums; ``sampler``: of the candidates of each step, ``None``: all symbols."""
+        """``precision``: of matrix products; ``sampler``: of the candidates of each step, ``None``: all
+        symbols."""
         self.model = model
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._precision, self._optimizer, self._seed, self._decay = precision, optimizer, seed, average
-        self._sampler, self._gradients_in_bf16 = sampler, gradient_precision == "bf16"
+        self._sampler = sampler
         self._averaged = (
             None
             if average is None
@@ -91,18 +125,12 @@ class MemberLearner:
         step: int,
         streams: Array,
         shards: Shards,
-        together: RankSums | None = None,
+        own: Node,
+        nodes: Sequence[Node],
     ) -> tuple[list[BatchResult], dict[Node, Gradients]]:
-        """Forward and backward pass over the rank's rows of a batch, shard by shard, or as many of them at
-        the same time as there are threads (``gradient_sum``): the results of the shards, each with its own
-        mean loss, and the sums of their gradients over the rank's subtrees. The sums hold until the next
-        call.
-
-        Of a rank of one shard, ``together`` takes the gradients that are final while the others are still
-        computed, the same ones in the same order on every rank. They are among the results, too."""
-        rank = 0 if together is None else together.rank
-        begin = None if together is None or shards.count > shards.ranks else together.begin
-        own = shards.node(rank)
+        """Forward and backward pass over the rows of the shards ``own``, shard by shard, or as many at the
+        same time as there are threads (``gradient_sum``): the results of the shards, each with its own mean
+        loss, and the sums of their gradients over ``nodes``, which hold until the next call."""
         program = Program(
             self.model,
             precision=self._precision,
@@ -112,38 +140,28 @@ class MemberLearner:
         )
         results: dict[int, BatchResult] = {}
         first = shards.streams(own).start
-        nodes = shards.subtrees(rank)
 
         def of_shard(shard: int, place: int) -> Gradients:
-            begun: dict[str, Gradient] = {}
-
-            def finished(gradients: Gradients) -> None:
-                assert begin is not None
-                kept = self._kept(gradients)
-                begun.update(kept)
-                begin({nodes[0]: kept})
-
             rows = shards.streams((shard, shard + 1))
             rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
             own_batch = batch.rows(rows)
-            result = program.gradients(
-                own_batch.inputs_BT,
-                own_batch.targets_BT,
-                state.select(rows),
-                reset_BT=own_batch.reset_BT,
+            wanted = Wanted(
                 dropout_key=(self._seed, step),
                 streams=streams[rows],
                 targets=shards.batch_size * batch.inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(own_batch.targets_BT.reshape(-1), step),
+            )
+            result = program.gradients(
+                own_batch.inputs_BT,
+                own_batch.targets_BT,
+                state.select(rows),
+                wanted,
+                reset_BT=own_batch.reset_BT,
                 workspace=self._place(place),
-                finished=None if begin is None else finished,
             )
             results[shard] = result
-            # What has begun may hold sums already, and is not touched.
-            others = {name: each for name, each in result.gradients.items() if name not in begun}
-            kept = begun | self._kept(others)
-            return {name: kept[name] for name in result.gradients}
+            return result.gradients
 
         count = most_callers(self.model.dtype)
         at_once = any(side_by_side(node, count) for node in nodes)
@@ -160,12 +178,6 @@ class MemberLearner:
     def _place(self, number: int) -> Workspace:
         """The workspace of a shard that others are computed beside: no scope, because scopes share arrays."""
         return self._workspace.kept(f"place {number}", Workspace)
-
-    def _kept(self, gradients: Gradients) -> dict[str, Gradient]:
-        """The gradients of a shard in the precision in which they are added."""
-        if not self._gradients_in_bf16:
-            return dict(gradients)
-        return {name: gradient.rounded() for name, gradient in gradients.items()}
 
     def take(self, gradients: Gradients, targets: int) -> None:
         """The gradients of a batch of so many ``targets``, for ``update``."""
@@ -198,12 +210,12 @@ class MemberLearner:
         """Updates done."""
         return self._optimizer.steps
 
-    def share_out(self, ranks: Ranks) -> None:
-        """From now on several ranks make the same updates, and share what is costly in them."""
-        self._optimizer.share_out(ranks)
+    def join(self, share: Share) -> None:
+        """From now on several processes make the same updates, and share what is costly in them."""
+        self._optimizer.join(share)
 
     def collect(self) -> None:
-        """Make ``arrays`` right on every rank; every rank calls it."""
+        """Make ``arrays`` right in every process; every process calls it."""
         self._optimizer.collect()
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:

@@ -16,7 +16,7 @@ comes from the schedule, the factor from clipping; neither is known here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -27,8 +27,9 @@ from pantoum.kernels.reference.update import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
 from pantoum.network.spec import declared, named
-from pantoum.ranks.interface import Ranks
-from pantoum.training.update.rank_sums import shared_out, spread
+
+if TYPE_CHECKING:
+    from pantoum.training.update.backend import Share
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "make_optimizer", "map_blocks"]
 
@@ -73,12 +74,12 @@ class AdamW:
                 rows_U=gradient.rows_U,
             )
 
-    def share_out(self, ranks: Ranks) -> None:
-        """Several ranks make the same steps from now on. Each makes the whole step: it costs little more than
-        to send its results."""
+    def join(self, share: Share) -> None:
+        """Several processes make the same steps from now on. Each makes the whole step: it costs little more
+        than to send its results."""
 
     def collect(self) -> None:
-        """Make ``arrays`` right on every rank; every rank calls it. Here they always are."""
+        """Make ``arrays`` right in every process; every process calls it. Here they always are."""
 
     def arrays(self) -> dict[str, Array]:
         """``first.NAME`` and ``second.NAME``: the very arrays in use."""
@@ -113,7 +114,7 @@ class Muon:
             for block in range(blocks[name])
         ]
         """Each block of each map."""
-        self._ranks: Ranks | None = None
+        self._share: Share | None = None
         self._owners: list[int] = []
         self._decay, self._precision = weight_decay, precision
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
@@ -131,9 +132,9 @@ class Muon:
         """One update. AdamW uses ``rate``, Muon a multiple of it."""
         self._others.step(gradients, rate, factor)
         blocks = self._blocks
-        if self._ranks is not None:
+        if self._share is not None:
             owned = zip(self._blocks, self._owners, strict=True)
-            blocks = [block for block, owner in owned if owner == self._ranks.rank]
+            blocks = [block for block, owner in owned if owner == self._share.rank]
         self._kernels.muon(
             [self._maps[name][rows] for name, rows in blocks],
             [gradients[name].values[rows] for name, rows in blocks],
@@ -148,14 +149,14 @@ class Muon:
         )
         self._spread(self._maps)
 
-    def share_out(self, ranks: Ranks) -> None:
-        """From now on each rank makes some of the blocks orthogonal; the momentum of a block is then right on
-        its own rank only, until ``collect``."""
+    def join(self, share: Share) -> None:
+        """From now on each process makes some of the blocks orthogonal; the momentum of a block is then right
+        in its own process only, until ``collect``."""
         shapes = [self._maps[name][rows].shape for name, rows in self._blocks]
-        self._ranks, self._owners = ranks, shared_out([H * K * min(H, K) for H, K in shapes], ranks.count)
+        self._share, self._owners = share, share.owners([H * K * min(H, K) for H, K in shapes])
 
     def collect(self) -> None:
-        """The momentum of every block on every rank."""
+        """The momentum of every block in every process."""
         self._spread(self._momentum)
 
     def arrays(self) -> dict[str, Array]:
@@ -164,9 +165,9 @@ class Muon:
         return {**momentum, **self._others.arrays()}
 
     def _spread(self, arrays: Mapping[str, Array]) -> None:
-        """Every block from the rank that has computed it to all others."""
-        if self._ranks is not None:
-            spread(self._ranks, [arrays[name][rows] for name, rows in self._blocks], self._owners)
+        """Every block from the process that has computed it to all others."""
+        if self._share is not None:
+            self._share.spread([arrays[name][rows] for name, rows in self._blocks], self._owners)
 
 
 class WithTables:
@@ -202,9 +203,9 @@ class WithTables:
                 factor=factor,
             )
 
-    def share_out(self, ranks: Ranks) -> None:
+    def join(self, share: Share) -> None:
         """The work of the other optimiser; a step of a table is cheap."""
-        self._others.share_out(ranks)
+        self._others.join(share)
 
     def collect(self) -> None:
         """The arrays of the other optimiser."""

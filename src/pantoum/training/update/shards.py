@@ -1,10 +1,9 @@
-"""Shards of a batch: the rows of each, the rank that computes it, and the tree in which results are added.
+"""Shards of a batch: the rows of each, and the tree in which results are added.
 
 Floating-point addition is not associative, so a gradient that is the same to the bit on any number of ranks
 needs an order of addition that does not depend on them. A run therefore divides its batch into a fixed number
 of shards. The results of the shards are the leaves of a binary tree, and each node is the sum of its left and
-its right half. A rank computes a contiguous range of shards; the sums of whole subtrees within that range are
-its own work, the nodes above need other ranks (``rank_sums``).
+its right half.
 
 The gradients of a batch are the sum of those of its shards, added in this tree (``gradient_sum``). A backward
 pass leaves its gradients in a workspace, where the next one overwrites them. So each pass is given
@@ -38,22 +37,16 @@ Node: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Shards:
-    """How a batch of ``batch_size`` streams is divided among shards, and these among ranks."""
+    """How a batch of ``batch_size`` streams is divided among shards."""
 
     batch_size: int
     count: int = 1
     """S, at most B."""
-    ranks: int = 1
-    """At most S."""
 
     @property
     def root(self) -> Node:
         """The node of all shards."""
         return 0, self.count
-
-    def node(self, rank: int) -> Node:
-        """The shards of a rank; their numbers differ by one at most."""
-        return rank * self.count // self.ranks, (rank + 1) * self.count // self.ranks
 
     def streams(self, node: Node) -> slice:
         """The streams of these shards; the sizes of shards differ by one at most."""
@@ -70,10 +63,6 @@ class Shards:
 
         return tree_sum(self.root, weighted, float.__add__)
 
-    def subtrees(self, rank: int) -> list[Node]:
-        """The largest nodes of the tree that lie within the shards of a rank, from left to right."""
-        return _within(self.root, self.node(rank))
-
 
 def tree_sum(node: Node, known: Callable[[Node], T | None], add: Callable[[T, T], T]) -> T:
     """The value of a node: known, or the sum of its halves."""
@@ -89,15 +78,6 @@ def halves(node: Node) -> tuple[Node, Node]:
     first, end = node
     middle = (first + end) // 2
     return (first, middle), (middle, end)
-
-
-def _within(node: Node, bounds: Node) -> list[Node]:
-    if bounds[0] <= node[0] and node[1] <= bounds[1]:
-        return [node]
-    if node[1] <= bounds[0] or bounds[1] <= node[0]:
-        return []
-    left, right = halves(node)
-    return _within(left, bounds) + _within(right, bounds)
 
 
 def gradient_sum(

@@ -6,8 +6,7 @@ absolute deviation. Until 16 are known the limit is three times the loss of a un
 Medians are used because a mean would follow the spikes that it should catch.
 
 1. A bad update is skipped: weights, moments and averages stay as they are.
-2. After three bad updates in a row the run is rolled back to a good checkpoint, at half the rate. Each
-   further rollback for the same place goes one good checkpoint further back.
+2. After three bad updates in a row the run is rolled back to its last good checkpoint, at half the rate.
 3. A spike that returns in the same place after a rollback is caused by the text (another language, a table
    in a novel) if its loss is one that a sane model can have, or if the loss is as high as before the
    rollback: half the rate moves the weights half as far, so a spike that the weights cause would be lower.
@@ -52,7 +51,7 @@ class Verdict(Enum):
     ACCEPT = "accept"
     SKIP = "skip"
     ROLL_BACK = "roll back"
-    GIVE_UP = "give up"
+    """Or give up, if that was done too often (``gives_up``)."""
 
 
 class UpdateGuard:
@@ -124,19 +123,13 @@ class UpdateGuard:
                 self.rollbacks = self._rollbacks_before
             return Verdict.ACCEPT
         self.last_reason = f"step {step}: {what}, {PATIENCE} times in a row"
-        if self.gives_up(step):
-            return Verdict.GIVE_UP
         self._height = loss if finite else None
         return Verdict.ROLL_BACK
 
     def gives_up(self, step: int) -> bool:
         """Whether another rollback for trouble at ``step`` would be one too many."""
-        return self.further_back(step) >= MOST_ROLLBACKS or self.rollbacks >= MOST_IN_ALL
-
-    def further_back(self, step: int) -> int:
-        """Good checkpoints to pass over in a rollback for trouble at ``step``: none at first, then one more
-        for each rollback that the same trouble has caused."""
-        return self.rollbacks - self._rollbacks_before if self._again(step) else 0
+        here = self.rollbacks - self._rollbacks_before if self._again(step) else 0
+        return here >= MOST_ROLLBACKS or self.rollbacks >= MOST_IN_ALL
 
     def rolled_back(self, step: int, record: Mapping[str, Any] | None) -> None:
         """Count a rollback for trouble at ``step``; ``record``: that of the good checkpoint (none: the run's
@@ -177,8 +170,6 @@ class UpdateGuard:
         self._losses = deque((float(loss) for loss in record["losses"]), maxlen=WINDOW)
         self._bad_in_a_row = int(record["bad_in_a_row"])
         self._incident = record["incident"]
-        # Older records have none of the three.
-        self._height = record.get("height")
-        self._rollbacks_before = int(record.get("rollbacks_before", 0))
-        self._of_the_text = float(record.get("of_the_text", 0.0))
+        self._height, self._rollbacks_before = record["height"], int(record["rollbacks_before"])
+        self._of_the_text = float(record["of_the_text"])
         self.skipped, self.rollbacks = int(record["skipped"]), int(record["rollbacks"])

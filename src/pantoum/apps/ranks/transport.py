@@ -1,0 +1,132 @@
+"""What training asks of the processes that train together, and the watch over their life.
+
+A *rank* is one of these processes. MPI and PyTorch's gloo implement ``Ranks``; tests do over threads. Whoever
+waits for a rank that has died waits for ever, so an implementation watches over the others (``Life``): a
+thread of each process sends signs of life and misses those of others. A rank may compute, evaluate or save
+for minutes without a message, so silence in the training's own messages means nothing. Rank 0 listens to all
+ranks, and all ranks listen to rank 0; who misses a rank for the time limit names it and ends the job. Ranks
+with higher numbers wait a little longer, so that one of them speaks. A rank whose parent process has changed
+has lost its launcher, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+import numpy.typing as npt
+
+__all__ = ["Array", "Beats", "Life", "Pending", "Ranks", "pause_of"]
+
+Array: TypeAlias = npt.NDArray[Any]
+Pending: TypeAlias = Callable[[], None]
+"""An exchange that has begun: to call it is to wait until the arrays of this rank were sent and received."""
+LATER = 0.1
+"""Seconds by which each rank waits longer than the one before it; at most ``MOST_LATER``."""
+MOST_LATER = 2.0
+
+
+class Ranks(Protocol):
+    """The ranks 0 to ``count - 1``, seen by one of them."""
+
+    @property
+    def rank(self) -> int:
+        """The number of this rank."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many ranks there are."""
+        ...
+
+    def place(self, rank: int) -> str:
+        """Where a rank runs, for messages: ``rank 1 (host node7, process 1234)``."""
+        ...
+
+    def broadcast(self, message: bytes | None = None) -> bytes:
+        """The message that rank 0 gives, on every rank."""
+        ...
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """The messages of all ranks, in their order, on rank 0; nothing on the others."""
+        ...
+
+    def exchange(
+        self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
+    ) -> Pending:
+        """Send arrays to ranks and receive into arrays from ranks, all at the same time.
+
+        Between two ranks arrays arrive in the order in which they were sent; sizes and dtypes must agree.
+        Arrays are C-contiguous. Until what it gives was called and has returned, none of them may be changed
+        or read."""
+        ...
+
+    def abort(self, why: str) -> NoReturn:
+        """End all ranks now; ``why`` is one line for the person who started them."""
+        ...
+
+    def close(self) -> None:
+        """No sign of life is expected or sent any more."""
+
+
+class Beats(Protocol):
+    """Signs of life between two ranks."""
+
+    def send(self, rank: int) -> None:
+        """Send one; never blocks."""
+
+    def received(self, rank: int) -> bool:
+        """Whether there was one since the last call."""
+
+
+class Life:
+    """The thread that watches, from its making until ``close``."""
+
+    def __init__(
+        self,
+        beats: Beats,
+        rank: int,
+        count: int,
+        limit: float,
+        lost: Callable[[int | None, float], None],
+    ) -> None:
+        """``lost`` is called, in the thread, with a rank and the seconds of its silence; with ``None`` if the
+        launcher has ended."""
+        self._beats, self._lost = beats, lost
+        self._others = range(1, count) if rank == 0 else range(1)
+        self._limit = limit + min(LATER * max(0, rank - 1), MOST_LATER)
+        self._pause = pause_of(limit)
+        self._parent = os.getppid()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pantoum-life", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._end.set()
+        self._thread.join(5.0)
+
+    def _watch(self) -> None:
+        heard = dict.fromkeys(self._others, time.monotonic())
+        before = time.monotonic()
+        while not self._end.wait(self._pause):
+            now = time.monotonic()
+            if os.getppid() != self._parent:
+                self._lost(None, 0.0)
+            slept = now - before > 0.5 * self._limit
+            before = now
+            for rank in self._others:
+                self._beats.send(rank)
+                if self._beats.received(rank) or slept:  # this process itself was stopped: begin anew
+                    heard[rank] = now
+                elif now - heard[rank] > self._limit:
+                    self._lost(rank, now - heard[rank])
+                    return
+
+
+def pause_of(limit: float) -> float:
+    """Seconds between two signs of life, for a time limit."""
+    return min(1.0, limit / 10.0)

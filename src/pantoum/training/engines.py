@@ -1,0 +1,104 @@
+"""Who trains in place of the core, or together with this process: found when it is asked for.
+
+An engine takes the place of the core (``--device``). A *group* is the processes that a launcher has started
+to train one model together. Without either, one process trains with the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from pantoum import extensions, kernels
+from pantoum.config import VERSION, TrainSettings
+from pantoum.config.launcher import launched
+from pantoum.errors import PantoumError, SettingError
+from pantoum.training.result import RunResult
+from pantoum.training.update.backend import TrainingEngine
+
+__all__ = ["Group", "engine", "group", "train"]
+
+
+class Group(Protocol):
+    """Processes that train one model together, as one of them sees them."""
+
+    def settings(self, asked: TrainSettings) -> TrainSettings:
+        """The settings of a run of this group."""
+        ...
+
+    def engine(self, asked: TrainSettings, inner: TrainingEngine | None) -> TrainingEngine:
+        """What trains in all processes; ``inner``: in place of the core in each."""
+        ...
+
+    def run(
+        self,
+        known: Mapping[str, str],
+        train: Callable[[], RunResult],
+        inner: Callable[[], TrainingEngine | None],
+    ) -> RunResult:
+        """``train`` in the first process, while the others serve it; the result, in every process. ``known``:
+        what all must have in common; ``inner``: gives what trains in place of the core."""
+        ...
+
+
+def engine(settings: TrainSettings) -> TrainingEngine | None:
+    """What trains in place of the core, where these settings name a device."""
+    if settings.device is None or (settings.device == "auto" and find_spec("torch") is None):
+        return None
+    for make in extensions.each("engines"):
+        found: TrainingEngine | None = make(settings)
+        if found is not None:
+            return found
+    if settings.device == "auto":
+        return None
+    rule = "is for an engine, and none that is installed trains on it"
+    raise SettingError("device", settings.device, rule, "leave it out to train with the core")
+
+
+@contextmanager
+def group() -> Iterator[Group | None]:
+    """The processes that a launcher has started with this one, while inside; ``None``: it is alone."""
+    if not launched():
+        yield None
+        return
+    with extensions.find("launchers", "ranks")() as found:
+        yield found
+
+
+def train(
+    together: Group | None,
+    texts: Sequence[str],
+    settings: Mapping[str, Any],
+    session: Callable[[TrainSettings, TrainingEngine | None], RunResult],
+) -> RunResult:
+    """``session`` with the settings and the engine of a group (``None``: of this process alone)."""
+
+    if together is None:
+        chosen = TrainSettings(**settings)
+        return session(chosen, engine(chosen))
+
+    def first() -> RunResult:
+        chosen = together.settings(TrainSettings(**settings))
+        return session(chosen, together.engine(chosen, engine(chosen)))
+
+    return together.run(_facts(texts, settings), first, lambda: engine(TrainSettings(**settings)))
+
+
+def _facts(texts: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
+    """What all processes must have in common, by names that a person knows. A mistake is left to the first
+    process."""
+    try:
+        found = engine(TrainSettings(**settings))
+        name = "core" if found is None else found.name
+    except PantoumError as problem:
+        name = str(problem)
+    return {
+        "pantoum": VERSION,
+        "arithmetic": "numpy" if kernels.without_core() is not None else "native core",
+        "precisions": ", ".join(kernels.precisions()),
+        "texts": ", ".join(texts),
+        **{name: str(value) for name, value in settings.items()},
+        "engine": name,
+    }
