@@ -55,11 +55,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.plan:
         if follows():
             return 0
-        plan = api.plan(arguments.texts, **settings)
-        if arguments.json:
-            output.json(plan.to_dict())
-        else:
-            output.answer(str(plan))
+        output.show(api.plan(arguments.texts, **settings), arguments.json)
         return 0
     typed = arguments.typed, arguments.started
     done = api.train_typed(arguments.texts, settings, typed, progress=not output.quiet)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pantoum.config import ScoreConfig, require
 from pantoum.config.plain import Plain
 from pantoum.config.score import ignored
-from pantoum.inference.kept_model import KeptModel
+from pantoum.inference.adapted import SavedMeanwhile
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored
 from pantoum.inference.scoring.originals import Originals
@@ -117,7 +117,7 @@ class Scorer:
         threshold: float | None = None,
         pieces: bool = False,
         following: Following | None = None,
-        kept: KeptModel | None = None,
+        kept: SavedMeanwhile | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
         resets_V = resets(model, config.documents)

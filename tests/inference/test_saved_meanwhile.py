@@ -10,7 +10,7 @@ import pytest
 
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.kept_model import EVERY, KeptModel
+from pantoum.inference.adapted import EVERY, SavedMeanwhile
 from pantoum.inference.loaded_model import LoadedModel, load
 
 TEXT_BT = 2 + np.arange(1001)[None] % 7
@@ -30,7 +30,7 @@ def read(adapter: Adapter, start: int, end: int) -> bytes:
 def test_it_is_saved_when_it_is_time_and_something_was_learned(model: LoadedModel, tmp_path: Path) -> None:
     now, file = [0.0], tmp_path / "m.safetensors"
     adapter = Adapter(model)
-    kept = KeptModel(adapter, file, clock=lambda: now[0])
+    kept = SavedMeanwhile(adapter, file, clock=lambda: now[0])
     read(adapter, 0, 300)
     kept.meanwhile()
     assert not file.exists()
@@ -48,7 +48,7 @@ def test_it_is_saved_when_it_is_time_and_something_was_learned(model: LoadedMode
 
 def test_saving_meanwhile_changes_nothing(model: LoadedModel, tmp_path: Path) -> None:
     one, other = Adapter(model), Adapter(model)
-    kept = KeptModel(one, tmp_path / "m", clock=iter(range(0, 10**6, int(EVERY))).__next__)
+    kept = SavedMeanwhile(one, tmp_path / "m", clock=iter(range(0, 10**6, int(EVERY))).__next__)
     for start, end in ((0, 300), (300, 500), (500, 1000)):
         assert read(one, start, end) == read(other, start, end)
         kept.meanwhile()
@@ -59,7 +59,7 @@ def test_saving_meanwhile_changes_nothing(model: LoadedModel, tmp_path: Path) ->
 
 def test_a_place_that_is_gone_ends_nothing(model: LoadedModel, tmp_path: Path) -> None:
     adapter = Adapter(model)
-    kept = KeptModel(adapter, tmp_path / "gone" / "m", clock=iter((0.0, EVERY, EVERY)).__next__)
+    kept = SavedMeanwhile(adapter, tmp_path / "gone" / "m", clock=iter((0.0, EVERY, EVERY)).__next__)
     read(adapter, 0, 300)
     with pytest.warns(UserWarning, match="the adapted model was not saved"):
         kept.meanwhile()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pantoum.kernels import context_tables as sizes
-from pantoum.kernels.context_tables import (
+from pantoum.kernels.native import contexts as sizes
+from pantoum.kernels.native.contexts import (
     DECISIONS,
     SHAPE,
     ContextTables,
@@ -19,8 +19,8 @@ from pantoum.kernels.context_tables import (
     log_of,
     logistic,
 )
-from pantoum.kernels.reference.context_counts import BITS, STEP, WHOLE, ContextCounts, F, mix, within
 from pantoum.kernels.types import Array
+from tests.oracle.context_counts import BITS, STEP, WHOLE, ContextCounts, F, mix, within
 
 __all__ = ["ContextDecider", "context_decider", "context_probabilities", "read_contexts"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels import context_tables as sizes
-from pantoum.kernels.context_tables import (
+from pantoum.kernels.native import contexts as sizes
+from pantoum.kernels.native.contexts import (
     BEGUN,
     FOUND,
     LINE,
