@@ -143,8 +143,8 @@ if TYPE_CHECKING:
         StepResult,
         TrainingEngine,
     )
-    from pantoum.training.update.learner import EVERY as GRADIENT_SCALE_EVERY
-    from pantoum.training.update.learner import WINDOW as GRADIENT_SCALE_WINDOW
+    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.training.update.learner import require_arrays
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
@@ -247,7 +247,8 @@ _HOMES = {
     "training.result": "RunResult",
     "training.run.signals": "STOP_SIGNALS=NAMES",
     "training.update.backend": ("Backend LocalBackend Members Share SharedBackend StepResult TrainingEngine"),
-    "training.update.learner": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW require_arrays",
+    "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
+    "training.update.learner": "require_arrays",
     "training.update.optimizer": (
         "OPTIMIZER_BETAS=BETAS OPTIMIZER_EPSILON=EPSILON OPTIMIZER_MOMENTUM=MOMENTUM "
         "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "
