@@ -237,8 +237,9 @@ def compress(place: Path, known: list[Reference], commands: Commands) -> None:
     out, text, back = place / "text.pantoum", place / "text.txt", place / "back.txt"
     noisy_text(text, commands.draw)
     model = whole_run(place, known)
-    again(place, commands, out, "compress", str(text), "--model", model, "--out", str(out))
-    again(place, commands, back, "decompress", str(out), "--model", model, "--out", str(back))
+    options = ("--model", model, "--overwrite", "--out")
+    again(place, commands, out, "compress", str(text), *options, str(out))
+    again(place, commands, back, "decompress", str(out), *options, str(back))
     if back.read_bytes() != text.read_bytes():
         commands.outcome.faults.append("the archive does not give the text back")
 

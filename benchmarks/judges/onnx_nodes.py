@@ -20,7 +20,7 @@ import numpy as np
 
 from pantoum.apps.convert import from_onnx, onnx_file
 from pantoum.apps.convert.import_model import of_layer
-from pantoum.apps.convert.onnx_graph import Graph, Value
+from pantoum.apps.convert.onnx_file import Graph, Value
 from pantoum.config import CELLS
 from pantoum.network.blocks import Cell
 from pantoum.network.network_state import to_arrays

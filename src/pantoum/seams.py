@@ -47,22 +47,21 @@ if TYPE_CHECKING:
     from pantoum.config.setting import SettingGroup, setting
     from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens
     from pantoum.data.batches import Batch
-    from pantoum.data.bounded_process import BadDocumentError, read_apart
     from pantoum.data.expand import Bound, transcoded
     from pantoum.data.forms import HEAD as FORM_HEAD
-    from pantoum.data.forms import PACKED as PACKED_FORMS
     from pantoum.data.forms import Form as FileForm
     from pantoum.data.forms import form_of
     from pantoum.data.prepare import prepare
     from pantoum.data.sources import unreadable
     from pantoum.formats import bounded, durable, model_file, plain_json, tensor_layout
+    from pantoum.formats.bounded_child import BadFileError, read_apart
     from pantoum.formats.checkpoint import MOST_STEPS
     from pantoum.formats.model_file import COUNTS as COUNTS_NAME
     from pantoum.formats.model_file import ModelFile, is_model_file
     from pantoum.inference.adapt import Adapter
     from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
-    from pantoum.inference.constraint import constraint_of
+    from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
@@ -80,16 +79,15 @@ if TYPE_CHECKING:
     )
     from pantoum.inference.loaded_model import load as load_model
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.score import resets as document_resets
-    from pantoum.inference.scoring.segments import ReadElsewhere
-    from pantoum.inference.sentences import sentence_nats
+    from pantoum.inference.scoring.reader import ReadElsewhere
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
-    from pantoum.inference.writing.stream import Stream
-    from pantoum.inference.writing.stream_batch import StreamBatch
+    from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
     from pantoum.kernels.native.declaration import Declaration
@@ -145,8 +143,8 @@ if TYPE_CHECKING:
         StepResult,
         TrainingEngine,
     )
-    from pantoum.training.update.learner import EVERY as GRADIENT_SCALE_EVERY
-    from pantoum.training.update.learner import WINDOW as GRADIENT_SCALE_WINDOW
+    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.training.update.learner import require_arrays
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
@@ -184,17 +182,17 @@ _HOMES = {
     "config.setting": "SettingGroup setting",
     "config.tokens": "TOKEN_KINDS TokenKind check_tokens",
     "data.batches": "Batch",
-    "data.bounded_process": "BadDocumentError read_apart",
     "data.expand": "Bound transcoded",
-    "data.forms": "FORM_HEAD=HEAD FileForm=Form PACKED_FORMS=PACKED form_of",
+    "data.forms": "FORM_HEAD=HEAD FileForm=Form form_of",
     "data.prepare": "prepare",
     "data.sources": "unreadable",
+    "formats.bounded_child": "BadFileError read_apart",
     "formats.checkpoint": "MOST_STEPS",
     "formats.model_file": "COUNTS_NAME=COUNTS ModelFile is_model_file",
     "inference.adapt": "Adapter",
     "inference.adapted": "adapter_of",
     "inference.alert": "alert_threshold=threshold",
-    "inference.constraint": "constraint_of",
+    "inference.constraint": "DROPPED constraint_of",
     "inference.evaluation": "evaluate",
     "inference.exporting": "notes_on_cache",
     "inference.files.apart": "require_apart require_place",
@@ -205,13 +203,12 @@ _HOMES = {
     "inference.next_word": "Suggester Suggestion begun_word",
     "inference.reading": "Reading advance",
     "inference.score": "Score Scorer document_resets=resets",
-    "inference.scoring.segments": "ReadElsewhere",
-    "inference.sentences": "sentence_nats",
+    "inference.scoring.reader": "ReadElsewhere",
+    "inference.probabilities": "sentence_nats",
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",
     "inference.writing.generation": "draw_seed",
-    "inference.writing.stream": "Stream",
-    "inference.writing.stream_batch": "StreamBatch",
+    "inference.writing.stream_batch": "Stream StreamBatch",
     "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
     "kernels.types": "COUNT_TREE_SIZES=SIZES",
     "kernels.reference.counts": "LEAST_PROBABILITY",
@@ -250,7 +247,8 @@ _HOMES = {
     "training.result": "RunResult",
     "training.run.signals": "STOP_SIGNALS=NAMES",
     "training.update.backend": ("Backend LocalBackend Members Share SharedBackend StepResult TrainingEngine"),
-    "training.update.learner": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW require_arrays",
+    "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
+    "training.update.learner": "require_arrays",
     "training.update.optimizer": (
         "OPTIMIZER_BETAS=BETAS OPTIMIZER_EPSILON=EPSILON OPTIMIZER_MOMENTUM=MOMENTUM "
         "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "

@@ -43,10 +43,7 @@ def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: P
 def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp_path: Path) -> None:
     for options, words in (
         (("--model-out", tmp_path / "m"), "give --adapt too"),
-        (
-            ("--adapt", "--model-out", trained / "model.safetensors"),
-            "the model itself, which would be lost",
-        ),
+        (("--adapt", "--model-out", trained / "model.safetensors"), "the model itself, which would be lost"),
         (("--adapt", "--model-out", text), "it is a text that is read, which would be lost"),
         (("--adapt", "--model-out", tmp_path / "none" / "m"), "must be a file in a folder that exists"),
         (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt"),
@@ -129,7 +126,8 @@ def test_a_signal_to_stop_saves_the_model(
     for _ in text.read_bytes().splitlines():
         assert process.stdout.readline()
     process.send_signal(number)
-    said = process.communicate(timeout=120)[1].decode()
+    process.wait(timeout=120)  # the end of stdin would be another reason to end
+    said = process.communicate()[1].decode()
     assert process.returncode == 128 + number and "Traceback" not in said
     assert ("interrupted" if name == "SIGINT" else f"ended by {name}") in said
     assert pantoum.load(kept).card["adapted"][0]["tokens"] == len(text.read_bytes())
@@ -192,7 +190,7 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
 
 def test_one_stream_adapts(run, trained: Path, text: Path) -> None:
     done = run("score", trained, text, "--adapt", "--streams", "4")
-    assert (done.code, done.out) == (1, "") and "must be 1 with adapt" in done.err
+    assert (done.code, done.out) == (1, "") and "must be 1 with --adapt" in done.err
 
 
 def test_a_model_that_learned_documents_adapts_too(text: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
 from pantoum.training.update import gradient_scale
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.update.learner import EVERY, GradientScale, MemberLearner
+from pantoum.training.update.gradient_scale import EVERY, GradientScale
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import AdamW
 
 PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.float32)}

@@ -6,14 +6,10 @@ row's first token). Batch k of an epoch is columns ``[k * T, (k + 1) * T)``. At 
 by e: stream i reads row ``(i + e) mod B``, which begins where the stream's last row ended. So the state is
 never reset, but for the one stream whose row is row 0, where the text's end meets its start.
 
-The text is never copied as a whole: rows are views of an array, or ranges that are read from a prepared text,
-and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the *next*
-batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held here;
-``reset_BT`` says where it must be zero, *before* the token of that place is fed.
-
-The rows of a text that is larger than memory are read range by range: each row has a window of the text, and
-all windows together have at most ``MOST`` bytes, however large the text is. A file that is cut meanwhile is
-an error of the batch that needs what is gone (docs/decisions/037).
+The text is never copied as a whole: rows are views of an array, or ranges that are read from a prepared text
+(``ranged_rows``), and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the
+*next* batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held
+here; ``reset_BT`` says where it must be zero, *before* the token of that place is fed.
 
 B streams (rows), T time steps, N tokens of the text.
 """
@@ -23,16 +19,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.config.plain import Plain
+from pantoum.data.ranged_rows import RangedRows, Tokens
 from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_file import StoredTokens
 
-__all__ = ["Batch", "RangedRows", "StatefulBatches"]
+__all__ = ["Batch", "StatefulBatches"]
 
 CURSOR_KEYS = ("epoch", "batch", "batch_size", "seq_len", "tokens")
 
@@ -80,7 +77,7 @@ class StatefulBatches(Iterator[Batch]):
         else:
             laid, shape = self.batch_size * length, (self.batch_size, length)
             inputs, targets = tokens_N[:laid].reshape(shape), tokens_N[1 : laid + 1].reshape(shape)
-            self._columns = partial(array_columns, inputs, targets)
+            self._columns = partial(_columns_of, inputs, targets)
         self._num_tokens = len(tokens_N)
         self._eos = eos
         self.go_to(cursor)
@@ -136,6 +133,11 @@ class StatefulBatches(Iterator[Batch]):
         return cursor["epoch"], cursor["batch"]
 
 
+def _columns_of(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tuple[Tokens, Tokens]:
+    """Views of some columns of all rows of an array and of their targets, each [B, end - begin]."""
+    return inputs[:, begin:end], targets[:, begin:end]
+
+
 def _rolled(rows_BT: npt.NDArray[np.generic], first: int) -> npt.NDArray[np.int32]:
     """The rows from ``first`` on, then those before it, as int32: two slices, no index array."""
     rolled_BT = np.empty(rows_BT.shape, np.int32)
@@ -189,46 +191,3 @@ def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int
             stacklevel=3,
         )
     return fitting_B, fitting_T
-
-
-Tokens: TypeAlias = "npt.NDArray[np.generic]"
-MOST = 16 << 20
-"""Bytes of all windows of a text."""
-LEAST = 1 << 14
-"""Bytes of a window, however many rows there are."""
-LARGEST = 1 << 20
-"""Bytes of a window, however few rows there are."""
-
-
-def array_columns(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tuple[Tokens, Tokens]:
-    """Views of some columns of all rows of an array and of their targets, each [B, end - begin]."""
-    return inputs[:, begin:end], targets[:, begin:end]
-
-
-class RangedRows:
-    """The rows of a stored text, read range by range."""
-
-    def __init__(self, stored: StoredTokens, batch_size: int, length: int) -> None:
-        self._stored, self._length = stored, length
-        size = LARGEST
-        while size > LEAST and size * batch_size > MOST:
-            size //= 2
-        self._window = size // stored.dtype.itemsize
-        """A window ends at a multiple of so many tokens: only a batch that crosses one reads two MiBs."""
-        self._windows = [(0, np.empty(0, stored.dtype))] * batch_size
-
-    def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Copies of some columns and of their targets. ``ShardError``: the file has been cut or changed."""
-        found_BT = np.empty((len(self._windows), end - begin + 1), self._stored.dtype)
-        for row, found_T in enumerate(found_BT):
-            found_T[:] = self._tokens(row, row * self._length + begin, len(found_T))
-        return found_BT[:, :-1], found_BT[:, 1:]
-
-    def _tokens(self, row: int, start: int, count: int) -> Tokens:
-        """Tokens of a row, from its window; where they are not all in it, a new one is read."""
-        first, window = self._windows[row]
-        if not first <= start <= start + count <= first + len(window):
-            first, end = start, start + count
-            window = self._stored.read(first, end + -end % self._window)
-            self._windows[row] = first, window
-        return window[start - first :][:count]

@@ -12,7 +12,7 @@ from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
-from pantoum.inference.scoring.segments import OneStream
+from pantoum.inference.scoring.reader import OneStream
 
 __all__ = ["asked_scorer"]
 

@@ -1,12 +1,16 @@
-"""The payloads of frames that a model codes: a text in lanes, or records that are read alone.
+"""What frames hold that a model codes: texts in lanes, records that are read alone, and their tokens.
 
-text     tokens, lanes, bytes of the literals; the literals, packed by zlib; the code of all lanes records
-records, whether a line end follows the last one, bytes of the columns; the columns, packed by zlib; the code
-of each record
+    text     tokens, lanes, bytes of the literals; the literals, packed by zlib; the code of all lanes
+    records  records, whether a line end follows the last one, bytes of the columns; the columns, packed by
+             zlib; the code of each record
 
-Numbers are written as in ``archive_parts``. A literal is the number of its bytes and these. The
-columns are the tokens of each record, then the bytes of the code of each; with no tokens the code is the
-record itself.
+Numbers are written as in ``archive``. The columns are the tokens of each record, then the bytes of the code
+of each; with no tokens the code is the record itself.
+
+A tokenizer may lack characters or words, and not all bytes are UTF-8. A byte that is none becomes a lone
+surrogate (Python's ``surrogateescape``); what the vocabulary lacks is ``<unk>``, and its bytes stand beside
+the tokens as a *literal*: their number, and these. Whatever is encoded is decoded at once and compared: where
+a tokenizer cannot give some bytes back (one that splits at white space, say), that comes out here.
 
 Shapes: see ``coding``.
 """
@@ -14,12 +18,13 @@ Shapes: see ``coding``.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from pantoum.apps.archive import block_texts
-from pantoum.apps.archive.archive_parts import (
+import numpy as np
+
+from pantoum.apps.archive.archive import (
     MOST_PLAIN,
     MOST_RECORDS,
     Frame,
@@ -30,18 +35,14 @@ from pantoum.apps.archive.archive_parts import (
 )
 from pantoum.apps.archive.coding import LaneDecoding, LaneEncoding, rows_for, side_by_side
 from pantoum.errors import ArchiveError
-from pantoum.seams import LoadedModel
+from pantoum.seams import Array, LoadedModel, Tokenizer
+from pantoum.seams import document_mark as mark
+from pantoum.seams import joined_pieces as joined
 
 __all__ = [
-    "Columns",
-    "code_records",
-    "code_texts",
-    "columns_of",
-    "decode_records",
-    "decode_texts",
-    "text_parts",
-    "text_payload",
-]
+    "END", "Columns", "code_records", "code_texts", "columns_of", "decode_records", "decode_texts", "decoded",
+    "encoded", "plain_of", "text_parts", "text_payload",
+]  # fmt: skip
 
 TOKENS_A_LANE = 4096
 """A lane begins without a context, which costs some bytes; more lanes are read in less time."""
@@ -53,7 +54,7 @@ def code_texts(model: LoadedModel, parts: Sequence[bytes]) -> list[Frame | None]
     """A frame of each text, read side by side; ``None`` where the tokenizer cannot express it."""
     units: list[tuple[LaneEncoding, list[bytes]] | None] = []
     for part in parts:
-        found = block_texts.encoded(model.tokenizer, part)
+        found = encoded(model.tokenizer, part)
         units.append(
             None if found is None else (LaneEncoding(found[0], _lanes(model, len(found[0]))), found[1])
         )
@@ -93,7 +94,7 @@ def decode_texts(model: LoadedModel, frames: Sequence[Frame]) -> list[bytes | Ar
     side_by_side(model, [unit for _, unit, _ in units])
     for place, unit, literals in units:
         try:
-            found[place] = block_texts.decoded(model.tokenizer, unit.checked(), literals, frames[place].plain)
+            found[place] = decoded(model.tokenizer, unit.checked(), literals, frames[place].plain)
         except ArchiveError as problem:
             found[place] = problem
     return found
@@ -135,7 +136,7 @@ def code_records(model: LoadedModel, records: Sequence[bytes], ended: bool | Non
     no lines."""
     units = []
     for record in records:
-        found = block_texts.encoded(model.tokenizer, record)
+        found = encoded(model.tokenizer, record)
         units.append(None if found is None or found[1] else LaneEncoding(found[0]))
     side_by_side(model, [unit for unit in units if unit is not None])
     tokens, codes = [], []
@@ -193,7 +194,7 @@ def decode_records(model: LoadedModel, frame: Frame, columns: Columns, chosen: S
     units = [LaneDecoding(code, columns.tokens[k]) for code, k in zip(codes, chosen, strict=True)]
     side_by_side(model, units)
     return [
-        block_texts.decoded(model.tokenizer, unit.checked(), (), MOST_PLAIN) if unit.count else code
+        decoded(model.tokenizer, unit.checked(), (), MOST_PLAIN) if unit.count else code
         for unit, code in zip(units, codes, strict=True)
     ]
 
@@ -205,3 +206,62 @@ def _unpacked(data: bytes, most: int) -> bytes:
     if len(found) > most or not unpacking.eof or unpacking.unused_data:
         raise ValueError("its packed numbers are impossible")
     return found
+
+
+AT_ONCE = 256
+"""Tokens that are decoded at once: a word may have 64 KB, and what is too long is refused."""
+
+
+def encoded(tokenizer: Tokenizer, data: bytes) -> tuple[Array, list[bytes]] | None:
+    """(the tokens of some bytes, the literals of those that are unknown), no more of them than bytes;
+    ``None`` where the tokenizer cannot give these bytes back."""
+    text = (
+        data.decode("latin-1") if tokenizer.encoding == "latin-1" else data.decode("utf-8", "surrogateescape")
+    )
+    for marked in {mark(text, tokenizer.documents): None, text: None}:
+        try:
+            tokens = joined(tokenizer.encode_blocks([marked]))
+            literals = list(_unknown(tokenizer, marked, tokens))
+            given = decoded(tokenizer, tokens, literals, len(data))
+        except (ArchiveError, UnicodeEncodeError):
+            continue
+        if given == data and len(tokens) <= len(data):
+            return tokens.astype(np.int32), literals
+    return None
+
+
+def _unknown(tokenizer: Tokenizer, text: str, tokens: Array) -> Iterator[bytes]:
+    """The bytes of the unknown tokens of a text."""
+    unknown = np.flatnonzero(tokens == tokenizer.unk) if tokenizer.unk is not None else ()
+    if not len(unknown):
+        return
+    ends = np.cumsum([characters for characters, _ in tokenizer.token_lengths(text)])
+    if len(ends) != len(tokens):
+        raise refusal("a token is no piece of the text")
+    for token in unknown:
+        begin = int(ends[token - 1]) if token else 0
+        yield text[begin : int(ends[token])].encode("utf-8", "surrogateescape")
+
+
+def decoded(tokenizer: Tokenizer, tokens: Array, literals: Sequence[bytes], most: int) -> bytes:
+    """The bytes of some tokens; ``ArchiveError`` where they are more than ``most``."""
+    unk = -1 if tokenizer.unk is None else tokenizer.unk
+    borders = [] if unk < 0 else np.flatnonzero(tokens == unk).tolist()
+    if len(borders) != len(literals):
+        raise refusal("a frame has too few literals, or too many")
+    at_once = (
+        len(tokens) + 1 if tokenizer.declared.spaces == "between" else AT_ONCE
+    )  # spaces depend on neighbours
+    found, have, begin = list[bytes](), 0, 0
+    for border, literal in zip([*borders, len(tokens)], [*literals, b""], strict=True):
+        for first in range(begin, border, at_once):
+            found.append(tokenizer.decode_bytes(tokens[first : min(first + at_once, border)]))
+            have += len(found[-1])
+            if have > most:
+                raise refusal(f"a frame stands for more than {most:,} bytes")
+        found.append(literal)
+        have += len(literal)
+        begin = border + 1
+    if have > most:
+        raise refusal(f"a frame stands for more than {most:,} bytes")
+    return b"".join(found)

@@ -12,8 +12,7 @@ import pytest
 
 from pantoum.errors import TextError
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.pairs import judge
-from pantoum.inference.sentences import sentence_nats
+from pantoum.inference.probabilities import judge, sentence_nats
 from pantoum.inference.session import Session
 
 Make = Callable[..., LoadedModel]

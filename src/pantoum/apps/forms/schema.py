@@ -1,19 +1,38 @@
-"""A schema of a few texts of another one: objects of what is required, arrays and strings of no more than
-they must have.
+r"""A schema as llguidance is given it, and a lean one: of a few texts of it.
 
-A search for a text of a schema goes through what may follow. Where an object may have any property, that is
-so much that the end is not found. A lean schema leaves next to no choice. Whether a text of it is one of the
-schema, too, is asked of the schema itself, so that a rule may be left out here: the text is refused then.
+*Given.* The library lets any character of a string stand by its number (``\u0061``), also in the name of a
+property that a schema does not name. There it takes a name with a number for another one than it is:
+``"\u0061"`` may have any value where ``"a"`` may not. The names that match an expression it reads as they
+are. So properties that may have any name are asked for by an expression that each name matches. Where the
+library joins the rules of several schemas it does not join that one, or refuses it beside others: there no
+character may stand by its number.
+
+A format that JSON Schema does not have (``path``, ``password``) says nothing, and the library refuses it.
+
+*Lean*: objects of what is required, arrays and strings of no more than they must have. A search for a text of
+a schema goes through what may follow. Where an object may have any property, that is so much that the end is
+not reached. A lean schema leaves next to no choice. Whether a text of it is one of the schema, too, is asked
+of the schema itself, so that a rule may be left out here: the text is refused then.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["lean"]
+__all__ = ["given_schema", "lean"]
 
+COMBINING = {"anyOf", "oneOf", "$ref"}
+BESIDE = {"properties", "required", "additionalProperties", "minProperties"}
+"""Rules for objects that the library joins with those of the schemas beside them."""
+FORMATS = {
+    "date-time", "date", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6",
+    "uri", "uri-reference", "iri", "iri-reference", "uuid", "uri-template", "json-pointer",
+    "relative-json-pointer", "regex",
+}  # fmt: skip
+"""Those of JSON Schema (draft 2020-12, Validation 7.3)."""
 Rules = dict[str, Any]
 TextOf = Callable[[str], str | None]
 
@@ -23,8 +42,6 @@ PLAIN = r'[^"\\\x00-\x1f\x7f]'
 """A character that stands for itself in a string."""
 MOST = 20_000
 """Schemas in one at most. One that is referred to counts each time."""
-PATTERNS = 8
-"""Expressions of which a text is looked for at most."""
 DEFINITIONS = ("$defs", "definitions")
 OBJECT = {
     "properties",
@@ -44,6 +61,59 @@ SIGN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 """A sign of an expression, and a class of signs."""
 
 
+def given_schema(text: str) -> tuple[str, bool]:
+    """(JSON of the same schema; whether characters may stand by their numbers in it). What is no JSON, or too
+    deep, is given as it is: the library says so."""
+    try:
+        return _given(json.loads(text), text)
+    except (ValueError, RecursionError):
+        return text, False
+
+
+def _given(schema: Any, text: str) -> tuple[str, bool]:
+    parts = list(_parts(schema))
+    unknown = [one for one in parts if isinstance(one.get("format"), str) and one["format"] not in FORMATS]
+    for one in unknown:
+        del one["format"]
+    is_open, joined = any(map(_is_open, parts)), any(map(_is_joined, parts))
+    for one in parts if is_open and not joined else ():
+        if _is_open(one) and one.get("additionalProperties") in (None, True, {}):
+            one.update(patternProperties={"": {}}, additionalProperties=False)
+    if unknown or (is_open and not joined):
+        text = json.dumps(schema, allow_nan=False)
+    return text, not any(map(_is_open, parts))
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """All schemas in one, those that it refers to, and the values of ``default`` and the like, which say
+    nothing."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _parts(each)
+    elif isinstance(schema, dict):
+        yield schema
+        for name, value in schema.items():
+            if name in ("properties", "patternProperties", "$defs", "definitions") and isinstance(
+                value, dict
+            ):
+                value = list(value.values())
+            if name not in ("const", "enum"):
+                yield from _parts(value)
+
+
+def _is_open(one: dict[str, Any]) -> bool:
+    """Whether an object names properties and may have others."""
+    named = one.get("properties") or one.get("patternProperties")
+    return bool(named) and one.get("additionalProperties") is not False
+
+
+def _is_joined(one: dict[str, Any]) -> bool:
+    """Whether the library joins rules of several schemas here, or the names of this one have rules."""
+    return (
+        "patternProperties" in one or "allOf" in one or bool(COMBINING & one.keys() and BESIDE & one.keys())
+    )
+
+
 def lean(schema: Any, text_of: TextOf) -> Any:
     """The schema of a few short texts. ``text_of``: a text that an expression matches, if one is known.
     ``RecursionError`` where it has too many schemas in schemas."""
@@ -59,7 +129,6 @@ class _Lean:
 
     def __init__(self, root: Any, text_of: TextOf) -> None:
         self._root, self._left, self._text_of = root, MOST, text_of
-        self._texts: dict[str, str | None] = {}
         self.named: list[tuple[str, str]] = []
         """The definitions that stay by themselves, as they are met."""
 
@@ -137,7 +206,7 @@ class _Lean:
                 found["prefixItems"] = [self.of(each) for each in found["prefixItems"]]
         if "pattern" in rules:
             found["pattern"] = _whole(rules["pattern"])
-            text = self._text(found["pattern"])
+            text = self._text_of(found["pattern"].removeprefix("^").removesuffix("$"))
             if text is not None and found.get("minLength", 0) <= len(text) <= found.get(
                 "maxLength", len(text)
             ):
@@ -145,13 +214,6 @@ class _Lean:
         elif "string" in kinds and "format" not in rules:
             found["pattern"] = f"^{PLAIN}{{{found.get('minLength', 0)}}}$"
         return found
-
-    def _text(self, pattern: str) -> str | None:
-        """A text of an expression; none after one for which none was found, which can take half a second."""
-        texts = self._texts
-        if pattern not in texts and len(texts) < PATTERNS and None not in texts.values():
-            self._texts[pattern] = self._text_of(pattern.removeprefix("^").removesuffix("$"))
-        return self._texts.get(pattern)
 
     def _object(self, rules: Rules) -> Rules:
         """An object of the properties that it must have: of those with a name the first ones."""
