@@ -161,13 +161,11 @@ def measure_identity(models: dict[str, str], folder: str, options: argparse.Name
 
 def measure_sessions(models: dict[str, str], folder: str, options: argparse.Namespace) -> dict[str, Any]:
     """Three quarters of the sessions are in SQLite alone: they are written by the store itself before the
-    server starts. One quarter is forked over HTTP, and so in memory, too."""
+    server starts. One quarter is forked over HTTP."""
     hot, cold = options.sessions, 3 * options.sessions
-    memory = int(hot * 6900 / (1 << 20)) + 8
-    flags = ("--session-memory", str(memory), "--slots", "64")
     stored = fill(models["int8"], folder, cold)
     found: dict[str, Any] = {"in_memory": hot, "in_sqlite": hot + cold}
-    with ours(models["int8"], folder, *flags) as server:
+    with ours(models["int8"], folder, "--slots", "64") as server:
         first = server.post("/v1/sessions", prompt=PROMPT)["id"]
         spec = {"clients": 8, "requests": hot // 8, "body": {}, "seeds": False, "ids": True, "timeout": 600}
         begun = time.perf_counter()
@@ -196,7 +194,7 @@ def measure_sessions(models: dict[str, str], folder: str, options: argparse.Name
         streams.join()
         found["resident_after_mb"] = server.resident() / 1e6
         server.end(signal.SIGKILL)
-    with ours(models["int8"], folder, *flags) as server:
+    with ours(models["int8"], folder, "--slots", "64") as server:
         sample = names[:: max(1, len(names) // options.checked)]
         lost = sum(server.client.get(f"/v1/sessions/{name}").status_code != 200 for name in sample)
         found["checked_after_sigkill"], found["lost"] = len(sample), lost
@@ -205,9 +203,9 @@ def measure_sessions(models: dict[str, str], folder: str, options: argparse.Name
 
 def fill(model: str, folder: str, count: int) -> list[str]:
     """So many sessions in the store of a server that is about to start; their names."""
-    from pantoum.apps.server.session_table import to_bytes
+    from pantoum.apps.server.sessions import to_bytes
     from pantoum.apps.server.signing import Signer, load_key
-    from pantoum.apps.server.stores.sqlite import SqliteStore
+    from pantoum.apps.server.stores import SqliteStore
     from pantoum.inference.loaded_model import load as loaded
     from pantoum.inference.session import Session
 

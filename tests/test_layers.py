@@ -65,10 +65,8 @@ INSIDE: dict[str, dict[str, set[str]]] = {
 # The command line sees what every user has, the views of a run, and the names of types; it computes nothing.
 # An app sees `pantoum.seams` and the public names; the core sees no app.
 ONLY = {
-    "cli": {
-        *("api", "model", "texts", "report", "inference", "config", "errors", "extensions", "cli"),
-        "__init__",
-    },
+    "cli": {"api", "model", "texts", "report", "inference", "config", "errors", "extensions"}
+    | {"cli", "__init__"},
     "apps": {"seams", "errors", "apps", "__init__"},
 }
 

@@ -30,8 +30,8 @@ from zlib import crc32
 import numpy as np
 from damage import damaged
 
-from pantoum.apps.archive import archive_parts, archiving, frames, learning, restoring
-from pantoum.apps.archive.archive_parts import Frame, Header, Index, Kind
+from pantoum.apps.archive import archive, archiving, learning, payloads, restoring
+from pantoum.apps.archive.archive import Frame, Header, Index, Kind
 from pantoum.config import DecompressConfig, ModelConfig
 from pantoum.errors import ArchiveError, PantoumError
 from pantoum.inference.loaded_model import LoadedModel
@@ -73,7 +73,7 @@ def forged(draw: np.random.Generator, kind: str, loaded: LoadedModel) -> bytes:
     index, body = Index(), b""
     for _ in range(draw.integers(1, 4)):
         numbers = draw.integers(0, [4, 300, 2**34][draw.integers(3)], draw.integers(1, 8)).tolist()
-        payload = archive_parts.to_numbers(numbers) + draw.bytes(int(draw.integers(60)))
+        payload = archive.to_numbers(numbers) + draw.bytes(int(draw.integers(60)))
         which = Kind(int(draw.integers(len(Kind))))
         records = numbers[0] if which == Kind.RECORDS else 0
         frame = Frame(which, int(draw.integers(2000)), crc32(payload), payload, records)
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="a line per case, for a run that may be ended")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    archiving.MOST_PLAIN = frames.TOKENS_A_LANE = BLOCK
+    archiving.MOST_PLAIN = payloads.TOKENS_A_LANE = BLOCK
     archiving.FRAMES_A_CHAIN, learning.SLOTS = 3, 12
     loaded, faults, cases = model(), list[str](), Counter[str]()
     lines = given.log.read_text().splitlines() if given.log is not None and given.log.exists() else []

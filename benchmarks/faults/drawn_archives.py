@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pantoum.apps.archive import archiving, frames, learning, restoring
+from pantoum.apps.archive import archiving, learning, payloads, restoring
 from pantoum.config import DecompressConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="a line per case, for a run that may be ended")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    archiving.SEARCHED, archiving.RECORDS_A_FRAME, frames.TOKENS_A_LANE, learning.SLOTS = 50, 20, 30, 12
+    archiving.SEARCHED, archiving.RECORDS_A_FRAME, payloads.TOKENS_A_LANE, learning.SLOTS = 50, 20, 30, 12
     ways, faults, digest = Counter[str](), list[str](), hashlib.sha256()
     numbers = range(given.first, given.first + given.count)
     for number, way, sha256, found in cases(given.seed, numbers, given.log):

@@ -13,6 +13,13 @@ stream short texts and another one asks for ``/health``. Marks: first token p99 
     pipelined   a stream that nobody reads, with 14 MB of requests behind it
     unread      80 streams that nobody reads
     many        requests for n=16 on 16 slots
+    headers     8 connections whose headers have no end, and come again when they are refused
+    looking     200 requests for the values of 64 units over 4 KB, whose answers nobody reads
+
+``--share SECONDS``: how many texts of 30 tokens 16 streaming clients get in that time beside ``headers``,
+as a share of those without, and processor time of the server per text, in turns. Marks: >= 0.9 of the texts,
+<= 200 MB. The attack runs in a process of its own at the lowest priority: on the same cores it would take the
+time of the clients that it attacks, whatever the server does.
 """
 
 from __future__ import annotations
@@ -20,7 +27,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -106,6 +115,57 @@ async def many(server: Server) -> None:
     await asyncio.gather(ask, repeated(lambda: server.ask("POST", WRITTEN, writes(2000, stream=True))))
 
 
+async def headers(server: Server) -> None:
+    place = urlsplit(server.url)
+
+    async def endless() -> None:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        with suppress(OSError):
+            writer.write(GET[:-2] + b"X: ")
+            while not reader.at_eof():
+                writer.write(b"a" * 65_536)
+                await writer.drain()
+        writer.close()
+
+    await asyncio.gather(*(repeated(endless) for _ in range(8)))
+
+
+async def looking(server: Server) -> None:
+    body = encoded(text="The cat sat " * 330, units=list(range(64)))
+    opened = [await server.opened("POST", "/v1/activations", body, receive=2048) for _ in range(200)]
+    for reader, _ in opened:
+        reader._limit = 64
+    await asyncio.Event().wait()
+
+
+async def texts(server: Server, seconds: float) -> Json:
+    """What 16 streaming clients get."""
+    begun, end = server.processor(), time.perf_counter() + seconds
+    resident, counts = [server.resident()], Counter[int]()
+
+    async def good(seed: int) -> None:
+        while time.perf_counter() < end:
+            counts[(await server.ask("POST", WRITTEN, writes(30, seed=seed, stream=True))).status] += 1
+            resident.append(server.resident())
+
+    await asyncio.gather(*(good(seed) for seed in range(16)))
+    each = (server.processor() - begun) / max(1, counts[200])
+    return {"texts": counts[200], "processor_ms_per_text": 1e3 * each, "resident_mb": max(resident)}
+
+
+def share(server: Server, seconds: float, turns: int = 6) -> Json:
+    """The texts beside ``headers`` and without, in turns."""
+    found: dict[str, list[Json]] = {"alone": [], "attacked": []}
+    for _ in range(turns):
+        found["alone"].append(asyncio.run(texts(server, seconds)))
+        with subprocess.Popen([sys.executable, __file__, "--attack", server.url]) as attacking:
+            time.sleep(1.0)
+            found["attacked"].append(asyncio.run(texts(server, seconds)))
+            attacking.kill()
+    counts = {name: sum(one["texts"] for one in turns) for name, turns in found.items()}
+    return {**found, "share": counts["attacked"] / counts["alone"]}
+
+
 async def beside(server: Server, attack: Callable[[Server], Awaitable[None]], seconds: float) -> Json:
     """What two ordinary clients and one that asks for ``/health`` notice while another one attacks."""
     first, health, statuses, resident = [], [], Counter[int](), []
@@ -144,7 +204,7 @@ async def beside(server: Server, attack: Callable[[Server], Awaitable[None]], se
     }
 
 
-ATTACKS = (dear, lists, bodies, silent, pipelined, unread, many)
+ATTACKS = (dear, lists, bodies, silent, pipelined, unread, many, headers, looking)
 
 
 def main() -> None:
@@ -160,13 +220,22 @@ def main() -> None:
     )
     parser.add_argument("--only", default=",".join(names))
     parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--share", type=float, metavar="SECONDS")
+    parser.add_argument("--attack", metavar="URL", help="only attack this server with headers")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.attack:
+        os.nice(19)
+        asyncio.run(headers(Server(given.attack)))
     found: dict[str, Json] = {}
     with tempfile.TemporaryDirectory() as folder:
         plain, model = Path(folder, "float32.safetensors"), Path(folder, "int8.safetensors")
         write_model(plain)
         export(plain, "int8", model)
+        if given.share:
+            with ours(str(model), folder, "--slots", "16", "--queue", "32") as process:
+                print(json.dumps(share(Server(process.url, process.process.pid), given.share), indent=1))
+            return
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         for attack in (one for one in ATTACKS if one.__name__ in given.only.split(",")):
             place = Path(folder, attack.__name__)

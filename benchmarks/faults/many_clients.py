@@ -44,9 +44,9 @@ LENGTHS = (5, 40, 200)
 GOOD = list(itertools.product(PROMPTS, LENGTHS, (1, 2)))
 """Prompt, tokens and texts of what good clients ask for."""
 PATIENCE = 600.0
-"""The longest that the server lets an answer take (`--timeout`)."""
+"""The longest that the server lets an answer take (`job.LONGEST`)."""
 REST = 35.0
-"""Seconds after which memory is looked at: the server gives back what is free twice a minute."""
+"""Seconds after which memory is looked at."""
 SAMPLED = 5.0
 """Seconds between two samples of memory and descriptors."""
 DEAR = [

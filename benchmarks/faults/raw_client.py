@@ -106,6 +106,11 @@ class Server:
         pages = int(Path(f"/proc/{self.pid or os.getpid()}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def processor(self) -> float:
+        """Seconds of processor time that its process has taken."""
+        fields = Path(f"/proc/{self.pid or os.getpid()}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def descriptors(self) -> int:
         """Open files of its process."""
         return sum(1 for _ in Path(f"/proc/{self.pid or os.getpid()}/fd").iterdir())

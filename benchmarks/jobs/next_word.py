@@ -41,7 +41,7 @@ import measured
 from modified_kneser_ney import ModifiedKneserNey
 
 from pantoum.config import CompleteConfig
-from pantoum.inference.completer import Completer
+from pantoum.inference.next_word import Completer
 
 SUGGESTED = 3
 PIECES = re.compile(r"<unk>|\w+|[^\w\s]|\n")

@@ -20,7 +20,7 @@ import numpy as np
 
 from pantoum.apps.convert import from_onnx, onnx_file
 from pantoum.apps.convert.import_model import of_layer
-from pantoum.apps.convert.onnx_graph import Graph, Value
+from pantoum.apps.convert.onnx_file import Graph, Value
 from pantoum.config import CELLS
 from pantoum.network.blocks import Cell
 from pantoum.network.network_state import to_arrays
@@ -66,7 +66,9 @@ def judged(node: Any, inputs: list[Any], results: list[Any]) -> list[tuple[str, 
 
 def by_cell(name: str, parameters: dict[str, Any], x_BTI: Any) -> list[Any]:
     """Outputs [B,T,H], and the parts of the last state."""
-    cell = Cell.of(CELLS[name], parameters)
+    spec, rows = CELLS[name], len(parameters["weight_ih"])
+    cell = Cell(x_BTI.shape[2], rows // len(spec.gates), None, spec=spec)
+    cell.parameters.update(parameters)
     outputs_BTH, state = cell.scan(x_BTI.astype(np.float32), cell.initial_state(len(x_BTI)))
     return [outputs_BTH, *to_arrays(state)]
 

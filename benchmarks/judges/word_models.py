@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import pantoum
-from pantoum.inference.sentences import sentence_nats
+from pantoum.inference.probabilities import sentence_nats
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from modified_kneser_ney import EOS, UNK, ModifiedKneserNey, Tokens, read_words

@@ -10,7 +10,7 @@
 // comes out.
 //
 // Every number is made by sums, products and quotients in a fixed order, none of them fused: the bits are those of
-// kernels/reference/contexts.py on every path.
+// tests/oracle/contexts.py on every path.
 #pragma once
 
 #include "kernels.h"

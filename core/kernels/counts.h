@@ -1,5 +1,5 @@
 // Counted n-grams: the contexts that end with a token, and their probabilities mixed with those of a network.
-// `network/mixers/counted_ngrams.py` says what they are, `kernels/reference/counts.py` has the equations.
+// `network/mixers/counts.py` says what they are, `kernels/reference/counts.py` has the equations.
 #pragma once
 
 #include "../pantoum_core.h"

@@ -93,7 +93,10 @@ double sum_of(double* lanes) {
 
 struct Largest {
   double value;
-  bool finite;
+  bool bad;  // whether one of them is no number
+
+  // Asked of a whole row: a part of which no token is allowed has minus infinities alone.
+  bool finite() const { return !bad && value - value == 0.0; }
 };
 
 // Of the first `width` values, which are followed by minus infinities up to a whole number of lanes.
@@ -113,7 +116,7 @@ Largest largest(const double* x, Long width) {
     value = most[lane] > value ? most[lane] : value;
     any |= bad[lane];
   }
-  return {value, any == 0 && value - value == 0.0};
+  return {value, any != 0};
 }
 
 // The threads that draw one row together, and what each has found of its own chunks; alone without a barrier.
@@ -129,7 +132,7 @@ struct Team {
   Largest all() const {
     Largest most = found[0];
     for (int part = 1; part < parts; ++part) {
-      most.finite = most.finite && found[part].finite;
+      most.bad = most.bad || found[part].bad;
       most.value = found[part].value > most.value ? found[part].value : most.value;
     }
     return most;
@@ -171,7 +174,7 @@ class Row {
       team.meet();
       top = team.all();
     }
-    if (!top.finite) return PANTOUM_NOT_FINITE;
+    if (!top.finite()) return PANTOUM_NOT_FINITE;
     const double temperature = a_.temperature[row];
     if (temperature != 0.0) exponentials(begin, end, top.value, row);
     team.meet();
@@ -200,7 +203,7 @@ class Row {
 
   // Whether penalties, bans or what is allowed may give the row another largest value.
   bool changes_top(const float* logits, Long row, const Largest& top) const {
-    bool may = !top.finite || a_.allowed || (a_.recent && a_.penalty[row] != 1.0);
+    bool may = !top.finite() || a_.allowed || (a_.recent && a_.penalty[row] != 1.0);
     for (Long i = 0; i < a_.banned_count; ++i) may = may || static_cast<double>(logits[a_.banned[i]]) == top.value;
     return may;
   }

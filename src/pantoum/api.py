@@ -15,15 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pantoum.config import (
-    AUTO,
-    TextSettings,
-    TrainSettings,
-    function,
-    path,
-    truth,
-    whole,
-)
+from pantoum.config import AUTO, TextSettings, TrainSettings, function, path, truth, whole
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
 from pantoum.config.rules import Auto
@@ -44,17 +36,7 @@ if TYPE_CHECKING:
     from pantoum.training.result import RunResult
     from pantoum.training.update.backend import TrainingEngine
 
-__all__ = [
-    "Run",
-    "compare",
-    "doctor",
-    "export",
-    "info",
-    "plan",
-    "prepare",
-    "train",
-    "train_typed",
-]
+__all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train", "train_typed"]
 
 
 @taking(TrainSettings)
@@ -145,11 +127,7 @@ def prepare(
     )
     with counting("reading", truth(progress, "progress")) as report:
         prepared = prepare_texts(
-            listed(texts),
-            out=path(out, "out"),
-            report=report,
-            processes=count,
-            **vars(chosen),
+            listed(texts), out=path(out, "out"), report=report, processes=count, **vars(chosen)
         )
     say(prepared.notes)
     return prepared

@@ -31,8 +31,7 @@ from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Candidate, completed, draw_seed
-from pantoum.inference.writing.stream import Stream
-from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.texts import counting, listed, listed_parts, listed_prompts, named, require_kind, say
 
@@ -43,11 +42,9 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Reading, Sampling, Scoring, Streaming, Writing
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
-    from pantoum.inference.choices import Continuation
-    from pantoum.inference.completer import Completer
     from pantoum.inference.evaluation import Evaluation
-    from pantoum.inference.next_word import Suggestion
-    from pantoum.inference.pairs import PairsFound
+    from pantoum.inference.next_word import Completer, Suggestion
+    from pantoum.inference.probabilities import Continuation, PairsFound
     from pantoum.inference.score import Score, Scorer
     from pantoum.report.surprisal import Scores
     from pantoum.texts import Prompts, Texts
@@ -112,7 +109,7 @@ class Model:
     @public
     def completer(self, config: CompleteConfig) -> Completer:
         """What suggests words for a text that is typed: after one text or another, learning if asked to."""
-        from pantoum.inference.completer import Completer
+        from pantoum.inference.next_word import Completer
 
         return Completer(self._loaded, config)
 
@@ -269,7 +266,7 @@ class Model:
     def choices(self, prompt: str, choices: Sequence[str], *, cache: int | None = None) -> list[Continuation]:
         """How probable each of some continuations of a prompt is, in their order: alone, and as a share of
         all of them."""
-        from pantoum.inference.choices import choices_after
+        from pantoum.inference.probabilities import choices_after
 
         session = self.session(cache=cache)
         session.feed(text(prompt, "prompt"))
@@ -319,7 +316,7 @@ class Model:
     def pairs(self, files: Texts) -> PairsFound:
         """How often the good sentence of two is more probable than the bad one: files of minimal pairs in the
         form of BLiMP, or folders of such files."""
-        from pantoum.inference.pairs import judge
+        from pantoum.inference.probabilities import judge
 
         names = listed(files, "files")
         require(bool(names), "files", names, "must be at least one file of pairs", "give one")

@@ -47,28 +47,27 @@ if TYPE_CHECKING:
     from pantoum.config.setting import SettingGroup, setting
     from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens
     from pantoum.data.batches import Batch
-    from pantoum.data.bounded_process import BadDocumentError, read_apart
     from pantoum.data.expand import Bound, transcoded
     from pantoum.data.forms import HEAD as FORM_HEAD
-    from pantoum.data.forms import PACKED as PACKED_FORMS
     from pantoum.data.forms import Form as FileForm
     from pantoum.data.forms import form_of
     from pantoum.data.prepare import prepare
     from pantoum.data.sources import unreadable
     from pantoum.formats import bounded, durable, model_file, plain_json, tensor_layout
+    from pantoum.formats.bounded_child import BadFileError, read_apart
     from pantoum.formats.checkpoint import MOST_STEPS
     from pantoum.formats.model_file import COUNTS as COUNTS_NAME
     from pantoum.formats.model_file import ModelFile, is_model_file
     from pantoum.inference.adapt import Adapter
     from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
-    from pantoum.inference.constraint import constraint_of
+    from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
     from pantoum.inference.files.apart import require_apart, require_place
     from pantoum.inference.files.precision import plain as plain_weights
-    from pantoum.inference.files.precision import shape_of
+    from pantoum.inference.files.precision import require_filled, shape_of
     from pantoum.inference.files.precision import weights as weights_of_file
     from pantoum.inference.loaded_model import (
         MODEL_NAME,
@@ -80,23 +79,21 @@ if TYPE_CHECKING:
     )
     from pantoum.inference.loaded_model import load as load_model
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.score import resets as document_resets
-    from pantoum.inference.scoring.segments import ReadElsewhere
-    from pantoum.inference.sentences import sentence_nats
+    from pantoum.inference.scoring.reader import ReadElsewhere
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
-    from pantoum.inference.writing.stream import Stream
-    from pantoum.inference.writing.stream_batch import StreamBatch
+    from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
-    from pantoum.kernels.count_tree import SIZES as COUNT_TREE_SIZES
-    from pantoum.kernels.mixed_rows import LEAST_PROBABILITY
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs
     from pantoum.kernels.reference.cell import equations
+    from pantoum.kernels.reference.counts import LEAST_PROBABILITY
     from pantoum.kernels.reference.dropout import FIRST as DROPOUT_FIRST
     from pantoum.kernels.reference.dropout import GOLDEN as DROPOUT_GOLDEN
     from pantoum.kernels.reference.dropout import LEVELS as DROPOUT_LEVELS
@@ -104,16 +101,15 @@ if TYPE_CHECKING:
     from pantoum.kernels.reference.dropout import START as DROPOUT_START
     from pantoum.kernels.reference.dropout import dropout_threshold
     from pantoum.kernels.reference.update import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
+    from pantoum.kernels.types import SIZES as COUNT_TREE_SIZES
     from pantoum.model import Model, load
     from pantoum.network import LanguageModel
     from pantoum.network.checks import require_finite
     from pantoum.network.gradient import Gradient
     from pantoum.network.head import shared_weight
-    from pantoum.network.mixers import count_mixture
     from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
-    from pantoum.network.mixers.count_mixture import CountMixture
-    from pantoum.network.mixers.counted_ngrams import Contexts as CountedContexts
-    from pantoum.network.mixers.counted_ngrams import Counts
+    from pantoum.network.mixers.counts import Contexts as CountedContexts
+    from pantoum.network.mixers.counts import CountMixture, Counts
     from pantoum.network.mixers.ngrams import MULTIPLIER as NGRAM_MULTIPLIER
     from pantoum.network.network_state import NetworkState
     from pantoum.network.packing import Codes
@@ -124,7 +120,7 @@ if TYPE_CHECKING:
     from pantoum.network.spec import named as names_of_role
     from pantoum.network.spec import number as parameter_count
     from pantoum.network.spec import prefix as member_prefix
-    from pantoum.network.spec import require_filled, state_of
+    from pantoum.network.spec import state_of
     from pantoum.network.stepping import stepper
     from pantoum.report.terminal import Counter
     from pantoum.report.wording import size as readable_size
@@ -161,7 +157,6 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "bounded": "formats.bounded",
-    "count_mixture": "network.mixers.count_mixture",
     "counts_file": "inference.files.counts_file",
     "durable": "formats.durable",
     "extensions": "extensions",
@@ -187,37 +182,36 @@ _HOMES = {
     "config.setting": "SettingGroup setting",
     "config.tokens": "TOKEN_KINDS TokenKind check_tokens",
     "data.batches": "Batch",
-    "data.bounded_process": "BadDocumentError read_apart",
     "data.expand": "Bound transcoded",
-    "data.forms": "FORM_HEAD=HEAD FileForm=Form PACKED_FORMS=PACKED form_of",
+    "data.forms": "FORM_HEAD=HEAD FileForm=Form form_of",
     "data.prepare": "prepare",
     "data.sources": "unreadable",
+    "formats.bounded_child": "BadFileError read_apart",
     "formats.checkpoint": "MOST_STEPS",
     "formats.model_file": "COUNTS_NAME=COUNTS ModelFile is_model_file",
     "inference.adapt": "Adapter",
     "inference.adapted": "adapter_of",
     "inference.alert": "alert_threshold=threshold",
-    "inference.constraint": "constraint_of",
+    "inference.constraint": "DROPPED constraint_of",
     "inference.evaluation": "evaluate",
     "inference.exporting": "notes_on_cache",
     "inference.files.apart": "require_apart require_place",
-    "inference.files.precision": "plain_weights=plain shape_of weights_of_file=weights",
+    "inference.files.precision": "plain_weights=plain require_filled shape_of weights_of_file=weights",
     "inference.loaded_model": (
         "LoadedModel MODEL_NAME counts_of load_model=load model_path of_bytes of_content"
     ),
     "inference.next_word": "Suggester Suggestion begun_word",
     "inference.reading": "Reading advance",
     "inference.score": "Score Scorer document_resets=resets",
-    "inference.scoring.segments": "ReadElsewhere",
-    "inference.sentences": "sentence_nats",
+    "inference.scoring.reader": "ReadElsewhere",
+    "inference.probabilities": "sentence_nats",
     "inference.state": "State",
     "inference.writing.adjusted": "Drawn",
     "inference.writing.generation": "draw_seed",
-    "inference.writing.stream": "Stream",
-    "inference.writing.stream_batch": "StreamBatch",
+    "inference.writing.stream_batch": "Stream StreamBatch",
     "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
-    "kernels.count_tree": "COUNT_TREE_SIZES=SIZES",
-    "kernels.mixed_rows": "LEAST_PROBABILITY",
+    "kernels.types": "COUNT_TREE_SIZES=SIZES",
+    "kernels.reference.counts": "LEAST_PROBABILITY",
     "kernels.native.declaration": "Declaration",
     "kernels.reference.cell": "CellInputs=Given equations",
     "kernels.reference.dropout": (
@@ -231,15 +225,13 @@ _HOMES = {
     "network.gradient": "Gradient",
     "network.head": "shared_weight",
     "network.mixers.contexts": "ContextMixer MOST_SYMBOLS",
-    "network.mixers.count_mixture": "CountMixture",
-    "network.mixers.counted_ngrams": "CountedContexts=Contexts Counts",
+    "network.mixers.counts": "CountMixture CountedContexts=Contexts Counts",
     "network.mixers.ngrams": "NGRAM_MULTIPLIER=MULTIPLIER",
     "network.network_state": "NetworkState",
     "network.packing": "Codes floats_of_codes=floats",
     "network.parameters": "parameters_under=under seed_of",
     "network.spec": (
-        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number "
-        "require_filled state_of"
+        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number state_of"
     ),
     "network.stepping": "stepper",
     "report.terminal": "Counter",

@@ -43,10 +43,7 @@ def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: P
 def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp_path: Path) -> None:
     for options, words in (
         (("--model-out", tmp_path / "m"), "give --adapt too"),
-        (
-            ("--adapt", "--model-out", trained / "model.safetensors"),
-            "the model itself, which would be lost",
-        ),
+        (("--adapt", "--model-out", trained / "model.safetensors"), "the model itself, which would be lost"),
         (("--adapt", "--model-out", text), "it is a text that is read, which would be lost"),
         (("--adapt", "--model-out", tmp_path / "none" / "m"), "must be a file in a folder that exists"),
         (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,7 +157,8 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     assert "Training loss from the first" in done.out and "def read_" in done.out
     assert any(line.startswith("validation loss: ") for line in done.lines)
     assert "note:" not in done.err and str(Path(os.__file__).parent) not in done.out + done.err
-    assert done.lines[-1] == "pantoum generate runs/demo"
+    assert done.lines[-1] == "pantoum generate runs/demo --prompt 'def read_' --min-p none"
+    assert run(*shlex.split(done.lines[-1])[1:], "--length", "9").out.startswith("def read_")
     again = run("demo", "--minutes", "0.03", "--json", "--quiet")
     assert json.loads(again.out)["run"] == "runs/demo-2" and again.err == ""
 

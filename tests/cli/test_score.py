@@ -32,13 +32,7 @@ def test_score_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
     assert [row.split("\t")[3] for row in tsv] == ["line", "1", "1", "1", "2", "2"]
     assert tsv[0] == "nats\ttokens\tpeak\tline\tcolumn\todd\ttext" and [
         row.split("\t")[6] for row in tsv[1:]
-    ] == [
-        "The",
-        " cat",
-        " sat.",
-        "\\nThe",
-        " dog",
-    ]
+    ] == ["The", " cat", " sat.", "\\nThe", " dog"]
     found = json.loads(run("score", trained, tmp_path / "t.txt", "--json").out)
     assert found["by"] == "line" and [i["text"] for i in found["items"]] == ["The cat sat.\n", "The dog"]
     assert found["nats"] == pytest.approx(sum(i["nats"] for i in found["items"]))
@@ -291,11 +285,7 @@ def test_a_reader_that_goes_away_ends_it_without_a_word(
     kept = tmp_path / "kept.safetensors"
     more = ["--adapt", "--model-out", str(kept)] if adapts else []
     command = [sys.executable, "-m", "pantoum", "score", str(trained), str(text), "--by", "token", "--quiet"]
-    with subprocess.Popen(
-        [*command, *more],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()

@@ -50,12 +50,7 @@ def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
     orders=st.sets(st.integers(2, 16), max_size=4),
 )
 @settings(max_examples=30)
-def test_a_model_s_spec_reads_back(
-    cell: str,
-    embedding: int | None,
-    rate: float,
-    orders: set[int],
-) -> None:
+def test_a_model_s_spec_reads_back(cell: str, embedding: int | None, rate: float, orders: set[int]) -> None:
     model = ModelConfig(
         cell,
         5,
@@ -94,10 +89,7 @@ def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
         ({"ngrams": {}}, "must be a whole number"),
         ({"ngrams": "2,x"}, "ngrams is '2,x': it must be whole numbers with commas between them; give"),
         ({"ngrams": (2,), "ngram_rows": 1000}, "ngram_rows is 1000: it must be a power of two; give 16384"),
-        (
-            {"ngrams": (2,), "ngram_rows": 8},
-            "ngram_rows is 8: it must be a whole number from 16 to 16777216",
-        ),
+        ({"ngrams": (2,), "ngram_rows": 8}, "ngram_rows is 8: it must be a whole number from 16 to 16777216"),
         ({"ngrams": (2,), "ngram_rows": "64"}, "ngram_rows is '64': it must be a whole number"),
     ],
 )

@@ -30,6 +30,8 @@ def groups(folder: Path, line: str, **files: str) -> tuple[Path, Path]:
         ("0::/\n", {"cpu_max": "max 100000\n"}, None),
         ("0::/a/b\n", {"a__b__cpu_max": "max 100000", "a__cpu_max": "300000 100000"}, 3),
         ("0::/a/b\n", {"a__b__cpu_max": "400000 100000", "cpu_max": "200000 100000"}, 2),
+        ("4:cpu:/x\n3:memory:/x\n0::/x\n", {"x__cpu_max": "600000 100000"}, 6),
+        ("4:cpu:/x\n", {"x__cpu_max": "100000 100000"}, None),
         ("0::/\nnonsense\n::::\n", {"cpu_max": "what is this"}, None),
         ("0::/\n", {"cpu_max": "100000 0"}, None),
         ("0::/../../etc\n", {}, None),

@@ -33,31 +33,7 @@ def test_a_batch_script_may_leave_tasks_unused() -> None:
     assert unused_tasks({"SLURM_NTASKS": "4"}) == 1, "not in a job"
 
 
-@pytest.mark.parametrize(
-    ("listed", "node", "count"),
-    [
-        ("2", 0, 2),
-        ("2(x3),1", 0, 2),
-        ("2(x3),1", 2, 2),
-        ("2(x3),1", 3, 1),
-        ("1,2(x3)", 0, 1),
-        ("2(x999999999),3", 5, 2),
-        ("3,1", 9, 3),
-        ("0", 0, 1),
-        ("2(x", 0, None),
-        ("", 0, None),
-        ("2(x3),,1", 0, None),
-        ("99999999999999999999", 0, None),
-    ],
-)
-def test_tasks_per_node_are_listed_by_groups_of_nodes(listed: str, node: int, count: int | None) -> None:
-    task = {**TASK, "SLURM_NODEID": str(node)}
-    assert tasks_here({**task, "SLURM_TASKS_PER_NODE": listed}) == count
-    step = {**task, "SLURM_STEP_TASKS_PER_NODE": listed, "SLURM_TASKS_PER_NODE": "7"}
-    assert tasks_here(step) == (count or 7)
-
-
-def test_without_a_list_tasks_are_shared_by_nodes() -> None:
+def test_tasks_are_shared_by_nodes() -> None:
     assert tasks_here({**TASK, "SLURM_NTASKS_PER_NODE": "3"}) == 3
     assert tasks_here({**TASK, "SLURM_NTASKS": "5", "SLURM_NNODES": "2"}) == 3
     assert tasks_here({**TASK, "SLURM_NTASKS": "5"}) == 5

@@ -12,8 +12,7 @@ from pantoum.config import ModelConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.stream import Stream
-from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 from pantoum.kernels import native, without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

@@ -31,9 +31,7 @@ from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.mixers.cache import Cache
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
 from pantoum.network.spec import TABLE
 from pantoum.text.tokenizer import learner

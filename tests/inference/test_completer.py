@@ -13,9 +13,8 @@ from pantoum.config import CompleteConfig
 from pantoum.formats.model_file import SCALE
 from pantoum.inference import adapt
 from pantoum.inference.adapt import Settings
-from pantoum.inference.completer import Completer
 from pantoum.inference.loaded_model import LoadedModel, load
-from pantoum.inference.next_word import Suggestion
+from pantoum.inference.next_word import Completer, Suggestion
 from pantoum.model import Model
 
 Make = Callable[..., LoadedModel]

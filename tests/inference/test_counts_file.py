@@ -26,9 +26,7 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation
 from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.kernels.reference.counts import count_rows
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]

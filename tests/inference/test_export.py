@@ -22,9 +22,7 @@ from pantoum.inference.files.precision import plain, shape_of
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.session import Session
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
 
 TEXT = "The cat sat on the mat.\nA dog ran, ran and ran!\nThe end of the day.\n" * 4

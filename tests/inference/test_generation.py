@@ -15,6 +15,7 @@ from pantoum.config import GenerationConfig, ModelConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.distinct import Distinct
 from pantoum.inference.writing.generation import Generation, completed, draw_seed
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
@@ -255,6 +256,55 @@ def test_filters_do_not_keep_a_run_of_spaces_from_its_end(sampling: SamplingConf
         assert len(ids_T) == text.tokens == 12
         bare = own_V - np.log(np.exp(model.program.head.bias_V).sum())  # all tokens, those never drawn too
         assert text.nats == pytest.approx(-bare[ids_T - 2].sum(), rel=1e-4)
+
+
+def shares_after(session: Session, sampling: SamplingConfig, before: int) -> np.ndarray:
+    """The probability of each token after a piece of white space: the piece comes again as if there were no
+    filters, the others share the rest by their own filtered distribution."""
+    model = session.model
+    shares_V = np.zeros(model.vocab_size)
+    for each in session.predict(model.vocab_size):
+        shares_V[each.token] = each.probability ** (1.0 / sampling.temperature)
+    shares_V[list(model.banned)] = 0.0
+    again = shares_V[before] / shares_V.sum()
+    shares_V[before] = 0.0
+    shares_V[np.argsort(-shares_V, kind="stable")[sampling.top_k or len(shares_V) :]] = 0.0
+    shares_V[shares_V < (sampling.min_p or 0.0) * shares_V.max()] = 0.0
+    shares_V *= (1.0 - again) / shares_V.sum()
+    shares_V[before] = again
+    return shares_V
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+@pytest.mark.parametrize(
+    "sampling",
+    [PLAINLY, replace(PLAINLY, min_p=0.1), replace(PLAINLY, top_k=3), replace(PLAINLY, temperature=0.7)],
+)
+def test_white_space_comes_again_as_often_as_the_model_says(
+    make: Make, sampling: SamplingConfig, redraw: bool
+) -> None:
+    """Chi-square over the tokens after white space, in seven contexts."""
+    model, random = make("words"), np.random.default_rng(7)
+    blanks = np.flatnonzero(model.tokenizer.word_edges[2])
+    statistic, freedom, runs = 0.0, 0, 0
+    for context in range(7):
+        session, before = Session(model), int(blanks[context % len(blanks)])
+        session.feed(np.append(random.integers(2, model.vocab_size, 3 + context), before))
+        how_much = GenerationConfig(length=1, seed=context, count=2000, exact=True, redraw=redraw)
+        if redraw:
+            anything = replace(sampling, matching="(?s:.*)")
+            texts = completed(Distinct(model, session.state, anything, how_much, "")).texts
+        else:
+            texts = completed(Generation(model, session.state, sampling, how_much)).texts
+        tokens = [text.stream.state.last_token for text in texts]
+        found_V = np.bincount(tokens, minlength=model.vocab_size)
+        expected_V = 2000 * shares_after(session, sampling, before)
+        many_V = expected_V > 5.0
+        assert found_V[expected_V == 0.0].sum() == 0
+        statistic += ((found_V - expected_V)[many_V] ** 2 / expected_V[many_V]).sum()
+        freedom += int(many_V.sum()) - 1
+        runs += bool(many_V[before])
+    assert runs > 3 and statistic < freedom + 4.0 * np.sqrt(2.0 * freedom)
 
 
 def test_the_most_probable_space_is_written_for_ever() -> None:

@@ -11,8 +11,7 @@ import pytest
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
 from pantoum.inference.scoring import reader as reading
-from pantoum.inference.scoring.reader import PlainReader, Reader
-from pantoum.inference.scoring.segments import OneStream
+from pantoum.inference.scoring.reader import OneStream, PlainReader, Reader
 
 
 def tokens(model: LoadedModel, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

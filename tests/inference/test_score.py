@@ -16,8 +16,7 @@ from pantoum.errors import SettingError
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Score, ScoredText, Scorer
-from pantoum.inference.scoring.reader import PlainReader
-from pantoum.inference.scoring.segments import OneStream, ReadElsewhere
+from pantoum.inference.scoring.reader import OneStream, PlainReader, ReadElsewhere
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat  on the mat.\n\nA na\u00efve dog ran\nand"
@@ -104,7 +103,7 @@ def test_a_line_is_scored_as_soon_as_it_ends(characters: LoadedModel) -> None:
 
 
 def test_a_long_part_is_answered_on_the_way(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pantoum.inference.scoring.segments.AT_ONCE", 20)
+    monkeypatch.setattr("pantoum.inference.scoring.reader.AT_ONCE", 20)
     found = next(batch for batch in Scorer(characters).feed("The cat sat\n" * 50) if batch)
     assert len(found) < 5
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring import protocols, segments
-from pantoum.inference.scoring.reader import PlainReader
-from pantoum.inference.scoring.segments import Following, OneStream, Segments
+from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Segments
 from pantoum.network import LanguageModel, stepping
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program

@@ -17,8 +17,7 @@ from pantoum.errors import PantoumError, SettingError, StateError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.stream import Stream
-from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import TokenTexts
 

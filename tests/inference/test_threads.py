@@ -14,8 +14,7 @@ from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.writing.batch_rows import BatchRows
-from pantoum.inference.writing.stream import Stream
-from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:

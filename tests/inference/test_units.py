@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.inference.scoring import units
-from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
+from pantoum.inference.scoring.units import Decoding, Grouping, Pieces, Score
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
 
@@ -18,13 +18,14 @@ TEXTS = ["a", " ", "b ", "\n", " c", "", "\tde", "é\n"]
 
 
 def pieces_of(texts: list[str]) -> Pieces:
-    return Pieces.of(texts, np.arange(1.0, len(texts) + 1), np.ones(len(texts), np.int64))
+    return Pieces.of(texts, np.arange(1.0, len(texts) + 1))
 
 
-def grouped(texts: list[str], by: str, cuts: list[int]) -> list[Pieces]:
-    grouping, pieces = Grouping(by, ByteTokenizer()), pieces_of(texts)
+def grouped(texts: list[str], by: str, cuts: list[int], keeps: bool = False) -> list[Score]:
+    grouping, pieces = Grouping(by, ByteTokenizer(), keeps=keeps), pieces_of(texts)
     edges = [0, *(min(cut, len(texts)) for cut in cuts), len(texts)]
-    return [*(grouping.push(pieces[a:b]) for a, b in itertools.pairwise(edges)), grouping.finish()]
+    parts = [grouping.push(pieces.part(a, b)) for a, b in itertools.pairwise(edges)]
+    return [*itertools.chain(*parts), *grouping.finish()]
 
 
 def words(texts: list[str]) -> list[str]:
@@ -45,14 +46,14 @@ def words(texts: list[str]) -> list[str]:
 )
 @settings(max_examples=60)
 def test_units_do_not_depend_on_where_batches_are_cut(texts: list[str], cuts: list[int], by: str) -> None:
-    whole = Pieces.joined(grouped(texts, by, []))
-    found = Pieces.joined(grouped(texts, by, cuts))
-    assert found.texts == whole.texts and "".join(found.texts) == "".join(texts)
-    for name in ("nats", "tokens", "peaks", "sizes"):
-        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
-    assert found.sizes.sum() == len(texts) and found.nats.sum() == sum(range(1, len(texts) + 1))
+    whole, found = grouped(texts, by, [], True), grouped(texts, by, cuts, True)
+    assert found == whole and "".join(score.text for score in found) == "".join(texts)
+    pieces = [piece for score in found for piece in score.pieces]
+    assert pieces == [(text, nats) for nats, text in enumerate(texts, 1)]
+    assert all(score.nats == sum(nats for _, nats in score.pieces) for score in found)
+    assert all(score.odd == max(score.pieces, key=lambda piece: piece[1])[0] for score in found)
     if by == "word":
-        assert found.texts == words(texts)
+        assert [score.text for score in found] == words(texts)
 
 
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=5), cut=st.integers(0, 60))
@@ -62,26 +63,25 @@ def test_the_mean_is_over_each_line_and_no_piece_counts_more_than_half_a_nat(
 ) -> None:
     nats = np.random.default_rng(0).exponential(0.5, sum(sizes))
     texts = [text for size in sizes for text in [*"a" * (size - 1), "\n"]]
-    pieces = Pieces.of(texts, nats, np.ones(len(texts), np.int64))
-    grouping = Grouping("line", ByteTokenizer(), mean=True)
-    found = [*grouping.push(pieces[:cut]).peaks, *grouping.push(pieces[cut:]).peaks]
+    pieces, grouping = Pieces.of(texts, nats), Grouping("line", ByteTokenizer(), mean=True)
+    found = [score.peak for part in (pieces.part(0, cut), pieces.part(cut)) for score in grouping.push(part)]
     lines = np.split(nats, np.cumsum(sizes)[:-1])
     assert found == pytest.approx([np.minimum(line, 0.5).mean() for line in lines])
 
 
-def test_texts_are_replaced_at_some_places_and_cut_out() -> None:
-    pieces = pieces_of(["a", "<unk>", "", "é\n", "<unk>"]).with_texts(
-        np.array([1, 4]), ["panic", "\U0001f600"]
-    )
-    assert pieces.texts == ["a", "panic", "", "é\n", "\U0001f600"] and pieces.line_ends.tolist() == [4]
-    assert pieces[1:4].texts == ["panic", "", "é\n"] and pieces[3:].text == "é\n\U0001f600"
-    assert pieces[2:2].texts == pieces[5:].texts == []
-
-
 def test_peaks_are_the_highest_of_the_pieces() -> None:
-    (found, rest) = grouped(["x", "y", "\n", "z"], "line", [])
-    assert (found.texts, found.peaks.tolist(), found.nats.tolist()) == (["xy\n"], [3.0], [6.0])
-    assert (rest.texts, rest.peaks.tolist()) == (["z"], [4.0])
+    found, rest = grouped(["x", "y", "\n", "z"], "line", [])
+    assert (found.text, found.peak, found.nats, found.odd) == ("xy\n", 3.0, 6.0, "\n")
+    assert (rest.text, rest.peak) == ("z", 4.0)
+
+
+def test_a_peak_that_is_no_number_is_one_of_its_line() -> None:
+    pieces, grouping = (
+        Pieces.of(["x", "y", "\n", "z\n"], np.array([5.0, np.nan, 1.0, 2.0])),
+        Grouping("line", ByteTokenizer()),
+    )
+    found, other = grouping.push(pieces)
+    assert np.isnan(found.peak) and np.isnan(found.nats) and (other.peak, other.nats) == (2.0, 2.0)
 
 
 def tokenizer(kind: str) -> Tokenizer:
@@ -121,12 +121,14 @@ def test_a_unit_without_end_is_put_together_once(by: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         Pieces, "joined", staticmethod(lambda parts: put_together.append(joined(parts)) or put_together[-1])
     )
-    (*_, last) = grouped(["a"] * 400, by, list(range(1, 400)))
-    assert last.texts == ["a" * 400] and sum(map(len, put_together)) == 400
+    (last,) = grouped(["a"] * 400, by, list(range(1, 400)))
+    assert last.text == "a" * 400 and sum(len(pieces.texts) for pieces in put_together) == 400
 
 
 @pytest.mark.parametrize("by", ["line", "word"])
 def test_a_unit_that_is_too_long_is_cut_and_the_next_begins(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "LONGEST", 4)
-    found = Pieces.joined(grouped(["a"] * 6 + ["\n"] + ["b"] * 2, by, list(range(1, 9))))
-    assert found.texts == (["aaaa", "aa\n", "bb"] if by == "line" else ["aaaa", "aa", "\nbb"])
+    found = grouped(["a"] * 6 + ["\n"] + ["b"] * 2, by, list(range(1, 9)))
+    assert [score.text for score in found] == (
+        ["aaaa", "aa\n", "bb"] if by == "line" else ["aaaa", "aa", "\nbb"]
+    )

@@ -11,9 +11,10 @@ import pytest
 
 from pantoum.config import CELLS as TABLE
 from pantoum.config import DropoutConfig
-from pantoum.network import Stack
+from pantoum.network import LanguageModel, Stack
 from pantoum.network.blocks import Block, Cell
 from pantoum.network.network_state import map_arrays
+from pantoum.network.parameters import under
 
 CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec=spec) for name, spec in TABLE.items()}
 
@@ -24,6 +25,17 @@ def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: An
         CELLS[kind](size, hidden, seed=3, place=place, dtype=np.float64) for place, size in enumerate(sizes)
     ]
     return Stack(cells, **options)
+
+
+def layers_of(model: LanguageModel) -> Stack:
+    """The layers of a model as a stack of cells, with copies of their weights."""
+    cells = []
+    for layer in range(model.config.num_layers):
+        own = under(f"stack.{layer}.", model.parameters)
+        size = own["weight_ih"].shape[1]
+        cells.append(CELLS[model.config.cell](size, model.config.hidden_size, seed=None, dtype=model.dtype))
+        cells[-1].parameters.update(own)
+    return Stack(cells, model.config.dropout)
 
 
 BLOCKS: dict[str, Callable[[int, int], Block]] = {

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig
 from pantoum.network import LanguageModel
 from pantoum.network.mixers import cache
 from pantoum.network.mixers.cache import Cache
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 
@@ -92,49 +87,6 @@ def test_it_is_the_definition(size: int, shape: dict[str, Any], monkeypatch: pyt
                 np.testing.assert_allclose(of_best_BT, expected[:, T:].max(axis=2), atol=1e-5)
 
 
-@settings(max_examples=20)
-@given(cuts=st.lists(st.integers(1, T - 1), max_size=4), seed=st.integers(0, 9))
-def test_however_a_text_is_cut_it_is_the_same(cuts: list[int], seed: int) -> None:
-    program, _ = programs()
-    tokens_BT, reset_BT = texts(seed)
-    state = start = begun(program)
-    whole, last = program.logits(tokens_BT, start, reset_BT=reset_BT)
-    parts = []
-    for begin, end in pairwise(sorted({0, T, *cuts})):
-        part = np.s_[:, begin:end]
-        found, state = program.logits(tokens_BT[part], state, reset_BT=reset_BT[part])
-        parts.append(found)
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
-    for one, other in zip(state.arrays, last.arrays, strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-@settings(max_examples=20)
-@given(lengths=st.tuples(*[st.integers(0, T)] * B), seed=st.integers(0, 5))
-def test_past_its_length_a_row_keeps_its_state(lengths: tuple[int, ...], seed: int) -> None:
-    program, _ = programs()
-    tokens_BT, reset_BT = texts(seed)
-    start = begun(program)
-    _, after = program.logits(tokens_BT, start, reset_BT=reset_BT, lengths=np.array(lengths))
-    for b, length in enumerate(lengths):
-        own = start.select([b])
-        if length:
-            part = np.s_[b : b + 1, :length]
-            _, own = program.logits(tokens_BT[part], own, reset_BT=reset_BT[part])
-        for one, other in zip(after.select([b]).arrays, own.arrays, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-def test_tokens_that_no_state_has_are_none() -> None:
-    program, _ = programs()
-    state = begun(program)
-    wild, none = state.copy(), state.copy()
-    wild.arrays[-2][...] = [1e9, -3.0, 0.5, V + 1, np.inf]
-    none.arrays[-2][...] = 0
-    tokens_BT = texts(1)[0]
-    assert np.array_equal(program.logits(tokens_BT, wild)[0], program.logits(tokens_BT, none)[0])
-
-
 @pytest.mark.parametrize("counts", [False, True])
 def test_losses_and_predictions_change_no_row_of_the_vocabulary(
     counts: bool, monkeypatch: pytest.MonkeyPatch
@@ -162,10 +114,10 @@ def test_losses_beside_the_cache_are_those_with_it_and_those_without_it(counts: 
     with_BT, best_BT, after = program.losses(tokens_BT, targets_BT, state, **rest)
     own = NetworkState(state.arrays[:-3])
     without_BT = program.with_cache(None).losses(tokens_BT, targets_BT, own, **rest)[0]
-    *found, _, last = program.losses_beside_cache(tokens_BT, targets_BT, state, reset_BT=reset_BT)
-    for array, wanted in zip(found, (with_BT, without_BT, best_BT), strict=True):
-        assert np.array_equal(array, wanted)
-    for one, other in zip(last.arrays, after.arrays, strict=True):
+    scored = program.scored(tokens_BT, targets_BT, state, reset_BT=reset_BT)
+    assert np.array_equal(scored.nats_BT, with_BT) and np.array_equal(scored.without_cache_BT, without_BT)
+    assert np.array_equal(scored.predictions_BT, best_BT) and not scored.gradients
+    for one, other in zip(scored.state.arrays, after.arrays, strict=True):
         assert np.array_equal(one, other)
     assert abs(with_BT - without_BT).max() > 0.1
 

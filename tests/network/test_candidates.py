@@ -17,7 +17,7 @@ from pantoum.network.candidates import Candidates, CandidateSampler, inclusion
 from pantoum.network.gradient import Gradient
 from pantoum.network.head import Head
 from pantoum.network.packing import Packer
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Wanted
 
 B, T, V = 3, 5, 40
 SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6}, {"embedding_size": None}]
@@ -31,7 +31,7 @@ def made(shape: dict[str, object]) -> LanguageModel:
 def learned(model: LanguageModel, tokens: np.ndarray, candidates: Candidates | None) -> BatchResult:
     program = Program(model, purpose="train")
     state = model.initial_state(B)
-    return program.gradients(tokens[:, :-1], tokens[:, 1:], state, candidates=candidates)
+    return program.gradients(tokens[:, :-1], tokens[:, 1:], state, Wanted(candidates=candidates))
 
 
 @given(
@@ -167,9 +167,9 @@ def test_exact_losses_come_with_the_same_gradients(
     program = Program(model, purpose="train")
     text = tokens[:, :-1], tokens[:, 1:], model.initial_state(B)
     nats, predictions, _ = program.losses(*text)
-    rough = program.gradients(*text, candidates=candidates)
+    rough = program.gradients(*text, Wanted(candidates=candidates))
     of_rough = {name: each.values.copy() for name, each in rough.gradients.items()}
-    exact = program.gradients(*text, candidates=candidates, exact=True)
+    exact = program.gradients(*text, Wanted(candidates=candidates, exact=True))
     assert np.array_equal(exact.nats_BT, nats) and np.array_equal(exact.predictions_BT, predictions)
     assert exact.loss == pytest.approx(nats.mean()) and exact.loss != rough.loss
     assert all(np.array_equal(each.values, of_rough[name]) for name, each in exact.gradients.items())

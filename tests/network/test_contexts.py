@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.errors import CoreError
 from pantoum.kernels import without_core
 from pantoum.network.mixers import contexts
 from pantoum.network.mixers.contexts import ContextMixer
 
 BYTES = [bytes([number]) for number in range(256)]
-pytestmark = pytest.mark.skipif(without_core() is not None, reason="the reference has the same bits, slowly")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="the core has them")
 
 
 def mixer(beside: int = 0, slot_bits: int = 14) -> ContextMixer:
@@ -32,6 +33,12 @@ def tokens_of(text: bytes) -> np.ndarray:
 VERSE = tokens_of(
     b"The moon upon the water, the water on the stone,\nand nobody to tell it to, and nobody alone.\n" * 6
 )
+
+
+def test_without_the_core_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANTOUM_ISA", "numpy")
+    with pytest.raises(CoreError, match=r"need the native core, and PANTOUM_ISA is numpy; install"):
+        mixer()
 
 
 def test_what_was_said_before_is_expected_again() -> None:

@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from pantoum.config import ModelConfig
 from pantoum.kernels.reference.counts import count_rows
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import ITERATIONS, CountMixture, fitted, mixed
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import ITERATIONS, CountMixture, Counts, counted, fitted, mixed
 from pantoum.network.program import Program
-from pantoum.network.stepping import scan_stepper, stepper
 
 V, B, T = 11, 3, 7
 
@@ -79,33 +76,6 @@ def test_all_ways_give_one_normalised_mixture(shape: dict[str, Any]) -> None:
     assert learned.loss == plain.loss
     for one in (last, learned.state):
         assert all(np.array_equal(a, b) for a, b in zip(one.arrays, after.arrays, strict=True))
-
-
-@settings(max_examples=10)
-@given(lengths=st.tuples(*[st.integers(1, T)] * B), seed=st.integers(0, 5))
-def test_the_last_of_each_row_is_that_of_all(lengths: tuple[int, ...], seed: int) -> None:
-    both, _ = programs()
-    tokens_BT, state = texts(seed)[0][:, :-1], begun(both)
-    all_BTV, _ = both.logits(tokens_BT, state)
-    for row, length in enumerate(lengths):
-        last_BV, after = both.last_logits(tokens_BT[[row], :length], state.select([row]))
-        np.testing.assert_allclose(last_BV[0], all_BTV[row, length - 1], atol=1e-5)
-        ended = both.logits(tokens_BT, state, lengths=np.array(lengths))[1].select([row])
-        assert np.array_equal(after.arrays[-1], ended.arrays[-1])
-
-
-def test_a_step_is_a_scan_of_one_step() -> None:
-    model = programs()[0].model
-    program, rows = Program(model, mixers=[mixture_of()]), B
-    state = begun(program)
-    other, tokens = state.copy(), text(3, rows).astype(np.int32)
-    logits_CV, expected_CV = np.zeros((2, V), np.float32), np.zeros((2, V), np.float32)
-    fast, slow = stepper(program, tokens, state, logits_CV), scan_stepper(program, tokens, other, expected_CV)
-    for _ in range(2):
-        fast(1, 2)
-        slow(1, 2)
-    np.testing.assert_allclose(logits_CV, expected_CV, atol=1e-5)
-    assert np.array_equal(state.arrays[-1], other.arrays[-1]) and state.arrays[-1][1:, -1].all()
 
 
 @settings(max_examples=20)

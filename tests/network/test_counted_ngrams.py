@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.kernels.reference.counts import count_rows
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts, counted
 
 V, EOS = 5, 0
 Array = np.ndarray[Any, Any]
@@ -113,31 +111,6 @@ def test_what_is_left_out_is_left_to_shorter_contexts(least: int) -> None:
     expected = np.array([slow.row(context) for context in at])
     np.testing.assert_allclose(count_rows(counts.tree, contexts.nodes_KN), expected, atol=2e-6)
     np.testing.assert_allclose(count_rows(counts.tree, contexts.nodes_KN).sum(axis=1), 1, atol=1e-5)
-
-
-@settings(max_examples=30)
-@given(cuts=st.lists(st.integers(1, 20), max_size=5), seed=st.integers(0, 9))
-def test_however_a_text_is_cut_the_contexts_are_the_same(cuts: list[int], seed: int) -> None:
-    counts = counts_of(text(1, 300))
-    tokens_TB = np.stack([text(seed + row, 21) for row in range(3)], axis=1)
-    reset_TB = np.random.default_rng(seed).random(tokens_TB.shape) < 0.15
-    begun_BK = counts.find(text(seed, 5)[:, None] * np.ones(3, int), counts.initial_state(3)).recent_BK
-    whole = counts.find(tokens_TB, begun_BK, reset_TB)
-    recent_BK, parts = begun_BK, []
-    for start, end in pairwise(sorted({0, 21, *cuts})):
-        found = counts.find(tokens_TB[start:end], recent_BK, reset_TB[start:end])
-        recent_BK = found.recent_BK
-        parts.append(found.nodes_KN)
-    assert np.array_equal(np.concatenate(parts, axis=1), whole.nodes_KN)
-    assert np.array_equal(recent_BK, whole.recent_BK) and (whole.nodes_KN[-1] >= 0).any()
-
-
-def test_past_its_length_a_row_keeps_its_state() -> None:
-    counts, tokens_TB = counts_of(text(1, 300)), np.stack([text(7, 9), text(8, 9)], axis=1)
-    begun_BK = np.array([[0, 1, 2], [3, 4, 5]], np.float32)
-    after = counts.find(tokens_TB, begun_BK, None, np.array([0, 4])).recent_BK
-    alone = counts.find(tokens_TB[:4, 1:], begun_BK[1:]).recent_BK
-    assert np.array_equal(after[0], begun_BK[0]) and np.array_equal(after[1], alone[0])
 
 
 def test_whatever_a_state_says_is_read_as_tokens_or_as_nothing() -> None:

@@ -12,7 +12,8 @@ from pantoum.errors import SettingError
 from pantoum.kernels import Workspace, backend
 from pantoum.network import LanguageModel, cross_entropy, unroll
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Wanted
+from tests.network.conftest import layers_of
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {},
@@ -27,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tied, projection, dropout": {"embedding_size": 3, "tied": True, "dropout": "variational:0.2"},
 }
 V, B, T = 7, 3, 4
+DROPPED = Wanted(dropout_key=(3, 4))
 
 
 def learned(model: LanguageModel, *batch: Any, **options: Any) -> BatchResult:
@@ -62,10 +64,10 @@ def test_gradients_are_the_central_differences(cell: str, options: dict[str, Any
 
     def loss() -> float:
         program = Program(model, purpose="train", workspace=workspace)
-        return program.gradients(inputs, targets, state, reset_BT=reset, dropout_key=(3, 4)).loss
+        return program.gradients(inputs, targets, state, DROPPED, reset_BT=reset).loss
 
     loss()
-    result = learned(model, inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
+    result = learned(model, inputs, targets, state, DROPPED, reset_BT=reset)
     assert list(result.gradients) == list(model.parameters)
     for name, parameter in model.parameters.items():
         for _ in range(3):
@@ -90,8 +92,8 @@ def test_a_token_out_of_range_is_named(cell: str) -> None:
 def test_with_one_hot_inputs_dropout_falls_where_it_would_on_the_vectors() -> None:
     model = build("gru", {"dropout": "inputs=0.5", "num_layers": 1})
     tokens, state = np.arange(12).reshape(B, T) % V, model.initial_state(B)
-    with_dropout = learned(model, tokens, tokens, state, dropout_key=(1, 2))
-    outputs, last = unroll(model.stack(), np.eye(V)[tokens], dropout_key=(1, 2))
+    with_dropout = learned(model, tokens, tokens, state, Wanted(dropout_key=(1, 2)))
+    outputs, last = unroll(layers_of(model), np.eye(V)[tokens], dropout_key=(1, 2))
     np.testing.assert_allclose(with_dropout.state.arrays[0], last[0], rtol=1e-12)
     logits = Program(model).head.logits(outputs.reshape(B * T, -1))
     assert with_dropout.loss == pytest.approx(cross_entropy(logits, tokens.reshape(-1)))
@@ -101,15 +103,14 @@ def test_dropout_is_the_streams_own_wherever_they_are() -> None:
     model = build("lstm", {"embedding_size": 4, "dropout": 0.4})
     random = np.random.default_rng(1)
     inputs, targets = random.integers(0, V, (2, 4, T))
-    whole = learned(model, inputs, targets, model.initial_state(4), dropout_key=(1, 2))
+    whole = learned(model, inputs, targets, model.initial_state(4), Wanted(dropout_key=(1, 2)))
     halves = [
         learned(
             model,
             inputs[rows],
             targets[rows],
             model.initial_state(2),
-            dropout_key=(1, 2),
-            streams=np.array(rows),
+            Wanted(dropout_key=(1, 2), streams=np.array(rows)),
         )
         for rows in ([0, 2], [1, 3])
     ]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.errors import SettingError
@@ -16,7 +13,7 @@ from pantoum.kernels import reference
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.ngrams import MULTIPLIER, FoundRows, Ngrams
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import TABLE
 
 V, B, T, ORDERS, ROWS = 7, 3, 9, (2, 3, 5), 16
@@ -91,53 +88,6 @@ def test_logits_are_the_heads_and_the_rows_of_each_n_gram() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-12)
 
 
-@settings(max_examples=25)
-@given(cuts=st.lists(st.integers(0, T), max_size=4), seed=st.integers(0, 5), fresh=st.booleans())
-def test_however_a_text_is_cut_logits_and_state_are_the_same(cuts: list[int], seed: int, fresh: bool) -> None:
-    model = build()
-    tokens, reset = texts(seed)
-    state = model.initial_state(B) if fresh else begun(model)
-    whole, after = Program(model).logits(tokens, state, reset_BT=reset)
-    edges, parts = [0, *sorted(cuts), T], []
-    for start, end in pairwise(edges):
-        if start < end:
-            logits, state = Program(model).logits(tokens[:, start:end], state, reset_BT=reset[:, start:end])
-            parts.append(logits)
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-12)
-    assert same(state, after)
-    assert np.array_equal(state.arrays[-1], after.arrays[-1])
-
-
-@settings(max_examples=15)
-@given(at=st.integers(0, T - 1), seed=st.integers(0, 5))
-def test_a_reset_makes_the_past_invisible(at: int, seed: int) -> None:
-    model = build()
-    tokens, _ = texts(seed)
-    reset = np.zeros((B, T), bool)
-    reset[:, at] = True
-    logits, state = Program(model).logits(tokens, begun(model, seed), reset_BT=reset)
-    fresh, own = Program(model).logits(tokens[:, at:], model.initial_state(B))
-    np.testing.assert_allclose(logits[:, at:], fresh, atol=1e-12)
-    assert same(state, own)
-
-
-@settings(max_examples=15)
-@given(lengths=st.tuples(*[st.integers(0, T)] * B), seed=st.integers(0, 5))
-def test_past_its_length_a_row_keeps_its_state(lengths: tuple[int, ...], seed: int) -> None:
-    model = build()
-    tokens, reset = texts(seed)
-    state = begun(model)
-    logits, after = Program(model).logits(tokens, state, reset_BT=reset, lengths=np.array(lengths))
-    for b, length in enumerate(lengths):
-        own = state.select([b])
-        if length:
-            expected, own = Program(model).logits(
-                tokens[b : b + 1, :length], own, reset_BT=reset[b : b + 1, :length]
-            )
-            np.testing.assert_allclose(logits[b : b + 1, :length], expected, atol=1e-12)
-        assert same(after.select([b]), own)
-
-
 def test_the_state_is_the_last_tokens_and_begins_as_none() -> None:
     model = build()
     assert np.array_equal(model.initial_state(2).arrays[-1], np.zeros((2, 4)))
@@ -147,18 +97,6 @@ def test_the_state_is_the_last_tokens_and_begins_as_none() -> None:
     assert Program(model).logits(tokens, model.initial_state(1), reset_BT=reset)[1].arrays[-1].tolist() == [
         [0, 0, 6, 7]
     ]
-
-
-@pytest.mark.filterwarnings("error")
-def test_what_can_be_no_token_counts_as_none() -> None:
-    model = build()
-    layers = begun(model).arrays[:-1]
-    odd = NetworkState((*layers, np.array([[-1.0, 0.5, 0.0, 0.0], [1e30, 0.0, np.nan, np.inf], [0.0] * 4])))
-    none = NetworkState((*layers, np.zeros((B, 4))))
-    tokens, _ = texts(7)
-    found, expected = Program(model).logits(tokens, odd), Program(model).logits(tokens, none)
-    np.testing.assert_array_equal(found[0], expected[0])
-    assert same(found[1], expected[1])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +110,7 @@ def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
     state, reset = begun(model), random.random((B, T)) < 0.2
 
     def gradients() -> Any:
-        return learned(model, inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
+        return learned(model, inputs, targets, state, Wanted(dropout_key=(3, 4)), reset_BT=reset)
 
     result = gradients()
     own = result.gradients[TABLE]
@@ -245,8 +183,8 @@ def test_losses_with_the_n_grams_of_some_rows_at_a_time_are_those_of_all(
         return logits_CV
 
     monkeypatch.setattr(FoundRows, "added", counted)
-    monkeypatch.setattr("pantoum.network.outputs.ADDED_LOGITS", 1)
-    monkeypatch.setattr("pantoum.network.outputs.FEWEST_ROWS", 4)
+    monkeypatch.setattr("pantoum.network.program.ADDED_LOGITS", 1)
+    monkeypatch.setattr("pantoum.network.program.FEWEST_ROWS", 4)
     found = Program(model).losses(tokens, targets, state, reset_BT=reset)
     np.testing.assert_allclose(found[0], nats, atol=1e-12)
     assert np.array_equal(found[1], predictions) and same(found[2], after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from pantoum.config import ModelConfig
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import Workspace, backend, reference
 from pantoum.network import LanguageModel, cross_entropy, unroll
-from pantoum.network.gradient import Gradients
 from pantoum.network.network_state import to_arrays
 from pantoum.network.program import BatchResult, Program
+from tests.network.conftest import layers_of
 
 B, T = 3, 6
 MODELS: dict[str, dict[str, Any]] = {
@@ -54,7 +53,7 @@ def test_logits_are_those_of_the_stack_over_vectors(model: LanguageModel, tokens
     vectors = (
         model.parameters["embedding.weight"] if model.config.embedding_size else np.eye(model.vocab_size)
     )
-    outputs, last = unroll(model.stack(), vectors[tokens])
+    outputs, last = unroll(layers_of(model), vectors[tokens])
     hidden, state = Program(model).hidden(tokens, model.initial_state(B))
     np.testing.assert_allclose(hidden, outputs, rtol=1e-9, atol=1e-12)
     for a, b in zip(state.arrays, to_arrays(last), strict=True):
@@ -70,37 +69,6 @@ def test_training_losses_are_reading_losses(model: LanguageModel, tokens: np.nda
     np.testing.assert_array_equal(result.predictions_BT, predictions)
     for a, b in zip(result.state.arrays, last.arrays, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9)
-
-
-@pytest.mark.parametrize("members", [1, 2])
-def test_gradients_are_passed_on_as_soon_as_they_are_final(
-    model: LanguageModel, tokens: np.ndarray, members: int
-) -> None:
-    """Those of the head, then those of the layers from the last one on, and nothing changes them any more.
-    Gradients that may be of some rows are left out."""
-    if members > 1:
-        model = LanguageModel(
-            model.vocab_size, config=replace(model.config, members=members), dtype=np.float64
-        )
-    passed: list[dict[str, np.ndarray]] = []
-
-    def finished(gradients: Gradients) -> None:
-        passed.append({name: gradient.values.copy() for name, gradient in gradients.items()})
-
-    found = learned(model, tokens, tokens[:, ::-1], model.initial_state(B), finished=finished).gradients
-    stacks = [f"members.{place}.stack" if members > 1 else "stack" for place in range(members)]
-    wanted = [] if model.config.tied else ["head"]
-    wanted += [f"{stack}.{layer}" for stack in stacks for layer in (1, 0)]
-    assert [{name[: len(part)] for name in each} for each, part in zip(passed, wanted, strict=True)] == [
-        {part} for part in wanted
-    ]
-    early = {name: values for each in passed for name, values in each.items()}
-    for name, values in early.items():
-        np.testing.assert_array_equal(values, found[name].values, err_msg=name)
-        assert found[name].rows_U is None
-    one_hot = model.config.embedding_size is None
-    late = {name for name in found if name.endswith("stack.0.weight_ih" if one_hot else "embedding.weight")}
-    assert set(found) - set(early) == late | ({"head.bias"} if model.config.tied else set())
 
 
 def test_a_token_at_a_time_gives_the_same_logits(model: LanguageModel, tokens: np.ndarray) -> None:

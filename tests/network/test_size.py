@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig
 from pantoum.errors import ModelFileError
+from pantoum.inference.files.precision import SPARE, require_filled
 from pantoum.network import LanguageModel
-from pantoum.network.spec import SPARE, number, require_filled
+from pantoum.network.spec import number
 
 
 @settings(max_examples=150)
@@ -36,7 +37,7 @@ def test_what_the_arrays_cannot_fill_is_refused_before_it_is_made() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(ModelFileError, match="m: its configuration needs 8,779,0"):
-            require_filled(config, 98, 100, ModelFileError, Path("m"))
+            require_filled(config, 98, 100, Path("m"))
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
@@ -46,8 +47,8 @@ def test_what_is_nearly_filled_is_left_to_the_check_of_each_array() -> None:
     config = ModelConfig("gru", 64, 1)
     needed = number(config, 10)
     assert 0 < needed < SPARE
-    require_filled(config, 10, 0, ModelFileError, "m")
+    require_filled(config, 10, 0, "m")
     with pytest.raises(ModelFileError):
-        require_filled(ModelConfig("gru", 1024, 1), 10, 10, ModelFileError, "m")
+        require_filled(ModelConfig("gru", 1024, 1), 10, 10, "m")
     exact = number(ModelConfig("gru", 2048, 1), 10) - SPARE
-    require_filled(ModelConfig("gru", 2048, 1), 10, exact, ModelFileError, "m")
+    require_filled(ModelConfig("gru", 2048, 1), 10, exact, "m")

@@ -83,13 +83,6 @@ def test_one_state_is_not_stretched_over_all_streams(library: native.Library, ce
         native.scan_vjp(tape, zeros(3, 2, 5), wrong)
 
 
-@pytest.mark.usefixtures("bf16_path")
-def test_both_matrices_of_a_scan_have_one_precision() -> None:
-    pair = native.pack(zeros(10, 5), gates=2), native.pack(zeros(5, 5), "bf16")
-    with pytest.raises(CoreError, match="packed in two precisions"):
-        native.scan(CELLS["gru-before"], zeros(3, 2, 15), zeros(2, 5), pair)
-
-
 @pytest.mark.parametrize(("shape", "gates"), [((0, 4), 1), ((4, 0), 1), ((10, 4), 3), ((4, 4), 0), ((4,), 1)])
 def test_a_matrix_has_rows_and_columns_and_as_many_rows_a_gate(
     library: native.Library, shape: Any, gates: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pantoum.kernels import native, reference
-from pantoum.kernels.context_tables import ContextTables
+from pantoum.kernels.native import contexts as native
+from pantoum.kernels.native.contexts import ContextTables
 from pantoum.network.mixers.contexts import ContextMixer
+from tests.oracle import contexts as oracle
 
 V, T = 29, 180
 TEXTS = [bytes([97 + v]) for v in range(20)] + [b" ", b"\n", b"1", b".", b" a", b"A", b"\xc3\xa9", b"-", b""]
@@ -41,7 +42,7 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -
         given = None if given_TNV is None or not predict else given_TNV[part]
         found, wanted = (
             kernels.read_contexts(tables, text()[part], given, resets_T[part], predict)
-            for kernels, tables in ((native, ours), (reference, theirs))
+            for kernels, tables in ((native, ours), (oracle, theirs))
         )
         assert found.tobytes() == wanted.tobytes() and (found.mean() > 0) == predict
     for name, array in ours.named().items():
@@ -50,13 +51,12 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -
     given = None if given_TNV is None else given_TNV[0]
     before = ours.copy()
     found, wanted = (
-        kernels.context_probabilities(tables, given)
-        for kernels, tables in ((native, ours), (reference, theirs))
+        kernels.context_probabilities(tables, given) for kernels, tables in ((native, ours), (oracle, theirs))
     )
     assert found.tobytes() == wanted.tobytes() and abs(found.sum() - 1) < 1e-5 and (found > 0).all()
     found, wanted = (
         kernels.context_probabilities(tables.copy(), given, text()[7:30])
-        for kernels, tables in ((native, ours), (reference, theirs))
+        for kernels, tables in ((native, ours), (oracle, theirs))
     )
     assert found.tobytes() == wanted.tobytes() and abs(found.sum() - 1) < 1e-5
     assert (
@@ -68,7 +68,7 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -
 def test_the_core_decides_with_the_bits_of_its_reference(path: str, beside: int) -> None:
     """Drawn decisions: both give the same chances, arrive at the same symbols, and learn the same."""
     tables, draw = (made(beside), made(beside)), np.random.default_rng(4)
-    ours, theirs = native.context_decider(tables[0]), reference.context_decider(tables[1])
+    ours, theirs = native.ContextDecider(tables[0]), oracle.context_decider(tables[1])
     for given_NV in logits(beside)[:40] if beside else [None] * 40:
         chance, symbol = ours.begin(given_NV), -1
         assert chance == theirs.begin(given_NV)

@@ -9,12 +9,9 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
-from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import scan_stepper, stepper
@@ -99,27 +96,3 @@ def test_logits_that_are_not_finite_stay_so(path: str) -> None:
     logits_NV[0, 7], logits_NV[1, 64], logits_NV[2] = np.nan, np.inf, -np.inf
     native.mix_counts(own.counts.tree, nodes_KN, weights_N, logits_NV)
     assert np.isnan(logits_NV).all()
-
-
-def test_counts_that_do_not_fit_are_refused(library: native.Library) -> None:
-    own, logits_NV = mixture(65, 3), np.zeros((3, 65), np.float32)
-    tree, weights_N = own.counts.tree, np.zeros(3, np.float32)
-    for nodes_KN, logits in (
-        (np.zeros((3, 3), np.int64), logits_NV),
-        (np.zeros((2, 2), np.int64), logits_NV),
-        (np.full((2, 3), 10**6), logits_NV),
-        (np.zeros((2, 3), np.int64), np.zeros((3, 64), np.float32)),
-    ):
-        with pytest.raises(CoreError, match=r"take nodes from Counts\.find"):
-            native.mix_counts(tree, nodes_KN, weights_N, logits)
-    network = Program(LanguageModel(65, config=ModelConfig("gru", 10, 1))).step_parts() or []
-    model = [*network, own.step_part()]
-    states = [np.zeros((3, 10), np.float32), np.zeros((3, 2), np.float32)]
-    tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, 65), np.float32)
-    with pytest.raises(CoreError, match="give 1 per layer and the counts'"):
-        native.stepper(model, tokens, states[:1], logits_CV)
-    with pytest.raises(CoreError, match="counts_recent is"):
-        native.stepper(model, tokens, [states[0], states[1][:, :1]], logits_CV)
-    other = CountMixture(mixture(64, 3).counts, own.weights_C).step_part()
-    with pytest.raises(CoreError, match="the counts have 64 symbols"):
-        native.stepper([*network, other], tokens, states, logits_CV)

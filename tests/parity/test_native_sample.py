@@ -118,6 +118,18 @@ def test_a_mask_leaves_out_what_it_does_not_allow(path: str, vocab: int) -> None
         np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-7, atol=1e-6)
 
 
+def test_a_thread_may_find_no_allowed_token_in_its_part_of_a_row(path: str, library: native.Library) -> None:
+    library.set_threads(2)
+    rows, logits_CV = DrawRows(1), np.zeros((1, 9000), np.float32)
+    rows.mask(282)
+    assert rows.allowed_RM is not None
+    for token in [5, 8990] * 40:  # a thread that is not awake leaves its part to the other one
+        rows.allowed_RM[:] = 0
+        rows.allowed_RM[0, token // 32] = 1 << token % 32
+        native.sampler(rows, NONE, logits_CV)(0, 1)
+        assert rows.tokens[0] == token
+
+
 def test_a_mask_of_all_tokens_changes_no_bit(path: str) -> None:
     random = np.random.default_rng(2)
     plain, logits_BV = rows_of(40, random), logits_of("plain", 40, 300, random)

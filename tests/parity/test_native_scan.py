@@ -256,14 +256,6 @@ def test_not_a_number_goes_through(path: str) -> None:
     assert not np.isnan(outputs[:, 1]).any()
 
 
-def test_a_matrix_packed_for_another_cell_is_refused(library: native.Library) -> None:
-    case = Case("gru", (2, 2, 5))
-    with pytest.raises(CoreError, match="pack it with gates=3"):
-        native.scan(case.spec, case.projection_TBG, case.state, (native.pack(case.weight_GH),), case.bias_H)
-    with pytest.raises(CoreError, match="bias_hh is None"):
-        native.scan(case.spec, case.projection_TBG, case.state, case.pack(native, "float32"), None)
-
-
 def test_the_core_says_of_its_cells_what_the_table_says(library: native.Library) -> None:
     assert set(library.cells) <= {spec.kernel for spec in CELLS.values()}
     for spec in CELLS.values():

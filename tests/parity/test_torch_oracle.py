@@ -20,6 +20,7 @@ from pantoum.network import GRU, LSTM, RNN, LanguageModel, Stack, unroll_vjp
 from pantoum.network.gradient import norm as norm_of
 from pantoum.network.program import Program
 from pantoum.text.byte import ByteTokenizer
+from tests.network.conftest import layers_of
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 KINDS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -73,7 +74,7 @@ def test_ten_training_steps_are_pytorchs(torch: Any, dtype: str) -> None:
     """Embedding, GRU, head, cross-entropy, clipping and AdamW together, the state handed on."""
     model = LanguageModel(11, 6, "gru", 24, 2, seed=4, dtype=dtype)
     embedding, head = torch.nn.Embedding(11, 6), torch.nn.Linear(24, 11)
-    gru = peer(torch, "gru", model.stack(), dtype)
+    gru = peer(torch, "gru", layers_of(model), dtype)
     for name, module in (("embedding", embedding), ("head", head)):
         module.to(getattr(torch, dtype))
         module.weight.data.copy_(torch.from_numpy(model.parameters[name + ".weight"]))

@@ -9,13 +9,7 @@ import pytest
 from pantoum.report.comparison import configuration
 from pantoum.report.story import Story
 
-TEXT = {
-    "sha256": "aa",
-    "valid_sha256": None,
-    "tokenizer": "cc",
-    "documents": "lines",
-    "valid_fraction": 0.1,
-}
+TEXT = {"sha256": "aa", "valid_sha256": None, "tokenizer": "cc", "documents": "lines", "valid_fraction": 0.1}
 CONFIG = {
     "texts": ["book.txt"],
     "settings": {"cell": "gru", "tokens": "auto", "vocab_size": "auto", "valid_fraction": 0.1, "seed": 0},

@@ -80,10 +80,7 @@ def test_labels_at_the_ends_do_not_touch(make_records: Make) -> None:
 
 
 @settings(max_examples=200)
-@given(
-    st.lists(st.tuples(st.floats(-500, 900), st.sampled_from([17.0, 35.0])), max_size=4),
-    st.floats(0, 50),
-)
+@given(st.lists(st.tuples(st.floats(-500, 900), st.sampled_from([17.0, 35.0])), max_size=4), st.floats(0, 50))
 def test_labels_never_overlap_and_stay_inside(wanted: list[tuple[float, float]], least: float) -> None:
     wanted.sort()
     tops = spread_apart(wanted, least, least + 300.0)

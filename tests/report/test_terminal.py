@@ -1,4 +1,4 @@
-"""Progress on stderr: a live line for a person, plain lines for a file, never a failure."""
+"""Progress on stderr in plain lines, never a failure; a counter that rewrites its line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pantoum.report import terminal
 from pantoum.report.record import Report
 from pantoum.report.terminal import Counter, Progress, line, watched
 
@@ -114,3 +115,17 @@ def test_a_run_on_words_says_its_perplexity() -> None:
     progress.unit = "word"
     progress(report)
     assert "perplexity 148.4" in stream.getvalue()
+
+
+def test_in_a_notebook_a_line_is_written_over_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(terminal, "in_notebook", lambda: True)
+    monkeypatch.setattr("sys.stdout", stream)
+    progress = terminal.Progress()
+    progress(FIRST)
+    progress(replace(FIRST, step=2, seconds=1.5, notes=("a note",)))
+    progress(replace(FIRST, step=3, seconds=2.0, ended="finished"))
+    first, note, last, end = stream.getvalue().split("\n")
+    assert "step 1" in first and note == "note: a note" and end == ""
+    _, second, third = last.split("\r")  # each as wide as the one that it covers
+    assert "step 2" in second and "step 3" in third and len(second) == len(third) == terminal.WIDE

@@ -157,10 +157,10 @@ def test_an_error_of_one_shard_ends_the_step(threads, monkeypatch):
     threads(2)
     honest, before = Program.gradients, threading.active_count()
 
-    def gradients(self, inputs_BT, *arguments, **named):
-        if 0 in named["streams"]:
+    def gradients(self, inputs_BT, targets_BT, state, wanted, **named):
+        if 0 in wanted.streams:
             raise MemoryError("no memory left")
-        return honest(self, inputs_BT, *arguments, **named)
+        return honest(self, inputs_BT, targets_BT, state, wanted, **named)
 
     monkeypatch.setattr(Program, "gradients", gradients)
     with pytest.raises(MemoryError):

@@ -35,7 +35,7 @@ from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
 from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
 from pantoum.kernels import Array
-from pantoum.network.mixers.counted_ngrams import MOST_ORDER
+from pantoum.network.mixers.counts import MOST_ORDER
 from pantoum.network.packing import Weight
 from pantoum.network.spec import named
 from pantoum.report.escape import visible
@@ -81,7 +81,7 @@ def inspect(path: Path, *, verify: bool = False) -> Info:
 
 
 def _verified(found: Info) -> str:
-    """Load what was found; what was done, in words."""
+    """Load it; what was done, in words."""
     if found.kind == "model":
         load(found.path)
         return "it loads"
@@ -277,10 +277,7 @@ def _checkpoint(path: Path) -> Info:
     found = checkpoint.read_file(path)
     step, sizes = found.step, {name: int(array.nbytes) for name, array in found.arrays.items()}
     facts = {"step": step, "arrays": len(sizes), "bytes": sum(sizes.values())}
-    rows = [
-        ("step", f"{step:,}"),
-        ("arrays", f"{len(sizes)} ({size(sum(sizes.values()))}), all verified"),
-    ]
+    rows = [("step", f"{step:,}"), ("arrays", f"{len(sizes)} ({size(sum(sizes.values()))}), all verified")]
     return Info(path, "checkpoint", facts, rows)
 
 

@@ -1,7 +1,7 @@
 """What a training run would choose, and why, before it is begun: ``pantoum train --plan``.
 
 The text is read and tokenised into a folder that is removed again, and with minutes the machine is measured,
-just as a run does; what the run would then choose is told. Nothing is trained, nothing is left behind.
+just as a run does; the plan says what the run would then choose. Nothing is trained or left behind.
 
 The validation loss to expect is a rule of thumb, not a fit.
 

@@ -16,6 +16,7 @@ from pantoum.cli.options import reader
 from pantoum.cli.output import Output
 from pantoum.cli.train import end
 from pantoum.config import TrainSettings, declared
+from pantoum.config.plain import quoted
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ LEFT_OUT = {
     "ensurepip",
 }
 PROMPT = "def read_"
+HOW = f" --prompt {quoted(PROMPT)} --min-p none"
+"""After some spaces of an indentation the next one has most of the probability: with a floor on that of the
+others many texts would be spaces."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +116,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     typed = arguments.typed, arguments.started
     done = api.train_typed(texts, settings, typed, progress=not output.quiet)
     answer = "" if arguments.json or done.stopped or done.rank else _shown(done)
-    return end(done, answer or str(done.folder), arguments.json, output)
+    return end(done, answer or str(done.folder), arguments.json, output, HOW)
 
 
 def _shown(done: Run) -> str:
@@ -120,7 +124,7 @@ def _shown(done: Run) -> str:
     from pantoum.report.escape import visible
     from pantoum.report.plot import sparkline
 
-    sample = done.model.generate(PROMPT, length=400, seed=1)
+    sample = done.model.generate(PROMPT, length=400, seed=1, min_p=None)
     losses = [record.loss for record in done.history if record.loss is not None]
     curve = f"{losses[0]:.2f} {sparkline(losses)} {losses[-1]:.2f}\n\n" if losses else ""
     return (

@@ -20,8 +20,4 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Measure for a few seconds and print the result."""
     from pantoum import api
 
-    found = api.doctor(tell=output.say)
-    if arguments.json:
-        output.json(found.to_dict())
-    else:
-        output.answer(str(found))
+    output.show(api.doctor(tell=output.say), arguments.json)

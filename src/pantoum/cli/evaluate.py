@@ -51,19 +51,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     require(alone, "pairs", arguments.pairs, rule, "give --pairs alone")
     model = load(arguments.model)
     if pairs:
-        judged = model.pairs(arguments.pairs)
-        if arguments.json:
-            output.json(judged.to_dict())
-        else:
-            output.answer(str(judged))
-        return 0
-    evaluation = model.evaluate(
-        arguments.texts,
-        progress=not output.quiet,
-        **settings,
-    )
-    if arguments.json:
-        output.json(evaluation.to_dict())
+        output.show(model.pairs(arguments.pairs), arguments.json)
     else:
-        output.answer(str(evaluation))
+        evaluation = model.evaluate(arguments.texts, progress=not output.quiet, **settings)
+        output.show(evaluation, arguments.json)
     return 0

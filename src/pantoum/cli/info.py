@@ -30,8 +30,4 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Describe the file or folder."""
     from pantoum import api
 
-    found = api.info(arguments.path, verify=arguments.verify)
-    if arguments.json:
-        output.json(found.to_dict())
-    else:
-        output.answer(str(found))
+    output.show(api.info(arguments.path, verify=arguments.verify), arguments.json)

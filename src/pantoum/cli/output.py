@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from pantoum.config.plain import quoted
 from pantoum.errors import naming
@@ -91,6 +91,13 @@ class Output:
     def json(self, value: object) -> None:
         """Write one JSON object; a number that is not finite becomes ``null``."""
         self.answer(json_text(_finite(value)))
+
+    def show(self, answer: Any, as_json: bool) -> None:
+        """Write an answer as text, or its plain values as JSON."""
+        if as_json:
+            self.json(answer.to_dict())
+        else:
+            self.answer(str(answer))
 
     def say(self, text: str) -> None:
         """Write a line to stderr, unless quiet."""

@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
 
 
 def _told(error: Exception, name: str, arguments: argparse.Namespace, output: Output) -> int:
-    """The exit code for an error, which is told in one line."""
+    """Write an error as one line; its exit code."""
     if isinstance(error, BrokenPipeError):
         abandon_stdout()
         return 141

@@ -122,8 +122,7 @@ def run(
     from pantoum import load, texts
 
     model = load(arguments.model)
-    form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
-    scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
+    scorer = model.scorer(config, pieces=arguments.format == "html", named=arguments.text)
     log = None if follow is None else follow(model, config, scorer)
     parts = [] if log is not None else texts.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)

@@ -108,10 +108,9 @@ class RowForm:
     head: str
     row: Callable[[int, Score], str]
     """The row of a score that begins in this line."""
-    needs_pieces = False
 
     def begin(self) -> str:
-        """The names of the columns, where they are told."""
+        """The names of the columns, where the format has them."""
         return self.head
 
     def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
@@ -119,7 +118,7 @@ class RowForm:
         return "".join(self.row(line, score) for line, score in scores)
 
     def end(self, sums: ScoreSums) -> str:
-        """Nothing: the sums are told on stderr."""
+        """Nothing: the sums are written to stderr."""
         return ""
 
 
@@ -203,8 +202,6 @@ def json_rows(by: str, threshold: float | None, name: str) -> RowForm:
 class Json:
     """One object; the sums stand after the items, because they are not known before."""
 
-    needs_pieces = False
-
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         self._by, self._threshold = by, threshold
         self._comma = ""
@@ -236,8 +233,6 @@ class Json:
 class Html:
     """A page: the text, each token coloured by its surprisal."""
 
-    needs_pieces = True
-
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         from pantoum.report.surprisal import Page
 
@@ -268,7 +263,7 @@ def one_row(text: str, by: str) -> str:
 
 
 ScoreForm: TypeAlias = RowForm | Json | Html
-"""Writes scores, each with its line number, as they come; with ``needs_pieces``, each with its tokens too."""
+"""Writes scores, each with its line number, as they come; a page needs the tokens of each, too."""
 FORMS: dict[str, Callable[[str, float | None, str], ScoreForm]] = {
     "text": text_rows,
     "tsv": tsv_rows,

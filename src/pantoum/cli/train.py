@@ -55,19 +55,16 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.plan:
         if follows():
             return 0
-        plan = api.plan(arguments.texts, **settings)
-        if arguments.json:
-            output.json(plan.to_dict())
-        else:
-            output.answer(str(plan))
+        output.show(api.plan(arguments.texts, **settings), arguments.json)
         return 0
     typed = arguments.typed, arguments.started
     done = api.train_typed(arguments.texts, settings, typed, progress=not output.quiet)
     return end(done, str(done.folder), arguments.json, output)
 
 
-def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
-    """Print the answer, the summary and the next command, unless rank 0 does; the exit code."""
+def end(done: Run, answer: str, as_json: bool, output: Output, how: str = "") -> int:
+    """Print the answer, the summary and the next command, unless rank 0 does; the exit code. ``how``: options
+    with which the model should write."""
     if done.rank:
         return 0  # a launcher may end all ranks at the first other code, also rank 0, which still writes
     for line in done.result.notes if done.result.already else done.summary:
@@ -76,8 +73,9 @@ def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
         output.json(done.to_dict())
     else:
         output.answer(answer)
+    command = done.next_command + (how if done.next_command.startswith("pantoum generate") else "")
     if done.next_command.startswith("pantoum generate") and all(map(find_spec, SERVER)):
         serve = runnable(f"pantoum serve {quoted(str(done.folder))}")
         output.say(f"to write with it in a browser: {serve}")
-    output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
+    output.next(command, "try next:" if done.stopped is None else "continue with:")
     return ENDED.get(str(done.stopped), 0)

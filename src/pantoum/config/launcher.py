@@ -135,10 +135,6 @@ def _is_stdin(status: os.stat_result) -> bool:
         return False
 
 
-GROUP = re.compile(r"([0-9]{1,9})(?:\(x([0-9]{1,9})\))?", re.ASCII)
-"""Nodes with the same number of tasks: ``2(x3)`` is three nodes of two tasks."""
-
-
 def tasks_of_a_step(environment: Mapping[str, str]) -> int:
     """The tasks that ``srun`` has started together with this process; 1 if it is no such task."""
     task = _count(environment, "SLURM_PROCID")
@@ -156,13 +152,9 @@ def unused_tasks(environment: Mapping[str, str]) -> int:
 
 
 def tasks_here(environment: Mapping[str, str]) -> int | None:
-    """The tasks on the node of this task; ``None`` if Slurm does not say it."""
+    """The tasks on the node of this task, if all nodes have as many; ``None`` if Slurm does not say it."""
     if _count(environment, "SLURM_PROCID") is None:
         return None
-    node = _count(environment, "SLURM_NODEID") or 0
-    for name in ("SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"):
-        if (found := _of_node(environment.get(name, ""), node)) is not None:
-            return found
     if (found := _count(environment, "SLURM_NTASKS_PER_NODE")) is not None:
         return max(1, found)
     tasks = _count(environment, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
@@ -178,18 +170,6 @@ def processors_of_a_task(environment: Mapping[str, str]) -> int | None:
 def processors_of_a_node(environment: Mapping[str, str]) -> int | None:
     """The processors of this node that belong to the job; ``None`` outside a job."""
     return _count(environment, "SLURM_CPUS_ON_NODE") or None
-
-
-def _of_node(text: str, node: int) -> int | None:
-    """The tasks of a node, from a list such as ``2(x3),1``; beyond its end the most of any node."""
-    groups = [group for part in text.split(",") if (group := GROUP.fullmatch(part)) is not None]
-    if len(groups) <= text.count(","):
-        return None  # a part is of another form
-    for group in groups:
-        node -= int(group[2] or 1)
-        if node < 0:
-            return max(1, int(group[1]))
-    return max(1, *(int(group[1]) for group in groups))
 
 
 def _count(environment: Mapping[str, str], *names: str) -> int | None:

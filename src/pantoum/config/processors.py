@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,47 +31,48 @@ THREAD_VARIABLES = (
 )
 """What limits the threads of the core and of the BLAS libraries that NumPy may use."""
 MOST_THREADS = 1024
-
-
 CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def usable_processors() -> int:
     """Processors that this process may run on, but no more than its container has time for."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = control_group_limit()
-    return found if limit is None else min(found, limit)
+    return _processors(0)
 
 
 def machine_processors() -> int:
     """Processors for all processes of this machine, or of this container, together. A launcher may have bound
     this process to some of them, but hardly the first process."""
+    return _processors(1)
+
+
+def _processors(process: int) -> int:
+    """``process``: its number; 0: this one."""
     try:
-        found = len(os.sched_getaffinity(1))
+        count = len(os.sched_getaffinity(process))
     except (AttributeError, OSError):  # not Linux, or not to be asked
-        found = os.cpu_count() or 1
+        count = os.cpu_count() or 1
     limit = control_group_limit()
-    return found if limit is None else min(found, limit)
+    return count if limit is None else min(count, limit)
 
 
 @lru_cache(maxsize=4)
 def control_group_limit(root: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> int | None:
-    """For how many processors the control groups of this process, and all above them, have time, rounded up;
-    ``None``: for all. It is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control Group
-    v2: ``cpu.max``)."""
+    """For how many processors the control groups of this process, and those above them, have time, rounded
+    up; ``None``: for all. It is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control
+    Group v2: ``cpu.max``)."""
     try:
-        lines = own.read_text().splitlines()
-    except OSError:
+        path = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
         return None
-    quotas = list[float]()
-    for line in lines:
-        place = root / line.rpartition(":")[2].lstrip("/")
-        for folder in (place, *place.parents):
-            with suppress(OSError, ValueError, ZeroDivisionError):  # not there, or without a limit ("max")
-                quota, period = map(int, (folder / "cpu.max").read_text().split())
-                quotas.append(quota / period)
-            if folder == root:
-                break
+    quotas, place = [], root / path.lstrip("/")
+    for folder in (place, *place.parents):
+        try:
+            quota, period = (folder / "cpu.max").read_text().split()
+            quotas.append(int(quota) / int(period))
+        except (OSError, ValueError, ZeroDivisionError):
+            pass  # not there, without a limit ("max"), or of a form that is not known
+        if folder == root:
+            break
     return max(1, math.ceil(min(quotas))) if quotas else None
 
 
@@ -89,5 +89,5 @@ def thread_limit(environment: Mapping[str, str] | None = None) -> int | None:
 
 
 def _number(text: str) -> int | None:
-    found = int(text) if text.isascii() and text.isdigit() else 0
-    return min(found, MOST_THREADS) or None
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    return min(number, MOST_THREADS) or None

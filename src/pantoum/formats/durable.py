@@ -26,14 +26,21 @@ from typing import TypeAlias
 from pantoum.errors import StorageError
 from pantoum.formats.system_calls import Bytes, System, translated
 
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "Data",
     "NewFile",
     "append_line",
     "clean_temporary",
+    "clear_left_behind",
     "is_temporary",
     "make_folder",
     "new_file",
+    "new_folder",
     "remove_tree",
     "require_space",
     "system",
@@ -92,7 +99,7 @@ def new_file(path: Path | str) -> Iterator[NewFile]:
     temporary = temporary_beside(target)
     try:
         with translated("write", target):
-            descriptor = system.create(temporary, stat.S_IMODE(mode) & 0o666)
+            descriptor = _locked(temporary, stat.S_IMODE(mode) & 0o666)
         try:
             yield NewFile(descriptor, target)
             with translated("write", target):
@@ -110,6 +117,70 @@ def new_file(path: Path | str) -> Iterator[NewFile]:
                 remove_tree(temporary)
         raise
     _fsync_folder(target.parent)
+
+
+def _locked(path: Path, mode: int) -> int:
+    """A new file, which nobody takes for left behind while it is open."""
+    while True:
+        descriptor = system.create(path, mode)
+        if _lock(descriptor):
+            return descriptor
+        system.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a new file or folder until it is closed; false: somebody took it for left behind before."""
+    if fcntl is not None:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return os.fstat(descriptor).st_nlink > 0
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``path``, missing or empty, once the block has ended."""
+    temporary = temporary_beside(path)
+    make_folder(temporary)
+    descriptor = os.open(temporary, os.O_RDONLY) if fcntl is not None else None
+    try:
+        if descriptor is not None:
+            _lock(descriptor)
+        yield temporary
+        with translated("write", path):
+            if path.exists():
+                path.rmdir()
+            system.rename(temporary, path)
+    except BaseException:
+        with suppress(StorageError, OSError):
+            remove_tree(temporary)
+        raise
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    _fsync_folder(path.parent)
+
+
+def clear_left_behind(target: Path) -> None:
+    """Remove what processes that were killed left of a new file or folder. It is locked by whoever writes it;
+    without locks (Windows) a file that is open cannot be removed anyway."""
+    with suppress(OSError):
+        for path in list(target.parent.iterdir()):
+            match = TEMPORARY.fullmatch(path.name)
+            if match is not None and match[1] == target.name[:40]:
+                with suppress(OSError, StorageError):
+                    _remove_unlocked(path)
+
+
+def _remove_unlocked(path: Path) -> None:
+    if fcntl is None:
+        remove_tree(path)
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove_tree(path)
+    finally:
+        os.close(descriptor)
 
 
 def write_file(path: Path | str, data: Data) -> None:

@@ -51,8 +51,7 @@ from pantoum.network.mixers import Mixer
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
-from pantoum.network.stack import Reach
+from pantoum.network.program import BatchResult, Program, Wanted
 
 __all__ = ["Adapter", "Settings"]
 
@@ -163,30 +162,32 @@ class Adapter:
         """``read`` of some chunks, the first and the last of which may be parts. The model itself, which does
         not learn, reads them all at once."""
         (inputs_BT, targets_BT, reset_BT), T = text_3BT, text_3BT.shape[2]
-        *plain, expected_BT, plain_BTV, self._plain_state = self._plain.losses_beside_cache(
+        plain = self._plain.scored(
             inputs_BT,
             targets_BT,
             self._plain_state,
             reset_BT=reset_BT.astype(bool),
-            logits=bool(self._contexts),
+            logits=self._contexts is not None,
             workspace=self._plain_workspace,
         )
+        self._plain_state = plain.state
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
         start, chunk = 0, self.settings.chunk
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._read_whole if end - start == chunk else self._begin_chunk
-            *own, predicted_BT, logits_BTV = read(text_3BT[:, :, start:end])
-            plain_T = self._cached([array[part] for array in plain], self._plain_cache)
-            own_T = self._cached(own, self._own_cache)
+            own = read(text_3BT[:, :, start:end])
+            plain_T = self._cached(plain.nats_BT[part], plain.without_cache_BT[part], self._plain_cache)
+            own_T = self._cached(own.nats_BT, own.without_cache_BT, self._own_cache)
             nats_T, weights_T = self._mixture.nats(plain_T, own_T)
-            if self._contexts is not None and logits_BTV is not None and plain_BTV is not None:
-                both_T2V = np.stack([logits_BTV[0], plain_BTV[0, start:end]], axis=1)
+            if self._contexts is not None and own.logits_BTV is not None and plain.logits_BTV is not None:
+                both_T2V = np.stack([own.logits_BTV[0], plain.logits_BTV[0, start:end]], axis=1)
                 said_T = self._contexts.read(targets_BT[part][0], both_T2V, reset_BT[part][0].astype(bool))
                 nats_T, _ = self._with_contexts.nats(nats_T, said_T)
             nats_BT[part] = nats_T
-            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
+            both = plain.predictions_BT[part], own.predictions_BT
+            predictions_BT[part] = np.where(weights_T < 0.5, *both)
             # One addition after the other: the same bits however the text is cut.
             lost_T = own_T.astype(np.float64) - plain_T
             self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])
@@ -246,11 +247,10 @@ class Adapter:
         named = {"both": self._mixture, "plain_cache": self._plain_cache, "own_cache": self._own_cache}
         return named if self._contexts is None else {**named, "contexts": self._with_contexts}
 
-    def _cached(self, nats: Sequence[Array], mixture: Mixture) -> Array:
+    def _cached(self, with_BT: Array, without_BT: Array, mixture: Mixture) -> Array:
         """The nats [T] of a predictor from its nats [1,T] with the cache and without, by what is known of the
         weight of the cache so far."""
-        require_finite(nats)
-        with_BT, without_BT = nats
+        require_finite([with_BT, without_BT])
         return with_BT[0] if self._cache is None else mixture.nats(without_BT[0], with_BT[0])[0]
 
     def _end_chunk(self) -> None:
@@ -286,7 +286,7 @@ class Adapter:
         The contexts stand beside it, those of the adapter itself, which go on learning with it."""
         mixers = list(self.model.program.mixed_in)
         if self._contexts is not None:
-            from pantoum.network.mixers.context_mixture import ContextMixture
+            from pantoum.network.mixers.contexts import ContextMixture
 
             mixers.append(ContextMixture(self._contexts, self._with_contexts.weight_from_home))
         return self._made((), ended, mixers)
@@ -330,13 +330,12 @@ class Adapter:
         )
         return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
-    def _read_whole(self, text_3BT: Array) -> tuple[Array, Array, Array, Array | None]:
-        """(nats, nats without the cache, predictions, each [1,T], logits [1,T,V] if contexts need them) of a
-        whole chunk, read from where the state stands; the copy learns from it in the same pass."""
+    def _read_whole(self, text_3BT: Array) -> BatchResult:
+        """Of a whole chunk, read from where the state stands; the copy learns from it in the same pass."""
         program = self._program(mixers=[self.model.program.counts, self._cache])
         result = self._learn(program, text_3BT, self._state, exact=True)
         self._state = result.state
-        return result.nats_BT, result.without_cache_BT, result.predictions_BT, result.logits_BTV
+        return result
 
     def _program(self, **beside: Any) -> Program:
         """The program of the current weights, in the memory of the one before."""
@@ -352,38 +351,35 @@ class Adapter:
         inputs_BT, targets_BT, reset_BT = text_3BT
         step, sampler = self.tokens // self.settings.chunk, self._sampler
         parts, rest = divmod(inputs_BT.shape[1], self.settings.part)
-        result = program.gradients(
-            inputs_BT,
-            targets_BT,
-            state,
-            reset_BT=reset_BT.astype(bool),
+        wanted = Wanted(
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
             exact=exact,
-            logits=exact and bool(self._contexts),
-            reach=Reach(1 if rest else parts, step % self.settings.lower == 0),
+            logits=exact and self._contexts is not None,
+            parts=1 if rest else parts,
+            below=step % self.settings.lower == 0,
         )
+        result = program.gradients(inputs_BT, targets_BT, state, wanted, reset_BT=reset_BT.astype(bool))
         self._changed_U = changed_rows(self._network.config, result.gradients)
         self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace)
         self._reading = None
         self.tokens += inputs_BT.size
         return result
 
-    def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array, Array, Array | None]:
-        """The same of what does not fill a chunk by itself, which is kept; the copy learns from the chunk
-        when it is whole."""
+    def _begin_chunk(self, text_3BT: Array) -> BatchResult:
+        """The same of what does not fill a chunk by itself and waits; the copy learns from the chunk when it
+        is whole."""
         inputs_BT, targets_BT, reset_BT = text_3BT
         if not self._begun_3BT.shape[2]:
             self._began = self._state
         if self._reading is None:
             self._reading = self._program(mixers=[self.model.program.counts, self._cache])
-        *found, logits_BTV, self._state = self._reading.losses_beside_cache(
-            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool), logits=bool(self._contexts)
-        )
+        logits, reset_BT = self._contexts is not None, reset_BT.astype(bool)
+        result = self._reading.scored(inputs_BT, targets_BT, self._state, reset_BT=reset_BT, logits=logits)
+        self._state = result.state
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:
             self.finish()
-        nats_BT, without_BT, predictions_BT = found
-        return nats_BT, without_BT, predictions_BT, logits_BTV
+        return result
 
 
 def _heavier(cache: Cache | None) -> tuple[Cache | None, float]:

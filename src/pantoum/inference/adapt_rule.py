@@ -30,7 +30,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
-from pantoum.network.spec import below_last, named
+from pantoum.network.spec import declared, named
 
 __all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "sampler_of", "settings_for"]
 
@@ -94,7 +94,7 @@ class Rule:
         )
         self._usual_norm = math.sqrt(squares)
         self._speeds, self._backs = {}, {}
-        lower = below_last(model.config, model.vocab_size)
+        lower = _below_last(model)
         for name, roots_R in roots.items():
             sizes_R, times = roots_R / np.float32(mean), settings.lower if name in lower else 1
             speeds_R = times * settings.rate / mean / (sizes_R + settings.floor)
@@ -127,6 +127,16 @@ class Rule:
             )
             if gradient.transposed:
                 gradient.put(weights[name], weight)
+
+
+def _below_last(model: LoadedModel) -> set[str]:
+    """The parameters of members that only what is below their last layer has, where there are several."""
+    config = model.config
+    if config.num_layers == 1:
+        return set()
+    own = (each for each in declared(config, model.vocab_size).values() if each.member is not None)
+    last = f"stack.{config.num_layers - 1}."
+    return {each.name for each in own if last not in each.name and not (config.tied and each.role == "input")}
 
 
 def _roots(model: LoadedModel) -> dict[str, Array]:

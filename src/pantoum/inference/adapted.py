@@ -1,27 +1,33 @@
-"""What commands ask of adapting: an adapter for texts, or a copy of the model that learned from a prompt."""
+"""What commands ask of adapting: an adapter for texts, a copy of the model that learned from a prompt, and
+the file that an adapted model is saved in."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config import require
+from pantoum.config.plain import Plain
 from pantoum.data import prepared_file
-from pantoum.errors import FormatError, SettingError
+from pantoum.errors import FormatError, StorageError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array, without_core
-from pantoum.kernels.context_tables import exp_of
+from pantoum.kernels.native.contexts import exp_of
 from pantoum.network.head import BIAS
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["adapted_to", "adapter_of", "as_state_of", "contexts_beside", "require_out"]
+__all__ = ["SavedMeanwhile", "adapted_to", "adapter_of", "as_state_of", "contexts_beside", "require_out"]
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
@@ -29,6 +35,8 @@ MIXED = 3 << 17
 """Those of its end from which it also learns how to mix contexts, in three times the time."""
 PRIMED_SLOT_BITS = 24
 """160 MB of slots and runs: a megabyte of text fills them."""
+EVERY = 300.0
+"""Seconds between two saves of an adapted model."""
 
 
 def adapter_of(
@@ -91,13 +99,8 @@ def require_out(
 ) -> None:
     """Raise ``SettingError`` if ``--model-out`` has nothing to save, or no place for it."""
     if model_out is not None:
-        if not adapt:
-            raise SettingError(
-                "model_out",
-                os.fspath(model_out),
-                "keeps a model that has adapted",
-                "give --adapt too, or leave it out",
-            )
+        rule, advice = "keeps a model that has adapted", "give --adapt too, or leave it out"
+        require(adapt, "model_out", os.fspath(model_out), rule, advice)
         require_apart("model_out", model_out, "the model itself", [model.path])
         require_apart("model_out", model_out, "a text that is read", texts)
         require_place("model_out", model_out)
@@ -131,3 +134,36 @@ def as_state_of(copy: LoadedModel, state: State, read_T: Array) -> State:
         known_T = read_T[:-1][-recent_1K.shape[1] :]  # the last one is read next
         recent_1K[0, recent_1K.shape[1] - len(known_T) :] = known_T + 1
     return dataclasses.replace(state, layers=(*state.layers, *added), model_sha256=copy.sha256)
+
+
+class SavedMeanwhile:
+    """The file that an adapted model is saved in: at the end of the text, and meanwhile every few minutes.
+
+    A monitor may run for months and end by a power cut. What it loses then is what came after the last save.
+    Saving changes nothing that is read later: a chunk that is not complete is learned from at the end
+    only."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        path: str | Path,
+        texts: Sequence[Mapping[str, Plain]] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``texts``: what the adapter reads, for the card."""
+        self._adapter, self._path, self._texts, self._clock = adapter, Path(path), texts, clock
+        self._saved, self._at = adapter.tokens, clock()
+
+    def meanwhile(self) -> None:
+        """Save if it is time and there is something new. A full disk ends no monitor: it is said."""
+        if self._clock() - self._at < EVERY or self._adapter.tokens == self._saved:
+            return
+        try:
+            self._adapter.write(self._path, self._texts, ended=False)
+        except StorageError as error:
+            warnings.warn(f"the adapted model was not saved: {error}", UserWarning, stacklevel=2)
+        self._saved, self._at = self._adapter.tokens, self._clock()
+
+    def end(self) -> None:
+        """Save at the end of the text."""
+        self._adapter.write(self._path, self._texts)

@@ -26,9 +26,8 @@ from pantoum.config import UNITS, Alert, ScoreConfig
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Score
 from pantoum.inference.scoring.protocols import SEGMENTS
-from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
+from pantoum.inference.scoring.units import Decoding, Grouping, Pieces, Score
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
@@ -116,7 +115,7 @@ def held_out_peaks(tokenizer: Tokenizer, targets_T: Array, nats_T: Array) -> dic
     found: dict[str, Plain] = {"protocol": SEGMENTS}
     for by in UNITS:
         grouping = Grouping(by, tokenizer)
-        peaks = Pieces.joined([grouping.push(pieces), grouping.finish()]).peaks
+        peaks = np.array([score.peak for score in (*grouping.push(pieces), *grouping.finish())])
         found[by] = Peaks.of(peaks[~np.isnan(peaks)]).plain()
     return found
 

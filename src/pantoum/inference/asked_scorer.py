@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from pantoum.config import ScoreConfig
-from pantoum.inference.adapted import adapter_of
+from pantoum.inference.adapted import SavedMeanwhile, adapter_of
 from pantoum.inference.alert import Peaks, peaks_of, threshold
 from pantoum.inference.cache_settings import with_cache
-from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
-from pantoum.inference.scoring.segments import OneStream
+from pantoum.inference.scoring.reader import OneStream
 
 __all__ = ["asked_scorer"]
 
@@ -33,7 +32,7 @@ def asked_scorer(
     if adapter is None:
         return Scorer(read, config, threshold=nats, pieces=pieces), notes
     texts = [] if named is None else [{"name": PurePath(named).name}]
-    kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
+    kept = None if config.model_out is None else SavedMeanwhile(adapter, config.model_out, texts)
     following = OneStream(adapter, read.border, resets(read, config.documents))
     return Scorer(read, config, threshold=nats, pieces=pieces, following=following, kept=kept), notes
 

@@ -21,7 +21,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.mixers import ReadTokens
 from pantoum.network.mixers.cache import Cache
-from pantoum.network.mixers.count_mixture import best_weight, mixed
+from pantoum.network.mixers.counts import best_weight, mixed
 from pantoum.network.network_state import zeros
 from pantoum.network.program import Program
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -91,17 +91,14 @@ class Evaluation:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def __repr__(self) -> str:
-        found = [
-            f"{figure:.4g} {unit}"
-            for figure, unit in (
-                (self.nats_per_token, f"nats per {self._shown_unit}"),
-                (self.perplexity if self.unit == "word" else None, "perplexity per word"),
-                (self.nats_per_character, "nats per character"),
-                (self.bits_per_byte, "bits per byte"),
-            )
-            if figure is not None
-        ]
-        return f"<Evaluation {self.protocol}: {', '.join(found)}; {self.tokens:,} tokens>"
+        figures = (
+            (self.nats_per_token, f"nats per {self._shown_unit}"),
+            (self.perplexity if self.unit == "word" else None, "perplexity per word"),
+            (self.nats_per_character, "nats per character"),
+            (self.bits_per_byte, "bits per byte"),
+        )
+        shown = ", ".join(f"{figure:.4g} {unit}" for figure, unit in figures if figure is not None)
+        return f"<Evaluation {self.protocol}: {shown}; {self.tokens:,} tokens>"
 
     def _repr_html_(self) -> str:
         return figures_html("evaluation", self._rows())
@@ -181,14 +178,10 @@ def evaluate(
             f"{lacking:,} of {targets:,} targets are unknown to the tokenizer: these figures do not "
             f"compare with those of another tokenizer"
         )
-        if encoded is not None:
+        if encoded is not None:  # without the first token, which is no target
             first = tokenizer.decode(np.asarray(tokens[:1]))
-            shown = len(first), len(first.encode("utf-8", "replace"))
-            if tokens[0] == tokenizer.unk:
-                shown = _unknown(
-                    tokens, tokenizer, (characters, size), (encoded["characters"], encoded["bytes"])
-                )
-            characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
+            characters = max(0, encoded["characters"] - len(first))
+            size = max(0, encoded["bytes"] - len(first.encode("utf-8", "replace")))
     if targets < total:
         left_out = (
             f"the time was over when {targets:,} of {total:,} targets were read, spread over the text: "
@@ -199,16 +192,17 @@ def evaluate(
     mean = nats / targets
     return Evaluation(
         protocol,
-        targets,
-        lacking,
-        characters,
-        size,
-        mean,
-        nats / characters if characters else None,
-        nats / math.log(2) / size if size else None,
-        math.exp(min(mean, 700.0)),
-        None if adapter is not None and program.mixed_in else right / targets,
-        *packed,
+        tokens=targets,
+        unknown_tokens=lacking,
+        characters=characters,
+        bytes=size,
+        nats_per_token=mean,
+        nats_per_character=nats / characters if characters else None,
+        bits_per_byte=nats / math.log(2) / size if size else None,
+        perplexity=math.exp(min(mean, 700.0)),
+        accuracy=None if adapter is not None and program.mixed_in else right / targets,
+        xz_bits_per_byte=packed[0],
+        bz2_bits_per_byte=packed[1],
         compressed_bytes=compressed,
         note=note,
         adapt=adapter is not None,
@@ -253,10 +247,16 @@ def _read_text(
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
-    if adapter is not None:
-        size = max(1, ROWS // adapter.settings.chunk) * adapter.settings.chunk  # whole chunks cost the least
-        return _adapting(adapter, blocks(tokens, protocol, size), resets_V)
-    return _blocks_read(program, tokens, protocol, resets_V)
+    if adapter is None:
+        for block, nats_BT, predictions_BT, _ in read_blocks(
+            program, blocks(tokens, protocol), resets_V, predict=True
+        ):
+            yield block, nats_BT, predictions_BT
+        return
+    size = max(1, ROWS // adapter.settings.chunk) * adapter.settings.chunk  # whole chunks cost the least
+    for block in blocks(tokens, protocol, size):
+        reset_BT = None if resets_V is None else resets_V[block.inputs_BT]
+        yield block, *adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
@@ -286,44 +286,9 @@ def _summed(
     return targets, nats, right
 
 
-def _blocks_read(
-    program: Program, tokens: Array, protocol: str, resets_V: NDArray[np.bool_] | None
-) -> Iterator[tuple[TextBlock, Array, Array]]:
-    """The blocks, read by the program."""
-    found = read_blocks(program, blocks(tokens, protocol), resets_V, predict=True)
-    for block, nats_BT, predictions_BT, _ in found:
-        yield block, nats_BT, predictions_BT
-
-
-def _adapting(
-    adapter: Adapter, parts: Iterable[TextBlock], resets_V: NDArray[np.bool_] | None
-) -> Iterator[tuple[TextBlock, Array, Array]]:
-    """The blocks of ``carried``, read by the adapter."""
-    for block in parts:
-        reset_BT = None if resets_V is None else resets_V[block.inputs_BT]
-        yield block, *adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
-
-
 def _count(tokens: Array, token: int) -> int:
     """How often a token is a target."""
     return sum(int((tokens[at : at + DECODED] == token).sum()) for at in range(1, len(tokens), DECODED))
-
-
-def _unknown(
-    tokens: Array, tokenizer: Tokenizer, decoded: tuple[int, int], encoded: tuple[int, int]
-) -> tuple[int, int]:
-    """The characters and bytes of a text's first token, which is unknown: what the mean one of them has.
-    Given are those of the decoded targets and those of the text."""
-    assert tokenizer.unk is not None
-    mark = tokenizer.decode_bytes([tokenizer.unk])
-    targets = _count(tokens, tokenizer.unk)
-    found = []
-    for of_targets, of_text, of_mark in zip(
-        decoded, encoded, (len(mark.decode("utf-8", "replace")), len(mark)), strict=True
-    ):
-        known = of_targets - targets * of_mark
-        found.append(max(0, of_text - known) // (targets + 1))
-    return found[0], found[1]
 
 
 def _measure(
@@ -331,16 +296,15 @@ def _measure(
 ) -> tuple[int, int, tuple[float | None, float | None]]:
     """Characters and bytes of the targets, and bits per byte of xz and bz2 over the first ``most``."""
     characters = size = 0
-    kept = bytearray()
+    packed = bytearray()
     for part in _decoded(tokens, tokenizer):
         # Every byte that does not continue a character begins one (UTF-8's continuation bytes are 10xxxxxx).
         characters += int(((np.frombuffer(part, np.uint8) & 0xC0) != 0x80).sum())
         size += len(part)
-        if len(kept) < most:
-            kept += part[: most - len(kept)]
-    if not kept:
+        packed += part[: max(0, most - len(packed))]
+    if not packed:
         return characters, size, (None, None)
-    return characters, size, (8 * _xz(kept) / len(kept), 8 * len(bz2.compress(kept, 9)) / len(kept))
+    return characters, size, (8 * _xz(packed) / len(packed), 8 * len(bz2.compress(packed, 9)) / len(packed))
 
 
 def _decoded(tokens: Array, tokenizer: Tokenizer) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ from pantoum import extensions
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
-from pantoum.formats import model_file
+from pantoum.formats import durable, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluation import Progress, evaluate
@@ -70,6 +70,7 @@ def export(
     path, target = model_path(Path(model)), Path(out)
     require_apart("out", out, "the model itself", [path])
     require_apart("out", out, "a text that is read", texts)
+    durable.clear_left_behind(target)
     content = model_file.read(path)
     checked(content, path)
     told: dict[str, Any] = {

@@ -29,16 +29,16 @@ from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.files.compact_matrices import coded_names, is_half
 from pantoum.inference.files.compact_table import compact_tables, parts_of
-from pantoum.inference.files.precision import SCALE, plain, shape_of, weights
+from pantoum.inference.files.precision import SCALE, plain, require_filled, shape_of, weights
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.packing import Codes, Weight, floats
 from pantoum.network.program import Program, is_held
-from pantoum.network.spec import Parameter, declared, named, require_filled
+from pantoum.network.spec import Parameter, declared, named
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 if TYPE_CHECKING:
-    from pantoum.network.mixers.count_mixture import CountMixture
+    from pantoum.network.mixers.counts import CountMixture
 
 __all__ = [
     "HUB",
@@ -250,7 +250,7 @@ def checked(content: ModelFile, file: Path) -> tuple[LanguageModel, str, dict[st
     except ValueError as problem:
         raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
     numbers = sum(prod(array.shape) for array in held.values())
-    require_filled(config, vocab_size, numbers, ModelFileError, file)
+    require_filled(config, vocab_size, numbers, file)
     network = LanguageModel(vocab_size, config=config, seed=None)
     _check(network, content.parameters, held, precision, file)
     return network, precision, held

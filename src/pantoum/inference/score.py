@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,12 @@ from numpy.typing import NDArray
 from pantoum.config import ScoreConfig, require
 from pantoum.config.plain import Plain
 from pantoum.config.score import ignored
-from pantoum.inference.kept_model import KeptModel
+from pantoum.inference.adapted import SavedMeanwhile
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored
 from pantoum.inference.scoring.originals import Originals
-from pantoum.inference.scoring.reader import PlainReader
-from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
-from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
+from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Scored, Segments
+from pantoum.inference.scoring.units import Decoding, Grouping, Piece, Pieces, Score
 from pantoum.kernels import Array
 from pantoum.text.unicode import Forgiving, as_bytes
 
@@ -44,31 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "Score", "ScoredText", "Scorer"]
 
-Piece = tuple[str, float]
 PART = 1 << 20
 """Characters of a line after which it is read although it has not ended."""
-
-
-class Score(NamedTuple):
-    """A piece of the text, and what it cost the model."""
-
-    text: str
-    nats: float
-    tokens: int
-    peak: float
-    """Nats of its most surprising token, or of the character that several tokens, as bytes, make up; with
-    ``alert_by="mean"`` the mean nats of its tokens, each half a nat at most."""
-    alert: bool = False
-    """Whether the peak is beyond the threshold."""
-    pieces: tuple[Piece, ...] = ()
-    """The same text token by token, each with its nats, where that was asked for."""
-    at: tuple[int, int] = (0, 0)
-    """Where its most surprising token begins and ends in the text."""
-
-    @property
-    def odd(self) -> str:
-        """Its most surprising token."""
-        return self.text[slice(*self.at)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,7 +117,7 @@ class Scorer:
         threshold: float | None = None,
         pieces: bool = False,
         following: Following | None = None,
-        kept: KeptModel | None = None,
+        kept: SavedMeanwhile | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
         resets_V = resets(model, config.documents)
@@ -150,11 +126,11 @@ class Scorer:
         self._following = following or Segments(model.program, config.streams, model.border, resets_V)
         self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
         self._decoding = Decoding(model.tokenizer)
-        self._grouping = Grouping(config.by, model.tokenizer, config.alert_by == "mean")
+        mean = config.alert_by == "mean"
+        self._grouping = Grouping(config.by, model.tokenizer, mean, threshold, pieces)
         pattern = ignored(config.mask, config.ignore)
         self._ignored = None if pattern is None else Ignored(pattern)
         self.by, self.threshold = config.by, threshold
-        self._keeps, self._pieces = pieces, list[Piece]()
         self._decoder = Forgiving(model.tokenizer.encoding)
         documents = model.tokenizer.documents
         self._waits = model.tokenizer.declared.joins_lines and documents != "lines"
@@ -190,8 +166,8 @@ class Scorer:
         yield from self._scores(self._following.finish())
         yield self._united(self._decoding.finish())
         if self._ignored is not None:
-            yield self._made(self._grouping.push(self._ignored.finish()))
-        yield self._made(self._grouping.finish())
+            yield self._grouping.push(self._ignored.finish())
+        yield self._grouping.finish()
         self.end()
 
     def end(self) -> None:
@@ -256,36 +232,7 @@ class Scorer:
                 self._kept.meanwhile()
 
     def _united(self, pieces: Pieces) -> list[Score]:
-        if self._keeps:
-            self._pieces += zip(pieces.texts, pieces.nats.tolist(), strict=True)
-        judged = pieces if self._ignored is None else self._ignored.push(pieces)
-        return self._made(self._grouping.push(judged))
-
-    def _made(self, units: Pieces) -> list[Score]:
-        alerts = (
-            (units.peaks > self.threshold).tolist() if self.threshold is not None else [False] * len(units)
-        )
-        return list(
-            map(
-                Score,
-                units.texts,
-                units.nats.tolist(),
-                units.tokens.tolist(),
-                units.peaks.tolist(),
-                alerts,
-                self._taken(units.sizes.tolist()),
-                zip(units.starts.tolist(), units.ends.tolist(), strict=True),
-            )
-        )
-
-    def _taken(self, sizes: list[int]) -> list[tuple[Piece, ...]]:
-        """The pieces of each unit, which are then no longer kept."""
-        if not self._keeps:
-            return [()] * len(sizes)
-        ends = list(itertools.accumulate(sizes, initial=0))
-        taken = [tuple(self._pieces[start:end]) for start, end in itertools.pairwise(ends)]
-        del self._pieces[: ends[-1]]
-        return taken
+        return self._grouping.push(pieces if self._ignored is None else self._ignored.push(pieces))
 
 
 def resets(model: LoadedModel, documents: bool) -> NDArray[np.bool_] | None:

@@ -96,19 +96,14 @@ class DrawRows:
 
     def resize(self, rows: int) -> None:
         """Room for more or fewer rows; the first ones stay."""
-        kept = min(rows, len(self))
-        for name, (dtype, value) in COLUMNS.items():
-            resized = np.full(rows, value, dtype)
-            resized[:kept] = getattr(self, name)[:kept]
-            setattr(self, name, resized)
+        other, stay = DrawRows(rows), min(rows, len(self))
         if self.recent_RW is not None:
-            resized_RW = np.full((rows, WINDOW), -1, np.int32)
-            resized_RW[:kept] = self.recent_RW[:kept]
-            self.recent_RW = resized_RW
+            other.recent_RW = np.full((rows, WINDOW), -1, np.int32)
         if self.allowed_RM is not None:
-            kept_RM = self.allowed_RM[:kept]
-            self.mask(kept_RM.shape[1])
-            self.allowed_RM[:kept] = kept_RM
+            other.mask(self.allowed_RM.shape[1])
+        for new, array in zip(other.arrays(), self.arrays(), strict=True):
+            new[:stay] = array[:stay]
+        self.__dict__.update(other.__dict__)
 
     def arrays(self) -> list[Array]:
         """All columns."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pantoum.errors import CoreError
 from pantoum.kernels.types import Array
 
 __all__ = ["RowCodes", "places"]
@@ -29,7 +28,7 @@ SMALLEST = np.float32(2.0**-100)
 
 @dataclass(frozen=True, eq=False)
 class RowCodes:
-    """A table that is only read. ``CoreError`` where its arrays do not fit each other."""
+    """A table that is only read."""
 
     codes_UV: Array
     """int8, -127 to 127."""
@@ -40,14 +39,9 @@ class RowCodes:
 
     def __post_init__(self) -> None:
         codes, scales, places = self.codes_UV, self.scales_U, self.places_R
-        fits = codes.dtype == np.int8 and codes.ndim == 2 and places.dtype == np.int32 and places.ndim == 1
-        fits = fits and scales.dtype == np.float32 and scales.shape == codes.shape[:1]
-        if not fits or (places.size and not (places.min() >= 0 and places.max() < len(codes))):
-            raise CoreError(
-                f"codes of a table are {codes.dtype} {codes.shape}, its scales {scales.dtype} "
-                f"{scales.shape}, its places {places.dtype} {places.shape}: codes are int8 [U,V] with one "
-                "scale per row, and places are int32 from 0 to U - 1; RowCodes.of makes them"
-            )
+        assert codes.dtype == np.int8 and codes.ndim == 2 and places.dtype == np.int32 and places.ndim == 1
+        assert scales.dtype == np.float32 and scales.shape == codes.shape[:1]
+        assert not places.size or (places.min() >= 0 and places.max() < len(codes))
 
     @staticmethod
     def of(table_RV: Array, most: int = MOST) -> RowCodes:

@@ -7,14 +7,17 @@ states their equations and shapes, or ``native``, which has the same functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
 __all__ = [
+    "SIZES",
     "Array",
-    "Decider",
+    "ContextsOfLength",
+    "CountTree",
     "DropoutDraw",
     "Kernels",
     "PackedMatrix",
@@ -35,18 +38,6 @@ its place had, or at once, for products alone."""
 RowCall: TypeAlias = Callable[[int, int], None]
 """A step, or a draw, of the rows first .. first + count - 1 of a batch, called with (first, count); their
 logits are the first ``count`` ones."""
-
-
-class Decider(Protocol):
-    """Gives the chance of each decision of a symbol when those before it are known."""
-
-    def begin(self, given_NV: Array | None = None, /) -> int:
-        """The chance, of 2^22, that the first decision of the next symbol is 1."""
-        ...
-
-    def decide(self, outcome: int, /) -> tuple[int, int]:
-        """(that the next one is 1, -1) after the last one, or where there is none, (anything, the symbol)."""
-        ...
 
 
 class PackedMatrix(Protocol):
@@ -94,3 +85,38 @@ class StepPart(NamedTuple):
 
     kind: str
     values: Mapping[str, Any]
+
+
+# Counted n-grams as the kernels look them up: contexts of 1, 2, ... tokens and their continuations.
+# ``network.mixers.counts`` makes them, from numbers that it checks, and says what the numbers mean.
+# V symbols, M contexts of one length that occurred, C continuations of all of them.
+SIZES = 8
+"""Classes of contexts of one length, by how often they occurred: once, twice, up to 4, 8, 16, ... times."""
+
+
+@dataclass(frozen=True, eq=False)
+class ContextsOfLength:
+    """The contexts of one length."""
+
+    starts: Array
+    """Where the continuations of each context begin [M + 1], int32."""
+    tokens_C: Array
+    """The last token of each continuation, uint32; within a context ascending."""
+    shares_C: Array
+    """The probability of each by this length alone, float32."""
+    left_M: Array
+    """What each context leaves to the shorter ones, float32."""
+    sizes_M: Array
+    """A class of how often each occurred, int8; -1: nothing followed."""
+
+
+@dataclass(frozen=True, eq=False)
+class CountTree:
+    """Contexts of all lengths. A continuation is the context of the next length that has its number."""
+
+    unigrams_V: Array
+    """The probabilities after no context, float32."""
+    lengths: tuple[ContextsOfLength, ...]
+    """Contexts of 1, ..., K tokens; those of 1 are all symbols."""
+    shortest: int
+    """The class of contexts of which nothing occurred."""

@@ -4,8 +4,17 @@ The blocks of ``__all__`` are public. Arrays are batch-major, state goes in as a
 a result. ``spec`` declares what a model is made of, ``program`` runs it.
 """
 
-from pantoum.network.blocks import GRU, LSTM, RNN, MinGRU, Stack, split_state, unroll, unroll_vjp
-from pantoum.network.head import cross_entropy
+from pantoum.network.blocks import (
+    GRU,
+    LSTM,
+    RNN,
+    MinGRU,
+    Stack,
+    cross_entropy,
+    split_state,
+    unroll,
+    unroll_vjp,
+)
 from pantoum.network.language_model import LanguageModel
 from pantoum.network.network_state import concatenate_state
 

@@ -1,4 +1,4 @@
-"""Cells and stacks that people build by themselves, and the exact gradient of either over a sequence.
+"""Cells and stacks that people build by themselves, the exact gradient of either over a sequence, and a loss.
 
 Outside, arrays are batch-major [B,T,E] and everything is checked; the parts of a model (``network.stack``)
 do the work. A block holds parameters and never remembers a sequence. Parameters are those of
@@ -25,16 +25,33 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.config import CELLS, CellSpec, DropoutConfig, one_of, require, several, whole
-from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
-from pantoum.network.checks import as_array, check_lengths, check_resets, dropout_draw
+from pantoum.network.checks import (
+    as_array,
+    check_lengths,
+    check_resets,
+    dropout_draw,
+    require_numbers,
+)
 from pantoum.network.network_state import BlockState, check_state, from_arrays, to_arrays
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
 from pantoum.network.stack import Layer, Layers, Pass, Vectors, copied
 
-__all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "split_state", "unroll", "unroll_vjp"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Block",
+    "Cell",
+    "MinGRU",
+    "Stack",
+    "cross_entropy",
+    "split_state",
+    "unroll",
+    "unroll_vjp",
+]
 
 Pullback: TypeAlias = Callable[..., tuple[Array, BlockState, dict[str, Array]]]
 """The backward pass of one ``unroll_vjp``: ``pullback(d_outputs_BTH, d_state=None)`` gives (d_inputs [B,T,E],
@@ -64,11 +81,8 @@ class Block(ABC):
 
     def step(self, x_BE: Array, state: BlockState) -> tuple[Array, BlockState]:
         """One time step: (outputs [B,H], state)."""
-        x_BE = as_array(x_BE)
-        if x_BE.ndim != 2:
-            raise SettingError(
-                "x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]", "give one input per stream"
-            )
+        x_BE, rule = as_array(x_BE), f"must have the shape [B, {self.input_size}]"
+        require(x_BE.ndim == 2, "x_BE", x_BE.shape, rule, "give one input per stream")
         outputs_BTH, state = self.scan(x_BE[:, None], state)
         return outputs_BTH[:, 0], state
 
@@ -100,23 +114,10 @@ class Cell(Block):
         place: int = 0,
     ) -> None:
         """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
-        whole(input_size, "input_size")
-        whole(hidden_size, "hidden_size")
-        seed = None if seed is None else whole(seed, "seed", least=0)
-        spec = self.spec if spec is None else spec
-        self._take(spec, initial(of_cell(spec, input_size, hidden_size, place), seed, dtype))
-
-    @classmethod
-    def of(cls, spec: CellSpec, parameters: dict[str, Array]) -> Cell:
-        """The cell of these very parameters."""
-        cell = cls.__new__(cls)
-        cell._take(spec, Parameters(parameters))
-        return cell
-
-    def _take(self, spec: CellSpec, parameters: Parameters) -> None:
-        self.spec, self.parameters = spec, parameters
-        rows, self.input_size = parameters["weight_ih"].shape
-        self.hidden_size, self.dtype = rows // len(spec.gates), parameters["weight_ih"].dtype
+        self.spec = self.spec if spec is None else spec
+        self.input_size, self.hidden_size = whole(input_size, "input_size"), whole(hidden_size, "hidden_size")
+        seed, self.dtype = None if seed is None else whole(seed, "seed", least=0), np.dtype(dtype)
+        self.parameters = initial(of_cell(self.spec, self.input_size, self.hidden_size, place), seed, dtype)
 
     def initial_state(self, batch_size: int) -> BlockState:
         """Zeros: h [B,H], or (h, c)."""
@@ -176,20 +177,14 @@ class Stack(Block):
         self.dropout = DropoutConfig() if dropout is None else dropout
         self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
         self.dtype = self.cells[0].dtype
-        self.parameters = Parameters.joined(
-            (f"{layer}.", cell.parameters) for layer, cell in enumerate(self.cells)
-        )
+        named = ((f"{layer}.", cell.parameters) for layer, cell in enumerate(self.cells))
+        self.parameters = Parameters.joined(named)
 
     def initial_state(self, batch_size: int) -> BlockState:
         return tuple(cell.initial_state(batch_size) for cell in self.cells)
 
     def ready(self) -> Layers:
-        packer = Packer(backend(self.dtype))
-        layers = (
-            Layer(cell.spec, cell.parameters, packer.part(str(place)))
-            for place, cell in enumerate(self.cells)
-        )
-        return Layers(tuple(layers), self.dropout)
+        return Layers(tuple(cell.ready().layers[0] for cell in self.cells), self.dropout)
 
 
 def split_state(block: Block, array: Array) -> BlockState:
@@ -198,13 +193,8 @@ def split_state(block: Block, array: Array) -> BlockState:
     array = as_array(array)
     template = block.initial_state(1)
     widths = [part.shape[1] for part in to_arrays(template)]
-    if array.ndim != 2 or array.shape[1] != sum(widths):
-        raise SettingError(
-            "state",
-            array.shape,
-            f"must have the shape [B, {sum(widths)}]",
-            "give the array of concatenate_state",
-        )
+    fits, rule = array.ndim == 2 and array.shape[1] == sum(widths), f"must have the shape [B, {sum(widths)}]"
+    require(fits, "state", array.shape, rule, "give the array of concatenate_state")
     parts = np.split(array, np.cumsum(widths)[:-1], axis=1)
     return from_arrays(template, [np.ascontiguousarray(part) for part in parts])
 
@@ -220,10 +210,9 @@ def unroll(
     streams: Array | None = None,
 ) -> tuple[Array, BlockState]:
     """(outputs [B,T,H], last state)."""
-    x_TBE, state, steps = _checked(cell, inputs_BTE, initial_state, lengths, reset_BT)
-    layers = cell.ready()
-    dropout = dropout_draw(layers.dropout, dropout_key, streams, x_TBE.shape[1])
-    steps = replace(steps, dropout=dropout)
+    layers, x_TBE, state, steps = _checked(
+        cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams
+    )
     outputs_TBH, last, _ = layers.forward(Vectors(x_TBE), to_arrays(state), steps, Workspace())
     return _turned(outputs_TBH), from_arrays(state, last)
 
@@ -240,10 +229,10 @@ def unroll_vjp(
 ) -> tuple[Array, BlockState, Pullback]:
     """(outputs [B,T,H], last state, pullback), as ``jax.vjp``. Parameters must not change before the
     pullback."""
-    x_TBE, state, steps = _checked(cell, inputs_BTE, initial_state, lengths, reset_BT)
-    layers = cell.ready()
-    dropout = dropout_draw(layers.dropout, dropout_key, streams, x_TBE.shape[1])
-    steps = replace(steps, dropout=dropout, tape=True)
+    layers, x_TBE, state, steps = _checked(
+        cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams
+    )
+    steps = replace(steps, tape=1)
     outputs_TBH, arrays, tape = layers.forward(Vectors(x_TBE), to_arrays(state), steps, Workspace())
     last = from_arrays(state, arrays)
     shape_BTH, names = outputs_TBH.swapaxes(0, 1).shape, tuple(cell.parameters)
@@ -252,14 +241,9 @@ def unroll_vjp(
         d_outputs_BTH: Array, d_state: BlockState | None = None
     ) -> tuple[Array, BlockState, dict[str, Array]]:
         d_outputs_BTH = as_array(d_outputs_BTH)
-        _require_numbers(d_outputs_BTH, "d_outputs_BTH", cell.dtype)
-        if d_outputs_BTH.shape != shape_BTH:
-            raise SettingError(
-                "d_outputs_BTH",
-                d_outputs_BTH.shape,
-                f"must have the shape {shape_BTH}",
-                "give the gradient of the outputs",
-            )
+        require_numbers(d_outputs_BTH, "d_outputs_BTH", f"give {cell.dtype.name}")
+        given, rule = d_outputs_BTH.shape, f"must have the shape {shape_BTH}"
+        require(given == shape_BTH, "d_outputs_BTH", given, rule, "give the gradient of the outputs")
         d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
         d_arrays = None if d_state is None else to_arrays(check_state(d_state, last))
         d_x_TBE, d_initial, found = layers.backward(
@@ -273,41 +257,58 @@ def unroll_vjp(
     return _turned(outputs_TBH), last, pullback
 
 
+def cross_entropy(logits: Array, targets: Array) -> float:
+    """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
+    logits, targets = as_array(logits), as_array(targets)
+    require_numbers(logits, "logits", "give float32")
+    V = logits.shape[-1] if logits.ndim else 0
+    rule = f"must have the logits' shape without V, {logits.shape[:-1]}"
+    fits = targets.shape == logits.shape[:-1] and targets.size > 0
+    require(fits, "targets", targets.shape, rule, "give one target for each row of logits")
+    given, counted = targets.dtype.name, targets.dtype.kind in "iu"
+    if counted:
+        given = f"{given} from {targets.min()} to {targets.max()}"
+    fits = counted and bool(targets.min() >= 0 and targets.max() < V)
+    require(fits, "targets", given, f"must be whole numbers from 0 to {V - 1}", "give the numbers of symbols")
+    flat_N = targets.reshape(-1)
+    kind = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
+    logits_NV = np.array(logits.reshape(-1, V), kind)
+    logits_NV -= logits_NV.max(axis=1, keepdims=True)
+    of_targets_N = logits_NV[np.arange(len(flat_N)), flat_N]
+    sums_N = np.exp(logits_NV).sum(axis=1)
+    return float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))
+
+
 def _checked(
     block: Block,
     x_BTE: Array,
     state: BlockState | None,
     lengths: Array | None,
     reset_BT: Array | None,
-) -> tuple[Array, BlockState, Pass]:
-    """The arguments of a scan, checked and time-major; inputs past a row's length are zeros."""
+    dropout_key: tuple[int, int] | None,
+    streams: Array | None,
+) -> tuple[Layers, Array, BlockState, Pass]:
+    """The layers and the arguments of a scan, checked and time-major; inputs past a row's length are
+    zeros."""
     _require_block(block)
     x_BTE = as_array(x_BTE)
-    _require_numbers(x_BTE, "inputs_BTE", block.dtype)
-    if x_BTE.ndim != 3 or x_BTE.shape[2] != block.input_size or 0 in x_BTE.shape:
-        raise SettingError(
-            "inputs_BTE",
-            x_BTE.shape,
-            f"must have the shape [B, T, {block.input_size}], with no side empty",
-            "give inputs of the block's input_size",
-        )
+    require_numbers(x_BTE, "inputs_BTE", f"give {block.dtype.name}")
+    fits = x_BTE.ndim == 3 and x_BTE.shape[2] == block.input_size and 0 not in x_BTE.shape
+    rule = f"must have the shape [B, T, {block.input_size}], with no side empty"
+    require(fits, "inputs_BTE", x_BTE.shape, rule, "give inputs of the block's input_size")
     B, T, _ = x_BTE.shape
     state = block.initial_state(B) if state is None else check_state(state, block.initial_state(B))
-    lengths = check_lengths(lengths, B, T)
+    lengths, layers = check_lengths(lengths, B, T), block.ready()
     x_TBE = np.ascontiguousarray(x_BTE.swapaxes(0, 1), block.dtype)
     if lengths is not None:
         x_TBE = np.where((np.arange(T)[:, None] < lengths)[:, :, None], x_TBE, block.dtype.type(0))
-    return x_TBE, state, Pass(check_resets(reset_BT, B, T), lengths)
+    dropout = dropout_draw(layers.dropout, dropout_key, streams, B)
+    return layers, x_TBE, state, Pass(check_resets(reset_BT, B, T), lengths, dropout)
 
 
 def _require_block(block: object) -> None:
     fits = isinstance(block, Block)
     require(fits, "cell", block, "must be a cell or a stack of cells", "give GRU(...) or the like")
-
-
-def _require_numbers(array: Array, argument: str, dtype: np.dtype[np.generic]) -> None:
-    fits = array.dtype.kind in "fiub"
-    require(fits, argument, array.dtype.name, "must be an array of numbers", f"give {dtype.name}")
 
 
 def _turned(array: Array) -> Array:
@@ -316,23 +317,16 @@ def _turned(array: Array) -> Array:
 
 
 def _check_cells(cells: tuple[Cell, ...]) -> None:
-    if not cells:
-        raise SettingError("cells", [], "must hold at least one cell", "give a list of cells")
+    require(len(cells) > 0, "cells", [], "must hold at least one cell", "give a list of cells")
     for cell in cells:
         require(isinstance(cell, Cell), "cells", cell, "must be cells", "give GRU(...) and the like")
     for below, above in pairwise(cells):
-        if above.input_size != below.hidden_size or above.dtype != below.dtype:
-            raise SettingError(
-                "cells",
-                f"a cell of input_size {above.input_size} ({above.dtype}) over one "
-                f"of hidden_size {below.hidden_size} ({below.dtype})",
-                "must fit one another",
-                "make each input_size the hidden_size below it, with one dtype",
-            )
-    if len({id(cell) for cell in cells}) != len(cells):
-        raise SettingError(
-            "cells",
-            f"{len(cells)} with one repeated",
-            "must be different: each layer has its own weights",
-            "build one cell per layer",
+        fits = above.input_size == below.hidden_size and above.dtype == below.dtype
+        both = (
+            f"a cell of input_size {above.input_size} ({above.dtype}) over one of hidden_size "
+            f"{below.hidden_size} ({below.dtype})"
         )
+        advice = "make each input_size the hidden_size below it, with one dtype"
+        require(fits, "cells", both, "must fit one another", advice)
+    fits, rule = len(set(map(id, cells))) == len(cells), "must be different: each layer has its own weights"
+    require(fits, "cells", f"{len(cells)} with one repeated", rule, "build one cell per layer")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pantoum.config import DropoutConfig, whole
-from pantoum.errors import PantoumError, SettingError
+from pantoum.config import DropoutConfig, require, whole
+from pantoum.errors import PantoumError
 from pantoum.kernels import Array, DropoutDraw
 from pantoum.kernels.draw_rows import NOT_FINITE
 
@@ -21,6 +21,7 @@ __all__ = [
     "check_resets",
     "dropout_draw",
     "require_finite",
+    "require_numbers",
     "time_major_targets",
     "time_major_tokens",
 ]
@@ -35,40 +36,32 @@ def as_array(value: object) -> Array:
         return np.array(None)
 
 
+def require_numbers(array: Array, argument: str, advice: str) -> None:
+    """Raise ``SettingError`` where an array does not hold real numbers."""
+    fits = array.dtype.kind in "fiub"
+    require(fits, argument, array.dtype.name, "must be an array of numbers", advice)
+
+
 def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "tokens_BT") -> Array:
     """Tokens [T,B], int32; whole numbers from 0 to V-1."""
     tokens_BT = as_array(tokens_BT)
-    if tokens_BT.ndim != 2 or not tokens_BT.size:
-        raise SettingError(
-            argument,
-            tokens_BT.shape,
-            "must have the shape [B, T], with no side empty",
-            "give one row of tokens per stream",
-        )
-    if tokens_BT.dtype.kind not in "iu":
-        raise SettingError(argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")
+    rule, advice = "must have the shape [B, T], with no side empty", "give one row of tokens per stream"
+    require(tokens_BT.ndim == 2 and tokens_BT.size > 0, argument, tokens_BT.shape, rule, advice)
+    whole_numbers = tokens_BT.dtype.kind in "iu"
+    require(whole_numbers, argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")
     low, high = int(tokens_BT.min()), int(tokens_BT.max())
-    if low < 0 or high >= vocab_size:
-        raise SettingError(
-            argument,
-            low if low < 0 else high,
-            f"must be token numbers from 0 to {vocab_size - 1}",
-            "encode the text with this model's tokenizer",
-        )
+    rule = f"must be token numbers from 0 to {vocab_size - 1}"
+    advice = "encode the text with this model's tokenizer"
+    require(low >= 0 and high < vocab_size, argument, low if low < 0 else high, rule, advice)
     return np.ascontiguousarray(tokens_BT.T, np.int32)
 
 
 def time_major_targets(targets_BT: object, inputs_BT: object, vocab_size: int) -> Array:
     """Targets [T,B], of the inputs' shape."""
     targets_TB = time_major_tokens(targets_BT, vocab_size, "targets_BT")
-    shape = np.asarray(inputs_BT).shape
-    if targets_TB.T.shape != shape:
-        raise SettingError(
-            "targets_BT",
-            targets_TB.T.shape,
-            f"must have the inputs' shape {shape}",
-            "give one target for each input",
-        )
+    shape, expected = targets_TB.T.shape, np.asarray(inputs_BT).shape
+    rule = f"must have the inputs' shape {expected}"
+    require(shape == expected, "targets_BT", shape, rule, "give one target for each input")
     return targets_TB
 
 
@@ -77,14 +70,10 @@ def check_lengths(lengths: object, batch_size: int, steps: int) -> Array | None:
     if lengths is None:
         return None
     lengths = as_array(lengths)
-    if lengths.shape != (batch_size,) or lengths.dtype.kind not in "iu":
-        raise SettingError(
-            "lengths", lengths.tolist(), f"must be {batch_size} whole numbers", "give one length per row"
-        )
-    if lengths.min() < 0 or lengths.max() > steps:
-        raise SettingError(
-            "lengths", lengths.tolist(), f"must be from 0 to {steps}", "give lengths within the inputs"
-        )
+    given, fits = lengths.tolist(), lengths.shape == (batch_size,) and lengths.dtype.kind in "iu"
+    require(fits, "lengths", given, f"must be {batch_size} whole numbers", "give one length per row")
+    fits = bool(lengths.min() >= 0 and lengths.max() <= steps)
+    require(fits, "lengths", given, f"must be from 0 to {steps}", "give lengths within the inputs")
     numbers: Array = lengths.astype(np.int64)
     return numbers
 
@@ -94,13 +83,9 @@ def check_resets(reset_BT: object, batch_size: int, steps: int) -> Array | None:
     if reset_BT is None:
         return None
     reset_BT = as_array(reset_BT)
-    if reset_BT.shape != (batch_size, steps) or reset_BT.dtype != bool:
-        raise SettingError(
-            "reset_BT",
-            f"{reset_BT.dtype.name} {reset_BT.shape}",
-            f"must be bool of shape ({batch_size}, {steps})",
-            "give one mask of the inputs' shape",
-        )
+    fits = reset_BT.shape == (batch_size, steps) and reset_BT.dtype == bool
+    given, rule = f"{reset_BT.dtype.name} {reset_BT.shape}", f"must be bool of shape ({batch_size}, {steps})"
+    require(fits, "reset_BT", given, rule, "give one mask of the inputs' shape")
     return np.ascontiguousarray(reset_BT.T) if reset_BT.any() else None
 
 
@@ -110,18 +95,14 @@ def dropout_draw(
     """The draw of a key and of these streams, checked."""
     if key is None:
         return None
-    if not isinstance(key, tuple) or len(key) != 2:
-        raise SettingError("dropout_key", key, "must be a pair (seed, step)", "give two whole numbers")
+    fits = isinstance(key, tuple) and len(key) == 2
+    require(fits, "dropout_key", key, "must be a pair (seed, step)", "give two whole numbers")
     seed = whole(key[0], "dropout_key", least=0, most=2**64 - 1)
     step = whole(key[1], "dropout_key", least=0, most=2**32 - 1)
     numbers = np.arange(batch_size) if streams is None else as_array(streams)
-    if numbers.shape != (batch_size,) or numbers.dtype.kind not in "iu":
-        raise SettingError(
-            "streams",
-            numbers.tolist(),
-            f"must be {batch_size} whole numbers",
-            "give each row's global number",
-        )
+    fits, rule = numbers.dtype.kind in "iu", f"must be {batch_size} whole numbers"
+    fits = fits and numbers.shape == (batch_size,)
+    require(fits, "streams", numbers.tolist(), rule, "give each row's global number")
     return DropoutDraw(seed, step, numbers, dropout.kind == "variational")
 
 

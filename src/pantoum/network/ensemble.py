@@ -66,7 +66,7 @@ def part(config: ModelConfig, parameters: Mapping[str, Array]) -> list[dict[str,
 
 
 def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """The usual sizes of gradients (``training.update.gradient_scale``) of a model from those of its members.
+    """The usual sizes of gradients (``training.update.learner``) of a model from those of its members.
 
     A member has 1/K of the say, so a gradient that goes through it is 1/K as large. Rows of which there is
     one for all members, those of the head among them, have the mean of the members' sizes, also divided by

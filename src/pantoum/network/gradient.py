@@ -1,6 +1,6 @@
 """The gradient of one parameter: of all its rows, or only of those that a batch used.
 
-A table of which a batch uses few rows has a gradient that is zero beside them. It is kept as the numbers of
+A table of which a batch uses few rows has a gradient that is zero beside them. It consists of the numbers of
 these rows and their values, so nobody who adds, measures or applies gradients touches the whole table.
 
 The matrix of one-hot inputs [G,V] is such a table, too, but a symbol is a column of it. Its gradient is that
@@ -12,7 +12,7 @@ Shapes: R rows of a parameter (of its transpose, if the gradient is transposed),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels
 
-__all__ = ["Finished", "Gradient", "Gradients", "norm"]
+__all__ = ["Gradient", "Gradients", "norm"]
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,14 @@ class Gradient:
 
     def whole(self, shape: tuple[int, ...]) -> Array:
         """The gradient of the whole parameter, which has this shape."""
-        found: Array = np.zeros(shape, self.values.dtype)
-        along = self.along(found)
+        whole: Array = np.zeros(shape, self.values.dtype)
+        along = self.along(whole)
         along[slice(None) if self.rows_U is None else self.rows_U] = self.values
-        return found
+        return whole
 
 
 Gradients: TypeAlias = Mapping[str, Gradient]
 """By parameter name."""
-Finished: TypeAlias = Callable[[Gradients], None]
-"""Takes some gradients of a backward pass while the others are still being computed. They are final, and
-their memory is not used again by this pass."""
 
 
 def _union(first_U: Array, second_U: Array) -> Array:

@@ -4,7 +4,7 @@ All time steps of all rows lie in one bag and one softmax layer serves them all.
 head over all of their outputs, concatenated, [V, K*H]; its weights average their logits. With tied weights
 the layer shares the weight of the embedding, with a projection [E,H] between if the width E differs from H;
 of K members it has their embeddings, concatenated and divided by K, which exists only while a program needs
-it. Logits are kept for a chunk of rows at a time, unless they are asked for.
+it. Logits exist for a chunk of rows at a time, unless they are asked for.
 
 In training a large vocabulary can be replaced by the candidates of the step (``candidates``): the rows of the
 weight that belong to them are a head of few symbols, and only they get a gradient.
@@ -19,16 +19,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from pantoum.config import ModelConfig, require
-from pantoum.errors import SettingError
+from pantoum.config import ModelConfig
 from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.candidates import Candidates
-from pantoum.network.checks import as_array
 from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.spec import named
 
-__all__ = ["BIAS", "Head", "changed_rows", "cross_entropy", "shared_weight"]
+__all__ = ["BIAS", "Head", "changed_rows", "shared_weight"]
 
 WEIGHT, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
@@ -71,10 +69,10 @@ class Head:
         given_NV: Array | None = None,
     ) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N])."""
-        found: tuple[Array, Array] = self.kernels.cross_entropy(
+        both: tuple[Array, Array] = self.kernels.cross_entropy(
             self._projected(hidden_NH), self.weight, self.bias_V, targets_N, workspace, given_NV
         )
-        return found
+        return both
 
     def gradients(
         self,
@@ -101,13 +99,13 @@ class Head:
             nats_N, predictions_N, d_NE, of_weight, of_bias = self._sampled(
                 projected, targets_N, candidates, workspace, targets
             )
-        found = {**self._shared(of_weight), BIAS: of_bias}
+        gradients = {**self._shared(of_weight), BIAS: of_bias}
         if self.projection is None:
-            return nats_N, predictions_N, d_NE, found, d_given_NV
-        found[PROJECTION] = Gradient(
+            return nats_N, predictions_N, d_NE, gradients, d_given_NV
+        gradients[PROJECTION] = Gradient(
             self.kernels.linear_weight_gradient(d_NE, hidden_NH, precision=self.projection.precision)
         )
-        return nats_N, predictions_N, self.projection.product_transposed(d_NE), found, d_given_NV
+        return nats_N, predictions_N, self.projection.product_transposed(d_NE), gradients, d_given_NV
 
     def step_part(self) -> StepPart:
         """Itself as the step of a whole model takes it."""
@@ -159,15 +157,15 @@ def shared_weight(
     if len(tied) == 1:
         return first_VE
     (V, E), K, kind = first_VE.shape, len(tied), first_VE.dtype.type
-    found = (Workspace() if place is None else place).array("tied head", (V, K * E), kind)
+    shared_VH = (Workspace() if place is None else place).array("tied head", (V, K * E), kind)
     for number, name in enumerate(tied):
         embedding_VE = floats(weights[name]) if number else first_VE  # of coded ones, one at a time
         columns = slice(number * E, (number + 1) * E)
         if changed_U is None:
-            np.divide(embedding_VE, kind(K), out=found[:, columns])
+            np.divide(embedding_VE, kind(K), out=shared_VH[:, columns])
         else:
-            found[changed_U, columns] = embedding_VE[changed_U] / kind(K)
-    return found
+            shared_VH[changed_U, columns] = embedding_VE[changed_U] / kind(K)
+    return shared_VH
 
 
 def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
@@ -175,35 +173,3 @@ def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
     rows = [gradients[name].rows_U for name in named(config, "input" if config.tied else "output")]
     known = [rows_U for rows_U in rows if rows_U is not None]
     return np.unique(np.concatenate(known)) if len(known) == len(rows) else None
-
-
-def cross_entropy(logits: Array, targets: Array) -> float:
-    """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
-    logits, targets = as_array(logits), as_array(targets)
-    fits = logits.dtype.kind in "fiub"
-    require(fits, "logits", logits.dtype.name, "must be an array of numbers", "give float32")
-    V = logits.shape[-1] if logits.ndim else 0
-    if targets.shape != logits.shape[:-1] or not targets.size:
-        raise SettingError(
-            "targets",
-            targets.shape,
-            f"must have the logits' shape without V, {logits.shape[:-1]}",
-            "give one target for each row of logits",
-        )
-    counted = targets.dtype.kind in "iu"
-    if not counted or targets.min() < 0 or targets.max() >= V:
-        raise SettingError(
-            "targets",
-            f"{targets.dtype.name} from {targets.min()} to {targets.max()}"
-            if counted
-            else targets.dtype.name,
-            f"must be whole numbers from 0 to {V - 1}",
-            "give the numbers of symbols",
-        )
-    flat_N = targets.reshape(-1)
-    kept = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
-    logits_NV = np.array(logits.reshape(-1, V), kept)
-    logits_NV -= logits_NV.max(axis=1, keepdims=True)
-    of_targets_N = logits_NV[np.arange(len(flat_N)), flat_N]
-    sums_N = np.exp(logits_NV).sum(axis=1)
-    return float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))

@@ -13,11 +13,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.config import CELLS, ModelConfig, whole
-from pantoum.network.blocks import Cell, Stack
+from pantoum.config import ModelConfig, whole
 from pantoum.network.network_state import NetworkState, zeros
-from pantoum.network.parameters import initial, under
-from pantoum.network.spec import declared, prefix, state_of
+from pantoum.network.parameters import initial
+from pantoum.network.spec import declared, state_of
 
 __all__ = ["LanguageModel"]
 
@@ -65,10 +64,3 @@ class LanguageModel:
         copied = LanguageModel(self.vocab_size, config=self.config, seed=None, dtype=self.dtype)
         copied.parameters.update(self.parameters)
         return copied
-
-    def stack(self, member: int = 0) -> Stack:
-        """The layers of a member as a stack of cells, which shares their parameters."""
-        own = under(f"{prefix(self.config, member)}stack.", self.parameters)
-        cell = CELLS[self.config.cell]
-        layers = range(self.config.num_layers)
-        return Stack([Cell.of(cell, under(f"{layer}.", own)) for layer in layers], self.config.dropout)

@@ -27,7 +27,7 @@ import numpy as np
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.kernels import Array, DropoutDraw, Kernels, StepPart, Workspace
-from pantoum.network.gradient import Finished, Gradient
+from pantoum.network.gradient import Gradient
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import under
 from pantoum.network.spec import Parameter, prefix
@@ -36,14 +36,10 @@ from pantoum.network.stack import Layer, Layers, Pass, Tape, Vectors
 __all__ = ["Member"]
 
 
+MOST_TABLED = 1024
+"""Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
 LARGE = 1024
 """A table of more rows has a gradient of its rows in use, if the batch has fewer tokens than that."""
-
-
-def one_hot_projections(layer: Layer, weight_GV: Array) -> Array:
-    """The input projection of every symbol [V,G] for one-hot inputs."""
-    projections_VG: Array = np.add(weight_GV.T, layer.bias_G, order="C")
-    return projections_VG
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class TableTokens:
     tokens_TB: Array
     embedding_VE: Array
     table_VG: Array | None
-    """The table, where it is kept between calls."""
+    """The table, where the member holds it."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
@@ -121,11 +117,11 @@ class OneHotTokens:
     tokens_TB: Array
     weight_GV: Array | None
     """The first layer's weight_ih, which lies in memory column by column; ``None`` if the table of all input
-    projections is kept."""
+    projections is there."""
     scale_TB: Array | None
     """The dropout of each token's one entry; None: off."""
     table_VG: Array | None
-    """The table of all input projections, if it is kept between calls."""
+    """The table of all input projections, where the member holds it."""
     vocab_size: int
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
@@ -185,10 +181,6 @@ def _look_up_vjp(kernels: Kernels, d_TBG: Array, tokens_TB: Array, out: Array) -
     return out
 
 
-MOST_KEPT = 1024
-"""Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
-
-
 class Member:
     """A member, its weights ready."""
 
@@ -201,22 +193,17 @@ class Member:
         self._chosen, self.one_hot = chosen.name, chosen.by_columns
         self.vocab_size = chosen.shape[1 if self.one_hot else 0]
         cell, reading = CELLS[config.cell], packer.purpose == "read"
-        layers = (
-            Layer(
-                cell,
-                under(f"{self.prefix}stack.{place}.", weights),
-                packer.part(str(place)),
-                one_hot=self.one_hot and place == 0,
-            )
-            for place in range(config.num_layers)
-        )
+        layers = []
+        for place in range(config.num_layers):
+            own, one_hot = under(f"{self.prefix}stack.{place}.", weights), self.one_hot and place == 0
+            layers.append(Layer(cell, own, packer.part(str(place)), one_hot=one_hot))
         self.layers = Layers(tuple(layers), config.dropout)
         inputs, first = floats(weights[chosen.name]), self.layers.layers[0]
         self.table_VG: Array | None = None
         """The first layer's input projections of all symbols, for reading: if these are few or one-hot."""
         if reading and self.one_hot:
-            self.table_VG = one_hot_projections(first, inputs)
-        elif reading and self.vocab_size <= MOST_KEPT:
+            self.table_VG = np.add(inputs.T, first.bias_G, order="C")
+        elif reading and self.vocab_size <= MOST_TABLED:
             self.table_VG = first.project(inputs)
         self._weight = None if reading and self.one_hot else inputs
 
@@ -230,58 +217,36 @@ class Member:
     ) -> tuple[Array, list[Array], Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
         inputs = self._inputs(tokens_TB, read.dropout)
-        outputs_TBH, last, kept = self.layers.forward(inputs, state, read, workspace)
-        return outputs_TBH, last, (inputs, kept) if read.tape else None
+        outputs_TBH, last, tape = self.layers.forward(inputs, state, read, workspace)
+        return outputs_TBH, last, (inputs, tape) if read.tape else None
 
     def backward(
-        self,
-        tape: Tape,
-        d_outputs_TBH: Array,
-        workspace: Workspace,
-        finished: Finished | None = None,
-        below: bool = True,
+        self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace, below: bool = True
     ) -> dict[str, Gradient]:
-        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer;
-        ``below`` as of ``Layers.backward``."""
-        inputs, kept = tape
-        found: dict[str, Gradient] = {}
-
-        def layer_finished(of_layer: Mapping[str, Array]) -> None:
-            own = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in of_layer.items()}
-            found.update(own)
-            if finished is not None:
-                finished(own)
-
-        d_inputs, _, _ = self.layers.backward(
-            kept, d_outputs_TBH, below=below, workspace=workspace, finished=layer_finished
-        )
+        """The gradients by parameter name; the tape is spent. Without ``below`` only the last layer has
+        gradients, where there are several."""
+        inputs, of_layers = tape
+        d_inputs, _, named = self.layers.backward(of_layers, d_outputs_TBH, below=below, workspace=workspace)
+        gradients = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in named.items()}
         if not below and len(self.layers.layers) > 1:
-            return found
+            return gradients
         kernels = self.layers.layers[0].kernels
-        return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **found}
+        return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **gradients}
 
     def step_parts(self) -> Iterator[StepPart]:
         """Its parts as the step of a whole model takes them."""
         yield StepPart("inputs", {"table_VG": self.table_VG, "embedding_VE": self.embedding_VE})
         for place, layer in enumerate(self.layers.layers):
             by_table = place == 0 and self.table_VG is not None
-            yield StepPart(
-                "layer",
-                {
-                    "cell": layer.cell,
-                    "weight_ih": None if by_table else layer.weight_ih,
-                    "weight_hh": layer.weight_hh,
-                    "input_bias_G": layer.bias_G,
-                    "scan_bias_H": layer.scan_bias_H,
-                },
-            )
+            weights = {"weight_ih": None if by_table else layer.weight_ih, "weight_hh": layer.weight_hh}
+            biases = {"input_bias_G": layer.bias_G, "scan_bias_H": layer.scan_bias_H}
+            yield StepPart("layer", {"cell": layer.cell, **weights, **biases})
 
     def _inputs(self, tokens_TB: Array, dropout: DropoutDraw | None) -> TokenInputs:
         """What the layers take for these tokens: the shortest way to the first one."""
-        layers = self.layers
+        layers, embedding_VE = self.layers, self.embedding_VE
         if layers.dropout.inputs == 0:
             dropout = None
-        embedding_VE = self.embedding_VE
         if embedding_VE is None:
             scale_TB = None if dropout is None else layers.drop_one(tokens_TB, dropout)
             return OneHotTokens(tokens_TB, self._weight, scale_TB, self.table_VG, self.vocab_size)

@@ -38,6 +38,9 @@ BlockState: TypeAlias = "Array | tuple[BlockState, ...]"
 """The state of a cell or of a stack, in the public form."""
 
 
+CARRY = "carry the state of the same batch, or start from initial_state"
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkState:
     """The state of B streams of a model: arrays of B rows each, float32 in every model file.
@@ -83,15 +86,10 @@ class NetworkState:
     def checked(self, template: NetworkState) -> NetworkState:
         """This state, if it has the shapes of the template; with the template's dtypes."""
         if self.shapes != template.shapes:
-            raise SettingError(
-                "state",
-                self.shapes,
-                f"must have the shapes {template.shapes}: a state belongs to its model and its batch",
-                "carry the state of the same batch, or start from initial_state",
-            )
-        return NetworkState(
-            tuple(np.asarray(own, like.dtype) for own, like in zip(self.arrays, template.arrays, strict=True))
-        )
+            rule = f"must have the shapes {template.shapes}: a state belongs to its model and its batch"
+            raise SettingError("state", self.shapes, rule, CARRY)
+        both = zip(self.arrays, template.arrays, strict=True)
+        return NetworkState(tuple(np.asarray(own, like.dtype) for own, like in both))
 
 
 def zeros(arrays: Iterable[StateArray], batch_size: int, dtype: npt.DTypeLike) -> NetworkState:
@@ -116,14 +114,9 @@ def to_arrays(state: BlockState) -> list[Array]:
 
 def from_arrays(template: BlockState, arrays: Sequence[Array]) -> BlockState:
     """The inverse of ``to_arrays``: a state of the template's form."""
-    expected = len(to_arrays(template))
-    if len(arrays) != expected:
-        raise SettingError(
-            "state",
-            f"{len(arrays)} arrays",
-            f"must be {expected} for this model",
-            "give the state of this model",
-        )
+    expected, given = len(to_arrays(template)), f"{len(arrays)} arrays"
+    rule, advice = f"must be {expected} for this model", "give the state of this model"
+    require(len(arrays) == expected, "state", given, rule, advice)
     left: Iterator[Array] = iter(arrays)
     return map_arrays(lambda _: next(left), template)
 
@@ -153,11 +146,6 @@ def _check_part(template_BH: Array, value: object) -> Array:
     part = as_array(value)
     if part.dtype.kind not in "fiub":
         raise TypeError
-    if part.shape != template_BH.shape:
-        raise SettingError(
-            "state",
-            part.shape,
-            f"must have the shape {template_BH.shape}: a state belongs to its batch",
-            "carry the state of the same batch, or start from initial_state",
-        )
+    rule = f"must have the shape {template_BH.shape}: a state belongs to its batch"
+    require(part.shape == template_BH.shape, "state", part.shape, rule, CARRY)
     return part.astype(template_BH.dtype, copy=False)

@@ -88,7 +88,7 @@ def seed_of(seed: int, member: int) -> int:
 def initial(declared: Iterable[Parameter], seed: int | None, dtype: npt.DTypeLike) -> Parameters:
     """Parameters as they begin: PyTorch's initial values, but for those that the declaration gives; zeros
     without a seed."""
-    found: dict[str, Array] = {}
+    made: dict[str, Array] = {}
     streams: dict[object, np.random.Generator] = {}  # NumPy imports it when it is first asked for
     for each in declared:
         array = np.zeros(each.shape, dtype, "F" if each.by_columns else "C")
@@ -102,5 +102,5 @@ def initial(declared: Iterable[Parameter], seed: int | None, dtype: npt.DTypeLik
                 array[...] = streams[own].uniform(-each.spread, each.spread, each.shape).astype(dtype)
             for rows, value in each.values:
                 array[rows] = value
-        found[each.name] = array
-    return Parameters(found)
+        made[each.name] = array
+    return Parameters(made)

@@ -11,10 +11,15 @@ and the very arrays of what is only looked up or added (``is_held``).
 The parts are members, a head and mixers (``network.mixers``): n-grams, which the model has itself, and what
 is mixed with the network, counts or a cache. A call takes tokens [B,T] and a state through all of them, and
 gives the state after the tokens. The arrays of a state are those of the members, in order, then those of the
-mixers. Where something is mixed in, logits are logarithms of probabilities and losses those of the mixture.
-Gradients are those of the network.
+mixers:
 
-Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
+    outputs of the layers -> head -> + what mixers add -> what the others mix in, in their order
+
+Where something is mixed in, logits are logarithms of probabilities and losses those of the mixture.
+Gradients are those of the network. Wherever losses alone are asked for, logits of all symbols exist for some
+tokens at a time.
+
+Shapes: B streams, T steps, N = T*B tokens in the order of the steps, H units of all members, V symbols.
 """
 
 from __future__ import annotations
@@ -36,23 +41,54 @@ from pantoum.network.checks import (
     time_major_targets,
     time_major_tokens,
 )
-from pantoum.network.gradient import Finished, Gradient
+from pantoum.network.gradient import Gradient
 from pantoum.network.head import Head
 from pantoum.network.language_model import LanguageModel
 from pantoum.network.member import Member
-from pantoum.network.mixers import Mixer, ReadTokens
+from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.ngrams import Ngrams
 from pantoum.network.network_state import NetworkState, zeros
-from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
-from pantoum.network.stack import FULL, Pass, Reach
+from pantoum.network.stack import Pass, Tape
 
 if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
-    from pantoum.network.mixers.count_mixture import CountMixture
+    from pantoum.network.mixers.counts import CountMixture
 
-__all__ = ["BatchResult", "Program", "is_held"]
+__all__ = ["WHOLE_BATCH", "BatchResult", "Program", "Wanted", "is_held"]
+
+ROWS_AT_ONCE = 64
+"""Rows of a mixture, of all symbols, that are in memory at once."""
+ADDED_LOGITS, FEWEST_ROWS = 1 << 22, 64
+"""Added logits that exist at a time while losses are computed, and the fewest rows of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """How a batch is learned from, and what is wanted of it beside the gradients."""
+
+    dropout_key: tuple[int, int] | None = None
+    """(seed, step) of the dropout masks; ``None``: nothing is dropped."""
+    streams: Array | None = None
+    """The global numbers of the rows, which the masks depend on; ``None``: 0 to B - 1."""
+    targets: int | None = None
+    """How many targets the whole batch has, where the rows are a shard of it: the gradients are then the part
+    of the shard in those of the mean loss of the batch. The loss is the mean over the shard."""
+    candidates: Candidates | None = None
+    """Symbols, all targets of the rows among them, from which the loss and its gradients are estimated. A
+    model that adds to its logits has none."""
+    exact: bool = False
+    """Whether loss and predictions are nevertheless those of all symbols, from the same forward pass."""
+    logits: bool = False
+    """Whether the logits are wanted, too."""
+    parts: int = 1
+    """Gradients go back through each of so many equal parts of the steps, of one stream, by itself."""
+    below: bool = True
+    """Whether they go to what is below the last layer of each member, where there are several."""
+
+
+WHOLE_BATCH = Wanted()
 
 
 @dataclass(frozen=True)
@@ -70,6 +106,7 @@ class BatchResult:
     logits_BTV: Array | None
     """The logits as ``Program.logits`` gives them, if they were asked for."""
     predictions_BT: Array
+    """The most probable symbol by the network."""
     state: NetworkState
     """The state to hand to the next batch, row by row."""
     gradients: dict[str, Gradient]
@@ -124,10 +161,10 @@ class Program:
         """The zero state of ``batch_size`` streams."""
         dtype, units = self.model.dtype, self.model.hidden_size
         layers = [array for array in state_of(self.config) if array.kind == "layer"]
-        found = [zeros(layers, batch_size, dtype)]
+        parts = [zeros(layers, batch_size, dtype)]
         for mixer in self.mixers:
-            found.append(zeros(mixer.states(units), batch_size, dtype if mixer.adds else np.float32))
-        return NetworkState(tuple(array for part in found for array in part.arrays))
+            parts.append(zeros(mixer.states(units), batch_size, dtype if mixer.adds else np.float32))
+        return NetworkState(tuple(array for part in parts for array in part.arrays))
 
     @property
     def mixed_in(self) -> tuple[Mixer, ...]:
@@ -177,13 +214,26 @@ class Program:
     ) -> tuple[Array, NetworkState]:
         """(logits [B,T,V] of the token after each, state)."""
         read = self._read(tokens_BT, state, reset_BT, lengths)
-        return _rows_by_stream(read.logits(), read.hidden_TBH.shape[:2]), read.state
+        return _by_stream(read.logits(), read.hidden_TBH.shape[:2]), read.state
 
     def last_logits(self, tokens_BT: Array, state: NetworkState) -> tuple[Array, NetworkState]:
         """(logits [B,V] after the last token of each row, state)."""
         read = self._read(tokens_BT, state)
         T, B, _ = read.hidden_TBH.shape
         return read.logits(np.arange((T - 1) * B, T * B)), read.state
+
+    def hidden(
+        self,
+        tokens_BT: Array,
+        state: NetworkState,
+        *,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, NetworkState]:
+        """(the outputs of the last layers [B,T,H], state)."""
+        read = self._read(tokens_BT, state, reset_BT, lengths, workspace)
+        return np.ascontiguousarray(read.hidden_TBH.swapaxes(0, 1)), read.state
 
     def losses(
         self,
@@ -206,13 +256,13 @@ class Program:
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
         going_TB = None if lengths is None else np.arange(len(targets_TB))[:, None] < np.asarray(lengths)
         asked = None if going_TB is None else np.flatnonzero(going_TB)
-        found = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict, asked)
-        nats_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
+        both = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict, asked)
+        nats_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in both)
         if going_TB is not None:
             nats_BT[~going_TB.T], predictions_BT[~going_TB.T] = 0, 0
         return nats_BT, predictions_BT, read.state
 
-    def losses_beside_cache(
+    def scored(
         self,
         inputs_BT: Array,
         targets_BT: Array,
@@ -221,108 +271,62 @@ class Program:
         reset_BT: Array | None = None,
         logits: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array, Array, Array, Array | None, NetworkState]:
-        """(nats [B,T] of the targets, their nats without the cache [B,T], the predictions of the network
-        [B,T], with ``logits`` also these [B,T,V], state); ``workspace`` as of ``losses``."""
+    ) -> BatchResult:
+        """The losses of a batch with the cache and without it, and with ``logits`` these: what ``gradients``
+        gives, without any."""
         workspace = Workspace() if workspace is None else workspace
-        targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
+        targets_N = time_major_targets(targets_BT, inputs_BT, self.vocab_size).reshape(-1)
         read = self._read(inputs_BT, state, reset_BT, None, workspace)
-        targets_N = targets_TB.reshape(-1)
-        if logits:
-            *found, logits_NV = read.losses_and_logits(targets_N)
-            logits_BTV: Array | None = _rows_by_stream(logits_NV, targets_TB.shape)
-        else:
-            found, logits_BTV = list(read.losses_beside_cache(targets_N, workspace.scope("head"))), None
-        nats_BT, without_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
-        return nats_BT, without_BT, predictions_BT, logits_BTV, read.state
-
-    def hidden(
-        self,
-        tokens_BT: Array,
-        state: NetworkState,
-        *,
-        reset_BT: Array | None = None,
-        lengths: Array | None = None,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, NetworkState]:
-        """(the outputs of the last layers [B,T,H], state)."""
-        read = self._read(tokens_BT, state, reset_BT, lengths, workspace)
-        return np.ascontiguousarray(read.hidden_TBH.swapaxes(0, 1)), read.state
+        if not logits:
+            nats_N, predictions_N = read.losses_of_network(targets_N, workspace.scope("head"))
+            return _result(read, targets_N, nats_N, predictions_N)
+        logits_NV = read.logits_of_network()
+        nats_N, predictions_N = self.kernels.cross_entropy_of_logits(logits_NV.copy(), targets_N)
+        return _result(read, targets_N, nats_N, predictions_N, read.mixed(logits_NV))
 
     def gradients(
         self,
         inputs_BT: Array,
         targets_BT: Array,
         state: NetworkState,
+        wanted: Wanted = WHOLE_BATCH,
         *,
         reset_BT: Array | None = None,
-        dropout_key: tuple[int, int] | None = None,
-        streams: Array | None = None,
-        targets: int | None = None,
-        candidates: Candidates | None = None,
-        exact: bool = False,
-        logits: bool = False,
-        reach: Reach = FULL,
         workspace: Workspace | None = None,
-        finished: Finished | None = None,
     ) -> BatchResult:
         """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
-        workspace, which is the program's own by default, are used again.
-
-        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the global numbers of the rows. If
-        the rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the
-        gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
-        mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
-        gradients are estimated from these symbols; a model that adds to its logits has none. ``exact``: the
-        loss and the predictions are nevertheless those of all symbols, from the same forward pass.
-        ``logits``: these are wanted, too. ``reach``: how far the gradients go back.
-
-        ``finished`` takes the gradients of the head, then those of the layers from the last to the first,
-        each as soon as it is known. It does not get gradients that may be of some rows, nor a tied head."""
+        workspace, which is the program's own by default, are used again."""
         workspace = self._workspace if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
-        T, B = tokens_TB.shape
-        rates = self.config.dropout
-        dropout = dropout_draw(rates, dropout_key, streams, B) if rates.active else None
-        steps = Pass(check_resets(reset_BT, B, T), dropout=dropout, tape=reach.parts)
+        (T, B), rates, targets_N = tokens_TB.shape, self.config.dropout, targets_TB.reshape(-1)
+        dropout = dropout_draw(rates, wanted.dropout_key, wanted.streams, B) if rates.active else None
+        steps = Pass(check_resets(reset_BT, B, T), dropout=dropout, tape=wanted.parts)
         read = self._forward(tokens_TB, state, steps, workspace)
-        targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head, d_added_NV = self.head.gradients(
             read.hidden_NH,
             targets_N,
             workspace.scope("head"),
             read.added(),
-            targets,
-            candidates,
+            wanted.targets,
+            wanted.candidates,
         )
-        if exact and candidates is not None:
+        if wanted.exact and wanted.candidates is not None:
             nats_N, predictions_N = self.head.losses(read.hidden_NH, targets_N)
         tied = {name: of_head.pop(name) for name in self.head.tied}
-        gradients = dict(of_head)
-        if finished is not None and not tied and candidates is None:
-            finished(dict(gradients))
-        size = self.config.hidden_size
+        gradients, size = dict(of_head), self.config.hidden_size
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
             scope = _scope(workspace, place)
-            gradients |= member.backward(tape, own.reshape(T, B, size), scope, finished, reach.below)
+            gradients |= member.backward(tape, own.reshape(T, B, size), scope, wanted.below)
         for name, gradient in tied.items():
             gradients[name] = gradients[name].plus(gradient) if name in gradients else gradient
         if d_added_NV is not None:
-            gradients |= read.gradients_of_added(d_added_NV)
-        loss = float(nats_N.mean(dtype=np.float64))
-        nats_N, without_N = read.mixed_nats(nats_N, targets_N)
-        return BatchResult(
-            loss=loss,
-            accuracy=float((predictions_N == targets_N).mean()),
-            nats_BT=_by_stream(nats_N, (T, B)),
-            without_cache_BT=_by_stream(without_N, (T, B)),
-            logits_BTV=_rows_by_stream(read.logits(), (T, B)) if logits else None,
-            predictions_BT=_by_stream(predictions_N, (T, B)),
-            state=read.state,
-            gradients={name: gradients[name] for name in self.model.parameters if name in gradients},
-        )
+            for part in read.adding:
+                gradients |= part.gradients(d_added_NV)
+        logits_NV = read.logits() if wanted.logits else None
+        ordered = {name: gradients[name] for name in self.model.parameters if name in gradients}
+        return _result(read, targets_N, nats_N, predictions_N, logits_NV, ordered)
 
     def _read(
         self,
@@ -334,9 +338,8 @@ class Program:
     ) -> Outputs:
         tokens_TB = time_major_tokens(tokens_BT, self.vocab_size)
         T, B = tokens_TB.shape
-        lengths = check_lengths(lengths, B, T)
-        workspace = Workspace() if workspace is None else workspace
-        return self._forward(tokens_TB, state, Pass(check_resets(reset_BT, B, T), lengths), workspace)
+        steps = Pass(check_resets(reset_BT, B, T), check_lengths(lengths, B, T))
+        return self._forward(tokens_TB, state, steps, Workspace() if workspace is None else workspace)
 
     def _forward(self, tokens_TB: Array, state: NetworkState, steps: Pass, workspace: Workspace) -> Outputs:
         """Every part, one after the other."""
@@ -344,21 +347,119 @@ class Program:
         outputs, last, tapes = [], list[Array](), []
         for place, member in enumerate(self.members):
             own = list(islice(left, own_arrays(self.config)))
-            outputs_TBH, after, kept = member.forward(tokens_TB, own, steps, _scope(workspace, place))
+            outputs_TBH, after, tape = member.forward(tokens_TB, own, steps, _scope(workspace, place))
             outputs.append(outputs_TBH)
             last += after
-            tapes.append(kept)
+            tapes.append(tape)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
         read = ReadTokens(tokens_TB, hidden_TBH, steps.reset_TB, steps.lengths, self.vocab_size)
-        adding, mixing = [], []
+        adding, mixing = list[Found](), list[tuple[str, Found]]()
         for mixer in self.mixers:
-            found = mixer.find(read, list(islice(left, len(mixer.states(self.model.hidden_size)))))
-            last += found.state
+            part = mixer.find(read, list(islice(left, len(mixer.states(self.model.hidden_size)))))
+            last += part.state
             if mixer.adds:
-                adding.append(found)
+                adding.append(part)
             else:
-                mixing.append((mixer.name, found))
+                mixing.append((mixer.name, part))
         return Outputs(self.head, hidden_TBH, adding, mixing, NetworkState(tuple(last)), tapes)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The results of a forward pass, and the logits and losses that follow from them."""
+
+    head: Head
+    hidden_TBH: Array
+    """The outputs of the last layers of all members, side by side."""
+    adding: list[Found]
+    """What is added to the logits."""
+    mixing: list[tuple[str, Found]]
+    """What is mixed in, by name."""
+    state: NetworkState
+    """The state after the tokens."""
+    tapes: list[Tape]
+    """For each member, what its backward pass needs."""
+
+    @property
+    def hidden_NH(self) -> Array:
+        """The outputs, a row per token."""
+        return self.hidden_TBH.reshape(-1, self.hidden_TBH.shape[2])
+
+    def added(self, tokens: Array | slice | None = None) -> Array | None:
+        """All that is added to the logits of the head [N,V], a fresh array; ``tokens``: for some of them."""
+        parts = [part.added(tokens) for part in self.adding]
+        for more_NV in parts[1:]:
+            parts[0] += more_NV
+        return parts[0] if parts else None
+
+    def logits(self, tokens: Array | None = None) -> Array:
+        """The logits after all tokens [N,V], or after some of them by number; where something is mixed in,
+        logarithms of the probabilities of the mixture."""
+        return self.mixed(self.logits_of_network(tokens), tokens)
+
+    def logits_of_network(self, tokens: Array | None = None) -> Array:
+        """The same before anything is mixed in."""
+        hidden_NH = self.hidden_NH if tokens is None else self.hidden_NH[tokens]
+        return self.head.logits(hidden_NH, self.added(tokens))
+
+    def mixed(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """Logits of the network as those of the mixture."""
+        for _, part in self.mixing:
+            logits_NV = part.mix(logits_NV, tokens)
+        return logits_NV
+
+    def losses(
+        self, targets_N: Array, workspace: Workspace, predict: bool = True, asked: Array | None = None
+    ) -> tuple[Array, Array]:
+        """(nats [N] of the targets, predictions [N]); those of a mixture need its whole rows. With
+        ``predict`` false predictions are those of the network. ``asked``: the tokens by number whose figures
+        are wanted; those of others mean nothing."""
+        if self.mixing and (predict or any(part.whole_rows for _, part in self.mixing)):
+            return self._losses_of_rows(targets_N)
+        nats_N, predictions_N = self.losses_of_network(targets_N, workspace, asked)
+        return self.mixed_nats(nats_N, targets_N)[0], predictions_N
+
+    def losses_of_network(
+        self, targets_N: Array, workspace: Workspace, asked: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The same before anything is mixed in. Added logits exist for some rows at a time: those of a block
+        would take a hundred megabytes where the vocabulary is large."""
+        hidden_NH, N = self.hidden_NH, len(targets_N)
+        if not self.adding:
+            if asked is None or len(asked) == N:
+                return self.head.losses(hidden_NH, targets_N, workspace)
+            nats_N, predictions_N = np.zeros(N, hidden_NH.dtype), np.zeros(N, np.int32)
+            if len(asked):
+                own = self.head.losses(hidden_NH[asked], targets_N[asked], workspace)
+                nats_N[asked], predictions_N[asked] = own
+            return nats_N, predictions_N
+        size, parts = max(FEWEST_ROWS, ADDED_LOGITS // len(self.head.bias_V)), []
+        for start in range(0, max(1, N), size):
+            part = slice(start, start + size)
+            # Nothing else may hold the logits: those of two parts would exist together.
+            parts.append(self.head.losses(hidden_NH[part], targets_N[part], workspace, self.added(part)))
+        nats, predictions = zip(*parts, strict=True)
+        return np.concatenate(nats), np.concatenate(predictions)
+
+    def mixed_nats(self, nats_N: Array, targets_N: Array) -> tuple[Array, Array]:
+        """(nats of targets, their nats without the cache), from those under the network."""
+        without_N = nats_N
+        for name, part in self.mixing:
+            nats_N = part.nats(nats_N, targets_N)
+            without_N = without_N if name == "cache" else nats_N
+        return nats_N, without_N
+
+    def _losses_of_rows(self, targets_N: Array) -> tuple[Array, Array]:
+        N, (*before, (_, last)) = len(targets_N), self.mixing
+        nats_N, predictions_N = np.empty(N, self.hidden_TBH.dtype), np.empty(N, np.int32)
+        for start in range(0, N, ROWS_AT_ONCE):
+            part = np.arange(start, min(start + ROWS_AT_ONCE, N))
+            logits_NV = self.logits_of_network(part)
+            for _, mixer in before:
+                logits_NV = mixer.mix(logits_NV, part)
+            both = last.losses(logits_NV, targets_N[part], start, normal=bool(before))
+            nats_N[part], predictions_N[part] = both
+        return nats_N, predictions_N
 
 
 def is_held(parameter: Parameter) -> bool:
@@ -368,16 +469,32 @@ def is_held(parameter: Parameter) -> bool:
     return looked_up or parameter.role in ("table", "vector")
 
 
+def _result(
+    read: Outputs,
+    targets_N: Array,
+    nats_N: Array,
+    predictions_N: Array,
+    logits_NV: Array | None = None,
+    gradients: dict[str, Gradient] | None = None,
+) -> BatchResult:
+    """``nats_N`` and ``predictions_N``: those of the network."""
+    shape, loss = read.hidden_TBH.shape[:2], float(nats_N.mean(dtype=np.float64))
+    nats_N, without_N = read.mixed_nats(nats_N, targets_N)
+    return BatchResult(
+        loss=loss,
+        accuracy=float((predictions_N == targets_N).mean()),
+        nats_BT=_by_stream(nats_N, shape),
+        without_cache_BT=_by_stream(without_N, shape),
+        logits_BTV=None if logits_NV is None else _by_stream(logits_NV, shape),
+        predictions_BT=_by_stream(predictions_N, shape),
+        state=read.state,
+        gradients={} if gradients is None else gradients,
+    )
+
+
 def _by_stream(array_N: Array, shape: tuple[int, ...]) -> Array:
-    """A number per token, in the order of the steps [T,B], as an array [B,T]."""
-    array_BT: Array = array_N.reshape(shape).T.copy()
-    return array_BT
-
-
-def _rows_by_stream(array_NV: Array, shape: tuple[int, ...]) -> Array:
-    """A row per token, likewise."""
-    array_BTV: Array = np.ascontiguousarray(array_NV.reshape(*shape, -1).swapaxes(0, 1))
-    return array_BTV
+    """A number, or a row, per token in the order of the steps [T,B], as an array [B,T] or [B,T,V]."""
+    return np.ascontiguousarray(array_N.reshape(*shape, *array_N.shape[1:]).swapaxes(0, 1))
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:

@@ -25,29 +25,24 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from pantoum.config import CELLS, CellSpec, ModelConfig
-from pantoum.errors import FormatError
 
 __all__ = [
     "TABLE",
     "Parameter",
     "Role",
     "StateArray",
-    "below_last",
     "declared",
     "named",
     "number",
     "of_cell",
     "own_arrays",
     "prefix",
-    "require_filled",
     "state_of",
 ]
 
 Role: TypeAlias = Literal["map", "input", "output", "table", "vector"]
 TABLE = "ngrams.weight"
 """The rows of logits of hashed n-grams."""
-SPARE = 1 << 20
-"""Numbers that the arrays of a file may lack until the check of each array names the wrong one."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +79,6 @@ class StateArray:
     """Part of the state of a layer; the last tokens, each as its number + 1, 0: none; or outputs of the last
     layers."""
     member: int | None = None
-
-
-def below_last(config: ModelConfig, vocab_size: int) -> frozenset[str]:
-    """The parameters of members that only what is below their last layer has, where there are several."""
-    if config.num_layers == 1:
-        return frozenset()
-    own = (each for each in declared(config, vocab_size).values() if each.member is not None)
-    last = f"stack.{config.num_layers - 1}."
-    return frozenset(
-        each.name for each in own if last not in each.name and not (config.tied and each.role == "input")
-    )
 
 
 @lru_cache(maxsize=8)  # a training step asks anew
@@ -192,17 +176,3 @@ def _shared(config: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
     yield Parameter("head.bias", (V,), "vector")
     if config.ngrams:
         yield Parameter(TABLE, (len(config.ngrams) * config.ngram_rows, V), "table")
-
-
-def require_filled(
-    config: ModelConfig, vocab_size: int, found: int, error: type[FormatError], path: object
-) -> None:
-    """Raise ``error`` where the arrays of a file hold ``found`` numbers, far fewer than its configuration
-    needs."""
-    config.check_tables(vocab_size)
-    needed = number(config, vocab_size)
-    if found + SPARE < needed:
-        raise error(
-            f"{path}: its configuration needs {needed:,} numbers for {vocab_size:,} symbols, its "
-            f"arrays hold {found:,}; use another copy of it, or train again"
-        )

@@ -15,8 +15,9 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -25,23 +26,10 @@ from pantoum.config import CellSpec, DropoutConfig
 from pantoum.kernels import Array, DropoutDraw, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
 
-__all__ = ["FULL", "Inputs", "Layer", "Layers", "Pass", "Reach", "Tape", "Vectors", "copied"]
+__all__ = ["Inputs", "Layer", "Layers", "Pass", "Tape", "Vectors", "copied"]
 
 Tape: TypeAlias = Any
 """What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far gradients go back."""
-
-    parts: int = 1
-    """Through each of so many equal parts of the steps of one stream by itself."""
-    below: bool = True
-    """To what is below the last layer of each member, where there are several."""
-
-
-FULL = Reach()
 
 
 @dataclass(frozen=True)
@@ -109,18 +97,11 @@ class Layer:
         self, inputs: Inputs, state: State, read: Pass, workspace: Workspace
     ) -> tuple[Array, State, Tape]:
         """(outputs [T,B,H], the last state, tape or None)."""
-        outputs_TBH, last, kept = self.kernels.scan(
-            self.cell,
-            inputs.project(self, workspace),
-            state,
-            self.weight_hh,
-            self.scan_bias_H,
-            read.reset_TB,
-            read.lengths,
-            read.tape,
-            workspace,
+        weights, rows = (self.weight_hh, self.scan_bias_H), (read.reset_TB, read.lengths)
+        outputs_TBH, last, scanned = self.kernels.scan(
+            self.cell, inputs.project(self, workspace), state, *weights, *rows, read.tape, workspace
         )
-        return outputs_TBH, last, (inputs, kept) if read.tape else None
+        return outputs_TBH, last, (inputs, scanned) if read.tape else None
 
     def backward(
         self,
@@ -142,11 +123,11 @@ class Layer:
             d_projection_NG = d_projection_TBG.reshape(-1, d_projection_TBG.shape[2])
             x_NE, d_inputs = inputs.x_TBE.reshape(len(d_projection_NG), -1), np.empty(0)
             d_weight_ih, d_bias_G = self.weights_vjp(d_projection_NG, x_NE, workspace)
-        found = {"weight_ih": d_weight_ih, "weight_hh": d_weight_hh, "bias_ih": d_bias_G}
+        gradients = {"weight_ih": d_weight_ih, "weight_hh": d_weight_hh, "bias_ih": d_bias_G}
         if self.cell.hidden_bias:
             inside = () if d_scan_bias_H is None else (d_scan_bias_H,)
-            found["bias_hh"] = np.concatenate([d_bias_G[: self._added], *inside])
-        return d_inputs, d_state0, {name: d for name, d in found.items() if d is not None}
+            gradients["bias_hh"] = np.concatenate([d_bias_G[: self._added], *inside])
+        return d_inputs, d_state0, {name: d for name, d in gradients.items() if d is not None}
 
 
 class Inputs(Protocol):
@@ -213,10 +194,10 @@ class Layers:
             scope = workspace.scope(str(place))
             if isinstance(inputs, Vectors):
                 inputs = Vectors(self._dropped(inputs.x_TBE, place, read.dropout, scope))
-            y_TBH, after, kept = layer.forward(inputs, own, read, scope)
+            y_TBH, after, tape = layer.forward(inputs, own, read, scope)
             inputs = Vectors(y_TBH)
             last += after if isinstance(after, tuple) else (after,)
-            tapes.append(kept)
+            tapes.append(tape)
         outputs_TBH = self._dropped(y_TBH, len(self.layers), read.dropout, workspace)
         return outputs_TBH, last, (tapes, read.dropout) if read.tape else None
 
@@ -228,39 +209,32 @@ class Layers:
         *,
         below: bool = True,
         workspace: Workspace,
-        finished: Callable[[dict[str, Array]], None] | None = None,
     ) -> tuple[Array, list[Array], dict[str, Array]]:
         """(the gradient of what the inputs are made from, d_state0, gradients by parameter name). The
         tape is spent (``copied``); without ``below`` only the last layer has gradients, where there are
-        several. ``finished`` takes the gradients of each layer as soon as they are known, those of the last
-        layer first."""
+        several."""
         tapes, dropout = tape
         d_own = [None] * len(self.layers) if d_state is None else self._by_layer(d_state)
-        found, d_initial = dict[str, Array](), list[Array]()
+        gradients, d_initial = dict[str, Array](), list[Array]()
         d_below = self._dropped(d_outputs_TBH, len(self.layers), dropout, workspace)
         for place in reversed(range(len(self.layers))):
-            scope, kept = workspace.scope(str(place)), tapes[place]
+            layer, own, scope = self.layers[place], tapes[place], workspace.scope(str(place))
             ends = not below and len(self.layers) > 1
-            d_below, d_before, of_layer = self.layers[place].backward(
-                kept, d_below, d_own[place], not ends, scope
-            )
-            if isinstance(kept[0], Vectors) and not ends:
+            d_below, d_before, of_layer = layer.backward(own, d_below, d_own[place], not ends, scope)
+            if isinstance(own[0], Vectors) and not ends:
                 d_below = self._dropped(d_below, place, dropout, scope)
             d_initial = [*(d_before if isinstance(d_before, tuple) else (d_before,)), *d_initial]
-            of_layer = {f"{place}.{name}": d for name, d in of_layer.items()}
-            found = of_layer | found
-            if finished is not None:
-                finished(of_layer)
+            gradients = {f"{place}.{name}": d for name, d in of_layer.items()} | gradients
             if ends:
                 break
-        return d_below, d_initial, found
+        return d_below, d_initial, gradients
 
     def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None) -> Array:
         """The dropout of a layer's input, or of its gradient."""
         out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
         kernels = self.layers[0].kernels
-        kept_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), layer, dropout, out, workspace)
-        return kept_TBE
+        dropped_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), layer, dropout, out, workspace)
+        return dropped_TBE
 
     def drop_one(self, units_TB: Array, dropout: DropoutDraw) -> Array:
         """What ``drop`` multiplies one unit of each row of the first layer's input by [T,B]."""
@@ -270,8 +244,9 @@ class Layers:
 
     def _dropped(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
         """``drop``, where there is anything to drop."""
-        drops = dropout is not None and self._rate(layer)
-        return self.drop(x_TBE, layer, dropout, workspace) if drops and dropout is not None else x_TBE
+        if dropout is None or not self._rate(layer):
+            return x_TBE
+        return self.drop(x_TBE, layer, dropout, workspace)
 
     def _rate(self, layer: int) -> float:
         """What is dropped of this layer's input; for the layer after the last, of the outputs."""
@@ -281,9 +256,6 @@ class Layers:
 
     def _by_layer(self, arrays: Sequence[Array]) -> list[State]:
         """The arrays of a state as the kernels take those of each layer."""
-        found, start = list[State](), 0
-        for layer in self.layers:
-            own = tuple(arrays[start : start + len(layer.cell.state)])
-            found.append(own[0] if len(own) == 1 else cast(State, own))
-            start += len(own)
-        return found
+        left = iter(arrays)
+        owns = (tuple(islice(left, len(layer.cell.state))) for layer in self.layers)
+        return [own[0] if len(own) == 1 else cast(State, own) for own in owns]

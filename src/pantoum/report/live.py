@@ -255,15 +255,12 @@ class LiveView:
     """The view of one run: ``with LiveView(Scene("book")) as view: train(..., on_report=view)``."""
 
     def __init__(
-        self,
-        scene: Scene,
-        *,
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, scene: Scene, *, console: Console | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         # The console keeps the real stream: sys.stderr is ours while the view is open.
         self.console = console or Console(file=sys.stderr)
         self.scene, self.clock = scene, clock
+        self._records: list[Mapping[str, Plain]] = []
         self._messages: list[str] = []
         self._sampled = float("-inf")
         self._screen = _Screen(
@@ -275,7 +272,8 @@ class LiveView:
     def __call__(self, report: Report | Mapping[str, Plain]) -> None:
         """Take in a record."""
         record = report.to_dict() if isinstance(report, Report) else report
-        self.scene = replace(self.scene, history=self.scene.history.plus(record))
+        self._records.append(record)
+        self.scene = replace(self.scene, history=RunHistory.of(self._records))
         if record.get("sample"):
             self._sampled = self.clock()
 

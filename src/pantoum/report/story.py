@@ -68,15 +68,12 @@ class RunHistory:
         counting: list[Record] = []
         notes: list[Note] = []
         for record in records:
-            del counting[_before(counting, record) :]
+            step = finite(record.get("step"))
+            while step is not None and counting and (finite(counting[-1].get("step")) or 0.0) > step:
+                counting.pop()
             counting.append(record)
             notes += _notes(record)
         return RunHistory(tuple(counting), tuple(notes))
-
-    def plus(self, record: Record) -> RunHistory:
-        """This history and one record more."""
-        before = self.records[: _before(self.records, record)]
-        return RunHistory((*before, record), (*self.notes, *_notes(record)))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -134,14 +131,6 @@ class RunHistory:
             return {}
         names = [name for name in PHASES if name in spent] + [name for name in spent if name not in PHASES]
         return {str(name): value for name in names if (value := finite(spent[name])) is not None}
-
-
-def _before(records: Sequence[Record], record: Record) -> int:
-    """How many of the records so far stand before this one's step."""
-    step, many = finite(record.get("step")), len(records)
-    while step is not None and many and (finite(records[many - 1].get("step")) or 0.0) > step:
-        many -= 1
-    return many
 
 
 def _notes(record: Record) -> list[Note]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, groupby
+from itertools import accumulate
 from typing import TypeAlias
 
 from pantoum.config import text
@@ -27,8 +27,6 @@ __all__ = ["Page", "Scores", "Unit", "fragment", "html", "style"]
 
 BOUNDS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Nats per token at which the next tint begins."""
-MOST_FIGURES = 20_000
-"""Pieces up to which each carries its figure to be read by pointing at it; beyond, equal tints are joined."""
 PICTURED = 5_000
 """Tokens after which the picture in a notebook ends; ``Scores.html`` has them all."""
 SHEET = 5_000
@@ -50,41 +48,37 @@ def style() -> str:
     return document.file("surprisal.css")
 
 
-def level(nats: float | None) -> int | None:
-    """Which of the eight tints this surprisal has; ``None`` where there is no figure."""
-    return None if nats is None or math.isnan(nats) else sum(nats >= bound for bound in BOUNDS)
+def level(nats: float) -> int:
+    """Which of the eight tints this surprisal has."""
+    return sum(nats >= bound for bound in BOUNDS)
 
 
-def _span(piece: str, nats: float | None, figures: bool) -> str:
-    shown, tint, words = markup(piece).replace("\n", "<b>↵</b>\n"), level(nats), None
-    if figures and tint is not None and nats is not None:
-        words = f"{nats:.2f}" if math.isfinite(nats) else "infinitely many"
-    return tag("i", shown, class_=f"s{tint}" if tint else None, data_n=words) if tint or words else shown
-
-
-def coloured(pieces: Iterable[Piece], figures: bool = True) -> str:
-    """All pieces, each in its tint; without figures equal tints are joined. A token that is only a part of a
-    character adds its nats to the next piece."""
-    whole: list[Piece] = []
-    before = 0.0
+def coloured(pieces: Iterable[Piece]) -> str:
+    """All pieces, each in its tint. A token that is only a part of a character adds its nats to the next
+    piece."""
+    parts, before = [], 0.0
     for piece, nats in pieces:
-        if piece:
-            whole.append((piece, nats if nats is None else nats + before))
-        before = 0.0 if piece else before + (nats or 0.0)
-    if not figures:
-        runs = ([*run] for _, run in groupby(whole, lambda piece: level(piece[1])))
-        whole = [("".join(piece for piece, _ in run), run[0][1]) for run in runs]
-    return "".join(_span(piece, nats, figures) for piece, nats in whole)
+        shown = markup(piece).replace("\n", "<b>↵</b>\n")
+        if not piece:
+            before += nats or 0.0
+            continue
+        if nats is not None:
+            nats += before
+            tint, words = level(nats), f"{nats:.2f}" if math.isfinite(nats) else "infinitely many"
+            shown = tag("i", shown, class_=f"s{tint}" if tint else None, data_n=words)
+        parts.append(shown)
+        before = 0.0
+    return "".join(parts)
 
 
-def marked(unit: Unit, name: str, figures: bool = True) -> str:
+def marked(unit: Unit, name: str) -> str:
     """A unit's pieces; if it is an alert, in a frame that a link can go to by this name. A line's end stays
     outside."""
     pieces, _, alert = unit
     if not alert:
-        return coloured(pieces, figures)
+        return coloured(pieces)
     last = len(pieces) - (len(pieces) > 1 and pieces[-1][0].strip(" \t") == "\n")
-    return tag("mark", coloured(pieces[:last], figures), id=name) + coloured(pieces[last:], figures)
+    return tag("mark", coloured(pieces[:last]), id=name) + coloured(pieces[last:])
 
 
 def _legend(nats: Sequence[float | None] = ()) -> str:
@@ -103,18 +97,15 @@ def _legend(nats: Sequence[float | None] = ()) -> str:
 
 def fragment(pieces: Sequence[str], nats: Sequence[float | None]) -> str:
     """The coloured text and its legend, for a page that already has the style."""
-    pairs = list(zip(pieces, nats, strict=True))
-    coloured_text = coloured(pairs, len(pairs) <= MOST_FIGURES)
-    return tag("div", tag("pre", coloured_text) + _legend(nats), class_="pantoum-surprisal")
+    text = coloured(zip(pieces, nats, strict=True))
+    return tag("div", tag("pre", text) + _legend(nats), class_="pantoum-surprisal")
 
 
 def html(units: Sequence[Unit]) -> str:
     """The coloured text as a fragment that stands alone: style, text with its alerts, legend."""
     nats = [nats for pieces, _, _ in units for _, nats in pieces]
-    figures = len(nats) <= MOST_FIGURES
-    shown = "".join(marked(unit, f"a{place}", figures) for place, unit in enumerate(units))
-    sheet = tag("div", tag("pre", shown) + _legend(nats), class_="pantoum-surprisal")
-    return tag("style", style()) + sheet
+    text = "".join(marked(unit, f"a{place}") for place, unit in enumerate(units))
+    return tag("style", style()) + tag("div", tag("pre", text) + _legend(nats), class_="pantoum-surprisal")
 
 
 class Page:

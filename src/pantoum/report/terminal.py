@@ -2,7 +2,8 @@
 
 ``line`` and ``figures`` are pure functions of a ``Report``; ``Progress`` shows what they say while a run
 trains, and is itself an ``on_report``: a line every few seconds of the run, samples and notes between them.
-In a notebook, which shows stderr in red as an error, it writes to stdout. ``Counter`` shows what only counts
+In a notebook, which shows stderr in red as an error, it writes to stdout, each line over the one before.
+``Counter`` shows what only counts
 (bytes read, tokens scored), and is silent where nobody looks.
 
 An error of the stream is never an error of the run: a closed terminal does not end a run.
@@ -25,6 +26,8 @@ __all__ = ["Counter", "Progress", "in_notebook", "line", "watched"]
 LINE_SECONDS, SAMPLE_SECONDS = 5.0, 20.0
 """Seconds of the run between lines, and between samples."""
 SAMPLE_LINES = 8
+WIDE = 100
+"""Characters that no line of figures exceeds, so that one covers the one before."""
 
 
 def watched(stream: IO[str] | None) -> bool:
@@ -65,7 +68,10 @@ class Progress:
         """``unit``: what a token of the run is, once that is known. ``every``: seconds of the run between two
         lines."""
         self.stream: TextIO | None = _where() if stream is None else stream
-        self.unit, self._every = unit, every
+        self._in_place = stream is None and in_notebook()
+        self._open = False
+        """Whether the last line may be written over."""
+        self.unit, self._every = unit, 0.0 if self._in_place else every
         self._best: float | None = None
         self._last: Report | None = None
         self._said, self._sampled = -every, 0.0
@@ -76,7 +82,11 @@ class Progress:
         if self.stream is None or not lines:
             return
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        text = "".join(f"{each}\n" for each in lines)
+        text = ""
+        for each in lines:
+            text += "\n" * (self._open and each[0] != "\r")
+            self._open = each[0] == "\r" and not report.ended
+            text += each if self._open else f"{each}\n"
         try:
             self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
             self.stream.flush()
@@ -94,7 +104,8 @@ class Progress:
         lines = [f"note: {visible(note)}" for note in report.notes]
         if report.ended or report.seconds - self._said >= self._every:
             self._said = report.seconds
-            lines.append(line(report, self._best, self.unit))
+            moment = line(report, self._best, self.unit)
+            lines.append(f"\r{moment:<{WIDE}}" if self._in_place else moment)
         if report.sample and report.seconds - self._sampled >= SAMPLE_SECONDS:
             self._sampled = report.seconds
             lines.append(f"--- after {count(report.tokens)} tokens it writes")

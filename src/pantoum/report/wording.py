@@ -117,11 +117,7 @@ def spoken(seconds: object) -> str:
     if number is None:
         return MISSING
     whole = int(max(number, 0.0) + 0.5)
-    parts = {
-        "hour": whole // 3600,
-        "minute": whole // 60 % 60,
-        "second": whole % 60 if whole < 3600 else 0,
-    }
+    parts = {"hour": whole // 3600, "minute": whole // 60 % 60, "second": whole % 60 if whole < 3600 else 0}
     words = [f"{many:,} {name}{'' if many == 1 else 's'}" for name, many in parts.items() if many]
     return " ".join(words) or "0 seconds"
 

@@ -23,7 +23,7 @@ from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import part
-from pantoum.network.mixers.counting import MOST_TOKENS
+from pantoum.network.mixers.counts import MOST_TOKENS
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
 from pantoum.training.keep_best import FittedCounts, KeepBest

@@ -41,9 +41,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture, fitted, mixed
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted, fitted, mixed
 from pantoum.network.program import Program
 from pantoum.network.spec import named
 from pantoum.text.tokenizer import Tokenizer

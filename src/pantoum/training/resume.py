@@ -129,7 +129,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     ]
     lost = run.keep_best.recall(folder.model)
     if again:
-        notes.append("the command that finished the run was killed before its end, which is done again")
+        run.notes.append("the command that finished the run was killed before its end, which is done again")
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.apps.archive import archive, archive_parts
-from pantoum.apps.archive.archive_parts import Frame, Header, Index, Kind
+from pantoum.apps.archive import archive
+from pantoum.apps.archive.archive import Frame, Header, Index, Kind
 from pantoum.errors import ArchiveError
 
 FRAMES = [
@@ -54,15 +56,15 @@ def test_bytes_give_the_frames_back(header: Header) -> None:
 
 @given(st.lists(st.integers(0, 2**35 - 1)))
 def test_numbers(numbers: list[int]) -> None:
-    data = archive_parts.to_numbers(numbers)
-    assert archive_parts.from_numbers(data) == (numbers, len(data))
-    assert archive_parts.from_numbers(data + b"\x80", len(numbers)) == (numbers, len(data))
+    data = archive.to_numbers(numbers)
+    assert archive.from_numbers(data) == (numbers, len(data))
+    assert archive.from_numbers(data + b"\x80", len(numbers)) == (numbers, len(data))
 
 
 @pytest.mark.parametrize("data", [b"\x80", b"\xff" * 6, b"\x81\x82"])
 def test_numbers_that_are_cut(data: bytes) -> None:
     with pytest.raises(ValueError, match="cut"):
-        archive_parts.from_numbers(data, 1)
+        archive.from_numbers(data, 1)
 
 
 def test_no_byte_can_change_unseen() -> None:
@@ -127,3 +129,15 @@ def test_foreign_bytes_are_refused(data: bytes) -> None:
             given_back(start + data)
         with pytest.raises(ArchiveError):
             archive.read_index(io.BytesIO(start + data))
+
+
+def test_an_index_of_zeros_takes_no_more_than_ten_times_its_size() -> None:
+    """It would be three million numbers of frames that cannot be there."""
+    zeros = bytes([archive.INDEX]) + bytes(3_000_000) + bytes(4)
+    body = zeros + len(zeros).to_bytes(4, "little")
+    data = Header(slots=22).to_bytes() + body + crc32(body).to_bytes(4, "little")
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match="does not fit its size"):
+        archive.read_index(io.BytesIO(data))
+    assert tracemalloc.get_traced_memory()[1] < 10 * len(data)
+    tracemalloc.stop()

@@ -16,7 +16,7 @@ import pytest
 from pantoum.kernels import without_core
 
 pytest.importorskip("constriction")
-pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives of models need the native core")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives need the native core")
 Run = Callable[..., Any]
 
 
@@ -46,24 +46,25 @@ def test_several_files_each_have_an_archive(run: Run, trained: Path, text: Path,
     assert refused.code == 1 and "--out" in refused.err
 
 
-def test_a_file_is_replaced_only_where_it_is_named(run: Run, text: Path, tmp_path: Path) -> None:
+def test_a_file_is_replaced_only_where_that_is_asked_for(run: Run, text: Path, tmp_path: Path) -> None:
     one, two = tmp_path / "one.txt", tmp_path / "two.txt"
     for file in (one, two):
         file.write_bytes(text.read_bytes())
     archives = [Path(f"{file}.pantoum") for file in (one, two)]
     archives[1].write_bytes(b"of somebody")
     refused = run("compress", one, two)
-    assert (
-        refused.code == 1
-        and "--out must be given" in refused.err
-        and "two.txt.pantoum' exists" in refused.err
-    )
+    assert refused.code == 1 and "two.txt.pantoum" in refused.err and "exists already" in refused.err
     assert archives[1].read_bytes() == b"of somebody" and not archives[0].exists()  # nothing was begun
-    assert run("compress", two, "--out", archives[1]).code == 0
+    assert run("compress", two, "--out", archives[1]).code == 1
+    assert archives[1].read_bytes() == b"of somebody"
+    assert run("compress", two, "--out", archives[1], "--overwrite").code == 0
     two.write_bytes(b"newer")
-    assert run("decompress", archives[1]).code == 1 and two.read_bytes() == b"newer"
+    for more in ([], ["--out", two]):
+        done = run("decompress", archives[1], *more)
+        assert done.code == 1 and "--overwrite" in done.err and two.read_bytes() == b"newer"
     assert run("decompress", archives[1], "--test").code == 0
-    assert run("decompress", archives[1], "--out", two).code == 0 and two.read_bytes() == text.read_bytes()
+    assert run("decompress", archives[1], "--overwrite").code == 0
+    assert two.read_bytes() == text.read_bytes()
     archives[0].symlink_to(tmp_path / "nothing")  # the name is taken, too
     assert run("compress", one).code == 1 and not (tmp_path / "nothing").exists()
     assert run("compress", one, "--out", "").code == 1
@@ -85,15 +86,15 @@ def test_records_and_parts(run: Run, trained: Path, text: Path, tmp_path: Path) 
     to = tmp_path / "to"
     assert run("decompress", out, "--model", trained, "--record", 7, "--out", to).code == 0
     assert to.read_bytes() == lines[7]
-    more = ["--offset", 100, "--length", 20]
+    more = ["--overwrite", "--offset", 100, "--length", 20]
     assert run("decompress", out, "--model", trained, *more, "--out", to).code == 0
     assert to.read_bytes() == text.read_bytes()[100:120]
     assert run("decompress", out, "--model", trained, "--record", 7, *more, "--out", to).code == 1
     size = text.stat().st_size
-    done = run("decompress", out, "--model", trained, "--offset", size + 1, "--out", to)
+    done = run("decompress", out, "--model", trained, "--offset", size + 1, "--out", to, "--overwrite")
     assert done.code == 1 and f"--offset is {size + 1}: it must be at most {size:,}" in done.err
     assert to.read_bytes() == text.read_bytes()[100:120]
-    at_end = run("decompress", out, "--model", trained, "--offset", size, "--out", to)
+    at_end = run("decompress", out, "--model", trained, "--offset", size, "--out", to, "--overwrite")
     assert (at_end.code, to.read_bytes()) == (0, b"")
 
 
@@ -101,10 +102,14 @@ def test_mistakes_are_told_in_a_line(run: Run, trained: Path, text: Path, tmp_pa
     out = tmp_path / "a.pantoum"
     run("compress", text, "--model", trained, "--out", out)
     kept = out.read_bytes()
+    other = tmp_path / "b"
+    other.write_bytes(kept)
     for words, told in (
         (["decompress", out], "it needs the model with SHA-256"),
         (["decompress", text, "--out", tmp_path / "x"], "no archive of pantoum"),
-        (["decompress", text], "--out"),
+        (["decompress", text], "no archive of pantoum"),
+        (["decompress", text, "--keep-going"], "no archive of pantoum"),
+        (["decompress", other, "--model", trained], "--out"),
         (["decompress", tmp_path / "none.pantoum"], "no such file"),
         (["compress", tmp_path / "none"], "no such file"),
         (["compress", text, "--documents", "lines"], "needs a model"),
@@ -131,6 +136,10 @@ def test_damage_is_told_and_the_rest_is_saved(run: Run, trained: Path, text: Pat
     assert run("decompress", out, "--model", trained, "--out", saved).code == 1 and not saved.exists()
     done = run("decompress", out, "--model", trained, "--out", saved, "--keep-going")
     assert done.code == 1 and "damaged or missing" in done.err and saved.read_bytes() == text.read_bytes()
+    data[40] ^= 1
+    out.write_bytes(data)
+    done = run("decompress", out, "--model", trained, "--out", saved, "--keep-going", "--overwrite")
+    assert done.code == 1 and "keep-going" not in done.err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pantoum.apps.archive import archive, archive_parts, archiving, coding, frames, learning, restoring
-from pantoum.apps.archive.archive_parts import Frame, Header, Index, Kind
+from pantoum.apps.archive import archive, archiving, coding, learning, payloads, restoring
+from pantoum.apps.archive.archive import Frame, Header, Index, Kind
 from pantoum.apps.archive.settings import DecompressConfig
 from pantoum.errors import ArchiveError, PantoumError, SettingError, TextError
 from pantoum.inference.loaded_model import LoadedModel
@@ -26,7 +26,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 
 pytest.importorskip("constriction")
-needs_core = pytest.mark.skipif(without_core() is not None, reason="archives of models need the native core")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives need the native core")
 TEXT = "The cat sat on the mat.\nA naïve dog ran, ran and ran!\n\nThe end of the day: 12 o'clock.\n" * 3
 DATA = TEXT.encode()
 KINDS = ("characters", "bytes", "words", "bpe", "words:whitespace")
@@ -51,7 +51,7 @@ def small_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many frames of many lanes, of a short text."""
     monkeypatch.setattr(archiving, "MOST_PLAIN", 50)
     monkeypatch.setattr(archiving, "SEARCHED", 20)
-    monkeypatch.setattr(frames, "TOKENS_A_LANE", 7)
+    monkeypatch.setattr(payloads, "TOKENS_A_LANE", 7)
 
 
 def mild(model: LoadedModel) -> LoadedModel:
@@ -68,7 +68,6 @@ def restored(data: bytes, model: LoadedModel | None, lost: list[str] | None = No
     return b"".join(restoring.restore(io.BytesIO(data), model, DecompressConfig(**asked), lost))
 
 
-@needs_core
 @pytest.mark.parametrize("documents", [None, "lines", "blank-lines", "files"])
 @pytest.mark.parametrize("kind", KINDS)
 @drawn
@@ -86,7 +85,6 @@ def test_every_byte_comes_back(
         assert restoring.records(io.BytesIO(lines), model) == data.removesuffix(b"\n").split(b"\n")
 
 
-@needs_core
 def test_what_contexts_would_make_larger_stays_as_it_is(
     make: Callable[..., LoadedModel], small_frames: None
 ) -> None:
@@ -102,7 +100,6 @@ def test_what_contexts_would_make_larger_stays_as_it_is(
     assert restored(archived, model, offset=len(given) - 60, length=40) == given[-60:-20]
 
 
-@needs_core
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words", "bpe"])
 def test_contexts_beside_the_model_learn(
     make: Callable[..., LoadedModel], small_frames: None, kind: str
@@ -114,7 +111,7 @@ def test_contexts_beside_the_model_learn(
     assert restored(archived, model, offset=len(odd) - 60, length=40) == odd[-60:-20]
     source = io.BytesIO(archived)
     found = [one for one in archive.read(source, archive.read_header(source)) if isinstance(one, Frame)]
-    alone, kinds = frames.code_texts(model, [odd])[0], [one.kind for one in found]
+    alone, kinds = payloads.code_texts(model, [odd])[0], [one.kind for one in found]
     assert alone is not None
     if kind != "words":  # of which there are few here, and blocks cut some of them
         assert sum(len(one.payload) for one in found) < 0.9 * len(alone.payload)
@@ -123,7 +120,6 @@ def test_contexts_beside_the_model_learn(
         compressed(odd, None, adapt=True)
 
 
-@needs_core
 @pytest.mark.parametrize("shape", [{"cell": "lstm"}, {"ngrams": (2, 3)}, {"members": 2}, {"cell": "mingru"}])
 def test_whatever_network_there_is(
     make: Callable[..., LoadedModel], shape: dict[str, Any], small_frames: None
@@ -132,7 +128,6 @@ def test_whatever_network_there_is(
     assert restored(compressed(DATA, model), model) == DATA
 
 
-@needs_core
 @drawn
 @given(data=st.data())
 def test_wherever_frames_and_lanes_are_cut(
@@ -141,26 +136,24 @@ def test_wherever_frames_and_lanes_are_cut(
     model = make(data.draw(st.sampled_from(["characters", "bpe"])))
     monkeypatch.setattr(archiving, "MOST_PLAIN", data.draw(st.integers(40, 300)))
     monkeypatch.setattr(archiving, "SEARCHED", data.draw(st.integers(1, 99)))
-    monkeypatch.setattr(frames, "TOKENS_A_LANE", data.draw(st.integers(1, 99)))
-    monkeypatch.setattr(frames, "MOST_LANES", data.draw(st.integers(1, 128)))
+    monkeypatch.setattr(payloads, "TOKENS_A_LANE", data.draw(st.integers(1, 99)))
+    monkeypatch.setattr(payloads, "MOST_LANES", data.draw(st.integers(1, 128)))
     monkeypatch.setattr(coding, "MOST_ROWS", data.draw(st.integers(1, 40)))
     assert restored(compressed(DATA, model), model) == DATA
 
 
-@needs_core
 def test_a_frame_is_the_same_alone_and_among_others(make: Callable[..., LoadedModel]) -> None:
     model, parts = make("characters"), [DATA, DATA[7:90], b"The cat", DATA[3:]]
-    together = frames.code_texts(model, parts)
-    assert [frames.code_texts(model, [part])[0] for part in parts] == together
-    apart = [frames.decode_texts(model, [one])[0] for one in together if one is not None]
+    together = payloads.code_texts(model, parts)
+    assert [payloads.code_texts(model, [part])[0] for part in parts] == together
+    apart = [payloads.decode_texts(model, [one])[0] for one in together if one is not None]
     assert apart == parts
 
 
-@needs_core
 def test_it_takes_what_the_model_says(make: Callable[..., LoadedModel]) -> None:
     """The bits are those of the model's own losses, but for the lanes' ends."""
     model = make("characters")
-    frame = frames.code_texts(model, [DATA])[0]
+    frame = payloads.code_texts(model, [DATA])[0]
     tokens = model.tokenizer.encode(TEXT).astype(np.int32)
     inputs = np.concatenate([[model.border], tokens[:-1]])
     nats, _, _ = model.program.losses(inputs[None], tokens[None], model.program.initial_state(1))
@@ -168,12 +161,11 @@ def test_it_takes_what_the_model_says(make: Callable[..., LoadedModel]) -> None:
     assert frame is not None and bits / 8 <= len(frame.payload) <= bits / 8 + 8
 
 
-@needs_core
 def test_what_the_vocabulary_lacks_costs_little(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     odd = DATA.replace(b"mat", "\u2603\U0001f600".encode() + b"\xff\xfe", 1)
-    frame = frames.code_texts(model, [odd])[0]
-    assert frame is not None and frames.decode_texts(model, [frame]) == [odd]
+    frame = payloads.code_texts(model, [odd])[0]
+    assert frame is not None and payloads.decode_texts(model, [frame]) == [odd]
 
 
 def test_without_a_model(small_frames: None) -> None:
@@ -199,7 +191,6 @@ def test_bytes_that_are_stored_are_learned_from(monkeypatch: pytest.MonkeyPatch)
     assert kinds[:2] == [Kind.BEGUN, Kind.LEARNED] and restored(archived, None) == data
 
 
-@needs_core
 def test_a_part_is_read_alone(make: Callable[..., LoadedModel], small_frames: None) -> None:
     for model in (mild(make("characters")), make("bpe"), None):
         archived = compressed(DATA, model)
@@ -208,7 +199,6 @@ def test_a_part_is_read_alone(make: Callable[..., LoadedModel], small_frames: No
         assert restored(archived, model, offset=77) == DATA[77:]
 
 
-@needs_core
 def test_a_record_is_read_without_its_neighbours(make: Callable[..., LoadedModel]) -> None:
     model = make("characters", "lines")
     records = [b"The cat sat", b"", b"on the mat.", b"\xff\x00 odd", "naïve".encode()]
@@ -217,13 +207,12 @@ def test_a_record_is_read_without_its_neighbours(make: Callable[..., LoadedModel
     assert Model(model).decompress_many(archived, [4, 0, 4]) == [records[4], records[0], records[4]]
     header, index = archive.read_index(io.BytesIO(archived))
     frame = archive.frame_at(io.BytesIO(archived), index.offsets(header)[0])
-    columns = frames.columns_of(frame)
+    columns = payloads.columns_of(frame)
     begin, end = columns.begins[2], columns.begins[3]
     alone = bytes(byte if begin <= place < end else 0 for place, byte in enumerate(frame.payload))
-    assert frames.decode_records(model, replace(frame, payload=alone), columns, [2]) == [records[2]]
+    assert payloads.decode_records(model, replace(frame, payload=alone), columns, [2]) == [records[2]]
 
 
-@needs_core
 def test_records_by_number(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     archived = compressed(DATA, model, lines=True)
@@ -242,7 +231,6 @@ def test_a_line_must_fit(make: Callable[..., LoadedModel], monkeypatch: pytest.M
         compressed(b"short\n" + b"long" * 9 + b"\nshort", make("characters"), lines=True)
 
 
-@needs_core
 def test_another_model_is_refused_by_name(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
     archived = compressed(DATA, model)
@@ -256,7 +244,6 @@ def test_another_model_is_refused_by_name(make: Callable[..., LoadedModel]) -> N
         compressed(DATA, replace(model, sha256=""))
 
 
-@needs_core
 def test_no_damage_gives_a_wrong_byte(make: Callable[..., LoadedModel], small_frames: None) -> None:
     model = mild(make("characters"))
     archived, draw = compressed(DATA[:150], model), np.random.default_rng(3)
@@ -274,7 +261,6 @@ def test_no_damage_gives_a_wrong_byte(make: Callable[..., LoadedModel], small_fr
             restored(bytes(changed), model)
 
 
-@needs_core
 def test_what_is_whole_is_saved(make: Callable[..., LoadedModel], small_frames: None) -> None:
     model = mild(make("characters"))
     archived, lost = bytearray(compressed(DATA, model)), list[str]()
@@ -297,16 +283,15 @@ def forged(model: LoadedModel, *given: Frame) -> bytes:
     return header.to_bytes() + b"".join(one.head + one.payload for one in given) + index.to_bytes()
 
 
-@needs_core
 @drawn
 @given(data=st.data())
 def test_forged_frames_are_refused_in_words(make: Callable[..., LoadedModel], data: st.DataObject) -> None:
     model = make(data.draw(st.sampled_from(["characters", "words", "bpe"])))
     numbers = st.lists(st.integers(0, data.draw(st.sampled_from([9, 300, 2**34]))), max_size=9)
-    payload = archive_parts.to_numbers(data.draw(numbers)) + data.draw(st.binary(max_size=40))
+    payload = archive.to_numbers(data.draw(numbers)) + data.draw(st.binary(max_size=40))
     plain, kind = data.draw(st.integers(0, 400)), data.draw(st.sampled_from(list(Kind)))
     try:
-        records = archive_parts.from_numbers(payload, 1)[0][0] if kind == Kind.RECORDS else 0
+        records = archive.from_numbers(payload, 1)[0][0] if kind == Kind.RECORDS else 0
     except ValueError:
         return
     frame = Frame(kind, plain, data.draw(st.sampled_from([0, crc32(payload)])), payload, records)
@@ -326,17 +311,15 @@ def test_a_bomb_stops_at_the_bound(make: Callable[..., LoadedModel]) -> None:
     assert restored(archived, None, max_output=5000) == b"a" * 5000
 
 
-@needs_core
 def test_what_does_not_decode_is_not_written(
     make: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "decode_texts", lambda model, given: [b"other"] * len(given))
+    monkeypatch.setattr(payloads, "decode_texts", lambda model, given: [b"other"] * len(given))
     with pytest.raises(PantoumError, match="did not decode to the same bytes"):
         compressed(DATA, make("characters"))
     assert compressed(DATA, make("characters"), verify=False)
 
 
-@needs_core
 def test_the_same_archive_on_every_path_and_with_any_threads(make: Callable[..., LoadedModel]) -> None:
     """Made on one path, read on the others; and the bytes of today, which must always be read."""
     from pantoum.kernels import native

@@ -16,9 +16,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.loaded_model import LoadedModel, load
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat on the mat.\nA naïve dog ran, ran and ran!\nThe end of the day: 12 o'clock.\n" * 3

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pantoum.apps.convert import from_keras
 from pantoum.apps.convert.import_model import import_model, read_source
 from pantoum.errors import ModelFileError
 
@@ -88,7 +91,7 @@ def keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # those of Keras
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["GRU", "GRU before", "LSTM", "SimpleRNN"]),
     st.tuples(st.integers(4, 20), st.integers(1, 9), st.integers(1, 14), st.integers(1, 3)),
@@ -117,14 +120,67 @@ def test_drawn_models_of_keras_have_the_same_logits(
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_other_activations_are_refused(tmp_path: Path, alphabet: Alphabet) -> None:
-    import json
-    import zipfile
+def archive(path: Path, saved: Path, *layers: tuple[str, dict[str, Any]]) -> Path:
+    """A .keras file of these layers."""
+    listed = [
+        {"class_name": kind, "config": {"name": f"own_{place}", **own}}
+        for place, (kind, own) in enumerate(layers)
+    ]
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("config.json", json.dumps({"config": {"name": "m", "layers": listed}}))
+        made.write(saved, "model.weights.h5")
+    return path
 
-    inner = weights(tmp_path / "m.weights.h5", "gru", 3, (2, 15))
-    layer = {"class_name": "GRU", "config": {"name": "gru", "recurrent_activation": "hard_sigmoid"}}
-    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
-        archive.writestr("config.json", json.dumps({"config": {"name": "m", "layers": [layer]}}))
-        archive.write(inner, "model.weights.h5")
-    with pytest.raises(ModelFileError, match="recurrent_activation 'hard_sigmoid', only 'sigmoid'"):
-        import_model(tmp_path / "m.keras", tmp_path / "n", alphabet(tmp_path, 9))
+
+EMBEDDING, DENSE = ("Embedding", {}), ("Dense", {"activation": "linear"})
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (
+            [("GRU", {}), ("GRU", {"recurrent_activation": "hard_sigmoid"}), DENSE],
+            "own_2 has recurrent_activ",
+        ),
+        ([("GRU", {"activation": "relu"}), ("GRU", {}), DENSE], "own_1 has activation 'relu', not 'tanh'"),
+        ([("GRU", {}), ("GRU", {"go_backwards": True}), DENSE], "own_2 has go_backwards True"),
+        ([("GRU", {}), ("GRU", {}), ("Dense", {"activation": "relu"})], "own_3 has activation 'relu'"),
+        ([("GRU", {}), ("GRU", {}), ("LayerNormalization", {}), DENSE], "own_3 is a LayerNormalization"),
+        ([("GRU", {}), ("GRU", {}), ("Activation", {"activation": "gelu"}), DENSE], "has activation 'gelu'"),
+    ],
+)
+def test_what_layers_do_is_read_by_their_place_and_not_by_their_names(
+    tmp_path: Path, alphabet: Alphabet, layers: list[tuple[str, dict[str, Any]]], words: str
+) -> None:
+    saved = weights(tmp_path / "m.weights.h5", "gru", 3, (2, 15))
+    path = archive(tmp_path / "m.keras", saved, EMBEDDING, *layers)
+    with pytest.raises(ModelFileError, match=words):
+        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+    plain = archive(tmp_path / "p.keras", saved, EMBEDDING, ("GRU", {}), ("GRU", {}), DENSE)
+    assert import_model(plain, tmp_path / "n", alphabet(tmp_path, 9))["notes"] == []
+    told = import_model(saved, tmp_path / "n", alphabet(tmp_path, 9))
+    assert told["notes"] == [from_keras.UNSAID]
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "words"),
+    [
+        ("layers/layer_normalization/vars/0", np.ones(5), "layer_normalization/vars"),
+        ("layers/start", np.ones((1, 5)), "layers/start"),
+        ("layers/gru/cell/vars/0", None, "lacks a kernel"),
+        ("layers/gru/cell/vars/1", np.float32(1), "layers/gru/cell/vars/1"),
+        ("layers/dense/vars/0", None, "layers/dense/vars|dense"),
+        ("layers/embedding/vars/0", np.ones(9), "layers/embedding"),
+    ],
+)
+def test_arrays_that_are_left_over_or_missing_are_refused_by_name(
+    tmp_path: Path, alphabet: Alphabet, place: str, change: Any, words: str
+) -> None:
+    path = weights(tmp_path / "m.weights.h5", "gru", 3, (2, 15))
+    with h5py.File(path, "a") as file:
+        if place in file:
+            del file[place]
+        if change is not None:
+            file[place] = change
+    with pytest.raises(ModelFileError, match=words):
+        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))

@@ -21,9 +21,7 @@ from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import of_content
 from pantoum.network import LanguageModel
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
 from pantoum.text.character import CharacterTokenizer
 

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 import pantoum
-from pantoum.inference.completer import Completer
-from pantoum.inference.next_word import Suggestion
+from pantoum.inference.next_word import Completer, Suggestion
 
 Run = Callable[..., Any]
 

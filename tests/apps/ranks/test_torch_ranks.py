@@ -14,7 +14,7 @@ from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.parameters import seed_of
-from pantoum.network.program import Program
+from pantoum.network.program import Program, Wanted
 from pantoum.training import engines
 from pantoum.training.assembly import make_backend
 from pantoum.training.begin import TrainingCommand
@@ -136,7 +136,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
     inputs, targets, resets = batch(3)
     expected = Program(core.learners[0].model, purpose="train").gradients(
         inputs, targets, core.learners[0].model.initial_state(B), reset_BT=resets,
-        dropout_key=(seed_of(recipe.seed, 0), 3), streams=STREAMS,
+        wanted=Wanted(dropout_key=(seed_of(recipe.seed, 0), 3), streams=STREAMS),
     ).gradients  # fmt: skip
     begun = {name.removeprefix("member0."): array for name, array in core.snapshot().items()}
 

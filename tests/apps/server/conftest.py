@@ -63,7 +63,7 @@ class Server:
         self.app = make_app(self.models, settings)
         self._socket = listening("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(config_of(self.app))
+        self._server = uvicorn.Server(config_of(self.app, settings))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import pantoum
+from pantoum.apps.server import job
 
 PROMPT = "The cat number 7"
 
@@ -325,18 +326,15 @@ def test_what_can_never_be_served_is_not_asked_for_again(serve: Callable[..., An
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_that_takes_too_long_is_what_was_written(
-    serve: Callable[..., Any], model: pantoum.Model, stream: bool
+def test_an_answer_that_takes_too_long_is_an_error(
+    server: Any, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None], stream: bool
 ) -> None:
-    hasty = serve(timeout=0.3)
-    fields = {"prompt": "The", "max_tokens": 1_000_000, "seed": 1, "temperature": 1.0}
-    if stream:
-        parts = [event["choices"][0] for event in events(hasty, "/v1/completions", **fields)]
-    else:
-        parts = hasty.post("/v1/completions", **fields).json()["choices"]
-    text = "".join(part["text"] for part in parts)
-    assert text and parts[-1]["finish_reason"] == "length"
-    assert text == model.generate("The", length=len(text), exact=True, seed=1, temperature=1.0)
+    monkeypatch.setattr(job, "LONGEST", 0.3)
+    answer = server.post("/v1/completions", prompt="The", max_tokens=1_000_000, stream=stream)
+    assert answer.status_code == (200 if stream else 503)
+    last = answer.text.split("\n\n")[-2].removeprefix("data: ") if stream else answer.text
+    assert json.loads(last)["error"]["code"] == "timeout"
+    until(lambda: not server.engine.taken)
 
 
 def test_a_request_that_is_not_json_is_told_so(server: Any) -> None:

@@ -6,8 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
@@ -16,12 +14,8 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from pantoum.apps.server import aside, completions, guard, prompts
-from pantoum.apps.server.admission import Admission
-from pantoum.apps.server.aside import AT_ONCE
-from pantoum.apps.server.caller import CALLER, Caller
-from pantoum.apps.server.keys import Keyring
-from pantoum.apps.server.refusals import RequestError
+from pantoum.apps.server import aside, guard, prompts, writing
+from pantoum.apps.server.guard import Admission
 from pantoum.apps.server.schema import KnownFields
 from pantoum.apps.server.settings import ServeSettings
 
@@ -43,25 +37,32 @@ def ran(body: Coroutine[Any, Any, Any]) -> Any:
         return threads.submit(asyncio.run, body).result()
 
 
-@pytest.fixture(scope="module")
-def small(serve: Callable[..., Any]) -> Any:
-    return serve(slots=4, queue=8, max_prompt=2000, max_tokens=100_000, max_answer=1)
+@pytest.fixture
+def small(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A server with small limits."""
+    for module, name, limit in (
+        (prompts, "MOST_PROMPT", 2000),
+        (writing, "MOST_TOKENS", 100_000),
+        (aside, "MOST_ANSWER", 1 << 20),
+    ):
+        monkeypatch.setattr(module, name, limit)
+    return serve(slots=4, queue=8)
 
 
 @pytest.mark.parametrize(
     ("path", "fields", "told"),
     [
-        (WRITTEN, {"prompt": "x" * 1900, "n": 4, **SCORE}, "--max-answer"),
-        (WRITTEN, {"prompt": "x", "max_tokens": 3000, "logprobs": 20}, "--max-answer"),
-        (WRITTEN, {"prompt": "x" * 2001}, "--max-prompt"),
-        (WRITTEN, {"prompt": ["x" * 1001] * 2}, "--max-prompt"),
-        (WRITTEN, {"prompt": "x", "max_tokens": 100_001, "stream": True}, "--max-tokens"),
-        ("/v1/embeddings", {"input": ["x" * 1001] * 2}, "--max-prompt"),
-        ("/v1/score", {"text": "x" * 2001}, "--max-prompt"),
-        ("/v1/sessions", {"prompt": "x" * 2001}, "--max-prompt"),
+        (WRITTEN, {"prompt": "x" * 1900, "n": 4, **SCORE}, "the limit is 1 MB"),
+        (WRITTEN, {"prompt": "x", "max_tokens": 3000, "logprobs": 20}, "the limit is 1 MB"),
+        (WRITTEN, {"prompt": "x" * 2001}, "the limit is 2,000"),
+        (WRITTEN, {"prompt": ["x" * 1001] * 2}, "the limit is 2,000"),
+        (WRITTEN, {"prompt": "x", "max_tokens": 100_001, "stream": True}, "the limit is 100,000"),
+        ("/v1/embeddings", {"input": ["x" * 1001] * 2}, "the limit is 2,000"),
+        ("/v1/score", {"text": "x" * 2001}, "the limit is 2,000"),
+        ("/v1/sessions", {"prompt": "x" * 2001}, "the limit is 2,000"),
     ],
 )
-def test_a_request_beyond_a_limit_is_told_the_option(
+def test_a_request_beyond_a_limit_is_told_it(
     small: Any, path: str, fields: dict[str, Any], told: str
 ) -> None:
     read = small.engine.counters["tokens_read"]
@@ -75,7 +76,7 @@ def test_a_prompt_is_looked_through_only_when_its_answer_is_allowed(
 ) -> None:
     monkeypatch.setattr(prompts, "prompt_places", None)
     response = small.post(WRITTEN, prompt="x" * 1900, n=4, **SCORE)
-    assert response.status_code == 400 and "--max-answer" in response.json()["error"]["message"]
+    assert response.status_code == 400 and "the limit is 1 MB" in response.json()["error"]["message"]
 
 
 def test_what_a_body_has_beside_known_fields_is_not_kept() -> None:
@@ -105,33 +106,13 @@ def test_within_the_limits_all_is_answered(small: Any) -> None:
     assert small.post(WRITTEN, **body).text.endswith("data: [DONE]\n\n")
 
 
-def test_large_answers_take_turns_and_give_them_back(
+def test_large_answers_give_their_room_back(
     small: Any, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
 ) -> None:
     monkeypatch.setattr(aside, "LARGE", 1000)
-    for _ in range(2 * AT_ONCE):
+    for _ in range(4):
         assert small.post(WRITTEN, prompt="x" * 1000, **SCORE).status_code == 200
-    turns = small.models.all()[0].turns
-    until(lambda: turns._free._value == AT_ONCE)
-
-
-def test_who_finds_no_turn_is_told_how_long_turns_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(aside, "time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    async def told() -> int:
-        turns = aside.Turns()
-        for _ in range(20):
-            with ExitStack() as ends:
-                CALLER.set(Caller("", "", ends))
-                await turns.take(aside.LARGE, 1.0)
-                now[0] += 2.95 * AT_ONCE
-        turns._waiting = aside.WAITING
-        with pytest.raises(RequestError) as refused:
-            await turns.take(aside.LARGE, 1.0)
-        return int(refused.value.headers["Retry-After"])
-
-    assert ran(told()) == 3
+    until(lambda: not small.models.all()[0].answers._sizes)
 
 
 PROMPTS: list[Any] = [
@@ -151,7 +132,7 @@ PROMPTS: list[Any] = [
 def test_a_list_is_counted_before_it_is_read(
     server: Any, monkeypatch: pytest.MonkeyPatch, path: str, name: str, given: Any
 ) -> None:
-    monkeypatch.setattr(completions, "encode", None)
+    monkeypatch.setattr(prompts, "encode", None)
     response = server.post(path, **{name: given})
     error = response.json()["error"]
     assert response.status_code == 400 and error["param"] == name and len(error["message"]) < 300
@@ -202,9 +183,9 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
             await asyncio.sleep(0)
 
     async def main() -> None:
-        admission = Admission(Keyring(None), ServeSettings())
-        one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: None)
-        scope = {"type": "http", "headers": [], "path": "/v1/score", "method": "POST"}
+        admission = Admission(ServeSettings())
+        one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: False)
+        scope = {"type": "http", "headers": [(b"host", b"localhost")], "path": "/v1/score", "method": "POST"}
         asked = [one(scope, receiving(), AsyncMock()) for _ in range(5)]
         await asyncio.wait_for(asyncio.gather(others(), *asked), 60)
 

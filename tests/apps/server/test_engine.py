@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import pantoum
+from pantoum.apps.server import job as jobs
 from pantoum.apps.server import slots
 from pantoum.apps.server.engine import Engine
 from pantoum.apps.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
@@ -39,7 +40,13 @@ def play(model: pantoum.Model) -> Play:
 
 
 def inbox(engine: Engine) -> Inbox:
-    return Inbox(20, lambda job, paused: engine.pause(job) if paused else engine.resume(job), engine.finish)
+    return Inbox(engine)
+
+
+async def finished(box: Inbox) -> None:
+    """Wait until all jobs are done."""
+    async for _ in box.events():
+        pass
 
 
 def job(engine: Engine, length: int, prompt: str = "The cat", count: int = 1) -> Job:
@@ -67,7 +74,7 @@ def test_beyond_slots_and_queue_it_is_full_until_one_ends(play: Play) -> None:
             await asyncio.sleep(0.001)
         last = job(engine, 5)
         engine.submit(last)
-        await last.inbox.finished()
+        await finished(last.inbox)
         engine.cancel(jobs[4])
         await freed(engine)
 
@@ -141,10 +148,10 @@ def test_a_step_that_fails_is_told_to_its_jobs_and_the_next_ones_work(
             one = job(engine, 5)
             engine.submit(one)
             with pytest.raises(ZeroDivisionError):
-                await one.inbox.finished()
+                await finished(one.inbox)
         two = job(engine, 5)
         engine.submit(two)
-        await two.inbox.finished()
+        await finished(two.inbox)
         await freed(engine)
 
     play(body)
@@ -159,49 +166,25 @@ def test_a_stopped_engine_finishes_what_it_has_and_takes_no_more(play: Play) -> 
         with pytest.raises(StoppedError):
             engine.submit(job(engine, 1))
         for one in jobs:
-            await one.inbox.finished()
+            await finished(one.inbox)
         assert await asyncio.to_thread(engine.join, 120)
 
     play(body)
 
 
-def test_texts_whose_time_is_used_up_end_as_they_are(play: Play, model: pantoum.Model) -> None:
-    expected = model.generate("T", length=20_000, exact=True, seed=1, temperature=1.0, stop=("zzz",))
+@pytest.mark.parametrize("wait", [0, 3])
+def test_a_request_that_takes_too_long_is_an_error_and_its_slots_are_free(
+    play: Play, monkeypatch: pytest.MonkeyPatch, wait: int
+) -> None:
+    monkeypatch.setattr(jobs, "LONGEST", 0.05)
 
     async def body(engine: Engine) -> None:
-        for paused in (False, True):
-            one = inbox(engine).job(
-                Reading(engine.model, None, engine.model.tokenizer.encode("T")),
-                Writing(10**6, SamplingConfig(temperature=1, stop=("zzz",)), 1, count=5),
-            )
-            engine.submit(one)
-            text, ended = "", []
-            async for found in one.inbox.events():
-                for _, event in found:
-                    if isinstance(event, Written) and event.number == 0:
-                        text += event.text
-                        if paused:
-                            engine.pause(one)
-                        engine.finish(one)
-                    elif isinstance(event, Ended):
-                        ended.append(event)
-            assert text and expected.startswith(text[:20_000])
-            assert sorted(event.number for event in ended) == list(range(5))
-            assert all(event.stopped is None for event in ended) and ended[-1].tokens == 0
-            await freed(engine)
-
-    play(body)
-
-
-def test_a_prompt_whose_time_is_used_up_is_an_error(play: Play) -> None:
-    async def body(engine: Engine) -> None:
-        writers = [job(engine, 10**6) for _ in range(3)]
-        late = job(engine, 5)
+        writers = [job(engine, 10**6) for _ in range(wait)]
+        late = job(engine, 10**6, count=2)
         for one in [*writers, late]:
             engine.submit(one)
-        engine.finish(late)
         with pytest.raises(TimeoutError):
-            await late.inbox.finished()
+            await finished(late.inbox)
         for one in writers:
             engine.cancel(one)
         await freed(engine)
@@ -216,15 +199,15 @@ def test_a_text_whose_client_does_not_read_gives_its_slot_to_others(play: Play, 
         slow = [job(engine, 5000) for _ in range(5)]
         for one in slow:
             engine.submit(one)
-            engine.pause(one)
+            engine.pause(one, True)
         while engine.taken:
             await asyncio.sleep(0.001)
         for _ in range(4):
             other = job(engine, 20, count=3)
             engine.submit(other)
-            await other.inbox.finished()
+            await finished(other.inbox)
         for one in slow:
-            engine.resume(one)
+            engine.pause(one, False)
         for one in slow:
             events = [event async for found in one.inbox.events() for _, event in found]
             assert "".join(event.text for event in events if isinstance(event, Written)) == expected
@@ -239,15 +222,15 @@ def test_a_client_that_goes_away_and_is_then_said_to_read_slowly_leaves_no_place
         engine.submit(slow)
         while not slow.texts:
             await asyncio.sleep(0.001)
-        engine.pause(slow)
+        engine.pause(slow, True)
         while not slow.unplaced:
             await asyncio.sleep(0.001)
         engine.cancel(slow)
-        engine.pause(slow)  # for what was on its way when the client went
-        engine.resume(slow)
+        engine.pause(slow, True)  # for what was on its way when the client went
+        engine.pause(slow, False)
         last = job(engine, 5)
         engine.submit(last)
-        await last.inbox.finished()
+        await finished(last.inbox)
         await freed(engine)
         for one in [job(engine, 5) for _ in range(5)]:  # all slots and places are there
             engine.submit(one)
@@ -265,7 +248,7 @@ def test_small_requests_pass_a_large_one_which_gets_slots_as_they_come_free(play
         begun = large.inbox.events()
         await anext(begun)
         engine.cancel(writer)
-        await small.inbox.finished()
+        await finished(small.inbox)
         numbers: set[int] = set()
         while numbers != {0, 1, 2}:
             numbers |= {event.number for _, event in await anext(begun) if isinstance(event, Written)}
@@ -288,7 +271,7 @@ def test_a_slot_goes_to_the_client_that_has_fewest_and_some_places_are_kept_for_
         other.client = "another"
         engine.submit(other)
         engine.cancel(taken[0])
-        await other.inbox.finished()
+        await finished(other.inbox)
         assert not any(one.begun for one in taken[4:])
         for one in taken[1:]:
             engine.cancel(one)
@@ -303,7 +286,7 @@ def test_settings_that_a_batch_refuses_are_the_jobs_error(play: Play) -> None:
         bad = inbox(engine).job(reading, Writing(5, SamplingConfig(logit_bias={9999: 1.0}), 1))
         engine.submit(bad)
         with pytest.raises(PantoumError, match="logit_bias"):
-            await bad.inbox.finished()
+            await finished(bad.inbox)
         await freed(engine)
 
     play(body)
@@ -316,10 +299,10 @@ def test_whatever_fails_in_the_thread_it_lives_on(play: Play, monkeypatch: pytes
         await anext(writer.inbox.events())
         engine._commands.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
         with pytest.raises(ZeroDivisionError):
-            await writer.inbox.finished()
+            await finished(writer.inbox)
         after = job(engine, 5)
         engine.submit(after)
-        await after.inbox.finished()
+        await finished(after.inbox)
         await freed(engine)
 
     play(body)
@@ -334,14 +317,14 @@ def test_a_prompt_that_is_read_while_its_client_reads_slowly_is_written_after_wh
     async def body(engine: Engine) -> None:
         slow = job(engine, 50, prompt, count=2)
         engine.submit(slow)
-        engine.pause(slow)
+        engine.pause(slow, True)
         texts = ["", ""]
         async for found in slow.inbox.events():
             for _, event in found:
                 if isinstance(event, Read):
                     await asyncio.sleep(0.2)
                     assert engine.counters["tokens_written"] == 0
-                    engine.resume(slow)
+                    engine.pause(slow, False)
                 elif isinstance(event, Written):
                     texts[event.number] += event.text
         assert texts == expected
@@ -359,7 +342,7 @@ def test_a_long_prompt_delays_no_prompt_of_another_kind(play: Play) -> None:
             await asyncio.sleep(0.001)
         short = job(engine, 5)
         engine.submit(short)
-        await short.inbox.finished()
+        await finished(short.inbox)
         assert not long.done
         engine.cancel(long)
         await freed(engine)
@@ -381,7 +364,7 @@ def test_whoever_wants_one_slot_gets_it_also_where_endless_texts_have_all(
         while len(text) < 3000:
             small = job(engine, 5)
             engine.submit(small)
-            await small.inbox.finished()
+            await finished(small.inbox)
             text += "".join(
                 event.text
                 for _, event in await anext(events)
@@ -408,7 +391,7 @@ def test_whoever_wants_one_slot_gets_it_also_where_long_prompts_are_read_in_all(
             await asyncio.sleep(0.001)
         small = job(engine, 5)
         engine.submit(small)
-        await small.inbox.finished()
+        await finished(small.inbox)
         assert not any(one.done for one in long)
         for one in long:
             engine.cancel(one)

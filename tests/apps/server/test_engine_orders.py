@@ -24,7 +24,7 @@ from pantoum.inference.reading import Reading
 
 WHICH = st.integers(0, 5)
 """A job, counted from the newest."""
-ORDERS = ("pause", "cancel", "pause", "resume", "finish", "work")
+ORDERS = ("pause", "cancel", "pause", "resume", "cancel", "work")
 CHECKS: Any = {"suppress_health_check": list(HealthCheck), "deadline": None}
 
 
@@ -83,7 +83,7 @@ class Orders(RuleBasedStateMachine):
         fails=st.sampled_from([False] * 7 + [True]),
     )
     def submit(self, count: int, length: int, prompt: str, client: str, fails: bool) -> None:
-        inbox = Inbox(20, self.pause_or_resume, self.engine.finish)
+        inbox = Inbox(self.engine)
         reading = Reading(self.engine.model, None, self.engine.model.tokenizer.encode(prompt))
         sampling = SamplingConfig(temperature=1, logit_bias={9999: 1.0} if fails else {})
         job = inbox.job(reading, Writing(length, sampling, 1, count) if length else None)
@@ -95,9 +95,6 @@ class Orders(RuleBasedStateMachine):
         except FullError:
             assert self.engine.taken == before
 
-    def pause_or_resume(self, job: Job, paused: bool) -> None:
-        (self.engine.pause if paused else self.engine.resume)(job)
-
     @rule(which=WHICH, orders=st.lists(st.sampled_from(ORDERS), min_size=2, max_size=9))
     def ask(self, which: int, orders: list[str]) -> None:
         """Some things of one job, which works between them or not."""
@@ -105,7 +102,10 @@ class Orders(RuleBasedStateMachine):
             if order == "work":
                 self.work(1)
             elif job := self.job(which):
-                getattr(self.engine, order)(job)
+                if order == "cancel":
+                    self.engine.cancel(job)
+                else:
+                    self.engine.pause(job, order == "pause")
 
     @rule(turns=st.integers(1, 4))
     def work(self, turns: int) -> None:
@@ -132,7 +132,7 @@ class Orders(RuleBasedStateMachine):
         assert engine.taken == sum(engine._of.values()) >= 0 <= min(engine._of.values(), default=0)
         assert engine._slots.taken == sum(job.held for job in self.jobs) == sum(engine._slots._held.values())
         assert len(engine._batch) == len(engine._texts)
-        assert engine._slots.taken == len(engine._texts) + len(engine._readings.jobs)
+        assert engine._slots.taken == len(engine._texts) + len(engine._reading)
 
     def teardown(self) -> None:
         """All clients go away."""
@@ -145,7 +145,7 @@ class Orders(RuleBasedStateMachine):
         engine = self.engine
         assert engine.taken == 0 and not engine._of
         assert engine._slots.taken == 0 and not engine._slots._held and not engine._slots.waiting
-        assert not engine._active and not engine._texts and not engine._readings.jobs
+        assert not engine._active and not engine._texts and not engine._reading
         assert len(engine._batch) == 0 and not any(job.held or job.parked for job in self.jobs)
         begun, ended, cancelled = (
             engine.counters[f"texts_{name}"] for name in ("begun", "ended", "cancelled")
@@ -156,7 +156,7 @@ class Orders(RuleBasedStateMachine):
 def test_in_every_order_all_slots_and_places_are_free_at_the_end(
     model: pantoum.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("engine", "job", "readings"):  # whoever waits gets a slot of others in every turn
-        monkeypatch.setattr(f"pantoum.apps.server.{module}.time", Clock)
+    # Whoever waits gets a slot of others in every turn.
+    monkeypatch.setattr("pantoum.apps.server.engine.time", Clock)
     monkeypatch.setattr(Orders, "model", model, raising=False)
     run_state_machine_as_test(Orders, settings=settings(max_examples=60, stateful_step_count=20, **CHECKS))

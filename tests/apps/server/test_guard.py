@@ -81,7 +81,7 @@ def asked_in_parts(app: Any, path: str, headers: dict[str, str], parts: int) -> 
     async def send(message: dict[str, Any]) -> None:
         told.append(message.get("status", "end"))
 
-    given = [(name.encode(), value.encode()) for name, value in headers.items()]
+    given = [(name.encode(), value.encode()) for name, value in {"host": "localhost", **headers}.items()]
     scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
     scope |= {"query_string": b"", "headers": given, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2)}
     asyncio.run(app({**scope, "scheme": "http", "root_path": ""}, receive, send))

@@ -90,7 +90,7 @@ def test_a_session_that_another_replica_changed_is_a_conflict(
     redis: Callable[[str], None], tmp_path: Path
 ) -> None:
     redis("start")
-    from pantoum.apps.server.stores.redis import RedisStore
+    from pantoum.apps.server.stores import RedisStore
 
     store = RedisStore(f"unix://{tmp_path}/redis.sock", 100.0)
     assert store.put("a", b"1", None, 0.0) and not store.put("a", b"2", None, 0.0)
@@ -103,7 +103,7 @@ def test_a_write_whose_answer_was_lost_is_not_done_twice(
     redis: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis("start")
-    from pantoum.apps.server.stores.redis import RedisStore
+    from pantoum.apps.server.stores import RedisStore
 
     store = RedisStore(f"unix://{tmp_path}/redis.sock", 100.0)
     send = store._change
@@ -135,7 +135,9 @@ def test_redis_may_pause_while_a_session_is_written(
     assert server.client.get(session).json()["tokens_seen"] == 4
 
 
-def test_the_password_of_redis_comes_from_a_file(redis: Callable[[str], None], tmp_path: Path) -> None:
+def test_the_password_of_redis_stands_in_its_address_and_in_no_error(
+    redis: Callable[[str], None], tmp_path: Path
+) -> None:
     redis("start")
     import redis as client
 
@@ -143,12 +145,10 @@ def test_the_password_of_redis_comes_from_a_file(redis: Callable[[str], None], t
     from pantoum.apps.server.settings import ServeSettings
     from pantoum.errors import SettingError
 
-    address = f"unix://{tmp_path}/redis.sock"
-    with client.Redis.from_url(address) as direct:
+    place = f"{tmp_path}/redis.sock"
+    with client.Redis.from_url(f"unix://{place}") as direct:
         direct.config_set("requirepass", "pw-of-this-test")
-    (tmp_path / "password").write_text("pw-of-this-test\n")
-    make_store(ServeSettings(sessions=address, redis_password_file=str(tmp_path / "password"))).close()
-    make_store(ServeSettings(sessions=address, redis_password="pw-of-this-test")).close()
+    make_store(ServeSettings(sessions=f"unix://:pw-of-this-test@{place}")).close()
     with pytest.raises(SettingError, match="cannot be reached") as found:
-        make_store(ServeSettings(sessions=address, redis_password="pw-of-another"))
+        make_store(ServeSettings(sessions=f"unix://:pw-of-another@{place}"))
     assert "pw-of" not in str(found.value)

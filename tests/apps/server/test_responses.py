@@ -69,3 +69,18 @@ def test_log_probabilities_come_where_they_are_asked_for(server: Any) -> None:
 def test_what_cannot_be_done_is_said(server: Any, fields: dict[str, Any], param: str) -> None:
     refused = server.post("/v1/responses", **{**FIELDS, **fields})
     assert refused.status_code == 400 and refused.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"a": "\ud800"}, {"\udc00": "a"}, {"\ud800": 1}, {"a": "\U0001f431", "b": "\ud83d"}]
+)
+def test_metadata_that_no_answer_could_repeat_is_refused(server: Any, metadata: dict[str, Any]) -> None:
+    for raw in (False, True):
+        body = json.dumps({**FIELDS, "metadata": metadata}, ensure_ascii=not raw)
+        sent = body.encode("utf-8", "surrogatepass")
+        refused = server.client.post(
+            "/v1/responses", content=sent, headers={"Content-Type": "application/json"}
+        )
+        assert refused.status_code == 400 and refused.json()["error"]["type"] == "invalid_request_error"
+    cat = server.post("/v1/responses", **FIELDS, metadata={"cat": "\U0001f431"})
+    assert cat.json()["metadata"] == {"cat": "\U0001f431"}

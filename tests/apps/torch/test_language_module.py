@@ -18,7 +18,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
 from pantoum.network import LanguageModel
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import Program
+from pantoum.network.program import Program, Wanted
 from pantoum.text.byte import ByteTokenizer
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
@@ -89,7 +89,7 @@ def test_losses_states_and_gradients_are_those_of_the_kernels(
     model, (inputs, targets, reset), key = build(**SHAPES[shape]), batch(resets), (2**40 + 9, 3)
     state, streams = begun(model), np.array([4, 0, 9])
     expected = Program(model, purpose="train").gradients(
-        inputs, targets, state, reset_BT=reset, dropout_key=key, streams=streams
+        inputs, targets, state, Wanted(dropout_key=key, streams=streams), reset_BT=reset
     )
     module = set_way(to_torch(model), way)
     nats, after = module.losses(

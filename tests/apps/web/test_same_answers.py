@@ -13,9 +13,7 @@ import pantoum
 from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.model import Model
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import Counts
-from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import CountMixture, Counts, counted
 
 pytestmark = pytest.mark.slow
 TEXT = "The cat sat on the mat. The dog ran and ran!\n" * 9

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pantoum.errors import CoreError
 from pantoum.kernels import RowCodes
 
 TABLES = arrays(
@@ -47,13 +45,3 @@ def test_coding_again_gives_the_same(table_RV: Any, greatest: int) -> None:
     again = RowCodes.of(once.floats(), greatest)
     for first, second in zip(vars(once).values(), vars(again).values(), strict=True):
         assert np.array_equal(first, second)
-
-
-@pytest.mark.parametrize("wrong", ["codes", "scales", "places", "beyond", "below"])
-def test_arrays_that_do_not_fit_are_refused(wrong: str) -> None:
-    codes, scales, places = np.zeros((3, 4), np.int8), np.zeros(3, np.float32), np.arange(3, dtype=np.int32)
-    codes = codes.astype(np.int16) if wrong == "codes" else codes
-    scales = scales[:2] if wrong == "scales" else scales
-    places = {"places": places.astype(np.int64), "beyond": places + 1, "below": places - 1}.get(wrong, places)
-    with pytest.raises(CoreError, match=r"RowCodes\.of makes them"):
-        RowCodes(codes, scales, places)

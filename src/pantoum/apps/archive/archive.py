@@ -33,57 +33,199 @@ known to ``apps.archive``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import accumulate
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 from zlib import crc32
 
-from pantoum.apps.archive.archive_parts import (
-    DIGEST,
-    FRAME,
-    HEAD,
-    HEADER,
-    INDEX,
-    MAGIC,
-    MOST_PAYLOAD,
-    MOST_PLAIN,
-    MOST_SLOTS,
-    RECORDS,
-    VERSION,
-    ArchiveSource,
-    Frame,
-    Header,
-    Index,
-    Kind,
-    from_numbers,
-    refusal,
-    require_whole,
-)
+import numpy as np
 
-__all__ = ["frame_at", "is_archive", "read", "read_header", "read_index"]
+from pantoum.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
+
+__all__ = [
+    "MAGIC", "MOST_BYTES", "MOST_PLAIN", "MOST_RECORDS", "NO_ARCHIVE", "SUFFIX", "USE_ANOTHER",
+    "ArchiveSource", "Frame", "Header", "Index", "Kind", "frame_at", "from_numbers", "read", "read_header",
+    "read_index", "refusal", "to_numbers",
+]  # fmt: skip
+
+MAGIC = b"PANTOUMZ"
+VERSION = 2
+SUFFIX = ".pantoum"
+"""What the name of an archive ends with."""
+HEADER = struct.Struct("<8sBBBBI")
+HEAD = struct.Struct("<BB3s3sIIH")
+FRAME, INDEX = 0xF5, 0xF6
+MOST_PLAIN, MOST_PAYLOAD, MOST_RECORDS = 1 << 20, 1 << 22, 1 << 16
+"""Bytes that a frame stands for, bytes of its payload, and its records, at most."""
+MOST_SLOTS = 26
+"""Contexts of 2^26 slots take 700 MB."""
+DIGEST = 32
+MOST_BYTES = 2**63 - 1
+ANOTHER_COPY = "use another copy of it"
+USE_ANOTHER = f"{ANOTHER_COPY}, or save what is whole with --keep-going"
+NO_ARCHIVE = "it is no archive of pantoum", "decompress what `pantoum compress` wrote"
+RECORDS = (None, "lines", "list")
+ArchiveSource: TypeAlias = "SupportsRead[bytes | None]"
+"""What can be read: a file or a pipe."""
 
 
-def is_archive(start: bytes) -> bool:
-    """Whether a file begins like an archive."""
-    return start.startswith(MAGIC)
+class Kind(IntEnum):
+    """What a payload is."""
+
+    STORED = 0
+    """The plain bytes."""
+    MODEL = 1
+    """A text, coded by the model."""
+    RECORDS = 2
+    """Records, each coded by the model alone."""
+    BEGUN = 3
+    """Bytes, coded by what learns from nothing, which begins here."""
+    CONTINUED = 4
+    """The same; it has learned from the frames before, back to the one where it began."""
+    LEARNED = 5
+    """The plain bytes, from which it has learned, too."""
+    ADAPTED_BEGUN = 6
+    """A text, coded by the model with contexts beside it, which begin here."""
+    ADAPTED = 7
+    """The same; they have learned from the frames before, back to the one where they began."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether the frames that follow may build on this one."""
+        return self >= Kind.BEGUN
+
+    @property
+    def begins(self) -> bool:
+        """Whether this one builds on none before."""
+        return self in (Kind.BEGUN, Kind.ADAPTED_BEGUN)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an archive says before its first frame."""
+
+    model: str = ""
+    """The SHA-256 of the model's file, 64 hex digits; empty: no model is needed."""
+    records: str | None = None
+    """``lines``, or ``list``: ``compress_many``; ``None``: a text in one piece."""
+    slots: int = 0
+    """The base-2 logarithm of the slots of contexts that learn from nothing; 0: no frame needs them."""
+
+    def to_bytes(self) -> bytes:
+        """The bytes of the header."""
+        model = bytes.fromhex(self.model)
+        place = RECORDS.index(self.records)
+        head = HEADER.pack(MAGIC, VERSION, bool(model), place, self.slots, 0)[:12]
+        return head + struct.pack("<I", crc32(model, crc32(head))) + model
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A part of an archive that is read alone."""
+
+    kind: Kind
+    plain: int
+    """How many bytes it stands for."""
+    crc: int
+    """Their CRC-32."""
+    payload: bytes
+    records: int = 0
+
+    @property
+    def head(self) -> bytes:
+        """The bytes before the payload."""
+        sizes = (self.plain.to_bytes(3, "little"), len(self.payload).to_bytes(3, "little"))
+        head = HEAD.pack(FRAME, self.kind, *sizes, self.crc, crc32(self.payload), 0)[:-2]
+        return head + struct.pack("<H", crc32(head) & 0xFFFF)
+
+
+@dataclass
+class Index:
+    """The frames of an archive, one after the other."""
+
+    plain: list[int] = field(default_factory=list)
+    payload: list[int] = field(default_factory=list)
+    records: list[int] = field(default_factory=list)
+    heads: int = 0
+    """The CRC-32 of their heads."""
+
+    def add(self, frame: Frame) -> None:
+        """One more frame."""
+        self.plain.append(frame.plain)
+        self.payload.append(len(frame.payload))
+        self.records.append(frame.records)
+        self.heads = crc32(frame.head, self.heads)
+
+    def to_bytes(self) -> bytes:
+        """The end of the archive."""
+        numbers = (n for frame in zip(self.plain, self.payload, self.records, strict=True) for n in frame)
+        body = bytes([INDEX]) + to_numbers(numbers) + struct.pack("<I", self.heads)
+        body += struct.pack("<I", len(body))
+        return body + struct.pack("<I", crc32(body))
+
+    def offsets(self, header: Header) -> list[int]:
+        """Where the frames begin."""
+        sizes = [HEAD.size + size for size in self.payload]
+        return list(accumulate(sizes, initial=len(header.to_bytes())))[:-1]
+
+
+def to_numbers(numbers: Iterable[int]) -> bytes:
+    """Whole numbers from 0 on, as the index has them."""
+    found = bytearray()
+    for number in numbers:
+        while number > 0x7F:
+            found.append(number & 0x7F | 0x80)
+            number >>= 7
+        found.append(number)
+    return bytes(found)
+
+
+def from_numbers(data: bytes, count: int | None = None) -> tuple[list[int], int]:
+    """(the first ``count`` numbers of some bytes, or all of them; how many bytes they have). ``ValueError``
+    unless they are there, each below 2^35."""
+    taken = np.frombuffer(data, np.uint8)[: None if count is None else 5 * count]
+    ends = np.flatnonzero(taken < 0x80)[:count] + 1
+    size = int(ends[-1]) if ends.size else 0
+    begins = np.concatenate([[0], ends[:-1]])[: ends.size]
+    if ends.size < (count or 0) or (count is None and size < len(data)) or (ends - begins > 5).any():
+        raise ValueError("its numbers are cut")
+    if not ends.size:
+        return [], 0
+    places = np.arange(size) - np.repeat(begins, ends - begins)
+    numbers = np.add.reduceat((taken[:size].astype(np.int64) & 0x7F) << 7 * places, begins)
+    return numbers.tolist(), size
+
+
+def refusal(problem: object, advice: str = USE_ANOTHER) -> ArchiveError:
+    """What is wrong with an archive, and what to do."""
+    return ArchiveError(f"the archive cannot be used: {problem}; {advice}")
+
+
+def _require(fits: bool, problem: str, advice: str = USE_ANOTHER) -> None:
+    if not fits:
+        raise refusal(problem, advice)
 
 
 def read_header(source: ArchiveSource) -> Header:
     """The header; ``ArchiveError`` unless there is one."""
     start = _exactly(source, HEADER.size)
-    require_whole(
-        start[:8] == MAGIC, "it is no archive of pantoum", "decompress what `pantoum compress` wrote"
-    )
-    require_whole(len(start) == HEADER.size, "it is cut")
+    _require(start[:8] == MAGIC, *NO_ARCHIVE)
+    _require(len(start) == HEADER.size, "it is cut", ANOTHER_COPY)
     _, version, model, records, slots, crc = HEADER.unpack(start)
-    require_whole(
+    _require(
         version == VERSION,
         f"its version is {version}, this pantoum reads {VERSION}",
         "use the version of pantoum that wrote it",
     )
     digest = _exactly(source, DIGEST if model else 0)
-    require_whole(crc32(digest, crc32(start[:12])) == crc, "its header is damaged")
+    _require(crc32(digest, crc32(start[:12])) == crc, "its header is damaged", ANOTHER_COPY)
     fits = model <= 1 and records < len(RECORDS) and slots <= MOST_SLOTS and len(digest) == model * DIGEST
-    require_whole(fits, "its header is impossible")
+    _require(fits, "its header is impossible", ANOTHER_COPY)
     return Header(digest.hex(), RECORDS[records], slots)
 
 
@@ -118,13 +260,16 @@ def read_index(file: BinaryIO) -> tuple[Header, Index]:
     header = read_header(file)
     size = file.seek(0, 2)
     begin = len(header.to_bytes())
-    require_whole(size >= begin + 13, "it is cut")
+    _require(size >= begin + 13, "it is cut")
     file.seek(size - 8)
     length, crc = struct.unpack("<II", _exactly(file, 8))
-    require_whole(5 <= length <= size - begin - 8, "its index is cut or damaged")
+    _require(5 <= length <= size - begin - 8, "its index is cut or damaged")
     file.seek(size - 8 - length)
     body = _exactly(file, length + 4)
-    require_whole(crc32(body) == crc and body[0] == INDEX, "its index is cut or damaged")
+    _require(crc32(body) == crc and body[0] == INDEX, "its index is cut or damaged")
+    ends = np.count_nonzero(np.frombuffer(body, np.uint8)[1:-8] < 0x80)  # as many as numbers, three per frame
+    fits = begin + ends // 3 * HEAD.size + length + 8 <= size
+    _require(fits, "its index does not fit its size")
     try:
         numbers, _ = from_numbers(body[1:-8])
     except ValueError as problem:
@@ -133,7 +278,7 @@ def read_index(file: BinaryIO) -> tuple[Header, Index]:
     frames = len(found.plain)
     fits = len(numbers) == 3 * frames and max(found.plain, default=0) <= MOST_PLAIN
     fits = fits and begin + frames * HEAD.size + sum(found.payload) + length + 8 == size
-    require_whole(fits, "its index does not fit its size")
+    _require(fits, "its index does not fit its size")
     return header, found
 
 
@@ -157,14 +302,12 @@ class Window:
     @property
     def is_over(self) -> bool:
         """Whether fewer bytes are left than the frame that begins here would have."""
-        head = self._head(0)
-        return len(self._held) < HEAD.size or (
-            head is not None and len(self._held) < HEAD.size + int.from_bytes(head[3], "little")
-        )
+        head = self._head()
+        return len(self._held) < HEAD.size or (head is not None and len(self._held) < HEAD.size + head[2])
 
     def frame(self) -> Frame | None:
         """The frame that begins here, which is then behind; ``None`` where there is none."""
-        found = self._frame(0)
+        found = self._frame()
         if found is not None:
             self._skip(HEAD.size + len(found.payload))
         return found
@@ -176,51 +319,39 @@ class Window:
 
     def find(self) -> bool:
         """Go on to the next whole frame; false, at the end, where there is none."""
-        place = 1
-        while True:
-            place = self._held.find(FRAME, place)
-            if place < 0:
-                self._skip(len(self._held))
-                if not self._hold(1):
-                    return False
-                place = 0
-                continue
-            if place > MOST_PAYLOAD:
-                self._skip(place)
-                place = 0
-            if self._frame(place) is not None:
-                self._skip(place)
+        self._skip(1)
+        while self._hold(1):
+            place = self._held.find(FRAME)
+            self._skip(len(self._held) if place < 0 else place)
+            if place >= 0 and self._frame() is not None:
                 return True
-            place += 1
+            self._skip(min(1, len(self._held)))
+        return False
 
-    def _head(self, place: int) -> tuple[int, int, bytes, bytes, int, int, int] | None:
-        """The numbers of a frame's head; ``None`` where no head is."""
-        self._hold(place + HEAD.size)
-        data = bytes(self._held[place : place + HEAD.size])
+    def _head(self) -> tuple[Kind, int, int, int, int] | None:
+        """(kind, plain bytes, bytes of the payload, CRC of each) of the head here; ``None`` where none is."""
+        self._hold(HEAD.size)
+        data = bytes(self._held[: HEAD.size])
         if len(data) < HEAD.size or data[0] != FRAME or data[1] > max(Kind):
             return None
-        return HEAD.unpack(data) if HEAD.unpack(data)[6] == crc32(data[:-2]) & 0xFFFF else None
+        _, kind, *sizes, crc, payload_crc, check = HEAD.unpack(data)
+        plain, payload = (int.from_bytes(size, "little") for size in sizes)
+        fits = check == crc32(data[:-2]) & 0xFFFF and payload <= MOST_PAYLOAD and plain <= MOST_PLAIN
+        return (Kind(kind), plain, payload, crc, payload_crc) if fits else None
 
-    def _frame(self, place: int) -> Frame | None:
-        head = self._head(place)
-        if head is None:
+    def _frame(self) -> Frame | None:
+        head = self._head()
+        if head is None or not self._hold(HEAD.size + head[2]):
             return None
-        _, kind, plain, payload, crc, payload_crc, _ = head
-        size, begin = int.from_bytes(payload, "little"), place + HEAD.size
-        if (
-            size > MOST_PAYLOAD
-            or int.from_bytes(plain, "little") > MOST_PLAIN
-            or not self._hold(begin + size)
-        ):
-            return None
-        data = bytes(self._held[begin : begin + size])
+        kind, plain, size, crc, payload_crc = head
+        data = bytes(self._held[HEAD.size : HEAD.size + size])
         if crc32(data) != payload_crc:
             return None
         try:
             records = from_numbers(data, 1)[0][0] if kind == Kind.RECORDS else 0
         except ValueError:
             return None
-        return Frame(Kind(kind), int.from_bytes(plain, "little"), crc, data, records)
+        return Frame(kind, plain, crc, data, records)
 
     def _hold(self, size: int) -> bool:
         """Read until so many bytes are here; false where the source ends before."""

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 from zlib import crc32
 
-from pantoum.apps.archive import frames, learning
-from pantoum.apps.archive.adapting import MixingReader
-from pantoum.apps.archive.archive_parts import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
-from pantoum.apps.archive.learning import Learner
+from pantoum.apps.archive import learning, payloads
+from pantoum.apps.archive.archive import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
+from pantoum.apps.archive.learning import Learner, MixingReader
 from pantoum.errors import ArchiveError, PantoumError, TextError
 from pantoum.seams import LoadedModel, require
 
@@ -115,11 +114,11 @@ def _modelled(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iter
     rest, group = _Learning(verify), list[bytes]()
 
     def made() -> Iterator[Frame]:
-        found = frames.code_texts(model, group)
+        found = payloads.code_texts(model, group)
         if verify:
             ours = [frame for frame in found if frame is not None]
             expected = [block for block, frame in zip(group, found, strict=True) if frame is not None]
-            _require_same(frames.decode_texts(model, ours), expected)
+            _require_same(payloads.decode_texts(model, ours), expected)
         for block, frame in zip(group, found, strict=True):
             yield frame if frame is not None and len(frame.payload) < len(block) else rest.frame(block)
         group.clear()
@@ -165,12 +164,10 @@ def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Itera
         if not readers or number % FRAMES_A_CHAIN == 0:
             readers, begun = [MixingReader(model, learning.SLOTS) for _ in range(1 + verify)], False
         payload = readers[0].encode(block)
-        if payload is None:
+        if payload is None or len(payload) >= len(block):
             yield Frame(Kind.STORED, len(block), crc32(block), block)
-            continue
-        if len(payload) >= len(block):  # nobody learns from a stored frame, so the next one begins anew
-            yield Frame(Kind.STORED, len(block), crc32(block), block)
-            readers = []
+            if payload is not None:  # nobody learns from a stored frame, so the next one begins anew
+                readers = []
             continue
         frame = Frame(Kind.ADAPTED if begun else Kind.ADAPTED_BEGUN, len(block), crc32(block), payload)
         begun = True
@@ -189,13 +186,13 @@ def _lines(source: ArchiveSource) -> Iterator[tuple[list[bytes], bool]]:
             continue
         if not held:
             return
-        cut = held.rfind(frames.END) + 1 if data else len(held)
+        cut = held.rfind(payloads.END) + 1 if data else len(held)
         if not cut:
             raise TextError(
                 f"a line has more than {MOST_PLAIN:,} bytes: with --documents each must fit in a frame; "
                 "leave it out"
             )
-        lines, held = held[:cut].split(frames.END), held[cut:]
+        lines, held = held[:cut].split(payloads.END), held[cut:]
         ended = not lines[-1]
         if ended:
             lines.pop()
@@ -222,10 +219,10 @@ def _grouped(given: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _of_records(model: LoadedModel, group: Sequence[bytes], ended: bool | None, verify: bool) -> Frame:
-    frame = frames.code_records(model, group, ended)
+    frame = payloads.code_records(model, group, ended)
     if verify:
-        columns = frames.columns_of(frame)
-        _require_same(frames.decode_records(model, frame, columns, range(len(columns))), group)
+        columns = payloads.columns_of(frame)
+        _require_same(payloads.decode_records(model, frame, columns, range(len(columns))), group)
     return frame
 
 

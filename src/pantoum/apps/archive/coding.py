@@ -18,23 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.apps.archive.archive_parts import refusal
+from pantoum.apps.archive.archive import refusal
 from pantoum.errors import CoreError, SettingError
 from pantoum.seams import Array, LoadedModel, backend, stepper, without_core
 
 __all__ = [
-    "PRECISION",
-    "LaneDecoding",
-    "LaneEncoding",
-    "Lanes",
-    "code_bytes",
-    "coder",
-    "require_core",
-    "rows_for",
-    "side_by_side",
-    "total_of",
-    "words_of",
-]
+    "PRECISION", "LaneDecoding", "LaneEncoding", "Lanes", "code_bytes", "coder", "require_core", "rows_for",
+    "side_by_side", "total_of", "words_of",
+]  # fmt: skip
 
 PRECISION = 24
 MOST_LOGITS = 1 << 23

@@ -19,8 +19,9 @@ EXAMPLES = """examples:
   pantoum compress names.txt --model runs/names --documents lines
   tar c notes | pantoum compress - --out notes.tar.pantoum
 
-It is slow: xz and zstd are the better choice wherever speed matters. A file that was made with a model needs
-the very same model to be read, so keep both. The guide: docs/how-to/compress.md
+It is slow: xz and zstd are the better choice wherever speed matters; without the native core it takes some
+75 times the processor time. A file that was made with a model needs the very same model to be read, so keep
+both. The guide: docs/how-to/compress.md
 """
 
 
@@ -36,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the archive, which may exist (default: a new FILE.pantoum, of stdin stdout); - is stdout",
+        help="the archive (default: FILE.pantoum, of stdin stdout); - is stdout",
     )
     add_settings(parser, CompressConfig)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
     settings = CompressConfig(**given(arguments, CompressConfig))
     require_one_target(arguments)
-    targets = [files.archive_name(name, arguments.out) for name in arguments.files]  # before any work is done
+    # Before any work is done.
+    targets = [files.archive_name(name, arguments.out, settings.overwrite) for name in arguments.files]
     model = None if arguments.model is None else load(arguments.model)._loaded
     found = [
         files.compress_file(name, model, target, settings, not output.quiet)

@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the file, which may exist (default: a new ARCHIVE less .pantoum, of stdin stdout); - is stdout",
+        help="the file (default: ARCHIVE less .pantoum, of stdin stdout); - is stdout",
     )
     parser.add_argument("--test", action="store_true", help="read all of the archives, but write nothing")
     add_settings(parser, DecompressConfig)
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if not arguments.test:
         require_one_target(arguments)
         # Before any work is done.
-        targets = [files.plain_name(name, arguments.out) for name in arguments.files]
+        targets = [files.plain_name(name, arguments.out, settings.overwrite) for name in arguments.files]
     model = None if arguments.model is None else load(arguments.model)._loaded
     found = [
         files.decompress_file(name, model, target, settings, not output.quiet)

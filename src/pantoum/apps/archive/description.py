@@ -15,7 +15,7 @@ __all__ = ["describe", "verify"]
 
 def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]] | None:
     """The facts and the rows for people; ``None`` if the file is no archive."""
-    if not archive.is_archive(start):
+    if not start.startswith(archive.MAGIC):
         return None
     with bounded.opened(path, ArchiveError) as (file, total):
         header, index = archive.read_index(file)

@@ -13,10 +13,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pantoum.apps.archive import archiving, restoring
-from pantoum.apps.archive.archive_parts import SUFFIX, ArchiveSource
+from pantoum.apps.archive.archive import MAGIC, NO_ARCHIVE, SUFFIX, ArchiveSource
 from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
 from pantoum.errors import ArchiveError, SettingError, naming
-from pantoum.seams import Counter, LoadedModel, bounded, durable, require_apart, require_place
+from pantoum.seams import (
+    Counter,
+    LoadedModel,
+    bounded,
+    durable,
+    require_apart,
+    require_place,
+)
 from pantoum.seams import readable_size as size
 
 __all__ = ["STANDARD", "archive_name", "compress_file", "decompress_file", "plain_name"]
@@ -47,22 +54,26 @@ class Seen:
             self.xz_bytes += len(self._xz.flush())
 
 
-def archive_name(name: str, out: str | None) -> str:
+def archive_name(name: str, out: str | None, overwrite: bool = False) -> str:
     """The file that a file (``-``: stdin) is compressed to. What cannot be written, or would be lost, is
-    refused; a file that is there is replaced only where ``out`` names it."""
+    refused; a file that is there is replaced only with ``overwrite``."""
     if out is None and name == STANDARD:
         return STANDARD
-    return _target(out, name + SUFFIX, name, "the file that is compressed")
+    return _target(out, name + SUFFIX, name, "the file that is compressed", overwrite)
 
 
-def plain_name(name: str, out: str | None) -> str:
+def plain_name(name: str, out: str | None, overwrite: bool = False) -> str:
     """The file that an archive is decompressed to, refused likewise."""
     if out is None and name == STANDARD:
         return STANDARD
+    if Path(name).is_file():
+        with bounded.opened(name, ArchiveError) as (file, _):
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ArchiveError(f"cannot decompress {name!r}: {NO_ARCHIVE[0]}; {NO_ARCHIVE[1]}")
     if out is None and (not name.endswith(SUFFIX) or Path(name).name == SUFFIX):
         rule = f"must be given, because the name {name!r} does not end with {SUFFIX}"
         raise SettingError("out", None, rule, "give the name of the file", shown=False)
-    return _target(out, name.removesuffix(SUFFIX), name, "the archive")
+    return _target(out, name.removesuffix(SUFFIX), name, "the archive", overwrite)
 
 
 def compress_file(
@@ -137,16 +148,15 @@ def decompress_file(
     return {"file": name, "out": target, "bytes": written, "lost": lost, "seconds": seconds}
 
 
-def _target(out: str | None, default: str, source: str, what: str) -> str:
+def _target(out: str | None, default: str, source: str, what: str, overwrite: bool) -> str:
     if out == STANDARD:
         return STANDARD
-    if out is None and os.path.lexists(default):
-        rule = f"must be given, because {default!r} exists already"
-        advice = "give that name to replace it, or another one, or remove the file"
-        raise SettingError("out", None, rule, advice, shown=False)
     target = default if out is None else out
     require_place("out", target)
     require_apart("out", target, what, [None if source == STANDARD else Path(source)])
+    if os.path.lexists(target) and not overwrite and (out is None or Path(target).is_file()):
+        rule, advice = "exists already", "give another name, or --overwrite to replace it"
+        raise SettingError("out", target, rule, advice)
     return target
 
 
@@ -179,6 +189,7 @@ def _opened(name: str) -> Iterator[tuple[BinaryIO, int]]:
 def _write(target: str, chunks: Iterable[bytes]) -> None:
     """Write a file whole or not at all; stdout as the bytes come."""
     if target != STANDARD:
+        durable.clear_left_behind(Path(target))
         durable.write_file(target, chunks)
         return
     if sys.stdout is None:

@@ -1,28 +1,36 @@
-"""Bytes to bits and back without a model: by counted contexts, which learn from nothing as they read.
+"""Bytes to bits and back by counted contexts, which learn as they read: without a model, and beside one.
 
 A byte is a path of decisions (``network.mixers.contexts``), each with a chance in parts of 2^22, whose
 arithmetic is the same on every machine. To encode, a block is read at once and its decisions are coded at
 once. To decode, each decision must be known before the next one has a chance.
 
-Shapes: N networks, V symbols, Q decisions.
+Beside a model (``MixingReader``) it is one stream, token by token: slower than lanes, and smaller, most of
+all where a text repeats itself. Encoder and decoder take the same step of the model, and give its logits to
+the same contexts.
+
+Shapes: N networks, V symbols, Q decisions, T tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from pantoum.apps.archive.archive_parts import refusal
-from pantoum.apps.archive.coding import PRECISION, code_bytes, coder, words_of
-from pantoum.seams import Array, ContextMixer
+from pantoum.apps.archive import payloads
+from pantoum.apps.archive.archive import Frame, refusal
+from pantoum.apps.archive.coding import PRECISION, code_bytes, coder, require_core, total_of, words_of
+from pantoum.seams import MOST_SYMBOLS, Array, ContextMixer, LoadedModel, backend, require, stepper
 
-__all__ = ["SLOTS", "Learner", "code", "decided", "memory_of"]
+__all__ = ["SLOTS", "Learner", "MixingReader", "memory_of"]
 
 SLOTS = 22
 """The base-2 logarithm of the pairs of slots of the contexts: 78 MB."""
 AT_ONCE = 1 << 14
 """Bytes whose decisions are coded at once."""
+LOGITS_AT_ONCE = 256
+"""Tokens whose logits exist at once."""
 PARTS = 22
 """The base-2 logarithm of the parts in which a chance is told."""
 WHOLE, SCALE = 1 << PRECISION, 1 << PRECISION - PARTS
@@ -79,3 +87,56 @@ def decided(decoder: Any, family: Any, decider: Any, given_NV: Array | None = No
             raise refusal("a frame has bits that nobody has encoded") from None
         chance, symbol = decider.decide(way)
     return int(symbol)
+
+
+class MixingReader:
+    """A model and contexts beside it, and where they stand in a text."""
+
+    def __init__(self, model: LoadedModel, slots: int) -> None:
+        program, V = model.program, model.vocab_size
+        require_core()
+        rule, advice = f"is for vocabularies of at most {MOST_SYMBOLS:,}", "leave it out"
+        require(V <= MOST_SYMBOLS, "adapt", True, rule, advice)
+        self._state, self._token_1 = program.initial_state(1), np.full(1, model.border, np.int32)
+        self._logits_1V = np.empty((1, V), np.float32)
+        self._step = stepper(program, self._token_1, self._state, self._logits_1V)
+        self._tokenizer, self._eos = model.tokenizer, model.eos
+        # About as often as the head expects each token before it knows anything.
+        counts_1V = program.head.bias_V[None].astype(np.float32)
+        backend(np.float32).frequencies(counts_1V, total_of(V))
+        pieces = [model.tokenizer.decode_bytes([number]) for number in range(V)]
+        self._contexts = ContextMixer(pieces, counts_1V[0].astype(np.int64), beside=1, slot_bits=slots)
+
+    def encode(self, data: bytes) -> bytes | None:
+        """The payload of the next bytes; ``None`` where the tokenizer cannot express them."""
+        found = payloads.encoded(self._tokenizer, data)
+        if found is None:
+            return None
+        tokens_T, literals = found
+        queue, family = coder()
+        encoder = queue.RangeEncoder()
+        for begin in range(0, len(tokens_T), LOGITS_AT_ONCE):
+            part_T = tokens_T[begin : begin + LOGITS_AT_ONCE]
+            logits_TV = np.stack([logits_V.copy() for logits_V in self._before(part_T)])
+            code(encoder, family, self._contexts.chances(part_T, logits_TV[:, None]))
+        return payloads.text_payload(len(tokens_T), min(1, len(tokens_T)), literals, code_bytes(encoder))
+
+    def decode(self, frame: Frame) -> bytes:
+        """The next bytes, of a frame with such a payload."""
+        count, _, literals, bits = payloads.text_parts(frame)
+        queue, family = coder()
+        decoder, decider = queue.RangeDecoder(words_of(bits)), self._contexts.decider()
+        tokens_T = np.empty(count, np.int32)
+        for place, logits_V in enumerate(self._before(tokens_T)):
+            tokens_T[place] = decided(decoder, family, decider, logits_V[None])
+        return payloads.decoded(self._tokenizer, tokens_T, literals, frame.plain)
+
+    def _before(self, tokens_T: Array) -> Iterator[Array]:
+        """The logits [V] before each token, which is looked at after they were given."""
+        for place in range(len(tokens_T)):
+            self._step(0, 1)
+            yield self._logits_1V[0]
+            self._token_1[0] = tokens_T[place]
+            if self._token_1[0] == self._eos:
+                for array in self._state.arrays:
+                    array[...] = 0

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
 from zlib import crc32
 
-from pantoum.apps.archive import archive, archive_parts, frames
-from pantoum.apps.archive.adapting import MixingReader
-from pantoum.apps.archive.archive_parts import ArchiveSource, Frame, Header, Kind
-from pantoum.apps.archive.learning import Learner
+from pantoum.apps.archive import archive, payloads
+from pantoum.apps.archive.archive import ArchiveSource, Frame, Header, Kind, refusal
+from pantoum.apps.archive.learning import Learner, MixingReader
 from pantoum.apps.archive.settings import DecompressConfig
 from pantoum.errors import ArchiveError
 from pantoum.seams import MOST_SYMBOLS, LoadedModel, require
@@ -39,7 +38,7 @@ def restore(
         if settings.record is not None:
             yield records(file, model, [settings.record])[0]
         else:
-            most = archive_parts.MOST_BYTES if settings.length is None else settings.length
+            most = archive.MOST_BYTES if settings.length is None else settings.length
             yield from _part(file, model, settings.offset or 0, most)
         return
     header = archive.read_header(source)
@@ -56,8 +55,7 @@ class _Decompressor:
         _require_model(header, model)
         self._header, self._model = header, model
         self._keep_going, self._most = settings.keep_going, settings.max_output
-        self._learner: Learner | None = None
-        self._reader: MixingReader | None = None
+        self._learner: Learner | MixingReader | None = None
         self._seen = 0
         self.lost = lost
         """What could not be decoded, in words."""
@@ -70,13 +68,13 @@ class _Decompressor:
                 yield from self._texts(group)
                 begin, end = frame
                 self.lost.append(f"bytes {begin:,} to {end:,} of the archive are damaged or missing")
-                self._learner = self._reader = None
+                self._learner = None
                 continue
             if (
                 self._most is not None
                 and self._seen + sum(one.plain for one in group) + frame.plain > self._most
             ):
-                raise archive_parts.refusal(
+                raise refusal(
                     f"it stands for more than {self._most:,} bytes, the most that was asked for",
                     "give a larger --max-output if you trust it",
                 )
@@ -93,10 +91,10 @@ class _Decompressor:
         if not group:
             return
         if self._model is None:
-            raise archive_parts.refusal("it has a frame of a model, and names none")
+            raise refusal("it has a frame of a model, and names none")
         taken = list(group)
         group.clear()
-        for frame, found in zip(taken, frames.decode_texts(self._model, taken), strict=True):
+        for frame, found in zip(taken, payloads.decode_texts(self._model, taken), strict=True):
             yield from self._checked(frame, found)
 
     def _one(self, frame: Frame) -> Iterator[bytes]:
@@ -107,34 +105,30 @@ class _Decompressor:
         yield from self._checked(frame, found)
 
     def _decoded(self, frame: Frame) -> bytes:
-        if frame.kind == Kind.STORED:
+        kind, model, slots = frame.kind, self._model, self._header.slots
+        if kind == Kind.STORED:
             return frame.payload
-        if frame.kind == Kind.RECORDS and self._model is not None and self._header.records is not None:
-            columns = frames.columns_of(frame)
-            found = frames.decode_records(self._model, frame, columns, range(len(columns)))
-            return frames.plain_of(found, columns.ended if self._header.records == "lines" else None)
-        if not frame.kind.learns or not self._header.slots:
-            raise archive_parts.refusal("it has a frame of a kind that its header excludes")
-        if frame.kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED):
-            return self._adapted(frame)
-        if frame.kind == Kind.BEGUN:
-            self._learner = Learner(self._header.slots)
-        if self._learner is None:
-            raise archive_parts.refusal("a frame builds on one that is lost")
-        if frame.kind == Kind.LEARNED:
-            self._learner.read(frame.payload)
+        if kind == Kind.RECORDS and model is not None and self._header.records is not None:
+            columns = payloads.columns_of(frame)
+            found = payloads.decode_records(model, frame, columns, range(len(columns)))
+            return payloads.plain_of(found, columns.ended if self._header.records == "lines" else None)
+        if not kind.learns or not slots:
+            raise refusal("it has a frame of a kind that its header excludes")
+        if kind == Kind.BEGUN:
+            self._learner = Learner(slots)
+        elif kind == Kind.ADAPTED_BEGUN:
+            if model is None or model.vocab_size > MOST_SYMBOLS:
+                raise refusal("it has a frame that its model cannot have")
+            self._learner = MixingReader(model, slots)
+        learner, of_model = self._learner, kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED)
+        if learner is None or isinstance(learner, MixingReader) is not of_model:
+            raise refusal("a frame builds on one that is lost")
+        if isinstance(learner, MixingReader):
+            return learner.decode(frame)
+        if kind == Kind.LEARNED:
+            learner.read(frame.payload)
             return frame.payload
-        return self._learner.decode(frame.payload, frame.plain)
-
-    def _adapted(self, frame: Frame) -> bytes:
-        """The bytes of a frame of the model with contexts beside it."""
-        if frame.kind == Kind.ADAPTED_BEGUN:
-            if self._model is None or self._model.vocab_size > MOST_SYMBOLS:
-                raise archive_parts.refusal("it has a frame that its model cannot have")
-            self._reader = MixingReader(self._model, self._header.slots)
-        if self._reader is None:
-            raise archive_parts.refusal("a frame builds on one that is lost")
-        return self._reader.decode(frame)
+        return learner.decode(frame.payload, frame.plain)
 
     def _checked(self, frame: Frame, found: bytes | ArchiveError) -> Iterator[bytes]:
         begin, self._seen = self._seen, self._seen + frame.plain
@@ -142,12 +136,13 @@ class _Decompressor:
             if len(found) == frame.plain and crc32(found) == frame.crc:
                 yield found
                 return
-            found = archive_parts.refusal("a frame does not decode to what was encoded")
+            found = refusal("a frame does not decode to what was encoded")
         if frame.kind.learns:
-            self._learner = self._reader = None
+            self._learner = None
         if not self._keep_going:
             raise found
-        self.lost.append(f"bytes {begin:,} to {self._seen:,} of the text: {found}")
+        problem = str(found).removesuffix(f"; {archive.USE_ANOTHER}")
+        self.lost.append(f"bytes {begin:,} to {self._seen:,} of the text: {problem}")
 
 
 def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -> Iterator[bytes]:
@@ -183,7 +178,7 @@ def records(file: BinaryIO, model: LoadedModel | None, numbers: Iterable[int] | 
     header, index = archive.read_index(file)
     _require_model(header, model)
     if header.records is None or model is None:
-        raise archive_parts.refusal(
+        raise refusal(
             "it has no records, it is one text",
             "take a part of it by --offset, or compress it by --documents",
         )
@@ -202,10 +197,10 @@ def records(file: BinaryIO, model: LoadedModel | None, numbers: Iterable[int] | 
         own = [n - first for n in wanted[bisect_left(wanted, first) : bisect_left(wanted, first + count)]]
         if own:
             frame = archive.frame_at(file, place)
-            columns = frames.columns_of(frame)
+            columns = payloads.columns_of(frame)
             if len(columns) != count:
-                raise archive_parts.refusal("its index does not fit its frames")
-            decoded = frames.decode_records(model, frame, columns, own)
+                raise refusal("its index does not fit its frames")
+            decoded = payloads.decode_records(model, frame, columns, own)
             found.update(zip((first + number for number in own), decoded, strict=True))
         first += count
     return [found[number] for number in chosen]
@@ -217,9 +212,9 @@ def _require_model(header: Header, model: LoadedModel | None) -> None:
         return
     if model is None:
         why = f"it needs the model with SHA-256 {header.model}"
-        raise archive_parts.refusal(why, "give the model that made it")
+        raise refusal(why, "give the model that made it")
     if model.sha256 != header.model:
-        raise archive_parts.refusal(
+        raise refusal(
             f"it needs the model with SHA-256 {header.model}, this one has {model.sha256 or 'none'}",
             "give that one; `pantoum info` shows the SHA-256",
         )

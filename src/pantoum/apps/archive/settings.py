@@ -30,6 +30,7 @@ class CompressConfig(SettingGroup):
         "mix the model with contexts that learn from the text as they read: smaller, several times slower",
         truth,
     )
+    overwrite: bool = setting(False, "replace an archive that exists", truth)
     no_verify: bool = setting(
         False, "do not decode and compare what was encoded, which takes half of the time", truth
     )
@@ -47,6 +48,7 @@ class DecompressConfig(SettingGroup):
     keep_going: bool = setting(
         False, "leave out what is damaged, say what it was, and write all that is whole", truth
     )
+    overwrite: bool = setting(False, "replace a file that exists", truth)
     max_output: int | None = setting(
         None,
         "refuse an archive that stands for more than N bytes",

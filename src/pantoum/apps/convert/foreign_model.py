@@ -1,23 +1,24 @@
 """A model as another program has it: the gates of its layers and its symbols in their order there.
 
 ``nats`` reads a text with it as it is, in float64, so that what it becomes can be compared with what it was.
+Its file is read in another process (``seams.read_apart``), which sends the model in the layout of
+safetensors: ``blocks``, and ``of_blocks`` here.
 
 Shapes: V symbols there, E embedding, H units, G gate rows, I inputs, N tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from pantoum.errors import ModelFileError
-from pantoum.seams import CELLS, Array, equations
+from pantoum.seams import CELLS, Array, BadFileError, equations, plain_json, tensor_layout
 from pantoum.seams import CellInputs as Given
 
-__all__ = ["ForeignModel", "SourceLayer", "natural", "split"]
+__all__ = ["ForeignModel", "SourceLayer", "blocks", "natural", "of_blocks", "split"]
 
 ROWS_AT_ONCE = 256
 """Rows of logits that are in memory at once."""
@@ -57,11 +58,12 @@ class SourceLayer:
     def __post_init__(self) -> None:
         rows, units = len(self.weight_hh), self.units
         shapes = {self.weight_ih.shape[:1], self.bias_ih.shape, self.bias_hh.shape}
-        if self.weight_hh.ndim != 2 or rows != len(self.gates) * units or shapes != {(rows,)}:
-            raise ModelFileError(
+        axes = (self.weight_ih.ndim, self.weight_hh.ndim)
+        if axes != (2, 2) or not rows or rows != len(self.gates) * units or shapes != {(rows,)}:
+            raise BadFileError(
                 f"a layer has weights of the shapes {self.weight_ih.shape} and {self.weight_hh.shape} and "
-                f"biases of {self.bias_ih.shape} and {self.bias_hh.shape}, which no {self.cell} has; use "
-                "another file"
+                f"biases of {self.bias_ih.shape} and {self.bias_hh.shape}, which no {self.cell} has",
+                "use another file",
             )
 
     @property
@@ -92,16 +94,20 @@ class ForeignModel:
     """The specification of one of ours, where the file has it."""
 
     def __post_init__(self) -> None:
+        arrays = {"the output layer": self.head_VH, "the embedding": self.embedding_VE}
+        odd = [name for name, array in arrays.items() if array is not None and array.ndim != 2]
+        if odd or self.bias_V.ndim != 1:
+            raise BadFileError(f"the shape of {(odd or ['the bias of the output layer'])[0]} is impossible")
         V, sizes = len(self.bias_V), [layer.units for layer in self.layers]
         first = V if self.embedding_VE is None else self.embedding_VE.shape[1]
         chain = [first, *sizes], [*(layer.inputs for layer in self.layers), self.head_VH.shape[1]]
         symbols = {V, len(self.head_VH), V if self.embedding_VE is None else len(self.embedding_VE)}
         cells = sorted({layer.cell for layer in self.layers})
         if not sizes or chain[0] != chain[1] or symbols != {V} or len(cells) > 1:
-            raise ModelFileError(
+            raise BadFileError(
                 f"the parts of this {self.program} model do not fit each other: layers of {cells} give "
-                f"{chain[0]} numbers and take {chain[1]}, and there are {sorted(symbols)} symbols; it must "
-                "be an embedding or one-hot vectors, layers of one kind, and an output layer"
+                f"{chain[0]} numbers and take {chain[1]}, and there are {sorted(symbols)} symbols",
+                "it must be an embedding or one-hot vectors, layers of one kind, and an output layer",
             )
 
     @property
@@ -142,6 +148,57 @@ class ForeignModel:
     def _projected(layer: SourceLayer, x_NI: Array) -> Array:
         found: Array = x_NI.astype(np.float64) @ layer.weight_ih.T.astype(np.float64) + layer.bias_ih
         return found
+
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+DTYPES = {"float32": "F32", "float64": "F64"}
+
+
+def blocks(model: ForeignModel) -> Iterator[bytes]:
+    """The bytes of a model."""
+    arrays: dict[str, Array] = {"head": model.head_VH, "bias": model.bias_V}
+    if model.embedding_VE is not None:
+        arrays["embedding"] = model.embedding_VE
+    for place, layer in enumerate(model.layers):
+        arrays |= {f"{place}.{name}": getattr(layer, name) for name in WEIGHTS}
+    made: dict[str, tuple[str, Array]] = {}
+    for name, array in arrays.items():
+        array = array if array.dtype.name in DTYPES else array.astype(np.float32)
+        tensor_layout.require_finite(name, DTYPES[array.dtype.name], array)
+        made[name] = DTYPES[array.dtype.name], array
+    about: dict[str, Any] = {
+        "program": model.program,
+        "notes": list(model.notes),
+        "tokenizer": model.tokenizer,
+    }
+    about["layers"] = [[layer.cell, layer.gates] for layer in model.layers]
+    made["about"] = "U8", np.frombuffer(plain_json.encode(about), np.uint8)
+    header, order = tensor_layout.header_bytes(made, "model")
+    yield header
+    yield from (bytes(chunk) for chunk in tensor_layout.data_chunks(made, order))
+
+
+def of_blocks(parts: Iterable[bytes], most: int) -> ForeignModel:
+    """The model of such bytes, which may be at most ``most``; ``ValueError`` if they are not."""
+    data = bytearray()
+    for part in parts:
+        data += part
+        if len(data) > most:
+            raise BadFileError("it would become more than ten times as large")
+    length = tensor_layout.header_length(bytes(data[:8]), len(data))
+    rest = np.frombuffer(data, np.uint8)[8 + length :]
+    _, tensors = tensor_layout.parse(bytes(data[8 : 8 + length]), rest.size)
+    arrays = {tensor.name: tensor_layout.view(rest, tensor) for tensor in tensors}
+    about: Any = plain_json.decode(arrays["about"].tobytes())
+    layers = []
+    for place, (cell, gates) in enumerate(about["layers"]):
+        if sorted(gates) != sorted(CELLS[cell].gates):
+            raise ValueError("the gates of a layer are not those of its cell")
+        layers.append(SourceLayer(cell, gates, *(arrays[f"{place}.{name}"] for name in WEIGHTS)))
+    notes = tuple(str(note) for note in about["notes"])
+    embedding_VE, head_VH, bias_V = arrays.get("embedding"), arrays["head"], arrays["bias"]
+    program, tokenizer = str(about["program"]), about["tokenizer"]
+    return ForeignModel(program, tuple(layers), embedding_VE, head_VH, bias_V, notes, tokenizer)
 
 
 def _run(layer: SourceLayer, projection_NG: Array) -> Array:

@@ -2,32 +2,36 @@
 
 A file of a vocabulary is JSON (a list of tokens, or an object from tokens to numbers or from numbers to
 tokens) or a text with one token per line, in which a line ``\\n``, ``\\t`` or ``\\r`` is that character. A
-model of 256 or 257 symbols without one has bytes.
+model of 256 or 257 symbols without one has bytes. The file is read in another process
+(``seams.read_apart``), which sends the tokens as JSON.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from pantoum.errors import FormatError, SettingError
+from pantoum.errors import FormatError
 from pantoum.seams import (
     TOKEN_KINDS,
     Array,
+    BadFileError,
     Tokenizer,
     TokenKind,
     bounded,
     check_tokens,
     declared_size,
     from_spec,
+    read_apart,
     require,
 )
 
-__all__ = ["Vocabulary", "vocabulary_of"]
+__all__ = ["Vocabulary", "reader", "vocabulary_of"]
 
 MOST_BYTES = 64 << 20
 ENDS = ("<eos>", "</s>", "<|endoftext|>", "[EOS]", "<EOS>")
@@ -85,7 +89,23 @@ def vocabulary_of(
 
 def _read(file: Path) -> list[str]:
     """The tokens of a file in the order of their numbers."""
-    text = bounded.read_small(file, MOST_BYTES, FormatError).decode("utf-8", "surrogateescape")
+    with bounded.opened(file, FormatError):
+        pass
+    name, subject = f"{__name__}:reader", f"cannot use the vocabulary {str(file)!r}"
+    blocks = read_apart(name, [], [file], subject, "give the tokens in their order", FormatError)
+    tokens: Any = json.loads(b"".join(blocks))
+    return [str(token) for token in tokens]
+
+
+def reader() -> Callable[[IO[bytes]], Iterator[bytes]]:
+    """What reads such files."""
+    return lambda file: iter([json.dumps(_tokens(file.read(MOST_BYTES + 1))).encode()])
+
+
+def _tokens(data: bytes) -> list[str]:
+    if len(data) > MOST_BYTES:
+        raise BadFileError(f"it has more than {MOST_BYTES >> 20} MiB")
+    text = data.decode("utf-8", "surrogateescape")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -97,14 +117,15 @@ def _read(file: Path) -> list[str]:
     if isinstance(found, dict):
         pairs = {name: number for name, number in found.items() if isinstance(number, int)}
         if not pairs:
-            pairs = {token: int(number) for number, token in found.items() if number.isdecimal()}
+            pairs = {token: int(number[:20]) for number, token in found.items() if number.isdecimal()}
         found = sorted(pairs, key=pairs.__getitem__)
-        whole = [pairs[token] for token in found] == list(range(len(found)))
-        rule = "must number its tokens from 0 on, none left out"
-        require(whole, "vocabulary", str(file), rule, "give every token its number")
+        if [pairs[token] for token in found] != list(range(len(found))):
+            raise BadFileError(
+                "it must number its tokens from 0 on, none left out", "give every token its number"
+            )
     if not all(isinstance(token, str) for token in found):
-        raise SettingError("vocabulary", str(file), "must be a list of texts", "give the tokens")
-    return [str(token) for token in found]
+        raise BadFileError("it must be a list of texts")
+    return list(found)
 
 
 def _numbered(tokens: list[str], kind: TokenKind) -> Vocabulary:

@@ -75,12 +75,12 @@ def write(folder: Path, data: bytes, config: Mapping[str, Plain], card: Mapping[
     """Make the folder of a repository, which must not hold anything yet."""
     empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     require(empty, "out", str(folder), "must be a folder that does not exist or is empty", "give another one")
-    folder.mkdir(exist_ok=True)
     described = {"model_type": "pantoum", "library_name": "pantoum", **config}
-    durable.write_file(folder / MODEL, data)
-    durable.write_file(folder / "config.json", [plain_json.encode(described), b"\n"])
-    durable.write_file(folder / ".gitattributes", LARGE.encode())
-    durable.write_file(folder / "README.md", (CARD + "".join(_rows(config, card))).encode())
+    with durable.new_folder(folder) as made:
+        durable.write_file(made / MODEL, data)
+        durable.write_file(made / "config.json", [plain_json.encode(described), b"\n"])
+        durable.write_file(made / ".gitattributes", LARGE.encode())
+        durable.write_file(made / "README.md", (CARD + "".join(_rows(config, card))).encode())
 
 
 def _rows(config: Mapping[str, Plain], card: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,9 @@
 """``import``: a model of another program as a model file of ours, which computes the same.
 
 The file is known by how it begins: safetensors (a state_dict of PyTorch), HDF5 or an archive with it (Keras),
-a graph of ONNX, or the index of a checkpoint of TensorFlow 1. Nothing is unpickled. Where a text is given,
-both read its beginning, the source by its own numbers and in float64.
+a graph of ONNX, or the index of a checkpoint of TensorFlow 1. Nothing is unpickled, and the file is read in
+another process (``seams.read_apart``). Where a text is given, both read its beginning, the source by its
+own numbers and in float64.
 
 Gates get our order, and symbols our numbers. Layers of different sizes become as wide as the widest: a unit
 whose weights are all zero stays zero in every cell, so nothing changes but the time that a step takes. A
@@ -14,27 +15,33 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from glob import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pantoum.apps.convert import bundle
-from pantoum.apps.convert.foreign_model import ForeignModel, SourceLayer, split
+from pantoum.apps.convert import from_tensorflow
+from pantoum.apps.convert.foreign_model import ForeignModel, SourceLayer, of_blocks, split
 from pantoum.apps.convert.foreign_vocabulary import Vocabulary, vocabulary_of
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.seams import (
     CELLS,
     Array,
+    BadFileError,
     LoadedModel,
     ModelConfig,
     ModelFile,
     Plain,
     bounded,
+    declared_size,
+    durable,
     evaluate,
     extensions,
     model_file,
     of_content,
+    read_apart,
     require_apart,
 )
 from pantoum.seams import parameter_count as number
@@ -45,6 +52,7 @@ __all__ = ["converted", "import_model", "of_layer", "read_source"]
 HEAD = 9
 MOST_READ = 4096
 """Tokens of a text that are read with both."""
+PICKLED = "it is pickled, and nothing is unpickled here: save its state_dict by safetensors.torch.save_file"
 KINDS = (
     "a state_dict in safetensors, a .weights.h5 or .keras file, an ONNX graph, or an index of TensorFlow 1"
 )
@@ -62,50 +70,34 @@ def import_model(
     require_apart("out", out, "the file that is imported", [path])
     require_apart("out", out, "a text that is read", texts)
     known = None if vocabulary is None else Path(vocabulary)
-    for importer in extensions.each("importers"):
-        if importer.recognises(path):
-            return _by_another(importer.import_(path, known), target)
-    source = read_source(path)
-    words = vocabulary_of(len(source.bias_V), known, tokens, source.tokenizer)
-    card: dict[str, Plain] = {
-        "imported": {"from": source.program, "name": path.name, "sha256": _digest(path)}
-    }
-    content = converted(source, words, card)
-    notes = list(source.notes)
-    if words.left_out:
-        notes.append(
-            f"left out, because no token can stand for them: {', '.join(map(repr, words.left_out[:5]))}"
+    importer = next((each for each in extensions.each("importers") if each.recognises(path)), None)
+    loss: dict[str, Plain] | None = None
+    if importer is not None:
+        content, program, notes = importer.import_(path, known), "another package", list[str]()
+    else:
+        source = read_source(path)
+        words = vocabulary_of(len(source.bias_V), known, tokens, source.tokenizer)
+        program, notes = source.program, list(source.notes)
+        content = converted(
+            source, words, {"imported": {"from": program, "name": path.name, "sha256": _digest(path)}}
         )
-    loss = None
-    if texts:
-        loss, more = _losses(source, words, content, target, texts)
-        notes += more
+        if words.left_out:
+            odd = ", ".join(map(repr, words.left_out[:5]))
+            notes.append(f"left out, because no token can stand for them: {odd}")
+        if texts:
+            loss, more = _losses(source, words, content, target, texts)
+            notes += more
+    durable.clear_left_behind(target)
     sha256 = model_file.write(target, content)
     return {
         "out": os.fspath(out),
-        "from": source.program,
+        "from": program,
         "bytes": target.stat().st_size,
         "sha256": sha256,
         "config": content.config,
-        "vocab_size": len(words.numbers_V),
+        "vocab_size": declared_size(content.tokenizer),
         "loss": loss,
         "notes": notes,
-    }
-
-
-def _by_another(content: ModelFile, target: Path) -> dict[str, Any]:
-    """Write the model that another package has read; the facts of it."""
-    sha256 = model_file.write(target, content)
-    network = of_content(content, target, lambda: plain(content).parameters)
-    return {
-        "out": os.fspath(target),
-        "from": "another package",
-        "bytes": target.stat().st_size,
-        "sha256": sha256,
-        "config": content.config,
-        "vocab_size": network.tokenizer.vocab_size,
-        "loss": None,
-        "notes": [],
     }
 
 
@@ -113,30 +105,39 @@ def read_source(path: Path) -> ForeignModel:
     """The model of a file, by how it begins."""
     with bounded.opened(path, ModelFileError) as (opened, _):
         head = opened.read(HEAD)
-    if bundle.is_index(path):
-        from pantoum.apps.convert import from_tensorflow
-
-        return from_tensorflow.read(path)
-    if head[8:] == b"{":
-        from pantoum.apps.convert import from_torch
-
-        return from_torch.read(path)
-    from pantoum.apps.convert import from_keras
-
-    if head.startswith((from_keras.HDF5, from_keras.ARCHIVE)):
-        return from_keras.read(path)
-    if head.startswith(b"\x08"):  # the version of a protobuf's form
-        from pantoum.apps.convert import from_onnx
-
-        return from_onnx.read(path)
-    advice = f"give {KINDS}"
-    if head.startswith(b"\x80"):
-        advice = (
-            "it is pickled, and nothing is unpickled here: save its state_dict by safetensors.torch.save_file"
+    beside, arguments = list[Path](), list[str]()
+    if from_tensorflow.is_index(path):
+        kind, beside = "from_tensorflow", sorted(path.parent.glob(f"{escape(path.stem)}.data-*-of-*"))
+        arguments = [each.name.removeprefix(path.stem) for each in beside]
+    elif head[8:] == b"{":
+        kind = "from_torch"
+    elif head.startswith((b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")):
+        kind = "from_keras"
+        _require_package("h5py", "keras", path)
+    elif head.startswith(b"\x08"):  # the version of a protobuf's form
+        kind, arguments = "from_onnx", [f"{path.name}.data"]
+        beside = [each for each in (path.with_name(arguments[0]),) if each.is_file()]
+        _require_package("onnx", "onnx", path)
+    else:
+        advice = PICKLED if head.startswith(b"\x80") else f"give {KINDS}"
+        raise ModelFileError(
+            f"cannot import {str(path)!r}: it is none of the files that can be imported; {advice}"
         )
-    raise ModelFileError(
-        f"cannot import {str(path)!r}: it is none of the files that can be imported; {advice}"
-    )
+    subject, size = f"cannot import {str(path)!r}", sum(each.stat().st_size for each in [path, *beside])
+    reader = f"{__package__}.{kind}:reader"
+    blocks = read_apart(reader, arguments, [path, *beside], subject, "save it again", ModelFileError)
+    try:
+        return of_blocks(blocks, EXPANDS * size + LEAST)
+    except BadFileError as problem:
+        raise ModelFileError(f"{subject}: {problem}; {problem.advice or 'save it again'}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise ModelFileError(f"{subject}: it was read as something else ({problem}); save it again") from None
+
+
+def _require_package(package: str, extra: str, path: Path) -> None:
+    if find_spec(package) is None:
+        rule, advice = f"needs the package `{package}`", f"run: pip install 'pantoum[{extra}]'"
+        raise SettingError("file", str(path), rule, advice)
 
 
 def _found(path: Path) -> Path:
@@ -178,8 +179,8 @@ def _losses(
 
 
 NEVER = -100.0
-EXPANDS, AND = 10, 16 << 20
-"""What a model may become: ten times as many numbers, and 64 MB of them."""
+EXPANDS, LEAST = 10, 64 << 20
+"""What a model may become: ten times as many numbers or bytes, and 64 MB of them."""
 
 
 def converted(source: ForeignModel, vocabulary: Vocabulary, card: dict[str, Plain]) -> ModelFile:
@@ -189,7 +190,7 @@ def converted(source: ForeignModel, vocabulary: Vocabulary, card: dict[str, Plai
     units = max(layer.units for layer in source.layers)
     width = None if embedding_VE is None else embedding_VE.shape[1]
     shape = ModelConfig(source.layers[0].cell, units, len(source.layers), width, tied=tied)
-    most = EXPANDS * source.numbers + AND
+    most = EXPANDS * source.numbers + LEAST // 4
     if number(shape, len(numbers_V)) > most:
         raise ModelFileError(
             f"this {source.program} model would become more than ten times as large: its layers have very "

@@ -10,18 +10,22 @@ knows nothing of documents: whoever reads them begins each with a state of zeros
 The row of an n-gram is a hash modulo 2^64 (``mixers.ngrams``). ONNX does not say what becomes of a 64-bit
 integer that overflows, so each factor is divided into halves of 32 bits, and no product reaches 2^63.
 
+``Graph`` has nodes and constants, each under a name of its own. ``Value`` has the arithmetic of arrays, so
+it can take their place in the equations of a cell: each operation becomes a node. Needs the package ``onnx``.
+
 Shapes: B streams, T steps, V symbols, H units, G gate rows, K tokens kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pantoum.apps.convert.onnx_graph import Graph, Value, onnx_package
 from pantoum.seams import (
     CELLS,
     Array,
@@ -48,8 +52,10 @@ from pantoum.seams import parameters_under as under
 from pantoum.seams import plain_weights as plain
 from pantoum.seams import weights_of_file as weights
 
-__all__ = ["FORMAT", "by_gates", "layer_nodes", "write"]
+__all__ = ["FORMAT", "Graph", "Value", "by_gates", "layer_nodes", "write"]
 
+OPSET, IR_VERSION = 17, 8
+"""The versions of operators and of the file format that ONNX had in 2022: older readers know them."""
 FORMAT = "pantoum for onnx"
 MOST_BYTES = 2**31 - 2**20
 """What one file can hold: a protobuf of 2 GiB."""
@@ -61,7 +67,10 @@ Arrays = Mapping[str, Any]
 
 def write(path: Path, content: ModelFile) -> None:
     """Write the file."""
-    onnx = onnx_package("to", "onnx")
+    rule, advice = "needs the package `onnx`, which is not installed", "run: pip install 'pantoum[onnx]'"
+    require(find_spec("onnx") is not None, "to", "onnx", rule, advice)
+    import onnx
+
     require(
         not any(name.startswith(COUNTS) for name in content.extras),
         "to",
@@ -293,3 +302,89 @@ def export(content: ModelFile, out: Path, texts: Sequence[str]) -> dict[str, Any
     """``pantoum export --to onnx``."""
     write(out, content)
     return {"notes": notes_on_cache(content, "the file for onnx")}
+
+
+# A graph as it is written. ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a node of a graph gives."""
+
+    graph: Graph
+    name: str
+
+    def __add__(self, other: Value) -> Value:
+        return self.graph.node("Add", self, other)
+
+    def __sub__(self, other: Value) -> Value:
+        return self.graph.node("Sub", self, other)
+
+    def __mul__(self, other: Value) -> Value:
+        return self.graph.node("Mul", self, other)
+
+
+class Graph:
+    """Nodes in their order, and constants."""
+
+    def __init__(self, onnx: Any, prefix: str = "") -> None:
+        """``prefix``: of the names in a graph within another, whose names it may use."""
+        self.onnx, self.prefix = onnx, prefix
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def constant(self, name: str, array: Array) -> Value:
+        """An array, once under each name."""
+        if name not in self.constants:
+            self.constants[name] = self.onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return Value(self, name)
+
+    def numbers(self, *numbers: int) -> Value:
+        """Whole numbers as an array of one axis."""
+        return self.constant(
+            "_".join([f"{self.prefix}numbers", *map(str, numbers)]), np.array(numbers, np.int64)
+        )
+
+    def number(self, number: int) -> Value:
+        """A whole number."""
+        return self.constant(f"number_{number}", np.array(number, np.int64))
+
+    def node(self, operator: str, *inputs: Value | None, **attributes: Any) -> Value:
+        """The only result of an operator; ``None`` is an input that is left out."""
+        return self.nodes_of(operator, inputs, 1, **attributes)[0]
+
+    def nodes_of(
+        self, operator: str, inputs: Sequence[Value | None], outputs: int, **attributes: Any
+    ) -> list[Value]:
+        """The results of an operator."""
+        names = [f"{self.prefix}{operator}_{len(self.nodes)}_{place}" for place in range(outputs)]
+        given = ["" if one is None else one.name for one in inputs]
+        self.nodes.append(self.onnx.helper.make_node(operator, given, names, **attributes))
+        return [Value(self, name) for name in names]
+
+    def named(self, value: Value, name: str) -> str:
+        """The same under another name, as an output."""
+        self.nodes.append(self.onnx.helper.make_node("Identity", [value.name], [name]))
+        return name
+
+    def declared(self, name: str, dtype: type[np.generic], axes: Sequence[int | str]) -> Any:
+        """An input or an output; an axis with a name is open."""
+        kind = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return self.onnx.helper.make_tensor_value_info(name, kind, list(axes))
+
+    def made(self, name: str, inputs: list[Any], outputs: list[Any]) -> Any:
+        """The graph in the form of the package."""
+        return self.onnx.helper.make_graph(self.nodes, name, inputs, outputs, list(self.constants.values()))
+
+    def model(self, graph: Any, about: str) -> bytes:
+        """The bytes of a file of this graph; ``about`` is its one metadata text."""
+        helper = self.onnx.helper
+        made = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="pantoum",
+        )
+        helper.set_model_props(made, {"pantoum": about})
+        data: bytes = made.SerializeToString(deterministic=True)
+        return data

@@ -11,9 +11,9 @@ import re
 __all__ = ["LINE", "SPACE", "TAB", "Paragraphs"]
 
 TAB, LINE, SPACE = "\x1d", "\x1e", "\x1f"
-"""Stand for a tab, a line's end and a space that are kept."""
+"""Stand for a tab, a line's end and a space that stay."""
 WHITE, ENDS = re.compile(r"[ \t\r\n\f]+"), re.compile(f" ?{LINE}[ {LINE}]*")
-KEPT = str.maketrans({TAB: "\t", LINE: "\n", SPACE: " "})
+SHOWN = str.maketrans({TAB: "\t", LINE: "\n", SPACE: " "})
 
 
 class Paragraphs:
@@ -26,25 +26,17 @@ class Paragraphs:
         self.add = self._pieces.append
         """Take a piece: text, or signs."""
 
-    @property
-    def count(self) -> int:
-        """Pieces that wait."""
-        return len(self._pieces)
-
     def take(self) -> bytes:
         """The text so far, as UTF-8, without the white space at its end, which waits for what follows."""
         text = ENDS.sub(LINE, WHITE.sub(" ", "".join(self._pieces)))
         if self._fresh:
             text = text.lstrip(f" {LINE}")
-        found = text.rstrip(f" {LINE}")
-        self._fresh = self._fresh and not found
-        self._pieces.clear()
-        if len(found) < len(text):
-            self.add(text[len(found) :])
-        return found.translate(KEPT).encode("utf-8", "replace")
+        whole = text.rstrip(f" {LINE}")
+        self._fresh = self._fresh and not whole
+        self._pieces[:] = [text[len(whole) :]]
+        return whole.translate(SHOWN).encode("utf-8", "replace")
 
     def end(self) -> bytes:
         """What is left, and the end of the last line, where there is one."""
-        found = self.take()
-        self._pieces.clear()
-        return found if self._fresh else found + b"\n"
+        whole = self.take()
+        return whole if self._fresh else whole + b"\n"

@@ -8,7 +8,7 @@ order, block by block, and never copied as a whole. What breaks in the middle, o
 shown.
 
 A file that changes while it is read is an error: its size is compared by whoever reads it, and the time of
-its last change here, if it is larger than one block and its store tells the time.
+its last change here, if it is larger than one block and its store has that time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -44,14 +43,14 @@ class RemoteFile:
     name: str
     """As it is called in records: without the folder that was given."""
     size: int | None
-    """``None``: its server does not tell."""
+    """``None``: its server does not say."""
     in_folder: bool
     path: str
     """As fsspec calls it within ``system``."""
     system: Any = field(repr=False)
     """The file system of fsspec."""
 
-    def same(self, other: RemoteFile | None) -> bool:
+    def same(self, other: Any) -> bool:
         """Whether another one is this file."""
         return other is not None and (self.system, self.path) == (other.system, other.path)
 
@@ -60,8 +59,8 @@ class RemoteFile:
         return RemoteReader(self)
 
     def changed(self) -> object:
-        """When it was changed last; ``None`` if its store does not tell."""
-        with suppress(Exception):  # stores that do not tell raise errors of many kinds
+        """When it was changed last; ``None`` if its store does not say."""
+        with suppress(Exception):  # stores that do not say raise errors of many kinds
             return self.system.modified(self.path)
         return None
 
@@ -70,64 +69,62 @@ class RemoteReader:
     """Reads a remote file; a context manager."""
 
     def __init__(self, file: RemoteFile) -> None:
-        self._file, self._count = file, 0
-        self._changed = file.changed()
-        with _told(file.address):
+        self._file, self._count, self._changed = file, 0, file.changed()
+        with _in_words(file.address):
             self._stream = file.system.open(file.path, "rb")
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes, none at the end."""
-        with _told(self._file.address):
+        with _in_words(self._file.address):
             data = bytes(self._stream.read(size))
         self._count += len(data)
         if not data and self._count > LARGE:
-            self._require_unchanged()
+            with suppress(Exception):
+                self._file.system.invalidate_cache()
+            if self._file.changed() != self._changed:
+                raise TextError(
+                    f"{self._file.address!r} changed while it was read; try again when nothing writes to it"
+                )
         return data
 
     def __enter__(self) -> RemoteReader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # nothing was written
             self._stream.close()
-
-    def _require_unchanged(self) -> None:
-        with suppress(Exception):
-            self._file.system.invalidate_cache()
-        if self._file.changed() != self._changed:
-            raise TextError(
-                f"{self._file.address!r} changed while it was read; try again when nothing writes to it"
-            )
 
 
 def remote_files(text: str) -> list[RemoteFile]:
     """The files that an address means: itself, or those of a folder that are not hidden, in the order of the
     bytes of their paths below it."""
-    with _told(text):
-        system, path = _fsspec(text).url_to_fs(text)
+    try:
+        fsspec: Any = importlib.import_module("fsspec.core")
+    except ImportError:
+        raise TextError(
+            f"cannot read {shown(text)!r}: an address needs fsspec; pip install 'pantoum[remote]', or copy "
+            "the text here first"
+        ) from None
+    with _in_words(text):
+        system, path = fsspec.url_to_fs(text)
         known = system.info(path)
         if known["type"] != "directory":
             name = PurePosixPath(urlsplit(path).path).name or shown(text)
             return [RemoteFile(shown(text), name, _size(known), False, path, system)]
         folder = path.rstrip("/") + "/"
-        found = {
-            name.removeprefix(folder): RemoteFile(
-                f"{shown(text).rstrip('/')}/{name.removeprefix(folder)}",
-                name.removeprefix(folder),
-                _size(each),
-                True,
-                name,
-                system,
-            )
-            for name, each in system.find(path, detail=True).items()
-            if name.startswith(folder) and not name.endswith("/")
+        below = {
+            each.removeprefix(folder): (each, _size(known))
+            for each, known in system.find(path, detail=True).items()
+            if each.startswith(folder) and not each.endswith("/")
         }
-    names = [name for name in found if not any(part.startswith(".") for part in name.split("/"))]
+    names = [name for name in below if not any(part.startswith(".") for part in name.split("/"))]
     if not names:
         raise TextError(f"the folder {shown(text)!r} holds no file that is not hidden; name another")
-    return [found[name] for name in sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))]
+    names.sort(key=lambda name: name.encode("utf-8", "surrogateescape"))
+    begin = shown(text).rstrip("/")
+    return [
+        RemoteFile(f"{begin}/{name}", name, below[name][1], True, below[name][0], system) for name in names
+    ]
 
 
 def shown(address: str) -> str:
@@ -148,43 +145,25 @@ def _size(known: Any) -> int | None:
     return size if isinstance(size, int) and size >= 0 else None
 
 
-def _fsspec(text: str) -> Any:
-    try:
-        return importlib.import_module("fsspec.core")
-    except ImportError:
-        raise TextError(
-            f"cannot read {shown(text)!r}: an address needs fsspec; pip install 'pantoum[remote]', or copy "
-            "the text here first"
-        ) from None
-
-
 @contextmanager
-def _told(text: str) -> Iterator[None]:
+def _in_words(text: str) -> Iterator[None]:
     """An error of fsspec, or of a library below it, in one line."""
     try:
         yield
     except PantoumError:
         raise
-    except FileNotFoundError as error:
-        raise TextError(f"cannot read {shown(text)!r}: there is no such file; check the address") from error
-    except PermissionError as error:
-        raise TextError(
-            f"cannot read {shown(text)!r}: permission denied; check the credentials that its library uses"
-        ) from error
-    except ImportError as error:
-        raise TextError(
-            f"cannot read {shown(text)!r}: this kind of address needs a package that is missing "
-            f"({_words(error)}); install it, or copy the text here first"
-        ) from error
     except Exception as error:
-        kind = type(error).__name__
-        raise TextError(
-            f"cannot read {shown(text)!r}: {kind}: {_words(error)}; check the address and the network, "
-            "or copy the text here first"
-        ) from error
-
-
-def _words(error: Exception) -> str:
-    words = WITHIN.sub(lambda address: shown(address[0]), " ".join(str(error).split()))
-    words = words.rstrip(".") or "no reason is given"
-    return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
+        words = WITHIN.sub(lambda address: shown(address[0]), " ".join(str(error).split())).rstrip(".")
+        words = words or "no reason is given"
+        words = words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
+        if isinstance(error, FileNotFoundError):
+            problem, advice = "there is no such file", "check the address"
+        elif isinstance(error, PermissionError):
+            problem, advice = "permission denied", "check the credentials that its library uses"
+        elif isinstance(error, ImportError):
+            problem = f"this kind of address needs a package that is missing ({words})"
+            advice = "install it, or copy the text here first"
+        else:
+            problem = f"{type(error).__name__}: {words}"
+            advice = "check the address and the network, or copy the text here first"
+        raise TextError(f"cannot read {shown(text)!r}: {problem}; {advice}") from error

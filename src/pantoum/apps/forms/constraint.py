@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pantoum.apps.forms.form import token_form
 from pantoum.apps.forms.form_reader import FormReader
-from pantoum.apps.forms.place import REACH, FormPlace
+from pantoum.apps.forms.place import FormPlace
 from pantoum.seams import AskedForm, LoadedModel
 
 __all__ = ["constraint", "reader"]
 
 
-def constraint(
-    model: LoadedModel, asked: AskedForm, length: int, spaced: bool, ahead: bool = False
-) -> FormPlace:
-    """A text of a model that has the form. ``ahead``: it may be drawn ahead of the last known way to an
-    end."""
-    return FormPlace(token_form(model, asked), length, spaced, REACH if ahead else 1)
+def constraint(model: LoadedModel, asked: AskedForm, length: int, spaced: bool) -> FormPlace:
+    """A text of a model that has the form."""
+    return FormPlace(token_form(model, asked), length, spaced)
 
 
 def reader(asked: AskedForm) -> FormReader:

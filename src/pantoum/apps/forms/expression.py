@@ -1,43 +1,88 @@
-r"""A regular expression of Python's ``re`` in the syntax of Rust, which llguidance reads: same matches.
+r"""A regular expression of Python's ``re``: the same in the syntax of Rust, which llguidance reads, and a
+short text that it matches.
 
-Python checks the expression first, so a mistake is told with its position. Then the few things are rewritten
-that the two read differently: ``\w`` and ``\s``, a brace or bracket that stands for itself, ``{,n}``. What
-cannot mean the same is refused: a part of a text cannot be at the beginning or the end of a line alone.
+Both are made from the tree that Python parses, so a mistake is named with its position. The whole text must
+match. So an anchor adds nothing where it must hold (``\b`` between a letter and a point), and is refused
+where it may hold or not. References, look-around and what else no automaton can keep to is refused, too.
 """
 
 from __future__ import annotations
 
 import re
+import string
 import warnings
-from functools import cache
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, reduce
+from itertools import chain, combinations, product
+from typing import Any, NamedTuple, NoReturn
 
 from pantoum.errors import SettingError
 from pantoum.seams import require
 
-__all__ = ["in_rust"]
+try:
+    from re import _parser as parser  # type: ignore[attr-defined]
+except ImportError:  # Python 3.10
+    import sre_parse as parser
+
+__all__ = ["examples", "in_rust"]
 
 LONGEST = 20_000
-"""Characters of an expression."""
-CLASSES = "wsd"
-"""Letters of the classes that this Python and the library read by tables of other versions of Unicode."""
-LAST = 0x3FFFF
-"""No character beyond this one is in such a class."""
-COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
-OPENING = re.compile(r"\(\?(?:(P<\w+>)|([a-zA-Z-]*)[:)]|P=|<?[=!]|\(|>|#)")
-"""What follows the parenthesis of a group: a name, flags, or what is refused."""
-REFUSED = {
-    "(?P": "a reference to a group",
-    "(?=": "look-around",
-    "(?!": "look-around",
-    "(?<": "look-around",
-    "(?(": "a condition",
-    "(?>": "an atomic group",
-    "(?#": "a comment",
+"""Characters of an expression, and of the text of one."""
+CATEGORIES = {
+    f"CATEGORY_{negated}{name}": "\\" + (name[0] if negated else name[0].lower())
+    for name in ("DIGIT", "SPACE", "WORD")
+    for negated in ("", "NOT_")
 }
-CODED = re.compile(r"\\(?:0[0-7]{0,2}|[0-3][0-7]{2}|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|N\{[^}]*\})")
-"""A character by its number or name."""
+"""As they are written."""
+REFUSED = {
+    "GROUPREF": "a reference to a group",
+    "GROUPREF_EXISTS": "a condition",
+    "ASSERT": "look-around",
+    "ASSERT_NOT": "look-around",
+    "ATOMIC_GROUP": "an atomic group",
+    "POSSESSIVE_REPEAT": "a possessive repetition",
+}
+ANCHORS = {
+    "AT_BEGINNING": "^",
+    "AT_BEGINNING_STRING": r"\A",
+    "AT_END": "$",
+    "AT_END_STRING": r"\Z",
+    "AT_BOUNDARY": r"\b",
+    "AT_NON_BOUNDARY": r"\B",
+}
+SPACE_THERE, ONE_MORE = 1, 2
+"""What may be taken of a repetition: a space, where it may be one; once what it repeats."""
+MOST_VARIED = 4
+"""Repetitions that are varied."""
+UNROLLED = 32
+"""Repetitions of a part with anchors are written one by one, up to so many: each stands beside others."""
+MOST_PARTS = 20_000
+"""Sequences that are written at most: repetitions may lie in repetitions."""
 ADVICE = "the whole text must match, so that it needs no anchors and no look-around"
+KNOWN_FLAGS = re.IGNORECASE | re.DOTALL | re.UNICODE | re.VERBOSE | re.MULTILINE
+
+Kinds = frozenset[str]
+"""What may stand beside a place: a character of a word, another one, or the edge of the text."""
+EDGE, WORD, OTHER = (frozenset([kind]) for kind in ("edge", "word", "other"))
+NONE: Kinds = frozenset()
+Tree = Sequence[tuple[Any, Any]]
+
+
+class _Edges(NamedTuple):
+    """The kinds of the first and the last character of what a part matches, and whether it may be empty."""
+
+    first: Kinds
+    last: Kinds
+    empty: bool
+
+    def then(self, other: _Edges) -> _Edges:
+        """Of this part with the other one after it."""
+        first = self.first | other.first if self.empty else self.first
+        last = self.last | other.last if other.empty else other.last
+        return _Edges(first, last, self.empty and other.empty)
+
+
+NOTHING = _Edges(NONE, NONE, True)
 
 
 def in_rust(pattern: str, argument: str) -> str:
@@ -45,135 +90,292 @@ def in_rust(pattern: str, argument: str) -> str:
     rule = f"has {len(pattern):,} characters: at most {LONGEST:,} can be used"
     require(len(pattern) <= LONGEST, argument, pattern, rule, "give a shorter one, or a grammar")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(pattern)
+        tree = _parsed(pattern)
+        return _Rust(tree.state.flags, pattern, argument).whole(tree)
     except (re.error, OverflowError, RecursionError) as problem:
         what = "is nested too deeply" if isinstance(problem, RecursionError) else f"is wrong: {problem}"
         raise SettingError(argument, pattern, what, "mend it there") from None
-    return _Rewriting(pattern, argument).all()
 
 
-class _Rewriting:
-    """Goes through an expression once, from left to right."""
+def _parsed(pattern: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return parser.parse(pattern)
 
-    def __init__(self, pattern: str, argument: str) -> None:
-        self._whole, self._argument, self._at = pattern, argument, 0
-        begin = re.match(r"(\(\?[a-z]+\))?(?:\^|\\A)+", pattern)
-        self._pattern = pattern if begin is None else (begin[1] or "") + pattern[begin.end() :]
-        end = re.search(r"(?<!\\)((?:\\\\)*)(?:\$|\\Z)+$", self._pattern)
-        if end is not None and not _in_class(self._pattern, end.end(1)):
-            self._pattern = self._pattern[: end.end(1)]
-        self._repeated = False
-        """Whether what stands before is a repetition."""
 
-    def all(self) -> str:
-        """The expression."""
-        found = []
-        while self._at < len(self._pattern):
-            found.append(self._next())
-        return "".join(found)
+class _NeverError(Exception):
+    """No text matches this part."""
 
-    def _next(self) -> str:
-        sign, repeated, self._repeated = self._pattern[self._at], self._repeated, False
-        if sign == "\\":
-            return f"(?-i:{self._escape()})" if self._at_class() else self._escape()
-        if sign == "[":
-            return self._class()
-        if sign == "(":
-            return self._opening()
-        count = COUNT.match(self._pattern, self._at)
-        if sign in "*+?" or (count is not None and (count[1] or count[2])):
-            if sign == "+" and repeated:
-                self._refuse("a possessive repetition")
-            self._repeated = not (sign == "?" and repeated)
-            if count is None:
-                return self._take(1)
-            self._at = count.end()
-            return f"{{{count[1] or 0}{count[2]}{count[3]}}}"
-        if sign in "^$":
-            self._refuse(f"{sign} within it")
-        return self._take(1) if sign in "|)." else _point(ord(self._take(1)))
 
-    def _opening(self) -> str:
-        group = OPENING.match(self._pattern, self._at)
-        if group is None:
-            return self._take(1)
-        name, flags = group[1], group[2]
-        if name is None and (flags is None or set(flags) - set("isu-")):
-            self._refuse(REFUSED.get(group[0][:3], f"the group {group[0]}..."))
-        return self._take(len(group[0]))
+class _Rust:
+    """Writes a tree."""
 
-    def _take(self, count: int) -> str:
-        taken = self._pattern[self._at : self._at + count]
-        self._at += count
-        return taken
+    def __init__(self, flags: int, pattern: str, argument: str) -> None:
+        self._pattern, self._argument, self._flags, self._anchored = pattern, argument, flags, False
+        self._edges: dict[int, _Edges] = {}
+        """By the identity of a part, all of which live as long as this."""
+        self._made, self._left = list[Tree](), MOST_PARTS
 
-    def _escape(self, within: bool = False) -> str:
-        letter = self._pattern[self._at + 1]
-        if letter.lower() in CLASSES:
-            self._at += 2
-            return f"[{'^' * letter.isupper()}{_elements(letter.lower())}]"
-        if letter in "AZbB" and not (within and letter == "b"):
-            self._refuse(f"\\{letter} within it")
-        found = CODED.match(self._pattern, self._at)
-        if found is None and letter.isdigit():
-            self._refuse("a reference to a group")
-        escape = self._take(2 if found is None else len(found[0]))
-        return _point(ord(_meant(escape)))
+    def whole(self, tree: Tree) -> str:
+        """All of it, where no flag is set outside."""
+        self._check_flags(self._flags)
+        self._anchored = _has_anchor(tree)
+        found = self._possible(tree, EDGE, EDGE, self._flags)
+        if found is None:
+            self._refuse("an anchor that can never hold")
+        return f"(?i:{found})" if self._flags & re.IGNORECASE else found
 
-    def _class(self) -> str:
-        began = self._at
-        opening = self._take(2 if self._pattern.startswith("[^", self._at) else 1)
-        found, classes = list[str](), list[str]()
-        while self._pattern[self._at] != "]" or not (found or classes):
-            if self._at_class():
-                classes.append(self._escape(True))
-                continue
-            found.append(self._element())
-            if self._pattern[self._at] == "-" and self._pattern[self._at + 1] != "]":
-                found.append(self._take(1))
-                found.append(self._element())
-        self._take(1)
-        if not classes:
-            return f"{opening}{''.join(found)}]"
-        if opening == "[^":
-            whole = self._pattern[began : self._at]
-            signs = re.sub(r"\\(.)", lambda m: "" if m[1].lower() in CLASSES else m[1], whole, flags=re.S)
-            if signs.lower() != signs.upper() and re.search(r"\(\?[a-z]*i", self._pattern):
-                self._refuse(f"letters beside a class in {whole} where case is ignored")
-            return f"(?-i:[^{''.join(found + classes)}])"
-        own = [f"[{''.join(found)}]"] if found else []
-        return f"(?:{'|'.join([*own, *(f'(?-i:{one})' for one in classes)])})"
+    def _sequence(self, tree: Tree, before: Kinds, after: Kinds, flags: int) -> str:
+        """Parts in their order. ``before``, ``after``: what may stand around them."""
+        self._left -= 1
+        if not self._left:
+            raise RecursionError
+        if not self._anchored:
+            return "".join(self._part(part, before, after, flags) for part in tree)
+        follows = [after]
+        for part in reversed(tree):
+            edges = self._edges_of(part)
+            follows.append(edges.first | follows[-1] if edges.empty else edges.first)
+        written = []
+        for part, after_part in zip(tree, reversed(follows[:-1]), strict=True):
+            written.append(self._part(part, before, after_part, flags))
+            edges = self._edges_of(part)
+            before = edges.last | before if edges.empty else edges.last
+        return "".join(written)
 
-    def _at_class(self) -> bool:
-        r"""Whether a class such as ``\w`` follows. It contains the same characters whatever the flags; the
-        library would add every character that has another case in the class."""
-        return self._pattern[self._at] == "\\" and self._pattern[self._at + 1].lower() in CLASSES
+    def _part(self, part: tuple[Any, Any], before: Kinds, after: Kinds, flags: int) -> str:
+        kind, value = str(part[0]), part[1]
+        if kind in REFUSED:
+            self._refuse(REFUSED[kind])
+        if kind == "LITERAL":
+            return _point(value)
+        if kind == "NOT_LITERAL":
+            return f"[^{_point(value)}]"
+        if kind == "ANY":
+            return "(?s:.)" if flags & re.DOTALL else r"[^\n]"
+        if kind == "IN":
+            return self._class(value, flags)
+        if kind == "AT":
+            return self._anchor(str(value), before, after)
+        if kind == "BRANCH":
+            each = (self._possible(one, before, after, flags) for one in value[1])
+            return _either([written for written in each if written is not None])
+        if kind == "SUBPATTERN":
+            _, more, less, inner = value
+            self._check_flags(more)
+            flags = (flags | more) & ~less
+            case = "-i" if less & re.IGNORECASE else "i" if more & re.IGNORECASE else ""
+            return f"(?{case}:{self._sequence(inner, before, after, flags)})"
+        fewest, most, inner = value  # a repetition
+        if most <= UNROLLED and _has_anchor(inner):
+            rest = list[tuple[Any, Any]]()
+            for _ in range(most - fewest):
+                rest = [(parser.MAX_REPEAT, (0, 1, [*inner, *rest]))]
+                self._made.append(rest)
+            if (fewest, most) != (0, 1):
+                return self._sequence([*list(inner) * fewest, *rest], before, after, flags)
+        edges = self._edges_of_all(inner)
+        if most > 1:
+            before, after = before | edges.last, after | edges.first
+        found = self._possible(inner, before, after, flags)
+        if found is None and fewest:
+            raise _NeverError
+        if found is None or not most:
+            return ""
+        return f"(?:{found}){{{fewest},{'' if most == parser.MAXREPEAT else most}}}"
 
-    def _element(self) -> str:
-        """One character of a class, or a class within it."""
-        return self._escape(True) if self._pattern[self._at] == "\\" else _point(ord(self._take(1)))
+    def _possible(self, tree: Tree, before: Kinds, after: Kinds, flags: int) -> str | None:
+        """A sequence; ``None`` where no text matches it."""
+        try:
+            return self._sequence(tree, before, after, flags)
+        except _NeverError:
+            return None
+
+    def _class(self, elements: Tree, flags: int) -> str:
+        if any(str(kind) == "CATEGORY" for kind, _ in elements):
+            # This Python and the library read such a class by tables of other versions of Unicode, and the
+            # library would add every character that has another case.
+            return f"(?-i:[{_characters(_source(elements), flags & re.IGNORECASE)}])"
+        negated = str(elements[0][0]) == "NEGATE"
+        own = ("-".join(map(_point, _ends(value))) for _, value in elements[negated:])
+        return f"[{'^' * negated}{''.join(own)}]"
+
+    def _anchor(self, kind: str, before: Kinds, after: Kinds) -> str:
+        """Nothing, where an anchor holds whatever stands around it; ``_NeverError`` where it never does."""
+        if kind in ("AT_BEGINNING", "AT_BEGINNING_STRING"):
+            holds = {one == "edge" for one in before}
+        elif kind in ("AT_END", "AT_END_STRING"):
+            holds = {one == "edge" for one in after}
+        else:
+            between = {(one == "word", other == "word") for one in before for other in after}
+            holds = {(one != other) == (kind == "AT_BOUNDARY") for one, other in between}
+        if len(holds) > 1 or (before == after == EDGE and kind == "AT_NON_BOUNDARY"):
+            self._refuse(f"{ANCHORS[kind]} where it may hold or not")
+        if holds == {False}:
+            raise _NeverError
+        return ""
+
+    def _edges_of_all(self, tree: Tree) -> _Edges:
+        return reduce(_Edges.then, map(self._edges_of, tree), NOTHING)
+
+    def _edges_of(self, part: tuple[Any, Any]) -> _Edges:
+        found = self._edges.get(id(part))
+        if found is None:
+            found = self._edges[id(part)] = self._new_edges(str(part[0]), part[1])
+        return found
+
+    def _new_edges(self, kind: str, value: Any) -> _Edges:
+        if kind == "LITERAL":
+            own = _kind(value)
+            return _Edges(own, own, False)
+        if kind == "IN":
+            own = _kinds(_source(value))
+            return _Edges(own, own, False)
+        if kind in ("ANY", "NOT_LITERAL"):
+            return _Edges(WORD | OTHER, WORD | OTHER, False)
+        if kind == "SUBPATTERN":
+            return self._edges_of_all(value[3])
+        if kind == "BRANCH":
+            each = list(map(self._edges_of_all, value[1]))
+            first, last = (reduce(frozenset.union, sets) for sets in list(zip(*each, strict=True))[:2])
+            return _Edges(first, last, any(one.empty for one in each))
+        if kind in ("MAX_REPEAT", "MIN_REPEAT"):
+            inner = self._edges_of_all(value[2])
+            return inner._replace(empty=inner.empty or not value[0])
+        return NOTHING
+
+    def _check_flags(self, flags: int) -> None:
+        unknown = re.RegexFlag(flags & ~KNOWN_FLAGS)
+        if unknown:
+            self._refuse(f"the flag {unknown.name}")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise SettingError(self._argument, self._whole, f"has {what}, which cannot be kept to", ADVICE)
+        raise SettingError(self._argument, self._pattern, f"has {what}, which cannot be kept to", ADVICE)
+
+
+def examples(pattern: str, signs: Sequence[str], writes: Callable[[str], bool]) -> Iterator[str]:
+    """Short texts that a whole expression matches: the shortest, then some with more where it repeats.
+    ``signs``: the characters to take where several match, the best ones first. ``writes``: whether a text can
+    be written, which decides between alternatives."""
+    try:
+        tree = _parsed(pattern)
+        first = _Example(signs, writes, {})
+        yield first.of(tree, tree.state.flags)
+        places = range(min(first.repeats, MOST_VARIED))
+        for count in places:
+            for varied in combinations(places, count + 1):
+                for how in product((SPACE_THERE, ONE_MORE), repeat=count + 1):
+                    variant = _Example(signs, writes, dict(zip(varied, how, strict=True)))
+                    yield variant.of(tree, tree.state.flags)
+    except (re.error, OverflowError, RecursionError, LookupError):
+        return
+
+
+class _Example:
+    """Goes through a tree once."""
+
+    def __init__(
+        self, signs: Sequence[str], writes: Callable[[str], bool], varied: Mapping[int, int]
+    ) -> None:
+        """``varied``: repetitions of which one more is taken, by the order in which they are met."""
+        self._signs, self._known, self._writes, self._varied = signs, set(signs), writes, varied
+        self.repeats = 0
+        """Repetitions that were met of which more could be taken."""
+
+    def of(self, tree: Tree, flags: int) -> str:
+        """``LookupError``: there is none, or it is too long."""
+        text = "".join(self._part(str(kind), value, flags) for kind, value in tree)
+        if len(text) > LONGEST:
+            raise LookupError
+        return text
+
+    def _part(self, kind: str, value: Any, flags: int) -> str:
+        if kind == "LITERAL":
+            sign = chr(value)
+            if flags & re.IGNORECASE and sign not in self._known and sign.swapcase() in self._known:
+                return sign.swapcase()
+            return sign
+        if kind == "ANY":
+            return self._sign(r"(?s:.)" if flags & re.DOTALL else ".", 0, ())
+        if kind == "NOT_LITERAL":
+            return self._sign(f"[^{_coded(value)}]", flags, ())
+        if kind == "IN":
+            return self._sign(f"[{_source(value)}]", flags, value)
+        if kind == "BRANCH":
+            texts = [self.of(each, flags) for each in value[1]]
+            return min(texts, key=lambda text: (not self._writes(text), len(text)))
+        if kind == "SUBPATTERN":
+            return self.of(value[3], (flags | value[1]) & ~value[2])
+        if kind == "AT":
+            return ""
+        fewest, most, inner = value
+        how = None
+        if most > fewest:
+            how = self._varied.get(self.repeats)
+            self.repeats += 1
+        usual = self._signs
+        if how == SPACE_THERE:
+            self._signs = [" ", *usual]
+        text = self.of(inner, flags) if most else ""
+        self._signs, times = usual, fewest or int(how is not None)
+        if times * len(text) > LONGEST:
+            raise LookupError
+        return text * times
+
+    def _sign(self, pattern: str, flags: int, elements: Tree) -> str:
+        """The first character that matches."""
+        matches = re.compile(pattern, flags & re.IGNORECASE).match
+        listed = (chr(_ends(value)[0]) for kind, value in elements if str(kind) in ("LITERAL", "RANGE"))
+        found = next(
+            filter(matches, chain(self._signs, listed, string.printable, map(chr, range(0xD800)))), None
+        )
+        if found is None:
+            raise LookupError
+        return found
 
 
 @cache
-def _elements(letter: str) -> str:
+def _characters(source: str, flags: int) -> str:
     """What this Python counts to a class, as the elements of one."""
-    known = "".join(map(chr, (*range(0xD800), *range(0xE000, LAST))))
-    found = (match[0] for match in re.finditer(rf"\{letter}+", known))
-    return "".join(f"{_point(ord(run[0]))}-{_point(ord(run[-1]))}" for run in found)
+    runs = re.finditer(f"[{source}]+", _all_characters(), flags)
+    return "".join(f"{_point(ord(run[0][0]))}-{_point(ord(run[0][-1]))}" for run in runs)
 
 
-def _meant(escape: str) -> str:
-    """The character that an escape of Python means."""
-    if escape[1] in "01234567":
-        return chr(int(escape[1:], 8))
-    if len(escape) > 2 or escape[1] in "abfnrtv":
-        return escape.encode("ascii").decode("unicode_escape")
-    return escape[1]
+@cache
+def _all_characters() -> str:
+    return "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+
+
+def _source(elements: Tree) -> str:
+    """A class as Python writes it, without its brackets."""
+    return "".join(
+        "^"
+        if str(kind) == "NEGATE"
+        else CATEGORIES[str(value)]
+        if str(kind) == "CATEGORY"
+        else "-".join(map(_coded, _ends(value)))
+        for kind, value in elements
+    )
+
+
+def _either(texts: Sequence[str]) -> str:
+    if not texts:
+        raise _NeverError
+    return f"(?:{'|'.join(texts)})"
+
+
+def _has_anchor(tree: Tree) -> bool:
+    """Whether a part says what stands beside it."""
+    return "AT_" in str(tree)
+
+
+def _ends(value: Any) -> tuple[int, ...]:
+    """The first and the last character of a range, or the one that stands alone."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _coded(number: int) -> str:
+    return f"\\U{number:08x}"
 
 
 def _point(number: int) -> str:
@@ -182,17 +384,12 @@ def _point(number: int) -> str:
     return sign if sign.isascii() and sign.isalnum() else f"\\x{{{number:x}}}"
 
 
-def _in_class(pattern: str, place: int) -> bool:
-    """Whether a place is between brackets."""
-    inside, at = False, 0
-    while at < place:
-        if pattern[at] == "\\":
-            at += 1
-        elif inside:
-            inside = pattern[at] != "]"
-        elif pattern[at] == "[":
-            inside = True
-            at += pattern.startswith("^", at + 1)
-            at += pattern.startswith("]", at + 1)
-        at += 1
-    return inside
+def _kind(number: int) -> Kinds:
+    return WORD if chr(number).isalnum() or chr(number) == "_" else OTHER
+
+
+@cache
+def _kinds(source: str) -> Kinds:
+    """The kinds of the characters of a class."""
+    each = ((WORD, r"(?=\w)"), (OTHER, r"(?=\W)"))
+    return NONE.union(*(kind for kind, which in each if re.search(f"{which}[{source}]", _all_characters())))

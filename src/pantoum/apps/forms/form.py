@@ -12,24 +12,25 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from pantoum.apps.forms.automaton import Automaton, is_full
+from pantoum.apps.forms.expression import examples
 from pantoum.apps.forms.form_reader import FormReader
 from pantoum.apps.forms.grammar import (
     ADVICE,
+    Automaton,
     dense_grammar_of,
-    grammar_of,
+    is_full,
     lean_grammar_of,
     library,
     matcher_of,
     parts_of,
     refused,
 )
-from pantoum.apps.forms.literals import way_through
-from pantoum.apps.forms.token_bytes import TokenBytes
+from pantoum.apps.forms.token_bytes import Steps, TokenBytes, Way, way_of
 from pantoum.errors import SettingError
 from pantoum.seams import Tokenizer
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SKIPPED", "TokenForm", "Way", "token_form"]
 
-Way = tuple[int, ...]
-"""Tokens that lead to an end."""
 Telling = dict[bytes, list[int]]
 """The tokens to try after each mask: in an earlier search each of them led to another mask."""
 TRIALS_AT_FIRST, TRIALS = 30_000, 2_000
@@ -65,16 +64,12 @@ KEPT = 64
 """Forms of one tokenizer that are kept for the next texts."""
 
 
-_Steps = tuple[int, "_Steps"] | None
-"""The last token of a way, and those before it: what many ways have in common is kept once."""
-
-
 class _Reached(NamedTuple):
     """A place that a search has come to."""
 
     matcher: Any
     spaced: bool
-    steps: _Steps
+    steps: Steps
     mask: bytes
     idle: int
     """Tokens after which the same could follow as shortly before: some of them do not lead on."""
@@ -211,7 +206,7 @@ class TokenForm:
                 for left, token in zip(range(len(tokens) - 1, -1, -1), tokens, strict=True):
                     trials -= 1
                     if trials < 0:
-                        return None, _way(stuck), depth - 1
+                        return None, way_of(stuck), depth - 1
                     copied = left > 0 or one is begin
                     trials -= copied * (depth // COPY)
                     twin = one.matcher.deep_copy() if copied else one.matcher
@@ -219,7 +214,7 @@ class TokenForm:
                         continue
                     after = vocabulary.spaced_after(token)
                     if twin.is_accepting():
-                        return _way((token, one.steps)), (), None
+                        return way_of((token, one.steps)), (), None
                     mask = vocabulary.mask(twin, after)
                     if not twin.is_error():
                         told.setdefault(mask, token)
@@ -244,12 +239,12 @@ class TokenForm:
                     if depth + len(rest) > most:
                         continue
                     if trials < 0:
-                        return None, _way(stuck), depth - 1
+                        return None, way_of(stuck), depth - 1
                     gone = self._gone(one.matcher, rest, one.spaced)
                     if gone > len(rest):
-                        return _way(one.steps) + rest, (), None
+                        return way_of(one.steps) + rest, (), None
                     trials -= ASKED + PER_TOKEN * gone
-        return None, _way(stuck), None
+        return None, way_of(stuck), None
 
     def _way_of(self, grammar: str, spaced: bool, beam: int | None) -> Way | None:
         """The shortest text of a grammar, if it has one that has the form."""
@@ -275,19 +270,26 @@ class TokenForm:
                 at += 1
         return way
 
-    def _text_of(self, pattern: str) -> str | None:
-        """A text that an expression matches, which is that of a string in a schema."""
-        vocabulary, asked = self.vocabulary, self.asked._replace(kind="matching", text=pattern)
-        try:
-            matcher = matcher_of(vocabulary.tokens, grammar_of(asked), asked)
-        except SettingError:  # what Python does not know, or more than the bounds allow
-            return None
-        way = way_through(vocabulary, pattern, matcher, False, TRIALS)
-        if way is None:
-            return None
-        return b"".join(vocabulary.texts[n] for n in vocabulary.numbers(way, False)).decode(
-            "utf-8", "replace"
+    def _examples(self, pattern: str) -> Iterator[str]:
+        """Short texts that an expression matches."""
+        return examples(
+            pattern, self.vocabulary.signs, lambda text: self.vocabulary.written(text, False) is not None
         )
+
+    def _example(self, pattern: str) -> str | None:
+        return next(self._examples(pattern), None)
+
+    def _spelled_out(self, spaced: bool) -> tuple[Way | None, str]:
+        """(A way that the expression itself shows; a short text of it, whether it can be written or not)."""
+        short = ""
+        for text in self._examples(self.asked.text):
+            short = short or text
+            way = self.vocabulary.written(text, spaced)
+            if way is not None and self.is_way(self._matcher(), way, spaced):
+                return way, short
+            if self.vocabulary.lacking(short) is not None:
+                break
+        return None, short
 
     def _shortest_of_all(self, spaced: bool, telling: Telling) -> Way | str:
         """The shortest text, or why this vocabulary can write none."""
@@ -296,17 +298,16 @@ class TokenForm:
             return ()
         begin = _Reached(matcher, spaced, None, vocabulary.mask(matcher, spaced), 0, 0, ())
         if self.asked.kind == "json_schema":
-            found = self._search(begin, TRIALS_AT_FIRST, TRIALS, (), telling)[0]
-            if found is None and not is_full(matcher):
-                lean = lean_grammar_of(self.asked, self._text_of)
-                found = None if lean is None else self._way_of(lean, spaced, 1)
+            ways = [self._search(begin, TRIALS_AT_FIRST, TRIALS, (), telling)[0]]
+            lean = None if is_full(matcher) else lean_grammar_of(self.asked, self._example)
+            if lean is not None:
+                ways.append(self._way_of(lean, spaced, 1))
+            found = min((way for way in ways if way is not None), key=len, default=None)
             if found is not None:
                 return found
-        through = None
-        if self.asked.kind == "matching":
-            through = way_through(vocabulary, self.asked.text, self._matcher(), spaced)
-        most = TRIALS_AT_FIRST if through is None else len(through) - 1
-        found, stuck, gone = self._search(begin, most, TRIALS_AT_FIRST, (), telling)
+        through, short = self._spelled_out(spaced) if self.asked.kind == "matching" else (None, "")
+        most, trials = (TRIALS_AT_FIRST,) * 2 if through is None else (len(through) - 1, TRIALS)
+        found, stuck, gone = self._search(begin, most, trials, (), telling)
         if found is not None:
             return found
         if through is not None:
@@ -323,22 +324,20 @@ class TokenForm:
         matcher.try_consume_tokens(numbers)
         needed = matcher.compute_ff_bytes().decode("utf-8", "replace")
         rule = "has no text that this model can write"
+        lacking = vocabulary.lacking(short)
+        if lacking is not None:
+            return f"{rule}: its vocabulary lacks {lacking!r}"
         if gone is not None:
             rule = f"has no text of fewer than {gone:,} tokens that was found"
         if text or gone is None:
             after = f"after {'...' * (len(text) > SHOWN)}{text[-SHOWN:]!r}"
             rule += f": {after if text else 'at its beginning'}"
+            following = self.reader.following(text).decode("ascii", "replace")
+            needed = needed or (following if len(following) == 1 else "")
             rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
+        if short and not needed:
+            rule += f", as for {short[:SHOWN]!r}"
         return rule
-
-
-def _way(steps: _Steps) -> Way:
-    """The tokens of a way from the first one on."""
-    found = list[int]()
-    while steps is not None:
-        token, steps = steps
-        found.append(token)
-    return tuple(reversed(found))
 
 
 def _keep(alike: list[_Reached], one: _Reached) -> None:

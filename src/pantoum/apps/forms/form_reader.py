@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pantoum.apps.forms.automaton import is_full
-from pantoum.apps.forms.grammar import library, matcher_of, parts_of
+from pantoum.apps.forms.grammar import is_full, library, matcher_of, parts_of
 
 if TYPE_CHECKING:
     from pantoum.seams import AskedForm
@@ -29,12 +28,19 @@ class FormReader:
         self._tokens = library(asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
         self._slowly = False
         """Whether a text could only be read slowly (``_reads``)."""
-        self._matchers = {part: self._matcher(part) for part in parts_of(asked)}
+        self._matchers = {part: self._matcher(part) for part in parts_of(asked, spaced=True)}
 
     def matches(self, text: str) -> bool:
         """Whether a whole text has the form."""
         data = text.encode("utf-8", "replace")
         return all(self._has_part(part, data) for part in self._matchers)
+
+    def following(self, text: str) -> bytes:
+        """The bytes that may come after the beginning of a text."""
+        matcher = self._matcher(next(iter(self._matchers)))
+        matcher.try_consume_tokens(list(text.encode("utf-8", "replace")))
+        bits = matcher.compute_bitmask()
+        return bytes(byte for byte in range(255) if bits[byte >> 3] >> (byte & 7) & 1)
 
     def _matcher(self, part: str) -> Any:
         return matcher_of(self._tokens, part, self._asked, step_fuel=None)

@@ -1,4 +1,8 @@
-"""What a person asks of a text, as a grammar of llguidance; what is wrong with it is told in a line."""
+"""What a person asks of a text, as a grammar of llguidance, and the matchers of it.
+
+What is wrong with a grammar is said in a line. An automaton is built while texts are written, and replaced
+when it is full.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pantoum.apps.forms.expression import in_rust
-from pantoum.apps.forms.given_schema import given_schema
-from pantoum.apps.forms.lean_schema import lean
+from pantoum.apps.forms.schema import given_schema, lean
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
     from pantoum.seams import AskedForm
 
 __all__ = [
+    "Automaton",
     "dense_grammar_of",
     "grammar_of",
+    "is_full",
     "lean_grammar_of",
     "library",
     "matcher_of",
@@ -30,12 +35,17 @@ __all__ = [
 
 FREELY = '%llguidance {"no_forcing": true}'
 """What must come is written with any tokens, not those of one way to cut it."""
-ESCAPES = '"x-guidance":{"json_allow_general_unicode_escapes":true}'
+ESCAPES = {"json_allow_general_unicode_escapes": True}
 """Any character of a string can be written by its number, as JSON has it."""
-NO_NUMBERS = ESCAPES[:-1] + r',"json_allowed_escapes":"bfnrt\"\\"}'
+NO_NUMBERS = {**ESCAPES, "json_allowed_escapes": 'bfnrt"\\'}
 """No character by its number."""
-DENSE = '"x-guidance":{"whitespace_flexible":false}'
+COMPACT = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+"""A space after a comma or colon, or none. Where any white space may stand, a small model writes nothing
+else."""
+DENSE = {"whitespace_flexible": False}
 """No white space between the signs of JSON."""
+NOWHERE = "disable_any_whitespace"
+"""What other engines call ``DENSE``."""
 STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
 """Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
 FUEL, STEP_FUEL = 400_000, 50_000
@@ -49,6 +59,8 @@ STACK_SIZE = threading.Lock()
 PART = re.compile(r"[\w\]})]\s*:|[\[{(]")
 QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|/(?![/*])(?:\\.|[^/\\\n])+/|(?://|#)[^\n]*')
 """Texts, expressions and comments of a grammar."""
+POOL = 256
+"""Matchers that are kept for the next texts."""
 INTERSECTION = re.compile(r"^start[ \t]*:[ \t]*(\w+(?:[ \t]*&[ \t]*\w+)+)[ \t]*$", re.MULTILINE)
 ADVICE = {
     "matching": "give a simpler expression",
@@ -68,8 +80,8 @@ def library(argument: str) -> Any:
     return llguidance
 
 
-def grammar_of(asked: AskedForm) -> str:
-    """The grammar of what is asked, in Lark."""
+def grammar_of(asked: AskedForm, spaced: bool = False) -> str:
+    """The grammar of what is asked, in Lark. ``spaced``: white space may stand wherever JSON has it."""
     try:
         asked.text.encode()
     except UnicodeEncodeError:
@@ -83,7 +95,7 @@ def grammar_of(asked: AskedForm) -> str:
         return f"{asked.text}\n{FREELY}"
     if asked.kind == "json_schema":
         text, numbers = given_schema(asked.text)
-        return _of_schema(text, ESCAPES if numbers else NO_NUMBERS)
+        return _of_schema(text, {**(ESCAPES if numbers else NO_NUMBERS), **({} if spaced else COMPACT)})
     expression = (
         in_rust(asked.text, asked.kind)
         if asked.kind == "matching"
@@ -93,10 +105,10 @@ def grammar_of(asked: AskedForm) -> str:
     return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
 
 
-def parts_of(asked: AskedForm) -> list[str]:
+def parts_of(asked: AskedForm, spaced: bool = False) -> list[str]:
     """The grammars whose texts have the form all at once: those of the parts where the first rule of a
     grammar is ``start: a & b & ...``, and one otherwise."""
-    grammar = grammar_of(asked)
+    grammar = grammar_of(asked, spaced)
     start = INTERSECTION.search(grammar) if asked.kind == "grammar" else None
     if start is None:
         return [grammar]
@@ -117,11 +129,21 @@ def dense_grammar_of(asked: AskedForm) -> str | None:
     return _of_schema(given_schema(asked.text)[0], DENSE) if asked.kind == "json_schema" else None
 
 
-def _of_schema(schema: str, guidance: str) -> str:
+def _of_schema(schema: str, guidance: dict[str, Any]) -> str:
+    """The grammar of a schema. What its own ``x-guidance`` says of white space, or else, comes first."""
     schema = {"true": "{}"}.get(schema.strip(), schema.strip())
-    if schema.startswith("{") and '"x-guidance"' not in schema:
+    if '"x-guidance"' in schema:
+        with suppress(ValueError, RecursionError, AttributeError):
+            whole = json.loads(schema)
+            own = dict(whole.pop("x-guidance"))
+            if isinstance(own.get(NOWHERE), bool):
+                own["whitespace_flexible"] = not own.pop(NOWHERE)
+            if any(name.startswith("whitespace") for name in own):
+                guidance = {name: value for name, value in guidance.items() if name not in COMPACT}
+            schema, guidance = json.dumps(whole, allow_nan=False), {**guidance, **own}
+    if schema.startswith("{"):
         rest = schema[1:].lstrip()
-        schema = f"{{{guidance}{rest}" if rest == "}" else f"{{{guidance},{rest}"
+        schema = f'{{"x-guidance":{json.dumps(guidance)}{"" if rest == "}" else ","}{rest}'
     return f"start: %json {schema}\n{FREELY}"
 
 
@@ -151,6 +173,42 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | Non
     return matcher
 
 
+class Automaton:
+    """What matchers of one form share: each state that a text has come to, as many as may be kept."""
+
+    def __init__(self, tokens: Any, grammar: str, asked: AskedForm) -> None:
+        self._first = matcher_of(tokens, grammar, asked)
+        self._pool: list[Any] = []
+
+    def matcher(self) -> Any:
+        """A matcher at the beginning of a text."""
+        try:
+            return self._pool.pop()
+        except IndexError:
+            return self._first.deep_copy()
+
+    def matcher_after(self, tokens: list[int]) -> Any | None:
+        """A matcher that has read these, as a text alone reads them; ``None``: there is no room for it."""
+        matcher = self.matcher()
+        for token in tokens:
+            matcher.compute_bitmask()
+            if not matcher.consume_token(token):
+                return None
+        return None if is_full(matcher) else matcher
+
+    def give_back(self, matcher: Any) -> None:
+        """Nobody needs this matcher any more."""
+        if len(self._pool) < POOL and not matcher.is_error() and matcher.reset():
+            self._pool.append(matcher)
+
+
+def is_full(matcher: Any) -> bool:
+    """Whether the automaton of a matcher has no room for what comes here. All its matchers find nothing from
+    then on."""
+    matcher.compute_bitmask()
+    return bool(matcher.is_error()) and "too many" in matcher.get_error()
+
+
 def _deeply(made: Callable[[], Any]) -> Any:
     """What a call gives that may need a large stack."""
     with ThreadPoolExecutor(1) as deep:
@@ -175,5 +233,9 @@ def refused(asked: AskedForm, message: str) -> SettingError:
     if place is not None and reason is None:
         told = told[place.end() :]
     where = f" at line {place[1]}, column {place[2]}" if place is not None and asked.kind == "grammar" else ""
+    if "oneOf" in told:
+        rule = "has oneOf with alternatives of which a text may match several, which cannot be kept to"
+        advice = "give anyOf, or alternatives that exclude one another: by type, or by a const of a property"
+        return SettingError(asked.kind, asked.text, rule, advice)
     rule = f"cannot be kept to{where}: {' '.join(told.split())[:300]}"
     return SettingError(asked.kind, asked.text, rule, ADVICE[asked.kind])

@@ -4,11 +4,8 @@ A text always has a way to an end of at most as many tokens as are left to it. A
 none is not taken: the first one of the way takes its place. So whatever the length, the text ends with its
 form, and no text comes to where nothing can follow.
 
-Only the automaton knows whether a way still leads to an end, and asking costs as much as the way is long. So
-a text is drawn *ahead*: for some tokens the way is assumed to change as it did before between the same masks,
-and then the automaton is asked once. If there is a way, there was one after each of these tokens, through
-those that followed. Until then they are not shown. If none is found, the text goes back to the last place
-from which a way is known, and from there each token is asked about.
+Most tokens change the way as a token did before between the same masks; such a change is tried first, and a
+way is searched where it does not lead to an end.
 
 Where a model has a token that ends a text, that token may come as soon as the text has the form. Without
 one the model ends it by leaving the form: where the text has the form, the next token is drawn among all, and
@@ -21,20 +18,16 @@ again what the text has. If a token alone needs more than the bounds allow, the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from pantoum.apps.forms.automaton import is_full
-from pantoum.apps.forms.form import SKIPPED, Telling, TokenForm, Way
+from pantoum.apps.forms.form import SKIPPED, Telling, TokenForm
+from pantoum.apps.forms.grammar import is_full
+from pantoum.apps.forms.token_bytes import Way
 from pantoum.errors import SettingError
+from pantoum.seams import DROPPED
 
-__all__ = ["BACK", "DROPPED", "FormPlace"]
+__all__ = ["FormPlace"]
 
-DROPPED = -1
-"""In the place of a token: the text has ended before it."""
-BACK = -2
-"""In the place of a token: the text is back where the last way is known from."""
-REACH = 16
-"""Tokens that a text is drawn ahead, and that its length must have to spare beyond the way."""
 Move = tuple[Way, int]
 """How a way changes with a token: what comes before it, and how many of its tokens no longer come."""
 
@@ -42,43 +35,11 @@ MOVES: tuple[Move, ...] = (((), 1), ((), 0))
 """What it does most often."""
 
 
-class _Known(NamedTuple):
-    """The last place from which a way is known."""
-
-    left: int
-    spaced: bool
-    way: Way
-
-
 class FormPlace:
     """The place of one text."""
 
-    __slots__ = (
-        "_automaton",
-        "_known",
-        "_left",
-        "_matcher",
-        "_moves",
-        "_reach",
-        "_room",
-        "_taken",
-        "_telling",
-        "_vocabulary",
-        "_way",
-        "ahead",
-        "changed",
-        "ended",
-        "form",
-        "free",
-        "kept",
-        "late",
-        "mask",
-        "spaced",
-    )
-
-    def __init__(self, form: TokenForm, length: int, spaced: bool, reach: int = REACH) -> None:
-        """``spaced``: a space is pending (``forms.token_bytes``). ``reach``: tokens that may be drawn ahead;
-        1: none."""
+    def __init__(self, form: TokenForm, length: int, spaced: bool) -> None:
+        """``spaced``: a space is pending (``forms.token_bytes``)."""
         self.form, self.spaced, self._left = form, spaced, length
         self._way, telling = form.begun(spaced)
         self._telling: Telling = dict(telling)
@@ -91,18 +52,8 @@ class FormPlace:
         self._taken: list[int] = []
         """What the matcher has read."""
         self._vocabulary = form.vocabulary
-        self._reach, self._room = reach, reach - 1
-        """Tokens after which a way is asked for; how many may still come before. Below 0: how many are each
-        asked about."""
         self._moves: dict[tuple[bytes, bytes], Move] = {}
         """How the way changed, by the masks before a token and after it."""
-        self._known = _Known(length, spaced, self._way)
-        self.ahead: list[int] = []
-        """The tokens after the last place from which a way is known."""
-        self.late: list[int] = []
-        """Tokens that were ahead and can be shown now, the last one with them."""
-        self.kept: list[Any] | None = None
-        """What the batch keeps of that place."""
         self.mask = b""
         """The bits of the tokens that may come next."""
         self.changed = True
@@ -115,69 +66,37 @@ class FormPlace:
 
     @property
     def to_go(self) -> int:
-        """Tokens that an end asks for at least, as far as is known."""
+        """Tokens that an end needs at least, as far as is known."""
         return len(self._way)
 
-    @property
-    def undoable(self) -> bool:
-        """Whether the next draw may be taken back, at once or later."""
-        return self.free or self._room > 0
-
-    @property
-    def forced(self) -> bool:
-        """Whether only one token may come next, and no end, in a text that may be drawn ahead."""
-        if self.free or self._room <= 0 or self.ended or self._matcher is None:
-            return False
-        bits = int.from_bytes(self.mask, "little")
-        return not bits & (bits - 1) and self.mask != self._vocabulary.end[self.spaced]
-
     def take(self, token: int) -> int:
-        """The token that stands where this one was drawn: itself, the first one of the way, ``DROPPED`` or
-        ``BACK``."""
-        vocabulary, matcher = self._vocabulary, self._matcher
+        """The token that stands where this one was drawn: itself, the first one of the way, or
+        ``DROPPED``."""
+        vocabulary = self._vocabulary
         if token == vocabulary.border:
             return token
-        if matcher is None or not self._reads(token):
+        if self._matcher is None or not self._reads(token):
             self._matcher = None
-            if self.ahead:
-                return self._go_back()
             return DROPPED if self.free else self._go_the_way()
         mask, spaced, way = self.mask, self.spaced, self._way
         self._left -= 1
         self.spaced = vocabulary.between and vocabulary.spaced_after(token)
         if self._settle():
             self._way = ()
-            if self.ahead:
-                self._show(token)
-            return token
-        move: Move | None
-        if way and way[0] == token:
-            if not self.ahead:
-                self._way = way[1:]
-                return token
-            move = MOVES[0]
-        else:
-            move = self._moves.get((mask, self.mask))
-        if move is not None and self._room > 0 and self._left - len(way) > REACH:
-            if not self.ahead:
-                self._known = _Known(self._left + 1, spaced, way)
-            self.ahead.append(token)
-            self._room -= 1
-            if move is not MOVES[1]:
-                self._way = _moved(way, move)
-        elif self._finds_way(move, (mask, self.mask)):
-            if self.ahead:
-                self._show(token)
-            elif self._room <= 0:
-                self._room = self._room + 1 if self._room else self._reach - 1
-        elif self.ahead:
-            return self._go_back()
-        else:
-            self._unread(1)
+        elif way and way[0] == token:
+            self._way = way[1:]
+        elif not self._finds_way((mask, self.mask)):
+            del self._taken[-1]
+            if self._matcher is not None:
+                self._matcher.rollback(1)
             self._left += 1
             self.mask, self.spaced, self.changed = mask, spaced, True
             return self._go_the_way()
         return token
+
+    def matches(self, text: str) -> bool:
+        """Whether a text has the form."""
+        return self.form.reader.matches(text)
 
     def release(self) -> None:
         """The text has ended."""
@@ -195,11 +114,6 @@ class FormPlace:
             return True
         return False
 
-    def _unread(self, count: int) -> bool:
-        """Whether the matcher has gone back before its last tokens."""
-        del self._taken[-count:]
-        return self._matcher is not None and bool(self._matcher.rollback(count))
-
     def _begins_anew(self) -> bool:
         """Whether the automaton was full and a new one has read the text again."""
         if not is_full(self._matcher):
@@ -211,21 +125,6 @@ class FormPlace:
                 self._matcher = matcher
                 return True
         return False
-
-    def _show(self, token: int) -> None:
-        """A way is known from here: what was drawn ahead can be shown."""
-        self.late, self.ahead, self.kept = [*self.ahead, token], [], None
-        self._room = self._reach - 1
-
-    def _go_back(self) -> int:
-        """No way is known from here, or none that is short enough."""
-        tokens = len(self.ahead)
-        if not self._unread(tokens + 1):
-            self._matcher = None
-        self._left, self.spaced, self._way = self._known
-        self.ahead, self._room, self._reach = [], -1 - tokens, self._reach // 2
-        self._settle()
-        return BACK
 
     def _go_the_way(self) -> int:
         """The next token of the way is taken; the text ends where the way does."""
@@ -257,7 +156,7 @@ class FormPlace:
         if accepting and mask == vocabulary.end[self.spaced] and matcher.is_error():
             if self._begins_anew():
                 return self._settle()
-            self._matcher, self._room = None, 0
+            self._matcher = None
             self._settle_on_way()
             return False
         if accepting and vocabulary.border is None:
@@ -274,32 +173,26 @@ class FormPlace:
         self.ended = not self._way and self._vocabulary.border is None
         self.mask, self.changed = self._vocabulary.only(self._way[0] if self._way else None), True
 
-    def _finds_way(self, move: Move | None, masks: tuple[bytes, bytes]) -> bool:
-        """Whether there is a way from a place that another one has led to; the text has it then. ``move``:
-        how the way changes, as far as is known. ``masks``: before the token and after it."""
+    def _finds_way(self, masks: tuple[bytes, bytes]) -> bool:
+        """Whether there is a way from a place that another one has led to; the text has it then. ``masks``:
+        before the token and after it."""
         if self._matcher is None:  # the automaton is too large from here on
             return False
-        return self._looks(move, masks) or (self._begins_anew() and self._looks(move, masks))
+        return self._looks(masks) or (self._begins_anew() and self._looks(masks))
 
-    def _looks(self, move: Move | None, masks: tuple[bytes, bytes]) -> bool:
-        form, matcher, way, left = self.form, self._matcher, self._way, self._left
-        for each in MOVES if move is None else (move, *MOVES):
-            known = _moved(way, each)
-            if known and len(known) <= left and form.is_way(matcher, known, self.spaced):
-                self._way, self._moves[masks] = known, each
+    def _looks(self, masks: tuple[bytes, bytes]) -> bool:
+        way, left, likely = self._way, self._left, self._moves.get(masks)
+        for move in MOVES if likely is None else (likely, *MOVES):
+            known = move[0] + way[move[1] :]
+            if known and len(known) <= left and self.form.is_way(self._matcher, known, self.spaced):
+                self._way, self._moves[masks] = known, move
                 return True
         if left < len(way):  # as near to the end as that, others are not looked for
             return False
-        found = form.way(matcher, self.spaced, left, way, self._telling)
+        found = self.form.way(self._matcher, self.spaced, left, way, self._telling)
         if found is not None:
             self._way, self._moves[masks] = found, _move(way, found)
         return found is not None
-
-
-def _moved(way: Way, move: Move) -> Way:
-    """A way after a token."""
-    begin, fewer = move
-    return begin + way[fewer:] if begin or fewer else way
 
 
 def _move(way: Way, found: Way) -> Move:

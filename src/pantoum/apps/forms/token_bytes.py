@@ -20,7 +20,12 @@ from pantoum.seams import Tokenizer
 if TYPE_CHECKING:
     from pantoum.seams import LoadedModel
 
-__all__ = ["TokenBytes"]
+__all__ = ["Steps", "TokenBytes", "Way", "way_of"]
+
+Way = tuple[int, ...]
+"""Tokens that lead to an end."""
+Steps = tuple[int, "Steps"] | None
+"""The last token of a way, and those before it: what many ways have in common is kept once."""
 
 WORD = 32
 """Tokens per word of a mask."""
@@ -77,6 +82,14 @@ class TokenBytes:
             for begin in (0, self.shift)
         ]
         """The tokens by their text, in a text that is not spaced and in one that is."""
+        alone = (text.decode("utf-8", "replace") for text in self.by_text[False] if len(text) < 5)
+        self.signs = sorted(
+            {sign for sign in alone if len(sign) == 1 and sign != "\ufffd"},
+            key=lambda sign: (not sign.isalnum(), not sign.islower(), sign),
+        )
+        """The characters that are a token each: small letters, other letters and digits, then the rest."""
+        self._longest = max(map(len, texts))
+        self._joined = b"\xff".join(texts)
         self.first_bytes = np.array([text[0] if text else 0 for text in own])
         """The first byte of each token [V]."""
         self.by_size = np.argsort(np.argsort([len(text) for text in own], kind="stable"))
@@ -115,6 +128,25 @@ class TokenBytes:
         """Whether a text is spaced after a token."""
         return self.between and token != self.breaks and token != self.border
 
+    def written(self, text: str, spaced: bool) -> Way | None:
+        """A text as the fewest tokens; ``None``: this vocabulary cannot write it."""
+        data = text.encode("utf-8", "replace")
+        reached: dict[tuple[int, bool], tuple[int, Steps]] = {(0, spaced): (0, None)}
+        for at in range(len(data)):
+            for is_spaced in (False, True):
+                count, steps = reached.pop((at, is_spaced), (-1, None))
+                for end in range(at + 1, min(len(data), at + self._longest) + 1) if count >= 0 else ():
+                    token = self.by_text[is_spaced].get(data[at:end])
+                    place = end, token is not None and self.spaced_after(token)
+                    if token is not None and (place not in reached or count + 1 < reached[place][0]):
+                        reached[place] = count + 1, (token, steps)
+        _, steps = min(reached.values(), key=lambda one: one[0], default=(0, None))
+        return way_of(steps) if reached else None
+
+    def lacking(self, text: str) -> str | None:
+        """The first character of a text that no token has."""
+        return next((sign for sign in text if sign.encode("utf-8", "replace") not in self._joined), None)
+
     def numbers(self, tokens: Sequence[int], spaced: bool) -> list[int]:
         """The numbers of tokens that follow one another."""
         if not self.shift:
@@ -124,6 +156,15 @@ class TokenBytes:
             found.append(token + self.shift if spaced else token)
             spaced = self.spaced_after(token)
         return found
+
+
+def way_of(steps: Steps) -> Way:
+    """The tokens of a way from the first one on."""
+    found = list[int]()
+    while steps is not None:
+        token, steps = steps
+        found.append(token)
+    return tuple(reversed(found))
 
 
 class _Tokens:

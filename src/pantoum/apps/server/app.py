@@ -17,76 +17,54 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 
-from pantoum.apps.server import (
-    answers,
-    completions,
-    embeddings,
-    operation,
-    refusals,
-    responses,
-    scores,
-    sessions,
-    suggestions,
-    tokenizing_routes,
-)
-from pantoum.apps.server.admission import Admission
-from pantoum.apps.server.guard import Guard
-from pantoum.apps.server.keys import Keyring
-from pantoum.apps.server.metrics import Metrics
+from pantoum.apps.server import completions, operation, reading, refusals, responses, sessions
+from pantoum.apps.server.guard import Admission, Guard
 from pantoum.apps.server.models import Models
-from pantoum.apps.server.paths import prefixed, with_heads
-from pantoum.apps.server.session_table import SessionTable
 from pantoum.apps.server.settings import ServeSettings
 from pantoum.apps.server.signing import Signer, load_key, state_folder
-from pantoum.apps.server.stores import Store
-from pantoum.apps.server.stores.sqlite import SqliteStore
+from pantoum.apps.server.stores import SECONDS, RedisStore, SqliteStore, Store
 from pantoum.errors import SettingError
 from pantoum.seams import VERSION
 
 __all__ = ["PAGE", "make_app", "make_store"]
 
-log = logging.getLogger("pantoum.apps.server")
+log = logging.getLogger("pantoum.server")
 PAGE = Path(__file__).parent / "page"
 """The page's files: ``index.html`` at ``/``, the others at ``/page/``."""
-
 COMPRESSED = 4096
 """Bytes from which an answer is compressed for a client that takes it; streams of events are not."""
 
 
 def make_store(settings: ServeSettings) -> Store:
     """The store of sessions that the settings name."""
-    seconds = settings.session_hours * 3600.0
     place = settings.sessions
     if place is None:
-        return own_store(settings.port, seconds)
+        return own_store(settings.port)
     if place.startswith(("redis://", "rediss://", "unix://")):
-        from pantoum.apps.server.stores.redis import RedisStore, password_of
-
-        file = settings.redis_password_file
-        return RedisStore(place, seconds, settings.redis_password if file is None else password_of(file))
+        return RedisStore(place, SECONDS)
     if "://" in place:
         rule = "is an address of an unknown kind"
         raise SettingError("sessions", place.partition("://")[0] + "://", rule, "give redis://... or a file")
-    return SqliteStore(place, seconds)
+    return SqliteStore(place, SECONDS)
 
 
-def own_store(port: int, seconds: float) -> Store:
+def own_store(port: int) -> Store:
     """The file of the server at this port, so that several servers of one user do not meet in one file.
     Servers that take any free port take the first file that no other server has."""
     for number in range(1, 100):
         name = f"sessions-{port}.sqlite" if number == 1 else f"sessions-{port}-{number}.sqlite"
         try:
-            return SqliteStore(str(state_folder() / name), seconds)
+            return SqliteStore(str(state_folder() / name), SECONDS)
         except SettingError:
             if port or number == 99:
                 raise
@@ -96,23 +74,22 @@ def own_store(port: int, seconds: float) -> Store:
 def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     """The application of these models. Keys and store are read now, so that what is wrong with them
     is told before the server listens."""
-    keyring = Keyring(settings.api_key_file, settings.api_keys)
+    admission = Admission(settings)
     key_file = (
         state_folder() / "state.key" if settings.state_key_file is None else Path(settings.state_key_file)
     )
     signer = Signer(load_key(key_file))
-    table = SessionTable(make_store(settings), settings.session_hours * 3600.0, settings.session_memory << 20)
-    metrics = Metrics(models)
+    table = sessions.SessionTable(make_store(settings), SECONDS)
+    metrics = operation.Metrics(models)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         models.start(asyncio.get_running_loop())
-        watching = [asyncio.create_task(models.watch()), asyncio.create_task(table.watch())]
+        expiring = asyncio.create_task(table.watch())
         try:
             yield
         finally:
-            for task in watching:
-                task.cancel()
+            expiring.cancel()
             models.stop()
             await asyncio.to_thread(models.join, 5.0)
             table.close()
@@ -124,13 +101,22 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         static_url="/docs/files",
+        # ``Guard`` looks at the key; this says in /docs that there is one.
+        dependencies=[Security(HTTPBearer(auto_error=False))] if admission.keyed else [],
     )
-    app.state.reread, app.state.models = partial(reread, keyring, models), models
+
+    def reread() -> None:
+        """Take the keys as they are now; if they cannot be read, the old ones stay."""
+        try:
+            admission.read()
+            log.info("the keys were read again")
+        except SettingError as error:
+            log.warning("the keys were not read again, the old ones stay: %s", error)
+
+    app.state.reread = reread
     refusals.install(app)
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=4)
-    app.add_middleware(with_heads)
-    app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)
-    app.add_middleware(prefixed, root=settings.root_path or "")
+    app.add_middleware(Guard, admission=admission, metrics=metrics, full=models.full)
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,
@@ -141,32 +127,16 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         )
     for router in (
         operation.routes(models, table, metrics),
-        operation.model_routes(models),
-        tokenizing_routes.routes(models),
         completions.routes(models, signer),
         responses.routes(models, signer),
-        embeddings.routes(models),
-        scores.routes(models),
+        reading.routes(models, signer, table),
         sessions.routes(models, signer, table),
-        suggestions.routes(models, signer, table),
     ):
         app.include_router(router)
-    if (PAGE / "index.html").exists():
-        app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
-        @app.get("/", include_in_schema=False)
-        async def page() -> FileResponse:
-            return FileResponse(PAGE / "index.html")
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
 
-    answers.describe(app, settings.root_path or "", keyed=keyring.needed)
     return app
-
-
-def reread(keyring: Keyring, models: Models) -> None:
-    """Take keys and chat templates as their files are now; what cannot be read is told, and the old stay."""
-    for what, read in (("the keys", keyring.read), ("the chat templates", models.reread)):
-        try:
-            read()
-            log.info("%s were read again", what)
-        except SettingError as error:
-            log.warning("%s were not read again, the old ones stay: %s", what, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ EXAMPLES = """examples:
 
 Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the interface is
 described at /docs. docs/serving.md has examples. Without --host only this machine reaches the server. Every
-option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads keys and templates again.
+option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads the keys again.
 """
 PREFIX = "PANTOUM_SERVE_"
 """Variables that give an option: PANTOUM_SERVE_PORT is --port."""
@@ -39,14 +40,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="+",
         metavar="[NAME=]MODEL",
-        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL,slots=16 gives a "
-        "name and options",
+        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL gives a name",
     )
     add_settings(parser, ServeSettings)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Serve until a signal comes."""
+    """Serve until a signal comes. SIGHUP has nothing to do before there are keys that were read."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     import logging
     from importlib.util import find_spec
 
@@ -63,5 +65,5 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     from pantoum.apps.server.serve import serve
 
     # On a terminal a person reads where it listens; elsewhere every line is one of the log.
-    say = output.say if is_terminal(sys.stderr) else logging.getLogger("pantoum.apps.server").info
+    say = output.say if is_terminal(sys.stderr) else logging.getLogger("pantoum.server").info
     serve(arguments.model, settings, say, quiet=output.quiet)

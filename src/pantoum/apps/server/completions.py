@@ -1,25 +1,24 @@
-"""``/v1/completions`` and ``/v1/chat/completions``: OpenAI's forms around ``writing.Request``."""
+"""``/v1/completions`` and ``/v1/chat/completions``: OpenAI's forms around ``writing.Request``, whole or as
+server-sent events."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from pantoum.apps.server.aside import ENCODER, MANY, answer_aside
+from pantoum.apps.server.aside import ENCODER
 from pantoum.apps.server.events import EventStream
-from pantoum.apps.server.models import Models, Served
-from pantoum.apps.server.prompts import Prompt, encode
+from pantoum.apps.server.models import Models
+from pantoum.apps.server.prompts import encode, prompts_of
 from pantoum.apps.server.recorded import Entry, chat_logprobs, completion_logprobs
-from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import ChatRequest, CompletionRequest, KnownFields, WritingRequest
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.writing import Choice, Part, Request, begin, require_places
-from pantoum.seams import Plain, State
+from pantoum.apps.server.writing import Choice, Part, Request, begin
+from pantoum.seams import Plain
 
 __all__ = ["Answer", "routes", "usage"]
 
@@ -62,11 +61,7 @@ class Answer:
 
     async def response(self, choices: Sequence[Choice], **more: Plain) -> Response:
         """The answer in one object, with more fields."""
-        tokens = sum(len(choice.entries) for choice in choices)
-        if tokens * (1 + (self._request.alternatives or 0)) <= MANY:
-            return JSONResponse({**self.whole(choices), **more})
-        seconds = self._request.served.settings.timeout
-        return await answer_aside(lambda: {**self.whole(choices), **more}, seconds)
+        return await self._request.answer(lambda: {**self.whole(choices), **more})
 
     def whole(self, choices: Sequence[Choice]) -> dict[str, Plain]:
         """What it says."""
@@ -156,7 +151,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
         fields = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompt = await encode(served.model, served.template.prompt(fields.messages), state, param="messages")
+        prompt = await encode(served, served.template.prompt(fields.messages), state, param="messages")
         request = await begin(
             served,
             fields,
@@ -181,28 +176,6 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         )
 
     return router
-
-
-async def prompts_of(
-    served: Served,
-    given: Any,
-    state: State | None = None,
-    *,
-    places: bool = False,
-    param: str = "prompt",
-    together: bool = True,
-) -> list[Prompt]:
-    """The prompts of a completion that a state reads: a text, tokens, or a list of either. ``places`` and
-    ``param``: those of ``encode``. ``together``: all of them go to the engine at the same time."""
-    if given is None or isinstance(given, str):
-        return [await encode(served.model, given or "", state, places=places, param=param)]
-    if not given:
-        raise RequestError(400, f"{param} is []: give a text, tokens, or a list of them", param=param)
-    if isinstance(given[0], int):
-        return [await encode(served.model, given, param=param)]
-    if together:
-        require_places(served, len(given))
-    return [await encode(served.model, one, state, places=places, param=param) for one in given]
 
 
 async def _answered(answer: Answer, request: Request, fields: WritingRequest) -> Response:

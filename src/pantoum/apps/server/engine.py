@@ -1,13 +1,20 @@
 """The thread that owns a model's batch: it reads prompts, writes texts, and tells the event loop what came.
 
-A turn, in order: jobs that came or were cancelled are taken in; prompts are read for some milliseconds
-(``readings``); the batch writes for at least one round; what was written goes to the event loop
-(``telling``).
+A turn, in order: jobs that came or were cancelled are taken in; prompts are read for some milliseconds; the
+batch writes for at least one round; what was written goes to the event loop.
 
 Slots are bounded, and so is the queue in front of them: ``submit`` raises ``FullError`` when both are taken.
-A job needs one slot to read its prompt; each further text begins when a slot is free for it, and who gets
-one ``slots`` decides. A job whose request went away is cancelled between two steps, and one whose
-client does not read is parked; their slots and places are free from then on.
+A job needs one slot to read its prompt; each further text begins when a slot is free for it, and ``slots``
+decides who gets one. A job whose request went away is cancelled between two steps, and one whose client does
+not read is parked; their slots and places are free from then on.
+
+Prompts of one kind are read together and the kinds in turns, for about ``READ_TURN`` seconds, so that a long
+prompt delays the others by one turn and never by its own length.
+
+The first characters of a text are told at once. What follows is put together, and told at an interval that
+grows with the number of texts, and not before the event loop has dealt with what it was told last. So the
+loop sends a bounded number of events per second, however fast the model writes, and larger ones where it is
+behind.
 
 The engine does no HTTP and knows no request. Everything that it does is decided by jobs and settings, never
 by time alone, except how the work is cut into turns, which changes no result.
@@ -19,26 +26,32 @@ import asyncio
 import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections import Counter, defaultdict
+from collections.abc import Callable
 
+from pantoum.apps.server.activations import UnitReading
 from pantoum.apps.server.caller import client
-from pantoum.apps.server.job import Ended, FullError, Job, JobText, Read, StoppedError
-from pantoum.apps.server.readings import Readings
-from pantoum.apps.server.retry import RetryAfter
+from pantoum.apps.server.job import Ended, Event, FullError, Job, Read, StoppedError, Text, Written
 from pantoum.apps.server.slots import Slots
-from pantoum.apps.server.telling import Telling
-from pantoum.seams import LoadedModel, Stream, StreamBatch
+from pantoum.seams import LoadedModel, Stream, StreamBatch, advance
 
 __all__ = ["Engine"]
 
+READ_TURN = 0.008
+"""Seconds that prompts are read before the others write on, and before cancelled jobs are noticed."""
 WRITE_TURN = 0.004
 """Seconds that texts are written before prompts are read on."""
+ALONE = 32
+"""Tokens of each prompt that are read at once where nobody writes: what many prompts need to be read fast,
+and little enough of a single one that a client who vanishes is noticed soon."""
+SIDE_BY_SIDE = 64
+"""Prompts that are read together."""
+SOONEST, LATEST, EACH = 0.004, 0.100, 0.0006
+"""Seconds between two tellings: at least, at most, and per text that is being written."""
 
 
 class Engine:
-    """A model's thread. ``submit`` and ``cancel`` are for the event loop."""
+    """A model's thread. ``submit``, ``cancel`` and ``pause`` are for the event loop."""
 
     def __init__(self, model: LoadedModel, slots: int, places: int, loop: asyncio.AbstractEventLoop) -> None:
         self.model, self.slots, self.places = model, slots, places
@@ -47,16 +60,22 @@ class Engine:
         self.taken = 0
         """Slots and places that are taken, as the event loop counts them."""
         self._of: Counter[str] = Counter()  # by client
-        self.retry = RetryAfter(slots, places)
-        self._telling = Telling(loop)
+        self._loop = loop
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._batch = StreamBatch(model)
         self._slots = Slots(slots)
-        self._readings = Readings()
-        self._texts: dict[Stream, JobText] = {}
+        self._reading: list[Job] = []
+        """Jobs whose prompts are being read; each has a slot."""
+        self._rates: defaultdict[str, float] = defaultdict(lambda: 4000.0)
+        """Tokens per second, as measured, for each kind of reading."""
+        self._texts: dict[Stream, Text] = {}
         """Those that are being written."""
         self._active: set[Job] = set()
         """Jobs in work: being read, written, parked, or with texts that wait for a slot."""
+        self._outbox: dict[Job, list[Event]] = {}
+        self._told = 0.0
+        self._behind = False
+        """Whether the event loop still works on what it was told last."""
         self._closing = False
         self.stopped = False
         self._thread = threading.Thread(target=self._run, name="pantoum-engine", daemon=True)
@@ -65,17 +84,13 @@ class Engine:
     @property
     def full(self) -> bool:
         """Whether it can take no other text of this client now."""
-        return self._lacking(client(), 1) > 0
-
-    def seconds_until(self, texts: int = 1) -> int:
-        """The seconds after which this client, which was turned away, shall ask again for so many texts."""
-        return self.retry.seconds(self.taken, max(1, self._lacking(client(), texts)))
+        return self._lacking(client(), 1)
 
     def submit(self, job: Job) -> None:
         """Take a job, or raise ``FullError`` or ``StoppedError``."""
         if self.stopped:
             raise StoppedError
-        if self._lacking(job.client, job.slots) > 0:
+        if self._lacking(job.client, job.slots):
             raise FullError
         self._take(job, job.slots)
         self._commands.put(lambda: self._slots.wait(job))
@@ -85,18 +100,10 @@ class Engine:
         if not job.done or job.failed:
             self._commands.put(lambda: self._drop(job))
 
-    def pause(self, job: Job) -> None:
-        """Its client reads too slowly: write no more of it for now. Others may have its slots. A prompt is
-        read to its end, for that leaves nothing more for the client to read."""
-        self._commands.put(lambda: self._park(job))
-
-    def resume(self, job: Job) -> None:
-        """Its client has read what there was."""
-        self._commands.put(lambda: self._unpark(job))
-
-    def finish(self, job: Job) -> None:
-        """Its time is used up: its texts end as they are."""
-        self._commands.put(lambda: self._conclude(job))
+    def pause(self, job: Job, paused: bool) -> None:
+        """Its client reads too slowly: write no more of it for now, and let others have its slots; or it
+        reads again. A prompt is read to its end, for that leaves nothing more for the client to read."""
+        self._commands.put(lambda: self._park(job) if paused else self._unpark(job))
 
     def stop(self) -> None:
         """Take no more jobs; the thread ends when all are done."""
@@ -109,11 +116,11 @@ class Engine:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _lacking(self, whose: str, texts: int) -> int:
-        """Slots and places that must become free before a client can have so many texts more."""
+    def _lacking(self, whose: str, texts: int) -> bool:
+        """Whether a client cannot have so many texts more. Who has most leaves some places to others."""
         most = self.slots + self.places
-        kept = self.places // 4 if 2 * self._of[whose] > most else 0  # who has most leaves some to others
-        return self.taken + texts - most + kept
+        others = self.places // 4 if 2 * self._of[whose] > most else 0
+        return self.taken + texts > most - others
 
     def _take(self, job: Job, slots: int) -> None:
         """Count slots and places."""
@@ -134,8 +141,14 @@ class Engine:
                     self._commands.get()()
             except Exception as error:  # whatever it is: the jobs in work must hear of it
                 self._fail(error)
-            if self._telling.closed:
-                self._closing = self.stopped = True
+
+    def _fail(self, error: Exception) -> None:
+        """Every job in work is told of an error, and the batch begins anew."""
+        self._batch = StreamBatch(self.model)
+        for job in list(self._active):
+            self._give_up(job)
+            self._post(job, error)
+        self._tell()
 
     def _step(self) -> bool:
         """Commands are done, slots go to those that wait, and who has one goes on for a turn; whether anybody
@@ -143,13 +156,9 @@ class Engine:
         while not self._commands.empty():
             self._commands.get()()
         self._admit()
-        if not self._readings.jobs and not self._texts:
+        if not self._reading and not self._texts:
             return False
-        self._turn()
-        return True
-
-    def _turn(self) -> None:
-        if self._readings.jobs:
+        if self._reading:
             self._read()
         until = time.monotonic() + WRITE_TURN
         while self._texts:
@@ -157,41 +166,37 @@ class Engine:
             now = time.monotonic()
             if now >= until or self._slots.may_change(now) or not self._commands.empty():
                 break
-        self._telling.tell()
-        done = self.counters["tokens_read"] + self.counters["tokens_written"]
-        self.retry.observe(done, 2 * self._slots.taken > self.slots, self._left)
-
-    def _left(self) -> Iterator[tuple[int, int, int]]:
-        """What texts that have a slot, or wait for one, still take, as ``RetryAfter.observe`` wants it."""
-        yield from (text.left for text in self._texts.values())
-        for job in (*self._readings.jobs, *self._slots.waiting):
-            yield from job.to_come()
+        self._tell()
+        return True
 
     def _admit(self) -> None:
         """Slots go to those that wait for one."""
         while (job := self._slots.next()) is not None:
-            if not self._slots.free and not self._make_room(job):
+            if self._slots.taken >= self.slots and not self._make_room(job):
                 return
             self._slots.take(job)
-            if job.read:
+            if job.parked:
                 self._go_on(job)
+            elif job.read:
+                self._begin(job)
             else:
                 self._active.add(job)
-                self._readings.add(job)
+                job.since = time.monotonic()
+                self._reading.append(job)
             if not self._wants(job):
                 self._slots.leave(job)
 
     def _make_room(self, waiting: Job) -> bool:
         """Whether a text or a reading gives up its slot for a job that waits. Its own job waits then, too."""
-        having: list[Job | JobText] = [*self._texts.values(), *self._readings.jobs]
+        having: list[Job | Text] = [*self._texts.values(), *self._reading]
         found = self._slots.who_makes_room(waiting, having, time.monotonic())
         if found is None:
             return False
-        if isinstance(found, JobText):
+        if isinstance(found, Text):
             self._park_text(found)
             self._slots.wait(found.job)
         else:
-            self._readings.remove(found)
+            self._reading.remove(found)
             self._slots.give_back(found)
             self._slots.wait(found)
         return True
@@ -205,29 +210,33 @@ class Engine:
         if job not in self._active:
             return False
         if not job.read:
-            return job not in self._readings.jobs
+            return job not in self._reading
         return not job.paused and (job.begun < job.streams or bool(job.parked))
 
-    def _go_on(self, job: Job) -> None:
-        """A job in work has got a slot more: a parked text resumes, or its next text begins."""
-        if not job.parked:
-            self._begin(job)
-            return
-        text = job.parked.popleft()
-        self._batch.resume(text.stream)
-        text.since = time.monotonic()
-        self._texts[text.stream] = text
-        job.texts.append(text)
-        self._place(job, 1)
-
     def _read(self) -> None:
-        """Prompts are read on; the texts after those that were read begin."""
-        count, read = self._readings.turn(alone=not self._texts)
-        self.counters["tokens_read"] += count
-        for job in read:
-            job.read = True
-            self._telling.post(job, Read())
-            self._begin(job)
+        """One turn of reading; the texts after the prompts that were read begin."""
+        kind = self._reading[0].reading.kind
+        jobs = [job for job in self._reading if job.reading.kind == kind][:SIDE_BY_SIDE]
+        readings = [job.reading for job in jobs if job.reading.left]
+        if readings:
+            tokens = max(len(readings) * (1 if self._texts else ALONE), int(self._rates[kind] * READ_TURN))
+            begun = time.perf_counter()
+            units = [reading for reading in readings if isinstance(reading, UnitReading)]
+            if units:
+                count = sum(reading.advance(tokens // len(units)) for reading in units)
+            else:
+                count = advance(readings, tokens)
+            seconds = time.perf_counter() - begun
+            self._rates[kind] += 0.2 * (count / max(seconds, 1e-6) - self._rates[kind])
+            self.counters["tokens_read"] += count
+        taken = set(jobs)
+        rest = [job for job in self._reading if job not in taken]
+        self._reading = rest + [job for job in jobs if job.reading.left]
+        for job in jobs:
+            if not job.reading.left:
+                job.read = True
+                self._post(job, Read())
+                self._begin(job)
 
     def _begin(self, job: Job) -> None:
         """The prompt was read: the next text joins the batch, in the slot of the reading or one more."""
@@ -236,7 +245,6 @@ class Engine:
             self._slots.give_back(job)
             self._active.discard(job)
             self._freed(job, 1)
-            self.retry.ended(len(job.reading.tokens_T), 0, 0)
             return
         try:
             stream = self._batch.join(
@@ -249,10 +257,10 @@ class Engine:
             )
         except Exception as error:
             self._drop(job)
-            self._telling.post(job, error)
+            self._post(job, error)
             return
         self.counters["texts_begun"] += 1
-        text = self._texts[stream] = JobText(job, job.begun, stream)
+        text = self._texts[stream] = Text(job, job.begun, stream, time.monotonic())
         job.texts.append(text)
         job.begun += 1
         if stream.ended:
@@ -262,6 +270,17 @@ class Engine:
         if self._wants(job):
             self._slots.wait(job)
 
+    def _go_on(self, job: Job) -> None:
+        """A parked text of a job that has got a slot resumes."""
+        text = job.parked.popleft()
+        self._batch.resume(text.stream)
+        text.since = time.monotonic()
+        self._texts[text.stream] = text
+        job.texts.append(text)
+        if job.unplaced:  # it counts again
+            job.unplaced -= 1
+            self._freed(job, -1)
+
     def _write(self) -> None:
         """One round."""
         texts, count, written = self._texts, len(self._batch), self._batch.written
@@ -269,28 +288,30 @@ class Engine:
             text = texts[stream]
             text.parts.append(shown)
             if not text.told:
-                self._telling.gather(text)
+                self._gather(text)
         self.counters["tokens_written"] += self._batch.written - written
         if len(self._batch) != count:
             for text in [one for one in texts.values() if one.stream.ended]:
                 self._end(text)
-        self._telling.gather_due(texts.values(), len(texts))
-        self._telling.tell()
+        now = time.monotonic()
+        if not self._behind and now - self._told >= min(LATEST, max(SOONEST, EACH * len(texts))):
+            self._told = now
+            for text in texts.values():
+                self._gather(text)
+        self._tell()
 
-    def _leave(self, text: JobText) -> None:
+    def _leave(self, text: Text) -> None:
         """A text is not written any more, and gives its slot back."""
         del self._texts[text.stream]
         text.job.texts.remove(text)
         self._slots.give_back(text.job)
 
-    def _end(self, text: JobText) -> None:
+    def _end(self, text: Text) -> None:
         self._leave(text)
-        self._telling.gather(text)
+        self._gather(text)
         job, stream = text.job, text.stream
         self.counters["texts_ended"] += 1
-        self.retry.ended(0 if text.index else len(job.reading.tokens_T), *text.left[1:])
-        ended = Ended(text.index, stream.stopped, stream.tokens, stream.nats, stream.state)
-        self._telling.post(job, ended)
+        self._post(job, Ended(text.index, stream.stopped, stream.tokens, stream.state))
         if not job.held and job.begun == job.streams and not job.parked:
             self._active.discard(job)
         self._freed(job, 1)
@@ -300,14 +321,10 @@ class Engine:
         if self._gone(job):
             return
         writing = list(job.texts)
-        used = sum(text.stream.tokens for text in (*writing, *job.parked))
-        if not job.read:
-            used += len(job.reading.tokens_T) - job.reading.left
-        self._telling.call(partial(job.spend, used))
         self._give_up(job)
         for text in writing:
             self._batch.leave(text.stream)
-        self._telling.forget(job)
+        self._outbox.pop(job, None)
 
     def _give_up(self, job: Job) -> None:
         """A job is in work no more, wherever it was."""
@@ -317,15 +334,15 @@ class Engine:
         for text in list(job.texts):
             self._leave(text)
         job.parked.clear()
-        if job in self._readings.jobs:
-            self._readings.remove(job)
+        if job in self._reading:
+            self._reading.remove(job)
         while job.held:  # of its reading, or of a text that could not begin
             self._slots.give_back(job)
         self._slots.leave(job)
         self._active.discard(job)
         self._freed(job, places)
 
-    def _park_text(self, text: JobText) -> None:
+    def _park_text(self, text: Text) -> None:
         self._leave(text)
         self._batch.park(text.stream)
         text.job.parked.append(text)
@@ -347,50 +364,44 @@ class Engine:
         if self._wants(job):
             self._slots.wait(job, first=True)
 
-    def _conclude(self, job: Job) -> None:
-        """The time of a job is used up: what is written of each text is its text."""
-        if self._gone(job):
-            return
-        if job.begun == 0:
-            self._drop(job)
-            self._telling.post(job, TimeoutError())
-            self._telling.tell()
-            return
-        while job.parked:  # its state is where it paused
-            text = job.parked.popleft()
-            self._place(job, 1)
-            self._slots.take(job)
-            text.since = time.monotonic()
-            self._texts[text.stream] = text
-            job.texts.append(text)
-        for text in list(job.texts):
-            text.parts.append(text.stream.finish())
-            if not text.stream.ended:
-                self._batch.leave(text.stream)
-            self._end(text)
-        for index in range(job.begun, job.streams):
-            self._telling.post(job, Ended(index, None, 0, 0.0, job.reading.state))
-        self._freed(job, job.streams - job.begun)
-        job.begun = job.streams
-        self._active.discard(job)
-        self._slots.leave(job)
-        self._telling.tell()
-
-    def _fail(self, error: Exception) -> None:
-        """A turn failed: every job in work is told, and the batch begins anew."""
-        self._batch = StreamBatch(self.model)
-        for job in list(self._active):
-            self._give_up(job)
-            self._telling.post(job, error)
-        self._telling.tell()
-
-    def _place(self, job: Job, count: int) -> None:
-        """Texts whose client read slowly count again."""
-        count = min(count, job.unplaced)
-        job.unplaced -= count
-        if count:
-            self._telling.call(lambda: self._take(job, count))
-
     def _freed(self, job: Job, slots: int) -> None:
         if slots:
-            self._telling.call(lambda: self._take(job, -slots))
+            self._call(lambda: self._take(job, -slots))
+
+    # What the event loop is told.
+
+    def _post(self, job: Job, event: Event) -> None:
+        """An event of a job; it is told with the others of this turn."""
+        self._outbox.setdefault(job, []).append(event)
+
+    def _gather(self, text: Text) -> None:
+        """What was written of a text becomes an event."""
+        drawn = text.stream.drawn()
+        if text.parts or drawn:
+            text.told = True
+            self._post(text.job, Written(text.index, "".join(text.parts), drawn))
+            text.parts.clear()
+
+    def _tell(self) -> None:
+        """Hand over what was posted, in one call for all jobs."""
+        if not self._outbox:
+            return
+        outbox, self._outbox = self._outbox, {}
+        self._behind = True
+
+        def deliver() -> None:
+            for job, events in outbox.items():
+                job.inbox.arrive(job, events)
+            self._loop.call_soon(self._dealt)  # after the tasks that these events have woken
+
+        self._call(deliver)
+
+    def _dealt(self) -> None:
+        self._behind = False
+
+    def _call(self, function: Callable[[], None]) -> None:
+        """Let the event loop call a function."""
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:  # the event loop has ended; nobody waits any more
+            self._closing = self.stopped = True

@@ -1,39 +1,198 @@
-"""What every request passes before it reaches a route: who it is from, whether it may, how large it is; and
-the line that it leaves in the log.
+"""What every request passes before it reaches a route: the host that it names, the page that it comes from,
+its key, its size; and the line that it leaves in the log.
+
+Without keys whoever reaches the address may use the server, and a page in a browser of this machine reaches
+it. So a request must then name a host that is ours: a name of somebody else that leads to our address (DNS
+rebinding) would make a foreign page one of ours. And a foreign page may read nothing (CORS), but could send
+what needs no reading: what changes something must come from our page, or from an origin that was allowed.
+
+The file of keys has a key per line, and behind it, after a space, ``name=NAME`` where one is wanted:
+
+    # the laptop
+    sk-5f2c...  name=anna
+
+Keys of one name are one client: its sessions and its share of the slots stay when the key is replaced.
 
 One ASGI middleware, so that a stream passes through it untouched. The line is JSON: the number of the request
 (the client may have sent one, and always gets it back), who (the address, and the name of the key), method,
-route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string.
+route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string. ``HEAD`` is
+answered as ``GET``; uvicorn leaves the body out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pantoum.apps.server.admission import MOST_BYTES, SAFE, Admission, path_of, too_large
-from pantoum.apps.server.caller import CALLER, Caller, unpaid
-from pantoum.apps.server.keys import Key
-from pantoum.apps.server.metrics import Metrics
-from pantoum.apps.server.refusals import answer, busy, stopping
+from pantoum.apps.server.caller import CALLER, Caller
+from pantoum.apps.server.operation import Metrics
+from pantoum.apps.server.refusals import RequestError, answer, busy, stopping
+from pantoum.apps.server.settings import ServeSettings
+from pantoum.errors import SettingError
 
-__all__ = ["Guard"]
+__all__ = ["Admission", "Guard", "Key"]
+
+MOST_BYTES = 1 << 20
+"""The largest request body, in bytes."""
+OPEN = ("/health", "/ready", "/", "/favicon.ico", "/docs", "/openapi.json")
+BELOW = ("/page/", "/docs/")
+"""Paths that need no key: whether the server lives, the page and the documentation, which ask for one."""
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
+NAME = re.compile(r"name=([\w.@-]{1,64})", re.ASCII)
+
+
+class Key(NamedTuple):
+    """A key, and whose it is."""
+
+    secret: bytes
+    name: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose the sessions are: the name, or where there is none the key itself, as part of a hash."""
+        known = b"name " + self.name.encode() if self.name else self.secret
+        return hashlib.sha256(known).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """How the log calls it."""
+        return self.name or f"key-{self.owner[:8]}"
+
+
+def path_of(scope: Scope) -> str:
+    """The path of a request below the prefix of the server."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def too_large() -> RequestError:
+    """The answer to a body beyond the limit."""
+    return RequestError(413, f"the body is larger than {MOST_BYTES:,} bytes: send a smaller one")
+
+
+class Admission:
+    """The rules of one server. ``read`` takes the keys as they are now, at any time."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._path, self._given = settings.api_key_file, settings.api_keys
+        self.keyed = self._path is not None or self._given is not None
+        """Whether a request needs a key."""
+        self._keys: tuple[Key, ...] = ()
+        self.read()
+        self._origins = settings.cors_origin
+        self._hosts: Collection[str] | None = None
+        """Hosts that a request may name; ``None``: any."""
+        if not self.keyed:
+            own = ("localhost", "127.0.0.1", "::1", settings.host.strip("[]"))
+            self._hosts = {host.lower() for host in (*own, *settings.allow_host)}
+
+    def read(self) -> None:
+        """Take the keys, from the file and from the environment."""
+        found: list[Key] = []
+        if self._path is not None:
+            found += keys_of(_lines(self._path), "api_key_file", self._path)
+        if self._given is not None:
+            found += keys_of(re.split(r"[\n,]", self._given), "api_keys", "PANTOUM_SERVE_API_KEYS")
+        self._keys = tuple(found)
+
+    def key(self, headers: Mapping[bytes, bytes]) -> Key | None:
+        """The key that a request carries. All are compared, so that the time tells nothing."""
+        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+        found = [key for key in self._keys if hmac.compare_digest(given.strip(), key.secret)]
+        return found[0] if found and kind.lower() == b"bearer" else None
+
+    def refusal(self, scope: Scope, headers: Mapping[bytes, bytes], key: Key | None) -> RequestError | None:
+        """Why a request is not let in; ``None``: it is."""
+        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        if hosts > 1 or (not hosts and scope["http_version"] == "1.1"):
+            return RequestError(400, f"the request has {hosts or 'no'} headers Host: it must have one")
+        if self._hosts is not None and (refused := self._misled(scope, headers)) is not None:
+            return refused
+        size = headers.get(b"content-length", b"0")
+        if not size.isdigit():
+            return RequestError(400, "Content-Length must be a number")
+        if len(size) > 18 or int(size) > MOST_BYTES:
+            return too_large()
+        path = path_of(scope)
+        open_to_all = scope["method"] == "OPTIONS" or path in OPEN or path.startswith(BELOW)
+        if not self.keyed or key is not None or open_to_all:
+            return None
+        return RequestError(
+            401,
+            "this server needs a key: send the header Authorization: Bearer KEY",
+            code="invalid_api_key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    def _misled(self, scope: Scope, headers: Mapping[bytes, bytes]) -> RequestError | None:
+        named = headers.get(b"host", b"").decode("latin-1").lower()
+        host = named.rpartition("]")[0].strip("[") if named.startswith("[") else named.partition(":")[0]
+        assert self._hosts is not None
+        if named and host not in self._hosts and not host.endswith(".localhost"):
+            rule = f"the header Host names {host!r}, which this server does not answer for"
+            return RequestError(403, f"{rule}; start it with --allow-host NAME, or with keys", code="host")
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        ours = origin.partition("://")[2] == named or origin in self._origins or "*" in self._origins
+        if origin and not ours and scope["method"] not in SAFE:
+            rule = f"pages of {origin!r} may not use this server"
+            return RequestError(
+                403, f"{rule}; start it with --cors-origin ORIGIN, or with keys", code="origin"
+            )
+        return None
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        rule = f"cannot be read ({getattr(error, 'strerror', None) or 'it is not UTF-8'})"
+        raise SettingError("api_key_file", path, rule, "name a file with a key per line") from None
+
+
+def keys_of(lines: Sequence[str], argument: str, place: str) -> list[Key]:
+    """The keys in some lines. What is wrong is told without the line, which holds a secret."""
+    found: list[Key] = []
+    for number, line in enumerate(lines, 1):
+        words = line.partition(" #")[0].split()
+        if not words or words[0].startswith("#"):
+            continue
+        name = NAME.fullmatch(words[1]) if len(words) == 2 else None
+        if len(words) > 1 and name is None:
+            rule = f"has words in line {number} that say nothing of a key"
+            raise SettingError(argument, place, rule, "write KEY, or KEY name=NAME")
+        found.append(Key(words[0].encode(), name[1] if name else ""))
+    if not found:
+        raise SettingError(argument, place, "holds no key", "write one key per line into it")
+    return found
+
 
 access = logging.getLogger("pantoum.access")
 LARGE = 1 << 15
 """Bytes from which bodies are parsed one at a time."""
 DISCARDED = 16 * MOST_BYTES
 """Bytes of a body that are taken where nobody wants it."""
-WRITING = ("/v1/completions", "/v1/chat/completions", "/v1/responses")
+ENGINE = (
+    *("/v1/completions", "/v1/chat/completions", "/v1/responses", "/v1/suggest"),
+    *("/v1/embeddings", "/v1/score", "/v1/activations", "/v1/units", "/tokenize", "/detokenize"),
+)
+"""Routes that need a slot."""
+SAFETY = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"frame-ancestors 'self'"),
+]
+"""What browsers are to do: no answer is taken for a script or a page that it is not, and no page of others
+shows the desk in a frame of its own, where a person would click on it unknowingly."""
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 """Numbers of requests that are taken over from clients."""
 
@@ -42,10 +201,10 @@ class Guard:
     """The middleware."""
 
     def __init__(
-        self, app: ASGIApp, *, admission: Admission, metrics: Metrics, full: Callable[[], int | None]
+        self, app: ASGIApp, *, admission: Admission, metrics: Metrics, full: Callable[[], bool]
     ) -> None:
-        """``full``: where no text can be taken in, the seconds after which to ask again. A request for one is
-        then answered before it is parsed, so that a crowd costs those who are served next to nothing."""
+        """``full``: whether no text can be taken in. A request for one is then answered before it is parsed,
+        so that a crowd costs those who are served next to nothing."""
         self._app, self._admission, self._metrics, self._full = app, admission, metrics, full
         self._parsing = asyncio.Lock()
 
@@ -54,22 +213,22 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
         status, sent = 0, 0
-        headers = dict(scope["headers"])
-        key = self._admission.key(headers)
-        caller = self._caller(scope, headers, key, begun)
+        headers, asked = dict(scope["headers"]), scope["method"]
+        key, caller = self._called(scope, headers)
         CALLER.set(caller)
-        shown = (b"x-request-id", caller.request_id.encode())
         body = _Bounded(receive, self._turn)
         # Who waits for a word before its body sends none after an error.
-        coming = scope["method"] not in SAFE and b"expect" not in headers
+        coming = asked not in SAFE and b"expect" not in headers
+        if asked == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), shown]}
+                shown = (b"x-request-id", caller.request_id.encode())
+                message = {**message, "headers": [*message.get("headers", ()), *SAFETY, shown]}
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
                 if coming and status >= 400 and not message.get("more_body", False):
@@ -78,11 +237,11 @@ class Guard:
 
         try:
             refused = self._admission.refusal(scope, headers, key)
-            if refused is None and path_of(scope) in WRITING and (wait := self._full()) is not None:
-                refused = busy(wait)
+            if refused is None and path_of(scope) in ENGINE and self._full():
+                refused = busy()
             if refused is not None:
                 await answer(refused)(scope, body, counted)
-            elif scope["method"] == "POST":
+            elif asked == "POST":
                 await self._while_present(scope, body, counted)
             else:
                 await self._app(scope, receive, counted)
@@ -92,24 +251,33 @@ class Guard:
                 await answer(stopping())(scope, receive, counted)
         finally:
             caller.ends.close()
-            self._note(scope, caller, key, status, sent, time.perf_counter() - begun)
-
-    def _caller(self, scope: Scope, headers: dict[bytes, bytes], key: Key | None, begun: float) -> Caller:
-        given = headers.get(b"x-request-id", b"")
-        known = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
-        first = partial(self._first_token, begun)
-        if key is None:
+            seconds = time.perf_counter() - caller.begun
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(seconds)
             address = scope.get("client")
-            return Caller(address[0] if address else "", "", ExitStack(), unpaid, False, known, first)
-        spend = partial(self._spend, key)
-        return Caller(key.owner, key.owner, ExitStack(), spend, key.admin, known, first)
+            said = {
+                "request_id": caller.request_id,
+                "client": address[0] if address else None,
+                "key": None if key is None else key.label,
+                "method": asked,
+                "route": route,
+                "status": status,
+                "seconds": round(seconds, 4),
+                "bytes": sent,
+            }
+            access.info("", extra={"fields": said})
 
-    def _first_token(self, begun: float, model: str) -> None:
-        self._metrics.first_token.labels(model).observe(time.perf_counter() - begun)
-
-    def _spend(self, key: Key, tokens: int) -> None:
-        self._admission.keyring.spend(key, "tokens", tokens)
-        self._metrics.key_tokens.labels(key.label).inc(tokens)
+    def _called(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Key | None, Caller]:
+        """The key that a request carries, and whose request it is."""
+        given = headers.get(b"x-request-id", b"")
+        number = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        key = self._admission.key(headers)
+        if key is not None:
+            return key, Caller(key.owner, key.owner, number, first_tokens=self._metrics.first_token)
+        address = scope.get("client")
+        name = address[0] if address else ""
+        return None, Caller(name, "", number, first_tokens=self._metrics.first_token)
 
     async def _while_present(self, scope: Scope, receive: _Bounded, send: Send) -> None:
         """Run a request until it is answered or its client goes away, which cancels it."""
@@ -135,29 +303,6 @@ class Guard:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         loop.call_soon(lambda: loop.call_later(loop.time() - begun, self._parsing.release))
-
-    def _note(
-        self, scope: Scope, caller: Caller, key: Key | None, status: int, sent: int, seconds: float
-    ) -> None:
-        route = getattr(scope.get("route"), "path", "other")
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
-        if key is not None:
-            self._admission.keyring.spend(key, "requests", 1)
-            self._metrics.key_requests.labels(key.label).inc()
-        if access.isEnabledFor(logging.INFO):
-            client = scope.get("client")
-            told = {
-                "request_id": caller.request_id,
-                "client": client[0] if client else None,
-                "key": None if key is None else key.label,
-                "method": scope["method"],
-                "route": route,
-                "status": status,
-                "seconds": round(seconds, 4),
-                "bytes": sent,
-            }
-            access.info("", extra={"fields": told})
 
 
 class _Bounded:

@@ -12,14 +12,16 @@ request, in order. A job is done when its last event arrived; whoever does not w
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pantoum.apps.server.caller import client, spender
+from pantoum.apps.server.caller import client
 from pantoum.seams import Drawn, Reading, SamplingConfig, State, Stream
+
+if TYPE_CHECKING:
+    from pantoum.apps.server.engine import Engine
 
 __all__ = [
     "Ended",
@@ -27,15 +29,17 @@ __all__ = [
     "FullError",
     "Inbox",
     "Job",
-    "JobText",
     "Read",
     "StoppedError",
+    "Text",
     "Writing",
     "Written",
 ]
 
 UNREAD = 256
 """Characters of one request that may wait for its client before its texts pause."""
+LONGEST = 600.0
+"""Seconds that a request may take."""
 
 
 class FullError(Exception):
@@ -65,7 +69,6 @@ class Ended(NamedTuple):
     stopped: str | None
     """``stop``, ``eos``, or ``None``: its length."""
     tokens: int
-    nats: float
     state: State
 
 
@@ -87,14 +90,11 @@ class Writing:
 class Inbox:
     """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
 
-    def __init__(
-        self, seconds: float, pause: Callable[[Job, bool], None], finish: Callable[[Job], None]
-    ) -> None:
-        """``seconds``: after so long the jobs are to ``finish``: their texts end as they are, and where there
-        is none yet, whoever waits gets a ``TimeoutError``. ``pause`` is called with a job and ``True`` when
-        more than ``UNREAD`` characters wait here, and with ``False`` when they were taken."""
+    def __init__(self, engine: Engine) -> None:
+        """``engine`` hears when more than ``UNREAD`` characters wait here, when they were taken, and when the
+        request has taken ``LONGEST``; whoever waits gets a ``TimeoutError`` then."""
         self.jobs: list[Job] = []
-        self._seconds, self._pause, self._finish = seconds, pause, finish
+        self._engine = engine
         self._unread, self._paused = 0, False
         self._arrived: deque[tuple[Job, Event]] = deque()
         self._waiting: asyncio.Future[None] | None = None
@@ -114,19 +114,29 @@ class Inbox:
                 self._unread += len(event.text)
             else:
                 job.left -= 1
-                job.spend(event.tokens if isinstance(event, Ended) else len(job.reading.tokens_T))
             self._arrived.append((job, event))
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
         elif self._unread > UNREAD and not self._paused:  # whoever takes them still waits for the client
-            self._tell_paused(True)
+            self._pause(True)
 
     async def events(self) -> AsyncIterator[list[tuple[Job, Event]]]:
         """All that arrived since the last time, until all jobs are done; a failure is raised."""
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._seconds, self._late)
+        timer = loop.call_later(LONGEST, self._late)
         try:
-            async for found in self._events(loop):
+            while self._arrived or not all(job.done for job in self.jobs):
+                if not self._arrived:
+                    self._waiting = loop.create_future()
+                    await self._waiting
+                found = list(self._arrived)
+                self._arrived.clear()
+                self._unread = 0
+                if self._paused:
+                    self._pause(False)
+                for _, event in found:
+                    if isinstance(event, Exception):
+                        raise event
                 yield found
         finally:
             timer.cancel()
@@ -134,33 +144,14 @@ class Inbox:
     def _late(self) -> None:
         for job in self.jobs:
             if not job.done:
-                self._finish(job)
+                self._engine.cancel(job)
+                self.arrive(job, [TimeoutError()])
 
-    async def _events(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[list[tuple[Job, Event]]]:
-        while self._arrived or not all(job.done for job in self.jobs):
-            if not self._arrived:
-                self._waiting = loop.create_future()
-                await self._waiting
-            found = list(self._arrived)
-            self._arrived.clear()
-            self._unread = 0
-            if self._paused:
-                self._tell_paused(False)
-            for _, event in found:
-                if isinstance(event, Exception):
-                    raise event
-            yield found
-
-    def _tell_paused(self, paused: bool) -> None:
+    def _pause(self, paused: bool) -> None:
         self._paused = paused
         for job in self.jobs:
             if not job.done:
-                self._pause(job, paused)
-
-    async def finished(self) -> None:
-        """Wait until all jobs are done."""
-        async for _ in self.events():
-            pass
+                self._engine.pause(job, paused)
 
 
 @dataclass(eq=False)
@@ -177,8 +168,6 @@ class Job:
     """Whether it was given up; the engine may still have it."""
     client: str = field(default_factory=client)
     """Whose it is: slots are shared among clients."""
-    spend: Callable[[int], None] = field(default_factory=spender)
-    """What counts the tokens that it reads and writes; called on the event loop."""
 
     # What follows the engine's thread alone changes and reads.
     read: bool = False
@@ -191,9 +180,9 @@ class Job:
     """Slots that it has."""
     begun: int = 0
     """Texts that were begun."""
-    texts: list[JobText] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
     """Those that are being written."""
-    parked: deque[JobText] = field(default_factory=deque)
+    parked: deque[Text] = field(default_factory=deque)
     """Those that pause: their client reads slowly, or others have their slots for a while."""
     unplaced: int = 0
     """Texts whose slots and places were given up, because their client reads slowly."""
@@ -211,36 +200,22 @@ class Job:
         """Slots that it takes."""
         return max(1, self.streams)
 
-    def to_come(self) -> Iterator[tuple[int, int, int]]:
-        """For each text that has no slot: the tokens of its prompt that are still to be read, those that it
-        has written, and its limit."""
-        yield from (text.left for text in self.parked)
-        most = 0 if self.writing is None else self.writing.length
-        for number in range(self.begun, self.slots):
-            yield 0 if number else self.reading.left, 0, most
-
     @property
     def done(self) -> bool:
         """Whether its last event has arrived."""
         return self.left <= 0
 
 
-class JobText:
+@dataclass(eq=False)
+class Text:
     """A text that is being written, or pauses; the engine's thread alone has it."""
 
-    __slots__ = ("index", "job", "parts", "since", "stream", "told")
-
-    def __init__(self, job: Job, index: int, stream: Stream) -> None:
-        self.job, self.index, self.stream = job, index, stream
-        self.parts: list[str] = []
-        """What was written of it and not told yet."""
-        self.told = False
-        """Whether its first characters were told."""
-        self.since = time.monotonic()
-        """When it got the slot that it has."""
-
-    @property
-    def left(self) -> tuple[int, int, int]:
-        """Tokens of its prompt to be read, tokens written, its limit."""
-        assert self.job.writing is not None
-        return 0, self.stream.tokens, self.job.writing.length
+    job: Job
+    index: int
+    stream: Stream
+    since: float
+    """When it got the slot that it has."""
+    parts: list[str] = field(default_factory=list)
+    """What was written of it and not told yet."""
+    told: bool = False
+    """Whether its first characters were told."""

@@ -1,53 +1,98 @@
-"""What those ask who run the server: does it live, is it ready, which version is it, what did it do, and
-``/v1/models``: which models there are; with the key of an administrator, which there shall be.
+"""What those ask who run the server: does it live, which version is it, which models has it, and what did it
+do, for Prometheus (``/metrics``).
+
+The engines' counters are read when somebody asks: a token costs no metric.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from pantoum.apps.server.caller import CALLER
-from pantoum.apps.server.metrics import Metrics
+from pantoum.apps.server.engine import Engine
 from pantoum.apps.server.models import Models, Served
-from pantoum.apps.server.refusals import RequestError
-from pantoum.apps.server.schema import LoadRequest
-from pantoum.apps.server.session_table import SessionTable
-from pantoum.errors import PantoumError
+from pantoum.apps.server.sessions import SessionTable
 from pantoum.seams import VERSION, Plain
 
-__all__ = ["model_routes", "routes"]
+__all__ = ["Metrics", "routes"]
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+COUNTED = {
+    "tokens_read": "Tokens of prompts that the model read",
+    "tokens_written": "Tokens that the model wrote",
+    "texts_begun": "Texts that were begun",
+    "texts_ended": "Texts that came to their end",
+    "texts_cancelled": "Texts that were given up",
+}
+GAUGES: tuple[tuple[str, str, Callable[[Engine], int]], ...] = (
+    ("slots", "Texts that may be read or written at the same time", lambda one: one.slots),
+    ("slots_taken", "Slots and places in use", lambda one: one.taken),
+    ("texts_running", "Texts that are read or written now", lambda one: min(one.taken, one.slots)),
+    ("texts_waiting", "Texts that wait for a slot", lambda one: max(0, one.taken - one.slots)),
+)
 
 
-def routes(models: Models, table: SessionTable, metrics: Metrics) -> APIRouter:
-    """All routes of operators."""
-    router = APIRouter(tags=["server"])
+class Metrics:
+    """The registry of one server. The library counts; nothing here is a metric of our own."""
 
-    @router.get("/health", response_model=None)
-    async def health() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "ok"}
+    def __init__(self, models: Models) -> None:
+        self._models, self._registry = models, CollectorRegistry()
+        self.requests = Counter(
+            "pantoum_requests", "Requests, by route and status", ["route", "status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "pantoum_request_seconds",
+            "Seconds from a request to the end of its answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.first_token = Histogram(
+            "pantoum_first_token_seconds",
+            "Seconds from a request to its first token",
+            ["model"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.sessions: int | None = None
+        """Sessions in the store, when that was last asked; ``None``: the store does not count them."""
+        self._registry.register(self)
 
-    @router.get("/ready", response_model=None)
-    async def ready() -> dict[str, str]:
-        """Whether new requests are welcome: it has a model, and was not told to end."""
-        if models.draining or not models.all():
-            why = "was told to end" if models.draining else "has no model"
-            raise RequestError(503, f"this server {why}", headers={"Retry-After": "5"})
-        return {"status": "ready"}
+    def collect(self) -> Iterator[Metric]:
+        """The engines as they are now."""
+        engines = self._models.engines()
+        for name, about in COUNTED.items():
+            family = CounterMetricFamily(f"pantoum_{name}", about, labels=["model"])
+            for engine, model in engines.items():
+                family.add_metric([model], engine.counters[name])
+            yield family
+        for name, about, of in GAUGES:
+            gauge = GaugeMetricFamily(f"pantoum_{name}", about, labels=["model"])
+            for engine, model in engines.items():
+                gauge.add_metric([model], of(engine))
+            yield gauge
+        if self.sessions is not None:
+            yield GaugeMetricFamily("pantoum_sessions", "Sessions in the store", self.sessions)
+        yield GaugeMetricFamily("pantoum_resident_bytes", "Memory of the process", resident_bytes())
 
-    @router.get("/version", response_model=None)
-    async def version() -> dict[str, str]:
-        """The version of pantoum."""
-        return {"version": VERSION}
+    def text(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
 
-    @router.get("/metrics", response_model=None)
-    async def show_metrics() -> Response:
-        """What it did, for Prometheus."""
-        metrics.sessions = await table.count()
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return router
+def resident_bytes() -> float:
+    """The resident memory of this process; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+        return float(int(pages) * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError):
+        return 0.0
 
 
 def described(one: Served) -> dict[str, Plain]:
@@ -72,42 +117,35 @@ def described(one: Served) -> dict[str, Plain]:
     }
 
 
-def require_admin() -> None:
-    """Refuse whoever may not change the models."""
-    if not CALLER.get().admin:
-        raise RequestError(
-            403, "this needs a key with the word admin in the file of keys", code="admin_required"
-        )
+def routes(models: Models, table: SessionTable, metrics: Metrics) -> APIRouter:
+    """All routes of operators."""
+    router = APIRouter(tags=["server"])
 
+    @router.get("/health", response_model=None)
+    @router.get("/ready", response_model=None)
+    async def health() -> dict[str, str]:
+        """Whether the server answers. One that was told to end takes no connections."""
+        return {"status": "ok"}
 
-def model_routes(models: Models) -> APIRouter:
-    """All routes of models."""
-    router = APIRouter(prefix="/v1/models", tags=["models"])
+    @router.get("/version", response_model=None)
+    async def version() -> dict[str, str]:
+        """The version of pantoum."""
+        return {"version": VERSION}
 
-    @router.get("", response_model=None)
+    @router.get("/metrics", response_model=None)
+    async def show_metrics() -> Response:
+        """What it did, for Prometheus."""
+        metrics.sessions = await table.count()
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @router.get("/v1/models", response_model=None)
     async def list_models() -> Response:
         """The models that it has."""
         return JSONResponse({"object": "list", "data": [described(one) for one in models.all()]})
 
-    @router.post("", response_model=None)
-    async def load(fields: LoadRequest) -> Response:
-        """Serve one more until the server ends, as on the command line. Needs an admin key."""
-        require_admin()
-        try:
-            return JSONResponse(described(await models.load(fields.model)))
-        except (PantoumError, OSError) as error:
-            raise RequestError(400, str(error), param="model") from None
-
-    @router.get("/{name:path}", response_model=None)
+    @router.get("/v1/models/{name:path}", response_model=None)
     async def show(name: str) -> Response:
         """One of them."""
         return JSONResponse(described(models.get(name)))
-
-    @router.delete("/{name:path}", response_model=None)
-    async def unload(name: str) -> Response:
-        """Serve it no more; requests that have begun go on. Needs an admin key."""
-        require_admin()
-        models.unload(name)
-        return JSONResponse({"id": name, "object": "model", "deleted": True})
 
     return router

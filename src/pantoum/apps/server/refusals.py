@@ -1,7 +1,7 @@
 """Errors as OpenAI's clients expect them: ``{"error": {"message", "type", "param", "code"}}`` and a status.
 
 400  a field cannot be as it is, or asks for what this server does not do
-401  no key, or a wrong one            403  a foreign host or page, or no key of an administrator
+401  no key, or a wrong one            403  a foreign host or page
 404  no such model, session or mark    405  no method of this path
 409  the session is in use, or changed meanwhile
 413  the body is larger than 1 MB      422  a state that was altered, or belongs to another model
@@ -19,24 +19,27 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from pantoum.apps.server.paths import allowed
 from pantoum.errors import PantoumError, SettingError, StateError
 from pantoum.seams import Plain
 
 __all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal", "stopping"]
 
-log = logging.getLogger("pantoum.apps.server")
+log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
 
 
 UNNAMED = re.compile(r"body|str|bool|\w+\[.*\]")
 """Parts of a place that are no field: the body, and the types that a field may have."""
+METHODS = ("DELETE", "GET", "POST")
+AGAIN = 2
+"""Seconds after which a client that was turned away is to ask again; those of OpenAI ask thrice."""
 FAULTS = 3
 """Faults of a request that its error names."""
 
 
-class RequestError(Exception):
+class RequestError(HTTPException):
     """A request that is answered with an error."""
 
     def __init__(
@@ -48,9 +51,8 @@ class RequestError(Exception):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(status, message, headers)
         self.status, self.message, self.param, self.code = status, message, param, code
-        self.headers = headers or {}
 
 
 def refusal(error: Exception) -> RequestError:
@@ -58,7 +60,7 @@ def refusal(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, TimeoutError):
-        told = "the prompt takes longer than this server allows (--timeout); send it in parts"
+        told = "the answer takes longer than ten minutes; ask for less of it at a time"
         return RequestError(503, told, code="timeout", headers={"X-Should-Retry": "false"})
     if isinstance(error, StateError):
         return RequestError(422, str(error), param="state", code="invalid_state")
@@ -76,13 +78,13 @@ def error_body(error: RequestError) -> dict[str, Plain]:
     return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
 
 
-def busy(seconds: int, detail: str = "") -> RequestError:
-    """Slots and queue are full; ``seconds`` after which to ask again."""
+def busy(detail: str = "") -> RequestError:
+    """Slots and queue are full."""
     return RequestError(
         429,
-        f"all slots and all places of the queue are taken{detail}; try again in {seconds} s",
+        f"all slots and all places of the queue are taken{detail}; try again in {AGAIN} s",
         code="rate_limit_exceeded",
-        headers={"Retry-After": str(seconds)},
+        headers={"Retry-After": str(AGAIN)},
     )
 
 
@@ -93,7 +95,7 @@ def stopping() -> RequestError:
 
 def answer(error: RequestError) -> JSONResponse:
     """The response of an error."""
-    return JSONResponse(error_body(error), error.status, error.headers)
+    return JSONResponse(error_body(error), error.status, dict(error.headers or {}))
 
 
 def install(app: FastAPI) -> None:
@@ -106,7 +108,15 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers) if error.headers else {}
         if error.status_code == 405:
-            headers["Allow"] = allowed(app, request.scope)
+            routes = app.router.routes
+            known = [
+                method
+                for method in METHODS
+                if any(
+                    route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+                )
+            ]
+            headers["Allow"] = ", ".join([*known, "HEAD"] if "GET" in known else known)
             told = f"{request.method} is no method of this path, which has {headers['Allow']}"
             return answer(RequestError(405, told, headers=headers))
         if error.status_code == 400 and "parsing the body" in str(error.detail):

@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
-from pantoum.apps.server.aside import ENCODER, MANY, answer_aside
+from pantoum.apps.server.aside import ENCODER
 from pantoum.apps.server.completions import CHAT_TOKENS
 from pantoum.apps.server.events import EventStream
 from pantoum.apps.server.models import Models
@@ -71,9 +71,7 @@ class ResponseText:
     async def response(self) -> Response:
         """The answer in one object."""
         (choice,) = await self._request.whole()
-        if len(choice.entries) * (1 + (self._request.alternatives or 0)) <= MANY:
-            return JSONResponse(self.whole(choice))
-        return await answer_aside(lambda: self.whole(choice), self._request.served.settings.timeout)
+        return await self._request.answer(lambda: self.whole(choice))
 
     def whole(self, choice: Choice) -> dict[str, Plain]:
         """What it says at its end."""
@@ -194,7 +192,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
         writing = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompt = await encode(served.model, served.template.prompt(messages_of(fields)), state, param="input")
+        prompt = await encode(served, served.template.prompt(messages_of(fields)), state, param="input")
         logprobs = fields.top_logprobs is not None or LOGPROBS in (fields.include or ())
         try:
             request = await begin(

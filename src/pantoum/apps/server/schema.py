@@ -10,6 +10,8 @@ requests may wait for a slot.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,6 +19,8 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from pydantic_core import PydanticCustomError
+
+from pantoum.apps.server.refusals import RequestError
 
 __all__ = [
     "ActivationsRequest",
@@ -28,7 +32,6 @@ __all__ = [
     "FeedRequest",
     "GenerateRequest",
     "KnownFields",
-    "LoadRequest",
     "ResponsesRequest",
     "RewindRequest",
     "ScoreRequest",
@@ -289,12 +292,6 @@ class DetokenizeRequest(RequestFields):
     tokens: Annotated[list[int], PlainValidator(looked_at_tokens, json_schema_input_type=list[Token])]
 
 
-class LoadRequest(RequestFields):
-    """``POST /v1/models``: a model file or run folder of the server's machine."""
-
-    model: str = Field(description="[NAME=]PATH[,OPTION=VALUE]..., as on the command line.")
-
-
 class SessionRequest(RequestFields):
     """``POST /v1/sessions``: from nothing, a state, or another session; then a prompt, if one is given."""
 
@@ -318,6 +315,21 @@ class RewindRequest(RequestFields):
     tokens_seen: int = Field(ge=0)
 
 
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON writes half of a surrogate pair, or of a character beyond the first 65,536."""
+
+
+def require_unicode(fields: dict[str, Any]) -> None:
+    """Refuse half of a surrogate pair, which JSON can hold and no encoding: neither a model could read it,
+    nor an answer repeat it."""
+    for name, value in fields.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            rule = f"{name} holds half of a surrogate pair, U+{ord(error.object[error.start]):04X}"
+            raise RequestError(400, f"{rule}; send whole characters", param=name) from None
+
+
 class KnownFields(APIRoute):
     """A route whose body is one object."""
 
@@ -330,10 +342,13 @@ class KnownFields(APIRoute):
 
         class Lean(Request):
             async def json(self) -> Any:
-                value = await super().json()
+                text = (await self.body()).decode("utf-8-sig")  # json would read any of five encodings
+                value = json.loads(text)
                 if isinstance(value, dict):
                     for name in value.keys() - known:
                         del value[name]
+                    if HALF.search(text):
+                        require_unicode(value)
                 return value
 
         async def handle(request: Request) -> Response:

@@ -1,9 +1,7 @@
 """From the settings to a server that listens, and to its end.
 
 SIGTERM and Ctrl-C stop it gracefully: it takes no new connections, finishes what runs within ``DRAIN``
-seconds, and ends with 0. With ``--drain-delay`` SIGTERM lets it take requests for so long before, while
-``/ready`` tells a load balancer to send no more. A second signal ends it at once. SIGHUP lets it read its
-keys and templates again.
+seconds, and ends with 0. A second signal ends it at once. SIGHUP lets it read its keys again.
 
 The log has a JSON object per line, also for warnings and tracebacks. What is said of a request carries its
 number, so that one search finds its line and its errors.
@@ -21,7 +19,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -38,6 +35,8 @@ __all__ = ["JsonFormatter", "config_of", "listening", "serve"]
 
 DRAIN = 30
 """Seconds that running requests have to end after SIGTERM."""
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)
+"""The signal to read keys again; Windows has none."""
 SWITCH = 0.0005
 """Seconds after which Python lets another thread run. The engine's thread asks for the interpreter once a
 round, and would wait for ten rounds at the default of 5 ms while the event loop is busy."""
@@ -63,65 +62,30 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def listening_at(path: str) -> socket.socket:
-    """A Unix socket that listens, for its owner and group; one that a server left behind is replaced."""
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if Path(path).is_socket() and made.connect_ex(path) == errno.ECONNREFUSED:
-            Path(path).unlink()
-        made.close()
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        made.bind(path)
-        Path(path).chmod(0o660)
-    except OSError as error:
-        made.close()
-        rule = f"cannot be listened on ({error.strerror})"
-        raise SettingError(
-            "uds", path, rule, "name a file that is not there, in a folder of your own"
-        ) from None
-    made.listen(BACKLOG)
-    return made
-
-
 class Server(uvicorn.Server):
-    """uvicorn's server, with a time between SIGTERM and its end, and SIGHUP."""
+    """uvicorn's server, with the signals that came before it listens to any, and SIGHUP."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, early: set[int]) -> None:
+        """``early``: signals that came before anybody listened to them."""
         super().__init__(config)
-        self._state, self._delay = app.state, delay
-        self._early = False
-        """Whether SIGTERM has come before uvicorn listened to signals."""
+        self._reread, self._early = app.state.reread, early
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes."""
-        self._loop = asyncio.get_running_loop()
-        if hasattr(signal, "SIGHUP"):
-            self._loop.add_signal_handler(signal.SIGHUP, self._state.reread)
+        if HANG_UP is not None:
+            asyncio.get_running_loop().add_signal_handler(HANG_UP, self._reread)
+            if HANG_UP in self._early:
+                self._reread()
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """From here on uvicorn listens to signals."""
         await super().startup(sockets)
-        if self._early:
+        if signal.SIGTERM in self._early:
             self.handle_exit(signal.SIGTERM, None)
 
-    def come_early(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM before uvicorn listens, or after it has stopped, when it sends itself the signal again."""
-        self._early = True
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal to end has come."""
-        models = self._state.models
-        if sig == signal.SIGTERM and self._delay and not models.draining:
-            models.draining = True
-            stop = super().handle_exit
-            self._loop.call_soon_threadsafe(self._loop.call_later, self._delay, stop, sig, None)
-            return
-        models.draining = True
-        super().handle_exit(sig, frame)
-
-
-def config_of(app: FastAPI) -> uvicorn.Config:
+def config_of(app: FastAPI, settings: ServeSettings) -> uvicorn.Config:
     """How uvicorn runs the application. Its own access log names query strings and stays off."""
     logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Config(
@@ -134,7 +98,9 @@ def config_of(app: FastAPI) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        root_path=settings.root_path,
+        proxy_headers=settings.forwarded_allow_ips is not None,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=DRAIN,
         timeout_keep_alive=30,
     )
@@ -144,23 +110,28 @@ def serve(
     models: Sequence[str], settings: ServeSettings, say: Callable[[str], None], quiet: bool = False
 ) -> None:
     """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
+    early: set[int] = set()
+
+    def come_early(sig: int, frame: FrameType | None) -> None:
+        """Of SIGTERM also what uvicorn sends itself again when it has stopped."""
+        early.add(sig)
+
+    if HANG_UP is not None:
+        signal.signal(HANG_UP, come_early)
     sys.setswitchinterval(SWITCH)
     log_to_stderr(quiet)
-    local = settings.uds
-    opened = listening(settings.host, settings.port) if local is None else listening_at(local)
+    opened = listening(settings.host, settings.port)
     try:
         app = make_app(Models(models, settings), settings)
-        say(f"pantoum: {address_of(opened) if local is None else 'unix:' + local} (Ctrl-C stops)")
+        say(f"pantoum: {address_of(opened)} (Ctrl-C stops)")
         # What is there now stays: the collector need not look through it while a stream waits.
         gc.collect()
         gc.freeze()
-        server = Server(config_of(app), app, settings.drain_delay)
-        signal.signal(signal.SIGTERM, server.come_early)
+        server = Server(config_of(app, settings), app, early)
+        signal.signal(signal.SIGTERM, come_early)
         asyncio.run(server.serve(sockets=[opened]))
     finally:
         opened.close()
-        if local is not None:
-            Path(local).unlink(missing_ok=True)
 
 
 def address_of(opened: socket.socket) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from pantoum.apps.server.job import Job, JobText
+from pantoum.apps.server.job import Job, Text
 
 __all__ = ["Slots"]
 
@@ -32,11 +32,6 @@ class Slots:
         """Slots of each client."""
         self._checked = 0.0
 
-    @property
-    def free(self) -> int:
-        """Slots that nobody has."""
-        return max(0, self.count - self.taken)
-
     def wait(self, job: Job, *, first: bool = False) -> None:
         """A job wants a slot, or one more."""
         if job not in self.waiting:
@@ -53,27 +48,24 @@ class Slots:
 
     def next(self) -> Job | None:
         """Who gets the next slot."""
-        if not self.waiting:
-            return None
-        return min(self.waiting, key=lambda job: (self._held[job.client], job.held))
+        return min(self.waiting, key=lambda job: (self._held[job.client], job.held), default=None)
 
     def take(self, job: Job) -> None:
         """A job gets a slot."""
-        self.taken += 1
-        job.held += 1
-        self._held[job.client] += 1
+        self._change(job, 1)
 
     def give_back(self, job: Job) -> None:
         """A job gives a slot back."""
-        self.taken -= 1
-        job.held -= 1
-        self._held[job.client] -= 1
+        self._change(job, -1)
+
+    def _change(self, job: Job, count: int) -> None:
+        self.taken += count
+        job.held += count
+        self._held[job.client] += count
         if not self._held[job.client]:
             del self._held[job.client]
 
-    def who_makes_room(
-        self, waiting: Job, having: Iterable[Job | JobText], now: float
-    ) -> Job | JobText | None:
+    def who_makes_room(self, waiting: Job, having: Iterable[Job | Text], now: float) -> Job | Text | None:
         """Which of the texts, and of the jobs that read, gives its slot to a job that waits; most often
         none."""
         if now - self._checked < CHECK:
@@ -81,7 +73,7 @@ class Slots:
         self._checked = now
         found, longest = None, SLICE
         for one in having:
-            job = one.job if isinstance(one, JobText) else one
+            job = one.job if isinstance(one, Text) else one
             if job.client == waiting.client:
                 more = job.held - waiting.held
             else:

@@ -8,32 +8,26 @@ of it, ``Request.parts`` gives it as it comes. However a request ends, its jobs 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from pantoum.apps.server.aside import MANY, one_at_a_time, require_size
-from pantoum.apps.server.caller import first_token
+from fastapi.responses import Response
+
+from pantoum.apps.server.aside import MANY, answer_aside, require_size
+from pantoum.apps.server.caller import CALLER
 from pantoum.apps.server.drawing import require_form, sampling_of
 from pantoum.apps.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.apps.server.models import Served
-from pantoum.apps.server.prompts import Prompt
+from pantoum.apps.server.prompts import Prompt, require_places, require_prompt
 from pantoum.apps.server.recorded import Entry, Recorded
 from pantoum.apps.server.refusals import RequestError, busy, stopping
 from pantoum.apps.server.schema import CompletionRequest, WritingRequest
 from pantoum.seams import Reading, State, draw_seed
 
-__all__ = [
-    "Choice",
-    "Part",
-    "Request",
-    "begin",
-    "cancel",
-    "require_places",
-    "require_prompt",
-    "submit",
-]
+__all__ = ["Choice", "Part", "Request", "begin", "cancel", "read", "submit"]
 
+MOST_TOKENS = 1_000_000
+"""Tokens that a request may ask for, per text."""
 TEXT, TOKEN, ALTERNATIVE = 4, 40, 32
 """Bytes of JSON that a token takes: in a text, with its log-probability, and per alternative."""
 
@@ -67,34 +61,30 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
     """Hand jobs to the model's engine: all of them, or none and an error."""
     slots = sum(job.slots for job in jobs)
     require_places(served, slots)
-    engine, taken = served.engine, list[Job]()
+    taken = list[Job]()
     try:
         for job in jobs:
-            engine.submit(job)
+            served.engine.submit(job)
             taken.append(job)
     except FullError:
         cancel(served, taken)
-        wait = engine.seconds_until(slots - sum(job.slots for job in taken))  # theirs are still taken
-        raise busy(wait, f" (this request needs {slots})") from None
+        raise busy(f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
         raise stopping() from None
 
 
-def require_places(served: Served, texts: int) -> None:
-    """Refuse more texts than ever fit."""
-    most = served.engine.slots + served.engine.places
-    if texts > most:
-        rule = f"this server takes {most} at once, those that wait included"
-        raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
-
-
-def require_prompt(served: Served, tokens: int, param: str) -> None:
-    """Refuse more tokens than a request may let the model read."""
-    most = served.settings.max_prompt
-    if tokens > most:
-        rule = f"this server's limit is {most:,} (--max-prompt)"
-        raise RequestError(400, f"{param} has {tokens:,} tokens: {rule}; send it in parts", param=param)
+async def read(served: Served, readings: Sequence[Reading]) -> None:
+    """Let the model read all of these, side by side."""
+    inbox = served.inbox()
+    for reading in readings:
+        inbox.job(reading)
+    submit(served, inbox.jobs)
+    try:
+        async for _ in inbox.events():
+            pass
+    finally:
+        cancel(served, inbox.jobs)
 
 
 async def begin(
@@ -108,22 +98,22 @@ async def begin(
 ) -> Request:
     """A request whose jobs the engine has. What it may cost is charged before: the tokens that it reads and
     writes, and the JSON that must be held until it is sent."""
-    most, count = served.settings.max_tokens, request.n or 1
+    count = request.n or 1
     echo = isinstance(request, CompletionRequest) and bool(request.echo)
-    if length > most:
-        rule = f"this server's limit is {most:,} (--max-tokens)"
-        raise RequestError(400, f"max_tokens is {length:,}: {rule}; ask for fewer", param="max_tokens")
+    if length > MOST_TOKENS:
+        rule = f"the limit is {MOST_TOKENS:,}; ask for fewer"
+        raise RequestError(400, f"max_tokens is {length:,}: {rule}", param="max_tokens")
     tokens = sum(len(prompt.tokens_T) for prompt in prompts)
-    require_prompt(served, tokens, "prompt")
+    require_prompt(tokens, "prompt")
     each = TEXT + (0 if alternatives is None else TOKEN + ALTERNATIVE * alternatives)
     size = count * each * ((tokens if echo else 0) + (0 if request.stream else length * len(prompts)))
-    require_size(size, served.settings.max_answer << 20, "use stream, fewer logprobs or tokens, or n: 1")
+    require_size(size, "use stream, fewer logprobs or tokens, or n: 1")
+    sampling = sampling_of(request)
     if length:
-        await require_form(served.model, request, sampling_of(request), length)
-    await served.turns.take(size, served.settings.timeout)
+        await require_form(served.model, request, sampling, length)
+    await served.answers.take(size)
     seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
-    writing = Writing(length, sampling_of(request), seed, count, alternatives)
-    return Request(served, prompts, writing, state, echo)
+    return Request(served, prompts, Writing(length, sampling, seed, count, alternatives), state, echo)
 
 
 def cancel(served: Served, jobs: Sequence[Job]) -> None:
@@ -178,6 +168,13 @@ class Request:
         """Nobody waits for it any more."""
         cancel(self.served, self.inbox.jobs)
 
+    async def answer(self, make: Callable[[], object]) -> Response:
+        """The response with what ``make`` gives of all texts."""
+        tokens = sum(len(choice.entries) for choice in self.choices)
+        size = tokens * (TOKEN + ALTERNATIVE * (self.alternatives or 0))
+        size += sum(len(choice.text) for choice in self.choices)
+        return await answer_aside(make, self.served.line, size)
+
     async def whole(self) -> list[Choice]:
         """All texts, when all are written."""
         texts: list[list[str]] = [[] for _ in self.choices]
@@ -200,7 +197,9 @@ class Request:
                         async for parts in self._read(job):
                             yield parts
                     elif isinstance(event, Written):
-                        timed = timed or first_token(self.served.name)
+                        if not timed:
+                            CALLER.get().first_token(self.served.name)
+                        timed = True
                         self._written(self._choice(job, event.number), event, found)
                     elif isinstance(event, Ended):
                         self._ended(self._choice(job, event.number), event, found)
@@ -250,7 +249,7 @@ class Request:
         some = MANY // (1 + (self.alternatives or 0))
         places: tuple[int, ...] | None = None
         if prompt.places is not None:
-            places = prompt.places() if len(drawn) <= some else await one_at_a_time(prompt.places)
+            places = prompt.places() if len(drawn) <= some else await self.served.line.run(prompt.places)
 
         def entries(begin: int) -> list[Entry]:
             part = slice(begin, begin + some)
@@ -260,7 +259,7 @@ class Request:
             return recorded.take(None)
 
         for begin in range(0, len(drawn), some):
-            yield entries(begin) if len(drawn) <= some else await asyncio.to_thread(entries, begin)
+            yield entries(begin) if len(drawn) <= some else await self.served.line.run(entries, begin)
 
     def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
         part = self._part(choice, found)

@@ -15,11 +15,11 @@ from pantoum.apps.torch.language_module import LanguageModule
 from pantoum.apps.torch.ngram_modules import CountModule
 from pantoum.seams import (
     Array,
+    CountMixture,
     LoadedModel,
     Model,
     ModelFile,
     NetworkState,
-    count_mixture,
     is_model_file,
     load_model,
     model_file,
@@ -45,7 +45,7 @@ def to_torch(model: Model | LoadedModel | NetworkModel) -> LanguageModule:
     return _module(loaded, None)
 
 
-def _module(own: NetworkModel, counts: count_mixture.CountMixture | None) -> LanguageModule:
+def _module(own: NetworkModel, counts: CountMixture | None) -> LanguageModule:
     module = LanguageModule(own.vocab_size, own.config)
     arrays = {name: torch.from_numpy(np.array(array, order="C")) for name, array in own.parameters.items()}
     module.load_state_dict(arrays, assign=True)

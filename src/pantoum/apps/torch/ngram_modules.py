@@ -4,7 +4,7 @@ Hash, rows and state are those of ``network.mixers.ngrams``. The hash works modu
 integers are signed, and their sums and products wrap around to the same bits; only the shift to the right
 must be told to bring in zeros.
 
-Counts are looked up as by ``mixers.counted_ngrams`` and mixed with a network as by ``count_mixture``. Their
+Counts are looked up and mixed with a network as by ``mixers.counts``. Their
 tables are buffers that are not in ``state_dict()``, which has the network's parameters alone. They move with
 the module from device to device, and nothing in them is trained. The gradient of a mixture flows to
 the network; without ``module.counts`` the network is trained by itself, as ``pantoum train`` does.
@@ -25,7 +25,7 @@ from torch.nn.functional import embedding_bag
 
 from pantoum.apps.torch.cell_module import Rows
 from pantoum.seams import COUNT_TREE_SIZES as SIZES
-from pantoum.seams import LEAST_PROBABILITY, count_mixture
+from pantoum.seams import LEAST_PROBABILITY, CountMixture
 from pantoum.seams import NGRAM_MULTIPLIER as MULTIPLIER
 
 __all__ = ["CountModule", "NgramModule"]
@@ -69,7 +69,7 @@ class NgramModule(nn.Module):
 class CountModule(nn.Module):
     """Counts, and the weights of the network beside them."""
 
-    def __init__(self, mixture: count_mixture.CountMixture) -> None:
+    def __init__(self, mixture: CountMixture) -> None:
         super().__init__()
         counts, tree = mixture.counts, mixture.counts.tree
         self.vocab_size, self.kept = counts.vocab_size, counts.kept

@@ -222,7 +222,7 @@ def _network(shape: ModelConfig, arrays: Arrays, path: Path) -> LanguageModel:
     if bias_V is None or bias_V.ndim != 1 or not bias_V.size:
         raise ValueError("its head.bias is missing")
     numbers = sum(array.size for array in arrays.values())
-    require_filled(shape, len(bias_V), numbers, ModelFileError, path)
+    require_filled(shape, len(bias_V), numbers, path)
     network = LanguageModel(len(bias_V), config=shape, seed=None)
     found = {name: array.shape for name, array in arrays.items()}
     needed = {name: array.shape for name, array in network.parameters.items()}

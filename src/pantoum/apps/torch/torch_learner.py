@@ -153,7 +153,7 @@ class TorchLearner:
         return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
 
     def _collect(self) -> None:
-        """``training.update.gradient_scale`` for the clipped gradients."""
+        """``GradientScale`` for the clipped gradients."""
         steps = self._optimizer.steps
         if steps % EVERY:
             return

@@ -63,6 +63,11 @@ export class Draw {
     this._edges = edges && edges.begins.some((begins, token) => !begins && !banned.includes(token)) ? edges : null;
   }
 
+  /** Words of a mask of tokens. */
+  get _words() {
+    return Math.ceil(this._program.shape.vocabSize / 32);
+  }
+
   /** The nats of all tokens under the model itself. */
   get nats() {
     return this._columns.nats;
@@ -79,23 +84,29 @@ export class Draw {
    * @returns {number}
    */
   next(before) {
-    const kept = this._recent?.slice() ?? null;
-    const logits = this._edges ? this._program.logits.slice() : null;
-    const token = this._one();
-    if (!this._edges || !logits) return token;
+    if (!this._edges) return this._one();
     const { begins, ends, blank } = this._edges;
-    if (!(ends[before] && begins[token]) && !(before === token && blank[token])) return token;
-    if (!blank[before]) return this._again(logits, kept, (one) => begins[one]);
-    if (this._sampling.temperature > 0 && !this._goesOn(logits, kept, token)) return this._again(logits, kept, (one) => one === before);
-    return token;
+    const recent = this._recent?.slice();
+    // Whether white space comes again is drawn without filters.
+    const decides = blank[before] && this._sampling.temperature > 0;
+    const { stream } = this._columns;
+    const token = decides ? this._one({ top_p: 1, min_p: 0, top_k: 0 }, stream ^ RUNS) : this._one();
+    if (decides ? token === before : !(ends[before] && begins[token])) return token;
+    this._columns.position -= 1n;
+    this._columns.written -= 1n;
+    this._columns.nats += this._columns.last;
+    if (recent) this._recent?.set(recent);
+    return this._one({}, stream ^ ALL_BITS, (other) => (decides ? other !== before : !begins[other]));
   }
 
   /**
-   * One draw from the logits, by this text's settings or others, from its stream or another.
+   * One draw from the logits, by this text's settings or others, from its stream or another, among all tokens or
+   * some.
    * @param {Partial<Sampling>} [settings]
    * @param {bigint} [stream]
+   * @param {((token: number) => boolean) | null} [among]
    */
-  _one(settings = {}, stream = this._columns.stream) {
+  _one(settings = {}, stream = this._columns.stream, among = null) {
     const { core } = this._program;
     const place = this._room();
     const { temperature, top_p, min_p, penalty, top_k } = { ...this._sampling, ...settings };
@@ -113,7 +124,11 @@ export class Draw {
     view.setBigInt64(at("written"), written, true);
     view.setFloat64(at("nats"), nats, true);
     if (this._recent) core.array("Int32Array", at("recent"), WINDOW).set(this._recent);
-    core.set("sample", this._program.sample, { recent: this._recent ? at("recent") : 0 });
+    if (among) this._allow(core.array("Uint32Array", at("allowed"), this._words), among);
+    core.set("sample", this._program.sample, {
+      recent: this._recent ? at("recent") : 0,
+      allowed: among ? at("allowed") : 0,
+    });
     core.run("sample", this._program.sample);
     const after = core.view();
     if (this._recent) this._recent.set(core.array("Int32Array", at("recent"), WINDOW));
@@ -130,7 +145,7 @@ export class Draw {
     if (!program.sample) {
       const { core } = program;
       const banned = core.put(Int32Array.from(this._banned));
-      program.room = core.alloc(ROOM);
+      program.room = core.alloc(PLACES.allowed + 4 * this._words);
       const columns = Object.fromEntries(Object.entries(PLACES).map(([name, place]) => [name, program.room + place]));
       program.sample = core.structs("sample", {
         logits: program.logitsPlace,
@@ -138,6 +153,8 @@ export class Draw {
         banned,
         banned_count: this._banned.length,
         recent: 0,
+        allowed: 0,
+        words: this._words,
         first: 0,
         count: 1,
         vocabulary: program.shape.vocabSize,
@@ -148,51 +165,13 @@ export class Draw {
   }
 
   /**
-   * One more draw in the place of the last one, by the random numbers of another stream.
-   * @param {Float32Array} logits
-   * @param {Int32Array | null} recent
-   * @param {bigint} stream
-   * @param {Partial<Sampling>} [settings]
+   * The bits of the tokens that may be drawn.
+   * @param {Uint32Array} words
+   * @param {(token: number) => boolean} among
    */
-  _instead(logits, recent, stream, settings) {
-    this._columns.position -= 1n;
-    this._columns.written -= 1n;
-    this._recent?.set(/** @type {Int32Array} */ (recent));
-    this._program.logits.set(logits);
-    return this._one(settings, stream);
-  }
-
-  /**
-   * Whether a piece of white space comes again by the model's own probability of it, without filters.
-   * @param {Float32Array} logits
-   * @param {Int32Array | null} recent
-   * @param {number} token
-   */
-  _goesOn(logits, recent, token) {
-    const columns = { ...this._columns };
-    const after = this._recent?.slice();
-    const found = this._instead(logits, recent, this._columns.stream ^ RUNS, { top_p: 1, min_p: 0, top_k: 0 });
-    this._columns = columns;
-    if (after) this._recent?.set(after);
-    return found === token;
-  }
-
-  /**
-   * Another token in the place of the one drawn, among those that are not left out.
-   * @param {Float32Array} logits
-   * @param {Int32Array | null} recent
-   * @param {(token: number) => boolean} leftOut
-   */
-  _again(logits, recent, leftOut) {
-    const most = logits.reduce((a, b) => Math.max(a, b), -Infinity);
-    const sum = logits.reduce((all, logit) => all + Math.exp(logit - most), 0);
-    const others = logits.map((logit, token) => (leftOut(token) ? -Infinity : logit));
-    this._columns.nats += this._columns.last;
-    const token = this._instead(others, recent, this._columns.stream ^ ALL_BITS);
-    const own = logits[token] - most - Math.log(sum);
-    this._columns.nats += this._columns.last - own;
-    this._columns.last = own;
-    return token;
+  _allow(words, among) {
+    words.fill(0);
+    for (let token = 0; token < this._program.shape.vocabSize; token++) if (among(token)) words[token >> 5] |= 1 << (token & 31);
   }
 }
 
@@ -202,4 +181,4 @@ const PLACES = {};
 for (const [place, name] of ["temperature", "top_p", "min_p", "penalty", "seed", "stream", "position", "written", "nats", "log_probability", "tokens", "top_k", "recent"].entries()) {
   PLACES[name] = 8 * place;
 }
-const ROOM = PLACES.recent + 4 * WINDOW;
+PLACES.allowed = PLACES.recent + 4 * WINDOW;

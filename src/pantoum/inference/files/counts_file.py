@@ -6,12 +6,12 @@
     counts.N.tokens          U8 [M,w]    the last token of each n-gram, w bytes, the lowest first
     counts.N.counts          numbers [M]
     counts.N.children        numbers [M] for all orders but the highest: n-grams of the next order
-    counts.N.lost            numbers [M] likewise, if any is above 0 (``network.mixers.counted_ngrams.Order``)
+    counts.N.lost            numbers [M] likewise, if any is above 0 (``network.mixers.counts.Order``)
 
 *Numbers* are a byte each, U8 under the name itself; 255 says that the number is the next one of
 ``NAME.large``, U32. Nearly all counts are small: an n-gram takes 4 to 5 bytes, of at most 256 symbols 2 to 4,
 and a reader takes up to nine times as much. Everything is compared with the vocabulary and with each other
-before it is used (``network.mixers.counted_ngrams.Counts``).
+before it is used (``network.mixers.counts.Counts``).
 
 Shapes: O orders, M n-grams of one order, V symbols, C classes of contexts.
 """
@@ -24,8 +24,7 @@ import numpy as np
 
 from pantoum.formats.model_file import COUNTS as PREFIX
 from pantoum.kernels import Array
-from pantoum.network.mixers.count_mixture import CountMixture
-from pantoum.network.mixers.counted_ngrams import MOST_ORDER, Counts, Order
+from pantoum.network.mixers.counts import MOST_ORDER, CountMixture, Counts, Order
 
 __all__ = ["PREFIX", "WEIGHTS", "arrays_of", "read", "with_weights"]
 

@@ -17,17 +17,21 @@ from math import prod
 from typing import Any
 
 from pantoum.config import ModelConfig, one_of
+from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half, widened
 from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
 from pantoum.network.packing import Codes, Weight, floats
 from pantoum.network.spec import declared, named
+from pantoum.network.spec import number as declared_number
 from pantoum.text.tokenizer import declared_size
 
-__all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
+__all__ = ["PRECISION", "SCALE", "number", "plain", "require_filled", "shape_of", "weights"]
 
 PRECISION = "precision"
 PRECISIONS = ("float32", "int8")
+SPARE = 1 << 20
+"""Numbers that the arrays of a file may lack until the check of each array names the wrong one."""
 
 
 def shape_of(config: Mapping[str, Any]) -> tuple[ModelConfig, str]:
@@ -66,6 +70,18 @@ def plain(content: ModelFile) -> ModelFile:
     parameters = {name: floats(weight) for name, weight in weights(content).items()}
     config = {key: value for key, value in content.config.items() if key != PRECISION}
     return replace(content, config=config, parameters=parameters)
+
+
+def require_filled(config: ModelConfig, vocab_size: int, found: int, path: object) -> None:
+    """Raise ``ModelFileError`` where the arrays of a file hold ``found`` numbers, far fewer than its
+    configuration needs: a few bytes that could ask for gigabytes."""
+    config.check_tables(vocab_size)
+    needed = declared_number(config, vocab_size)
+    if found + SPARE < needed:
+        raise ModelFileError(
+            f"{path}: its configuration needs {needed:,} numbers for {vocab_size:,} symbols, its "
+            f"arrays hold {found:,}; use another copy of it, or train again"
+        )
 
 
 def number(weights: Mapping[str, Weight]) -> int:

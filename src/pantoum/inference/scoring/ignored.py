@@ -3,21 +3,19 @@
 The model reads them as it reads everything, and their nats count in the sums; only no alert comes from them.
 A token that a match touches is ignored as a whole. Matches lie within a line, so its pieces wait until it has
 ended.
-
-Shape letter: P pieces.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from pantoum.config.plain import Plain
-from pantoum.inference.scoring.units import LONGEST, Pieces
+from pantoum.inference.scoring.units import LONGEST, NO_PIECES, Pieces, line_ends
 
 __all__ = ["Ignored"]
 
@@ -32,12 +30,12 @@ class Ignored:
 
     def push(self, pieces: Pieces) -> Pieces:
         """The pieces of the lines that these complete."""
-        ends = pieces.line_ends[-1:].tolist()  # the last
-        self._open.append(pieces[: ends[0]] if ends else pieces)
-        if not ends and sum(map(len, self._open)) < LONGEST:
-            return Pieces.joined([])
+        ends = line_ends(pieces.texts)[-1:]  # the last
+        self._open.append(pieces.part(0, ends[0]) if ends else pieces)
+        if not ends and sum(len(part.texts) for part in self._open) < LONGEST:
+            return NO_PIECES
         whole = Pieces.joined(self._open)
-        self._open = [pieces[ends[0] :]] if ends else []
+        self._open = [pieces.part(ends[0])] if ends else []
         return self._judged(whole)
 
     def finish(self) -> Pieces:
@@ -48,7 +46,7 @@ class Ignored:
     @property
     def waiting(self) -> list[str]:
         """The texts of the line that has not ended."""
-        return [pieces.text for pieces in self._open]
+        return [text for part in self._open for text in part.texts]
 
     def kept(self) -> dict[str, Plain]:
         """The line that has not ended, for a state file."""
@@ -59,13 +57,12 @@ class Ignored:
         self._open = [Pieces.from_plain(kept)]
 
     def _judged(self, pieces: Pieces) -> Pieces:
-        ends_P = pieces.text_ends
-        touched = np.zeros(int(ends_P[-1]) + 1 if len(pieces) else 1, np.int64)
-        begin = 0
-        for line in pieces.text.split("\n"):
-            for found in self._pattern.finditer(line):
-                touched[begin + found.start() + 1 : begin + found.end() + 1] = 1
+        text, begin = "".join(pieces.texts), 0
+        touched = np.zeros(len(text) + 1, np.int64)
+        for line in text.split("\n"):
+            for match in self._pattern.finditer(line):
+                touched[begin + match.start() + 1 : begin + match.end() + 1] = 1
             begin += len(line) + 1
-        counted = np.cumsum(touched)
-        ignored_P = counted[ends_P] > counted[ends_P - pieces.lengths]
-        return replace(pieces, peaks=np.where(ignored_P, 0.0, pieces.peaks))
+        edges = list(accumulate(map(len, pieces.texts), initial=0))
+        counted = np.cumsum(touched)[edges]
+        return pieces._replace(peaks=np.where(np.diff(counted) > 0, 0.0, pieces.peaks))

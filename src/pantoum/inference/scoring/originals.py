@@ -55,19 +55,15 @@ class Originals:
 
     def shown(self, ids_T: Array, pieces: Pieces) -> Pieces:
         """The pieces of these tokens in the text's own words; tokens come in the order they were read in."""
-        if len(places := self._places(ids_T)):
-            texts = []
-            for text in pieces.texts_at(places):
-                symbol = self._symbols.popleft()
-                self.unknown += not (self._spaced and symbol == self._stand_in)
-                texts.append(text.replace(self._stand_in, symbol))
-            pieces = pieces.with_texts(places, texts)
+        texts = pieces.texts
+        for place in self._places(ids_T).tolist():
+            symbol = self._symbols.popleft()
+            self.unknown += not (self._spaced and symbol == self._stand_in)
+            texts[place] = texts[place].replace(self._stand_in, symbol)
         if self._borders:
-            texts = pieces.texts
             for place, text in enumerate(texts):
                 if self._borders and self._border in text:  # nothing else in such a text reads as one
                     texts[place] = text.replace(self._border, self._borders.popleft())
-            pieces = pieces.with_texts(np.arange(len(texts)), texts)
         return pieces
 
     def _places(self, ids_T: Array) -> NDArray[np.int64]:

@@ -9,46 +9,36 @@ Shapes: R rows, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pantoum.config import SamplingConfig
+from pantoum.inference.constraint import DROPPED, Constraint
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.adjusted import Adjusted, log_probabilities
-from pantoum.inference.writing.stream import Parked
 from pantoum.kernels import Array, DrawRows, backend
 from pantoum.kernels.draw_rows import WINDOW
 from pantoum.kernels.types import RowCall
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
-if TYPE_CHECKING:  # other models do not need it
-    from pantoum.inference.constraint import Constraint
-    from pantoum.inference.writing.word_borders import WordBorders
-
-__all__ = ["BatchRows", "Formed", "columns"]
+__all__ = ["BatchRows", "Parked", "columns"]
 
 LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
-AT_ONCE = 64
-"""Tokens that a text alone may take in one round because only one may come next each time."""
 LARGEST_K = 2**31 - 1
 """The largest ``top_k`` that its column holds: more than any vocabulary has, so that the filter is off."""
 
 
-class Formed(NamedTuple):
-    """What became of rows whose texts have a form, in one round."""
+class Parked(NamedTuple):
+    """What a row of a batch holds of a stream that pauses."""
 
-    dropped: list[int]
-    """Those that ended before their token, and are as they were."""
-    ended: list[int]
-    """Those that ended with it."""
-    held: list[int]
-    """Those that show nothing yet."""
-    late: list[int]
-    """Those that show tokens of earlier rounds, too."""
+    network: NetworkState
+    columns: dict[str, float]
+    recent_W: Array | None
+    length: int
 
 
 class BatchRows:
@@ -57,15 +47,12 @@ class BatchRows:
     def __init__(self, model: LoadedModel, rows: int) -> None:
         self.draws = DrawRows(rows)
         self.written = 0
-        """Tokens of all texts so far, as far as they are shown: none that may be taken back."""
+        """Tokens of all texts so far."""
         self._model, self._state = model, model.program.initial_state(rows)
         self._length_R = np.zeros(rows, np.int64)
         self._soonest = 0
         """Rounds until a row may reach its length."""
         self._banned_N = np.array(model.banned, np.int32)
-        self._borders = _word_borders(model)
-        self._undone = False
-        """Whether a draw may be taken back, at once or later."""
         self._bind()
 
     def __len__(self) -> int:
@@ -96,23 +83,15 @@ class BatchRows:
         masks, size = self._masks, len(place.mask)
         masks[row * size : (row + 1) * size] = place.mask
         place.changed = False
-        self._undone = self._undone or place.undoable
 
-    def state(self, row: int, place: Constraint | None) -> tuple[NetworkState, int, int]:
-        """A copy of the state of one row, as far as its text is shown; the last token; tokens read."""
-        kept = None if place is None else place.kept
-        if kept is None:
-            return self._state.select([row]), int(self.draws.tokens[row]), int(self.draws.position[row])
-        *arrays, token, position, _, _, _ = kept
-        return NetworkState(tuple(array_H[None].copy() for array_H in arrays)), int(token), int(position)
+    def state(self, row: int) -> tuple[NetworkState, int, int]:
+        """A copy of the state of one row; the last token; tokens read."""
+        return self._state.select([row]), int(self.draws.tokens[row]), int(self.draws.position[row])
 
-    def figures(self, row: int, place: Constraint | None) -> tuple[int, float, float]:
-        """Tokens, nats and the last log-probability of a text, as far as it is shown."""
-        kept = None if place is None else place.kept
+    def figures(self, row: int) -> tuple[int, float, float]:
+        """Tokens, nats and the last log-probability of a text."""
         draws = self.draws
-        if kept is None:
-            return int(draws.written[row]), float(draws.nats[row]), float(draws.log_probability[row])
-        return int(kept[-3]), float(kept[-2]), float(kept[-1])
+        return int(draws.written[row]), float(draws.nats[row]), float(draws.log_probability[row])
 
     def kept(self, row: int) -> Parked:
         """All of a row, for ``put_back``."""
@@ -150,57 +129,41 @@ class BatchRows:
         count: int,
         adjusted: Sequence[tuple[int, Adjusted]],
         formed: Sequence[tuple[int, Constraint]] = (),
-    ) -> Formed:
-        """Read and draw a token for each of the first rows; the tokens drawn are those that are read next. A
-        text that has a form and is alone takes more than one while it shows nothing, or while only one token
-        may come next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded. ``formed``:
-        rows whose texts have a form."""
-        found = self._advance(count, adjusted, formed)
-        if count == 1 and formed and (formed[0][1].ahead or formed[0][1].forced):
-            return self._go_on(found, formed[0][1])
-        return found
-
-    def _go_on(self, found: Formed, place: Constraint) -> Formed:
-        """More tokens of a text that is alone."""
-        shown = list[int]()
-        while (place.ahead or (place.forced and len(shown) < AT_ONCE)) and not (found.dropped or found.ended):
-            if not place.ahead:
-                shown += place.late or [int(self.draws.tokens[0])]
-                place.late = []
-            self._soonest -= 1
-            found = self._advance(1, (), [(0, place)])
-        if shown:
-            new = [] if found.held or found.dropped else [int(self.draws.tokens[0])]
-            place.late = shown + (place.late or new)
-            found = found._replace(held=[], late=[0])
-        return found
-
-    def _advance(
-        self, count: int, adjusted: Sequence[tuple[int, Adjusted]], formed: Sequence[tuple[int, Constraint]]
-    ) -> Formed:
-        """A token for each of the first rows, a chunk at a time."""
-        found = Formed([], [], [], [])
-        self.written += count
-        undone, self._undone = self._undone, False
+    ) -> tuple[list[int], list[int]]:
+        """Read and draw a token for each of the first rows; the tokens drawn are those that are read next.
+        ``adjusted``: rows whose logits are changed, or whose tokens are recorded. ``formed``: rows whose
+        texts have a form. Returns those that ended before their token, and are as they were, and those that
+        ended with it."""
+        dropped, ended = list[int](), list[int]()
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
-            keeping = formed
-            if formed and count > self._chunk:
-                keeping = [each for each in formed if first <= each[0] < first + rows]
-            # copies of what a draw changes, where one may be taken back
+            keeping = [each for each in formed if first <= each[0] < first + rows]
             part = slice(first, first + rows)
-            before = [array[part].copy() for array in self._drawn] if undone and keeping else []
+            may_drop = any(place.free for _, place in keeping)
+            before = [array[part].copy() for array in self._drawn] if may_drop else []
             self._step(first, rows)
             asking = [each for each in adjusted if first <= each[0] < first + rows]
             for row, own in asking:
                 own.before(self._logits_CV[row - first])
             self._draw(first, rows)
-            if keeping:
-                self._keep_form(first, keeping, before, found)
+            tokens: list[int] = self.draws.tokens[part].tolist() if keeping else []
+            for row, place in keeping:
+                stands = place.take(tokens[row - first])
+                if stands == DROPPED:
+                    for array, own_B in zip(self._drawn, before, strict=True):
+                        array[row] = own_B[row - first]
+                    dropped.append(row)
+                elif stands != tokens[row - first]:
+                    self._replace(row, stands, self._logits_CV[row - first])
+                if place.changed:
+                    self.allow(row, place)
+                if place.ended:
+                    ended.append(row)
             for row, own in asking:
-                if row not in found.dropped:
+                if row not in dropped:
                     self._adjust(row, own)
-        return found
+        self.written += count - len(dropped)
+        return dropped, ended
 
     def at_length(self, count: int) -> list[int]:
         """Those of the first rows that have written their length; asked once after each ``advance``."""
@@ -217,49 +180,6 @@ class BatchRows:
         """A row writes so many tokens more."""
         self._length_R[row] += tokens
         self._soonest = min(self._soonest, tokens) if self._soonest > 0 else tokens
-
-    def _keep_form(
-        self,
-        first: int,
-        formed: Sequence[tuple[int, Constraint]],
-        before: Sequence[Array],
-        found: Formed,
-    ) -> None:
-        """Each text of a form takes the token that was drawn for it, or another one in its place."""
-        tokens: list[int] = self.draws.tokens[first : first + self._chunk].tolist()
-        written: list[int] = self.draws.written[first : first + self._chunk].tolist()
-        for row, place in formed:
-            token, kept = tokens[row - first], place.kept
-            stands = place.take(token)
-            if stands != token:
-                if stands >= 0:
-                    self._replace(row, stands, self._logits_CV[row - first])
-                else:
-                    self._take_back(row, place.kept or [array[row - first] for array in before])
-                    (found.dropped if place.kept is None else found.held).append(row)
-                    place.kept = None
-            if place.ahead:
-                found.held.append(row)
-                if place.kept is None:
-                    place.kept = [array[row - first].copy() for array in before]
-            elif place.late:
-                found.late.append(row)
-            self._undone = self._undone or place.undoable
-            if place.changed:
-                self.allow(row, place)
-            if place.ended:
-                found.ended.append(row)
-            # The draw has been counted; what is counted are the tokens that are shown.
-            if place.kept is not kept or stands < 0:
-                shown = written[row - first] - 1 if kept is None else int(kept[-3])
-                self.written += self.figures(row, place)[0] - shown - 1
-            elif kept is not None:
-                self.written -= 1
-
-    def _take_back(self, row: int, kept: Sequence[Array]) -> None:
-        """A row is as it was."""
-        for array, own in zip(self._drawn, kept, strict=True):
-            array[row] = own
 
     def _replace(self, row: int, stands: int, logits_V: Array) -> None:
         """Another token stands in the place of the one drawn."""
@@ -292,9 +212,14 @@ class BatchRows:
         """The bits of all rows, one after the other."""
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
-        self._draw: RowCall = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
-        if self._borders is not None:
-            self._draw = self._borders.draw_with(self._draw, self.draws, self._logits_CV)
+        sampler = backend(np.float32).sampler
+        edges = self._model.tokenizer.word_edges
+        if edges is None:
+            self._draw: RowCall = sampler(self.draws, self._banned_N, self._logits_CV)
+        else:
+            from pantoum.inference.writing.word_borders import WordDraw
+
+            self._draw = WordDraw(sampler, edges, self.draws, self._banned_N, self._logits_CV).draw
 
 
 def columns(sampling: SamplingConfig) -> dict[str, float]:
@@ -309,16 +234,6 @@ def columns(sampling: SamplingConfig) -> dict[str, float]:
     found: dict[str, float] = {name: value for name, value in asked.items() if value is not None}
     found["temperature"] = 0.0 if sampling.greedy else sampling.temperature
     return found
-
-
-def _word_borders(model: LoadedModel) -> WordBorders | None:
-    """What a draw may not join; ``None`` where it may join all."""
-    edges = model.tokenizer.word_edges
-    if edges is None:
-        return None
-    from pantoum.inference.writing.word_borders import WordBorders
-
-    return WordBorders.of(*edges, model.banned)
 
 
 def _resized(array: Array, rows: int, used: int) -> Array:

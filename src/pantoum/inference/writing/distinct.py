@@ -136,6 +136,11 @@ class Distinct:
         advice = "raise --temperature, or ask for fewer"
         if self.unlike > self.repeated + self.known:
             advice = "lower --temperature, or leave --redraw out, if the form is no intersection"
+            if self._model.eos is None and not self._how_much.exact:
+                advice = (
+                    "a model without documents ends a text at its length alone: give --length N --exact, "
+                    "N the tokens of such a text, or leave --redraw out"
+                )
         return (
             f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"
             f"{self.repeated:,} were repeated, {self.known:,} training documents; {advice}"

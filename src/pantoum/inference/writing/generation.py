@@ -29,8 +29,7 @@ from typing import NamedTuple, TypeVar
 from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.stream import Stream
-from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 
 __all__ = ["Candidate", "Ending", "Generation", "Piece", "Text", "completed", "draw_seed", "tolerance"]
 

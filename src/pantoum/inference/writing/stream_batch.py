@@ -1,6 +1,6 @@
 """Streams of one model in one batch; each starts, leaves and ends independently of the others.
 
-``round`` draws one token per stream, or several of a text that is alone and has a form. In order: the network
+``round`` draws one token per stream. In order: the network
 reads the last token of every stream and gives the distribution of the next one; one token per stream is
 drawn, by the settings, seed and number of that stream; the text that can be shown is returned; a stream that
 met a stop string, the end of its document or its length leaves. Each stream has a row of ``BatchRows``, whose
@@ -8,6 +8,14 @@ arrays double when they are full and halve when they are a quarter full. The las
 that leaves. So a stream that starts or leaves costs the others nothing, and with the native core it changes
 none of their bits: a stream writes what it would write alone. NumPy's products may round otherwise in a batch
 of another size.
+
+A character is only shown when it is whole: the bytes of an incomplete one are pending, and belong to the
+state. Text that may begin a stop string is held back until it is known whether it does; that text, the
+penalty's window, the count and the nats belong to the writing, not to the state. A stream whose tokens are
+whole characters and which has no stop strings needs none of this: a batch shows its tokens by ``TokenTexts``.
+
+While a stream writes, its figures stand in the arrays of the batch. They are read under the lock of the
+batch, because a round in another thread may move them to another row.
 
 Threads may share a batch: a lock lets one call at a time through. A round that does not complete (Ctrl-C, no
 memory, scores that are not finite) leaves streams whose state and text may differ; every later call says so.
@@ -18,33 +26,180 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from pantoum.config import SamplingConfig, require, whole
 from pantoum.config.calls import public
 from pantoum.errors import PantoumError
+from pantoum.inference.constraint import Constraint, constraint_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.adjusted import Adjusted
-from pantoum.inference.writing.batch_rows import BatchRows, columns
-from pantoum.inference.writing.stream import Stream
-from pantoum.text.decoder import SPACE
-from pantoum.text.tokenizer import TokenTexts
+from pantoum.inference.writing.adjusted import Adjusted, Drawn
+from pantoum.inference.writing.batch_rows import BatchRows, Parked, columns
+from pantoum.text.decoder import SPACE, Decoder
+from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
-if TYPE_CHECKING:  # other texts do not need it
-    from pantoum.inference.constraint import Constraint
-
-__all__ = ["StreamBatch", "StreamPiece"]
+__all__ = ["Stream", "StreamBatch", "StreamPiece"]
 
 PLAIN = SamplingConfig()
-LARGEST_KEPT = 1 << 16
-"""Bytes of a state that is copied so that a draw can be taken back later."""
 FAILED = (
     "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "
     "start a new batch"
 )
+
+
+class Stream:
+    """A stream of a batch. After its end it keeps its figures and its state."""
+
+    __slots__ = (
+        "_batch",
+        "_decoder",
+        "_held",
+        "_kept",
+        "_shown",
+        "_stops",
+        "adjusted",
+        "careful",
+        "parked",
+        "place",
+        "row",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        batch: StreamBatch,
+        row: int,
+        stops: tuple[str, ...],
+        decoder: Decoder | None,
+        adjusted: Adjusted | None = None,
+        place: Constraint | None = None,
+    ) -> None:
+        self.stopped: str | None = None
+        """Why it ended before its length: ``stop``, ``eos``, or ``form`` where its text has the form that was
+        asked for, and cannot or would not go on with it."""
+        self.careful = bool(stops) or decoder is not None
+        """Whether its tokens must pass through ``take``."""
+        self.adjusted = adjusted
+        """What it asks of the draw beyond the kernels' sampler."""
+        self.place = place
+        """Where its text stands in the form that it is to have."""
+        self.parked: Parked | None = None
+        """What it resumes from while it pauses."""
+        self.row = row
+        """Its place in the batch while it writes."""
+        self._batch = batch
+        self._stops, self._decoder, self._held, self._shown = stops, decoder, "", ""
+        self._kept: tuple[int, float, float, State] | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise PantoumError(
+            "a stream cannot be copied or pickled, because it is bound to its batch; take its state, "
+            "which can"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Stream, {'ended' if self.ended else 'writing'} after {self.tokens} tokens>"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it writes no more: it came to its end, or left."""
+        return self._kept is not None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens written."""
+        with self._batch.lock:
+            return self._batch.figures(self.row)[0] if self._kept is None else self._kept[0]
+
+    @property
+    def nats(self) -> float:
+        """Nats of all of them under the model itself, whatever the sampling settings were."""
+        with self._batch.lock:
+            return self._batch.figures(self.row)[1] if self._kept is None else self._kept[1]
+
+    @property
+    def log_probability(self) -> float:
+        """Natural logarithm of the probability that the model itself gave the last token."""
+        with self._batch.lock:
+            return self._batch.figures(self.row)[2] if self._kept is None else self._kept[2]
+
+    def drawn(self) -> list[Drawn]:
+        """The tokens recorded since the last call, where ``alternatives`` was given."""
+        return [] if self.adjusted is None else self.adjusted.take()
+
+    @property
+    def state(self) -> State:
+        """Where it stands: the last token drawn is still unread."""
+        with self._batch.lock:
+            if self._kept is None:
+                return self._batch.state_of(self.row, self.pending)
+            return self._kept[3]
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes of a character that is not whole yet."""
+        return b"" if self._decoder is None else self._decoder.pending
+
+    def writes_in(self, batch: StreamBatch) -> bool:
+        """Whether it joined this batch."""
+        return self._batch is batch
+
+    def end(self, state: State) -> None:
+        """It leaves its row; its figures and this state are kept."""
+        self._kept = self.tokens, self.nats, self.log_probability, state
+
+    def resume(self, row: int) -> None:
+        """It has a row again."""
+        self.row, self._kept, self.parked = row, None, None
+
+    def take(self, token: int, tokenizer: Tokenizer) -> str:
+        """What can be shown after a token; ``stopped`` says when a stop string is complete."""
+        if self._decoder is None:
+            self._decoder = tokenizer.decoder()
+        self._held += self._decoder.push(token)
+        size = self._unstopped() if self._stops else len(self._held)
+        if not self._decoder.pending:
+            self._decoder = None
+        self.careful = bool(self._stops) or self._decoder is not None
+        return self._show(size)
+
+    def finish(self) -> str:
+        """Nothing more will come: what was held back in case it began a stop string."""
+        return self._show(len(self._held))
+
+    def _unstopped(self) -> int:
+        """How many held characters cannot be part of a stop string; notes a stop string that is complete."""
+        # The one that is complete first counts, so that it does not matter how the text is cut into tokens.
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._place_of(stop)) >= 0]
+        if found:
+            self.stopped = "stop"
+            self._held = self._held[: min(found)[1]]
+            return len(self._held)
+        begun = 0
+        for stop in self._stops:
+            for size in range(min(len(stop) - 1, len(self._held)), begun, -1):
+                if self._held.endswith(stop[:size]):
+                    begun = size
+                    break
+        return len(self._held) - begun
+
+    def _place_of(self, stop: str) -> int:
+        """Where a stop string stands, -1: nowhere. Where the text has a form, what is before it has it."""
+        at = self._held.find(stop)
+        while self.place is not None and at >= 0:
+            if self.place.matches(self._shown + self._held[:at]):
+                break
+            at = self._held.find(stop, at + 1)
+        return at
+
+    def _show(self, size: int) -> str:
+        shown, self._held = self._held[:size], self._held[size:]
+        if self.place is not None and self._stops:
+            self._shown += shown
+        return shown
 
 
 class StreamPiece(NamedTuple):
@@ -119,14 +274,14 @@ class StreamBatch:
             adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
         place = None
         if sampling.asked is not None:
-            place = self._place(sampling, state, length, adjusted is None)
+            place = self._place(sampling, state, length)
         with self.lock:
             self._begin()
             last = self.model.border if state.last_token is None else state.last_token
             decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
             row = self._next_row()
             if place is not None:
-                self._rows.mask(place.form.vocabulary.words)
+                self._rows.mask(len(place.mask) // 4)
             joined = Stream(self, row, sampling.stop, decoder, adjusted, place)
             begins = last == self.model.eos  # a document begins: as in training, from zero
             values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
@@ -188,7 +343,7 @@ class StreamBatch:
 
     @property
     def written(self) -> int:
-        """Tokens of all streams so far, without those that may be taken back."""
+        """Tokens of all streams so far."""
         return self._rows.written
 
     @property
@@ -207,7 +362,7 @@ class StreamBatch:
     def figures(self, row: int) -> tuple[int, float, float]:
         """Tokens, nats and the last log-probability of the text in a row."""
         with self.lock:
-            return self._rows.figures(row, self._streams[row].place)
+            return self._rows.figures(row)
 
     def _require_own(self, stream: Stream) -> None:
         fits = isinstance(stream, Stream) and stream.writes_in(self)
@@ -221,20 +376,16 @@ class StreamBatch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        return State.of(self.model, *self._rows.state(row, self._streams[row].place), pending)
+        return State.of(self.model, *self._rows.state(row), pending)
 
-    def _place(self, sampling: SamplingConfig, state: State, length: int, plain: bool) -> Constraint:
-        """The beginning of a text that is to have a form. ``plain``: no logits are changed or recorded."""
-        from pantoum.inference.constraint import constraint_of
-
+    def _place(self, sampling: SamplingConfig, state: State, length: int) -> Constraint:
+        """The beginning of a text that is to have a form."""
         asked = sampling.asked
         assert asked is not None
         spaced = state.pending == SPACE and self.model.tokenizer.declared.spaces != "apart"
         rule = "cannot begin within a character, and the state ends within one"
         require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
-        small = sum(array.nbytes for array in state.layers) <= LARGEST_KEPT
-        plain = plain and small and not sampling.stop and sampling.repetition_penalty in (None, 1.0)
-        return constraint_of(self.model, asked, length, spaced, ahead=plain)
+        return constraint_of(self.model, asked, length, spaced)
 
     def _next_row(self) -> int:
         """The row after the last stream."""
@@ -258,23 +409,17 @@ class StreamBatch:
         streams, count = self._streams, len(self._streams)
         formed = [(stream.row, place) for stream, place in self._formed.items()]
         asking = [(stream.row, own) for stream, own in self._adjusted.items()]
-        of_forms = self._rows.advance(count, asking, formed)
+        dropped, whole_with_it = self._rows.advance(count, asking, formed)
         tokens: list[int] = self.draws.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
-        for row in of_forms.dropped:
+        for row in dropped:
             ended[row], texts[row] = "form", ""
-        for row in of_forms.held:
-            texts[row] = ""
-            if ended:  # it may be where it was before its first token again, as after an end
-                ended.pop(row, None)
-        for row in of_forms.late:
-            texts[row] = self._late(streams[row])
-        for row in self._to_take(texts).difference(ended, of_forms.held, of_forms.late):
+        for row in self._to_take(texts).difference(ended):
             texts[row] = self._take(streams[row], tokens[row])
             if streams[row].stopped is not None:
                 ended[row] = streams[row].stopped
-        for row in of_forms.ended:
+        for row in whole_with_it:
             ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
             own = streams[row].place
@@ -307,16 +452,6 @@ class StreamBatch:
         else:
             self._careful.discard(stream)
         return text
-
-    def _late(self, stream: Stream) -> str:
-        """What a stream shows after tokens that were held until now."""
-        place = stream.place
-        assert place is not None
-        tokens, place.late = place.late, []
-        texts = [None if stream.careful else self._texts[token] for token in tokens]
-        if None not in texts:
-            return "".join(map(str, texts))
-        return "".join(self._take(stream, token) for token in tokens)
 
     def _at_borders(self, tokens: list[int]) -> dict[int, str | None]:
         """Rows whose document has ended."""

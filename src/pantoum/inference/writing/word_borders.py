@@ -2,151 +2,117 @@
 
 - A piece of ``words`` takes a word whole, so after a piece that ends with a letter or a digit no text goes on
   with a piece that begins with one. A model gives such pairs little probability, but not none, and a text in
-  which one is drawn shows two words as one. A draw that makes such a pair is made again among the other
-  tokens.
+  which one is drawn shows two words as one. A draw that makes such a pair is made again among the others.
 - Each space of an indentation is a piece. After some of them the next space has most of the probability,
   while what ends the run is divided among many words, each of which min-p, top-k or top-p leaves out: the run
-  would never end. So whether a piece of white space comes again is drawn without these filters, and if it
-  does not, the draw is made again among the other tokens.
+  would never end. So after a piece of white space the first draw is one without these filters, which decides
+  whether the piece comes again; if it does not, the token is drawn with them among the others. The piece then
+  comes again with the probability that the model gives it, with filters and without.
 
-Shapes: V symbols, B rows that are drawn together, R rows of a batch, C rows of logits, W recent tokens.
+The others are a mask of the second draw, so that log-probabilities are those of the model.
+
+Shapes: V symbols, B rows that are drawn together, C rows of logits, M words of a mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pantoum.inference.writing.adjusted import log_probabilities
 from pantoum.kernels import Array, DrawRows
 from pantoum.kernels.draw_rows import COLUMNS
 from pantoum.kernels.types import RowCall
+from pantoum.text.tokenizer import WordEdges
 
-__all__ = ["WordBorders"]
+__all__ = ["WordDraw"]
 
-Flags = NDArray[np.bool_]
+Sampler = Callable[[DrawRows, Array, Array], RowCall]
+
 FILTERS = ("top_p", "min_p", "top_k")
-OF_A_DRAW = ("position", "written", "nats", "log_probability", "tokens")
-"""The columns that a draw changes."""
+OF_A_DRAW = ("nats", "log_probability", "tokens")
+"""The columns that the last draw changed otherwise than another one in its place would."""
 RUNS = np.uint64(1 << 63)
 """Makes of the number of a stream the number of the one that decides whether a run goes on."""
 
 
-@dataclass(frozen=True)
-class WordBorders:
-    """The edges of all tokens."""
+class WordDraw:
+    """Draws as ``sampler`` does for these rows, but never continues a word, and ends runs of white space as
+    the model does."""
 
-    begins_V: Flags
-    """Whether a token begins with a letter or a digit."""
-    ends_V: Flags
-    """Whether a token ends with one."""
-    blank_V: Flags
-    """Whether a token is white space."""
-
-    @staticmethod
-    def of(begins_V: Flags, ends_V: Flags, blank_V: Flags, banned: Sequence[int]) -> WordBorders | None:
-        """``None`` if nothing but the beginning of a word could be drawn. ``banned``: tokens that are never
-        drawn."""
-        others_V = ~begins_V
-        others_V[list(banned)] = False
-        if not others_V.any():
-            return None
-        return WordBorders(begins_V, ends_V, blank_V)
-
-    def broken(self, before_B: Array, after_B: Array) -> list[int]:
-        """The rows in which a token continues the word before it, or is white space once more."""
-        if len(before_B) == 1:  # of one text, arrays would cost more than the draw
-            before, after = before_B.item(), after_B.item()
-            joins = self.ends_V.item(before) and self.begins_V.item(after)
-            return [0] if joins or (before == after and self.blank_V.item(after)) else []
-        joined_B = self.ends_V[before_B] & self.begins_V[after_B]
-        again_B = self.blank_V[after_B] & (before_B == after_B)
-        found: list[int] = np.flatnonzero(joined_B | again_B).tolist()
-        return found
-
-    def draw_with(self, draw: RowCall, rows: DrawRows, logits_CV: Array) -> RowCall:
-        """Draws as ``draw`` does for these rows, but never continues a word, and ends runs of white space as
-        the model does."""
-        return _WordSampler(self, draw, rows, logits_CV).draw
-
-
-class _WordSampler:
-    """Draws again where two words would be written as one, or where filters keep a run from its end."""
-
-    def __init__(self, borders: WordBorders, draw: RowCall, rows: DrawRows, logits_CV: Array) -> None:
-        self._borders, self._plain, self._rows, self._logits_CV = borders, draw, rows, logits_CV
+    def __init__(
+        self, sampler: Sampler, edges: WordEdges, rows: DrawRows, banned_N: Array, logits_CV: Array
+    ) -> None:
+        """``edges``: of the tokens (``Tokenizer.word_edges``). ``banned_N``: tokens that are never drawn."""
+        V = logits_CV.shape[1]
+        self._begins, self._ends, self._blank = (each_V.tobytes() for each_V in edges)
+        others_V = np.zeros(-(-V // 32) * 32, np.uint8)
+        others_V[:V] = ~edges[0]
+        others_V[banned_N] = 0
+        self._others_M = np.packbits(others_V, bitorder="little").view("<u4").astype(np.uint32)
+        self._rows, self._logits_CV = rows, logits_CV
+        self._draw = sampler(rows, banned_N, logits_CV)
+        self._again, self._logits_1V = DrawRows(1), np.empty((1, V), np.float32)
+        """The row that is drawn again."""
+        if rows.recent_RW is not None:
+            self._again.recent_RW = rows.recent_RW[:1].copy()
+        self._again.mask(len(self._others_M))
+        self._draw_again = sampler(self._again, banned_N, self._logits_1V)
 
     def draw(self, first: int, count: int) -> None:
         """One token for each of the rows first .. first + count - 1."""
         at, rows = slice(first, first + count), self._rows
-        before_B, recent_RW = rows.tokens[at].copy(), rows.recent_RW
-        recent_BW = None if recent_RW is None else recent_RW[at].copy()
-        self._plain(first, count)
-        places = self._borders.broken(before_B, rows.tokens[at])
-        if not places:
-            return
-        first_V = self._logits_CV[0].copy()  # a draw of one row takes its place
-        for place in places:
-            row, logits_V = first + place, first_V if place == 0 else self._logits_CV[place]
-            without, blank = self._borders.begins_V, self._borders.blank_V[before_B[place]]
-            if blank:
-                without = np.arange(len(without)) == before_B[place]
-            if not self._other_than(row, without):
-                continue
-            recent_W = None if recent_BW is None else recent_BW[place]
-            # The most probable token is what it is, however long the run.
-            if blank and (rows.temperature[row] == 0.0 or self._goes_on(row, logits_V, recent_W)):
-                continue
-            self._draw_again(row, logits_V, without, recent_W)
-        np.copyto(self._logits_CV[0], first_V)
+        before_B: list[int] = rows.tokens[at].tolist()
+        recent_BW = None if rows.recent_RW is None else rows.recent_RW[at].copy()
+        # The most probable token is what it is, however long the run.
+        runs = [
+            first + place
+            for place, token in enumerate(before_B)
+            if self._blank[token] and rows.temperature[first + place] > 0.0
+        ]
+        if runs:
+            self._draw_without_filters(first, count, runs)
+        else:
+            self._draw(first, count)
+        for place, after in enumerate(rows.tokens[at].tolist()):
+            row, before = first + place, before_B[place]
+            if (before != after) if row in runs else (self._ends[before] and self._begins[after]):
+                self._replace(row, before, place, None if recent_BW is None else recent_BW[place])
 
-    def _other_than(self, row: int, without_V: Flags) -> bool:
-        """Whether the mask of a row allows a token that is not one of these."""
-        allowed_RM = self._rows.allowed_RM
-        if allowed_RM is None:
-            return True
-        bits = np.unpackbits(allowed_RM[row].astype("<u4").view(np.uint8), bitorder="little")
-        return bool((bits[: len(without_V)] > without_V).any())
-
-    def _goes_on(self, row: int, logits_V: Array, recent_W: Array | None) -> bool:
-        """Whether the token comes again by the model's own probability of it."""
+    def _draw_without_filters(self, first: int, count: int, runs: list[int]) -> None:
+        """A token for each row; for those of ``runs`` without filters, by the numbers of another stream."""
         rows = self._rows
-        filters = {name: getattr(rows, name)[row] for name in FILTERS}
-        drawn = {name: getattr(rows, name)[row] for name in OF_A_DRAW}
-        recent_after_W = None if rows.recent_RW is None else rows.recent_RW[row].copy()
+        own = {name: getattr(rows, name)[runs] for name in (*FILTERS, "stream")}
         for name in FILTERS:
-            getattr(rows, name)[row] = COLUMNS[name][1]
-        self._draw_from(row, logits_V, rows.stream[row] ^ RUNS, recent_W)
-        goes_on = bool(rows.tokens[row] == drawn["tokens"])
-        for name, value in {**filters, **drawn}.items():
-            getattr(rows, name)[row] = value
-        if rows.recent_RW is not None:
-            rows.recent_RW[row] = recent_after_W
-        return goes_on
+            getattr(rows, name)[runs] = COLUMNS[name][1]
+        rows.stream[runs] ^= RUNS
+        self._draw(first, count)
+        for name, values in own.items():
+            getattr(rows, name)[runs] = values
 
-    def _draw_again(self, row: int, logits_V: Array, without: Flags, recent_W: Array | None) -> None:
-        """Another token in the place of the one drawn, from what the model gives those that are not left out:
-        its log-probability is that of the model itself."""
-        rows, own_V, others_V = self._rows, log_probabilities(logits_V), logits_V.copy()
-        others_V[without] = -np.inf
-        rows.nats[row] += rows.log_probability[row]
-        self._draw_from(row, others_V, ~rows.stream[row], recent_W)
-        given, own = float(rows.log_probability[row]), float(own_V[rows.tokens[row]])
-        rows.log_probability[row] = own
-        rows.nats[row] += given - own
-
-    def _draw_from(self, row: int, logits_V: Array, stream: np.uint64, recent_W: Array | None) -> None:
-        """One more draw in the place of the last one, by the random numbers of another stream."""
-        rows = self._rows
-        rows.position[row] -= np.uint64(1)
-        rows.written[row] -= 1
-        if rows.recent_RW is not None:
-            rows.recent_RW[row] = recent_W
-        own = rows.stream[row]
-        rows.stream[row] = stream
-        np.copyto(self._logits_CV[0], logits_V)
-        self._plain(row, 1)
-        rows.stream[row] = own
+    def _replace(self, row: int, before: int, place: int, recent_W: Array | None) -> None:
+        """Another token in the place of the last one of a row, by the numbers of another stream."""
+        rows, again = self._rows, self._again
+        assert again.allowed_RM is not None
+        columns = rows.get(row)
+        columns["stream"] = ~rows.stream[row]
+        columns["position"] -= 1
+        columns["written"] -= 1
+        columns["nats"] += columns["log_probability"]
+        again.set(0, **columns)
+        if rows.allowed_RM is not None:
+            again.allowed_RM[0] = rows.allowed_RM[row]
+        if self._blank[before]:
+            again.allowed_RM[0, before // 32] &= ~np.uint32(1 << before % 32)
+        else:
+            again.allowed_RM[0] &= self._others_M
+            if not again.allowed_RM.any():  # a form asks for two words as one
+                return
+        if rows.recent_RW is not None and again.recent_RW is not None:
+            again.recent_RW[0] = recent_W
+        self._logits_1V[0] = self._logits_CV[place]
+        self._draw_again(0, 1)
+        for name in OF_A_DRAW:
+            getattr(rows, name)[row] = getattr(again, name)[0]
+        if rows.recent_RW is not None and again.recent_RW is not None:
+            rows.recent_RW[row] = again.recent_RW[0]

@@ -5,8 +5,6 @@ The equations stand in ``kernels/reference``, which also lists the operations; w
 """
 # ruff: noqa: F403  (a second list of the operations would say nothing: a test compares the two backends)
 
-from pantoum.kernels.native.contexts import *
-from pantoum.kernels.native.counts import *
 from pantoum.kernels.native.cross_entropy import *
 from pantoum.kernels.native.draws import *
 from pantoum.kernels.native.library import *

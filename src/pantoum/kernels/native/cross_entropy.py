@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.errors import CoreError
 from pantoum.kernels import types
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import (
@@ -23,6 +22,7 @@ from pantoum.kernels.native.product import (
     number_of,
 )
 from pantoum.kernels.native.tables import checked_tokens
+from pantoum.kernels.reference.cross_entropy import chunks
 from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
@@ -46,8 +46,7 @@ def cross_entropy(
     """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
     assert isinstance(weight, CoreMatrix)
     V, H = weight.shape
-    if weight.block != V:
-        raise CoreError(f"weight is packed in blocks of {weight.block} rows: pack a head with gates=1")
+    assert weight.block == V, "a head is packed with gates=1"
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
     core().call(
         "losses",
@@ -95,12 +94,14 @@ def cross_entropy_gradient(
     d_bias_V = np.empty(V, np.float32)
     if N == 0:  # a shard of a small batch may have none
         d_weight_VH[...] = d_bias_V[...] = 0.0
-    if given_NV is not None and given_NV.shape != (N, V):
-        raise CoreError(f"given_NV is {given_NV.shape}: the core takes logits of shape {(N, V)}")
-    for rows in _chunks(N, V, FEWEST_ROWS if given_NV is None else FEWEST_BESIDE):
+    assert given_NV is None or given_NV.shape == (N, V)
+    for rows in chunks(N, FEWEST_ROWS if given_NV is None else FEWEST_BESIDE, CHUNK_LOGITS // V):
         resume = rows.start > 0
-        given_CV = None if given_NV is None else given_NV[rows]
-        d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace, given_CV)
+        d_CV = workspace.array("logits", (rows.stop - rows.start, V), np.float32)
+        linear(hidden_NH[rows], weight, bias_V, out=d_CV)
+        if given_NV is not None:
+            given_NV[rows] += d_CV
+            d_CV = given_NV[rows]
         core().call(
             "softmax",
             logits=d_CV,  # afterwards the gradient of the logits
@@ -117,27 +118,5 @@ def cross_entropy_gradient(
 
 def _results(hidden_NH: Array, targets_N: Array, vocab_size: int) -> tuple[Array, Array, Array]:
     targets_N = checked_tokens(targets_N, vocab_size, "targets_N")
-    if len(targets_N) != len(hidden_NH):
-        raise CoreError(f"targets_N has {len(targets_N)} targets for {len(hidden_NH)} rows: give one per row")
+    assert len(targets_N) == len(hidden_NH)
     return targets_N, np.empty(len(targets_N), np.float32), np.empty(len(targets_N), np.int32)
-
-
-def _chunks(rows: int, vocab_size: int, fewest: int) -> list[slice]:
-    size = max(fewest, CHUNK_LOGITS // vocab_size)
-    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
-
-
-def _logits(
-    hidden_CH: Array,
-    weight: types.PackedMatrix,
-    bias_V: Array,
-    workspace: Workspace,
-    given_CV: Array | None,
-) -> Array:
-    """The logits of a chunk, in the place of those that are given."""
-    own_CV = workspace.array("logits", (len(hidden_CH), len(bias_V)), np.float32)
-    linear(hidden_CH, weight, bias_V, out=own_CV)
-    if given_CV is None:
-        return own_CV
-    given_CV += own_CV
-    return given_CV

@@ -10,9 +10,6 @@ frequencies.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import numpy as np
 
 from pantoum.kernels.draw_rows import COLUMNS, DrawRows
@@ -67,19 +64,16 @@ def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> RowCall:
         first=0,
         **{name: getattr(rows, name) for name in COLUMNS},
     )
-    kept = banned_N, logits_CV, rows.arrays()
-    return partial(_draw, operation, arguments, kept, (C, len(rows)))
+    held, room = (banned_N, logits_CV, rows.arrays()), len(rows)
 
+    def draw(first: int, count: int, held: object = held) -> None:
+        """One call of the core. ``held``: the memory that the arguments are addresses of."""
+        assert 0 <= count <= C and 0 <= first <= room - count
+        arguments.first, arguments.count = first, count
+        if status := operation(arguments):
+            core().refuse("sample", status)
 
-def _draw(
-    operation: Any, arguments: Any, kept: object, most: tuple[int, int], first: int, count: int
-) -> None:
-    """One call of the core. ``kept``: the memory that the arguments are addresses of."""
-    assert 0 <= count <= most[0] and 0 <= first <= most[1] - count
-    arguments.first, arguments.count = first, count
-    status = operation(arguments)
-    if status:
-        core().refuse("sample", status)
+    return draw
 
 
 def frequencies(logits_NV: Array, total: int) -> None:

@@ -48,19 +48,14 @@ class Library:
                 f"{path} has ABI {handle.pantoum_abi()}, its header {self._declaration.abi}; install again"
             )
         handle.pantoum_message.restype = handle.pantoum_isa.restype = ctypes.c_char_p
-        for name in ("packed_bytes", "operand_bytes"):
-            getattr(handle, f"pantoum_{name}").restype = ctypes.c_int64
+        handle.pantoum_cells.restype = ctypes.POINTER(CellFacts)
         long, integer = ctypes.c_int64, ctypes.c_int
+        handle.pantoum_packed_bytes.restype = handle.pantoum_operand_bytes.restype = long
         handle.pantoum_packed_bytes.argtypes = [long, long, long, integer, integer]
         handle.pantoum_operand_bytes.argtypes = [long, long, integer]
         self._calls: dict[str, tuple[Callable[..., int], Callable[..., ctypes.Structure]]] = {}
-        handle.pantoum_cells.restype, handle.pantoum_cells.argtypes = (
-            ctypes.POINTER(CellFacts),
-            [ctypes.POINTER(long)],
-        )
         count = long(0)
-        facts = handle.pantoum_cells(ctypes.byref(count))
-        self._facts = facts
+        self._facts = facts = handle.pantoum_cells(ctypes.byref(count))
         self.cells = {facts[kind].name.decode(): kind for kind in range(count.value)}
         """The numbers of the cells that the core has; the reference runs the others."""
 

@@ -18,7 +18,7 @@ from pantoum.kernels import types
 from pantoum.kernels.native.declaration import address
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_rows
-from pantoum.kernels.reference.product import check_codes, follows
+from pantoum.kernels.reference.product import check_codes
 from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
@@ -47,13 +47,6 @@ def bytes_of(workspace: Workspace, name: str, size: int) -> int:
     return where + -where % CACHE_LINE
 
 
-def _aligned(size: int) -> Array:
-    """Bytes that begin at a cache line."""
-    block = np.empty(size + CACHE_LINE, np.uint8)
-    start = -address(block) % CACHE_LINE
-    return block[start : start + size]
-
-
 class CoreMatrix:
     """A weight [G,K] in panels, which lie in a place that other matrices may use by turns. Threads may share
     it: one makes the panels, and the others wait."""
@@ -63,11 +56,10 @@ class CoreMatrix:
         weight_GK: Array,
         precision: str,
         gates: int,
-        place: Workspace | None,
-        packs: types.Packs,
-        changed_U: Array | None,
+        place: Workspace | None = None,
+        packs: types.Packs = "when asked",
+        changed_U: Array | None = None,
     ) -> None:
-        self._weight_GK: Array | None = weight_GK
         self.precision, self.shape = precision, weight_GK.shape
         self._number = number_of(precision)
         if weight_GK.ndim != 2 or 0 in weight_GK.shape or gates < 1 or len(weight_GK) % gates:
@@ -76,12 +68,16 @@ class CoreMatrix:
                 "columns, as many rows for each gate"
             )
         self.block = self.shape[0] // gates
+        self._weight_GK: Array | None = weight_GK
         self._place = Workspace() if place is None else place
-        self._mark = object()
         self._packing = threading.Lock()
         self._read_at: int | None = None
-        if follows(self._place, self._mark, self._whose.get(NAMES[False])) and changed_U is not None:
-            self._follow(checked_rows(changed_U, len(weight_GK)))
+        # In a place: whose panels are there, by the marks of matrices, and the mark of the latest matrix.
+        self._mark, self._whose = object(), self._place.kept("whose", dict[str, object])
+        latest = self._place.kept("latest", dict[str, object])
+        before, latest["mark"] = latest.get("mark"), self._mark
+        if changed_U is not None and before is not None and self._whose.get(NAMES[False]) is before:
+            self._pack(self._at(False), False, checked_rows(changed_U, len(weight_GK)))
         if packs == "as before":
             for name in tuple(self._whose):
                 self.panels(name == NAMES[True])
@@ -93,29 +89,26 @@ class CoreMatrix:
         """The address of the panels for one of the two products, made when first asked for."""
         if self._read_at is not None and not transposed:
             return self._read_at
-        (G, K), name = self.shape, NAMES[transposed]
-        size = core().packed_bytes(G, K, self.block, self._number, transposed)
+        if self._weight_GK is None:
+            raise CoreError(
+                "int8 has no gradients: it is for reading and writing; train in float32 or bf16"
+                if self.precision == "int8"
+                else "a matrix was packed for reading alone and its weight is gone: train or change a copy "
+                "of the model, copy.deepcopy(network)"
+            )
         with self._packing:
-            where = bytes_of(self._place, name, size)
-            if self._whose.get(name) is not self._mark:
-                if self._weight_GK is None:
-                    raise CoreError(
-                        "a matrix was packed for reading alone and its weight is gone: train or change a "
-                        "copy of the model, copy.deepcopy(network)"
-                    )
+            where = self._at(transposed)
+            if self._whose.get(NAMES[transposed]) is not self._mark:
                 self._pack(where, transposed)
-                self._whose[name] = self._mark
         return where
 
-    def _follow(self, changed_U: Array) -> None:
-        """The panels of the matrix before in this place become those of this one, of which these rows are
-        others; its transposed panels are worthless."""
-        (G, K), name = self.shape, NAMES[False]
-        where = bytes_of(self._place, name, core().packed_bytes(G, K, self.block, self._number, False))
-        self._pack(where, False, changed_U)
-        self._whose[name] = self._mark
+    def _at(self, transposed: bool) -> int:
+        """The address of the panels."""
+        size = core().packed_bytes(self.shape[0], self.shape[1], self.block, self._number, transposed)
+        return bytes_of(self._place, NAMES[transposed], size)
 
     def _pack(self, where: int, transposed: bool, changed_U: Array | None = None) -> None:
+        """Make the panels there; with ``changed_U`` of these rows alone."""
         core().call(
             "pack",
             weight=self._weight_GK,
@@ -125,11 +118,7 @@ class CoreMatrix:
             transposed=transposed,
             changed=changed_U,
         )
-
-    @property
-    def _whose(self) -> dict[str, object]:
-        """The panels that are in the place, and the marks of the matrices that they were made from."""
-        return self._place.kept("whose", dict[str, object])
+        self._whose[NAMES[transposed]] = self._mark
 
     def product(self, x_NK: Array, out: Array | None = None, bias_G: Array | None = None) -> Array:
         """x W^T, or x W^T + b: [N,K] -> [N,G]."""
@@ -157,21 +146,13 @@ class CoreMatrix:
 
 
 class PackedCodes(CoreMatrix):
-    """A matrix made of codes, which are not kept."""
+    """A matrix made of codes, which go once it is packed."""
 
     def __init__(self, codes_GK: Array, scales_G: Array, gates: int) -> None:
-        self.precision, self.shape = "int8", codes_GK.shape
-        self._number = PRECISIONS["int8"]
-        (G, K), self.block = self.shape, self.shape[0] // gates
-        self._panels = _aligned(core().packed_bytes(G, K, self.block, self._number, False))
-        panels = address(self._panels)
+        self.precision, self.shape, self.block = "int8", codes_GK.shape, len(codes_GK) // gates
+        self._number, self._place, self._weight_GK = PRECISIONS["int8"], Workspace(), None
+        self._read_at = panels = self._at(False)
         core().call("pack_codes", codes=codes_GK, scales=scales_G, panels=panels, block=self.block)
-
-    def panels(self, transposed: bool) -> int:
-        """The address of the panels of ``product``."""
-        if transposed:
-            raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
-        return address(self._panels)
 
 
 def number_of(precision: str) -> int:
@@ -194,7 +175,7 @@ def pack(
     packs: types.Packs = "when asked",
     changed_U: Array | None = None,
 ) -> CoreMatrix:
-    """A weight ready for many products, as ``reference.pack`` says."""
+    """A weight ready for many products."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
     return CoreMatrix(weight_GK, precision, gates, place, packs, changed_U)

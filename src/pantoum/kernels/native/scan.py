@@ -13,11 +13,10 @@ import numpy as np
 
 from pantoum.config import CellSpec
 from pantoum.errors import CoreError
+from pantoum.kernels import reference
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import PRECISIONS, CoreMatrix, bytes_of
 from pantoum.kernels.reference.scan import ReferenceTape
-from pantoum.kernels.reference.scan import scan as reference_scan
-from pantoum.kernels.reference.scan import scan_vjp as reference_scan_vjp
 from pantoum.kernels.types import Array, RecurrentWeight, State
 from pantoum.kernels.workspace import Workspace
 
@@ -58,13 +57,13 @@ def scan(
     of ``tape`` equal parts of the steps by itself."""
     kind = core().cells.get(cell.kernel)
     if kind is None:
-        return reference_scan(
-            cell, projection_TBG, state, weight_hh, bias_hh, reset_TB, lengths, tape, workspace
-        )
+        given = cell, projection_TBG, state, weight_hh, bias_hh, reset_TB, lengths, tape, workspace
+        return reference.scan(*given)
     workspace = Workspace() if workspace is None else workspace
     T, B, G = projection_TBG.shape
     H = G // len(cell.gates)
     number, panels = _weights(cell, weight_hh, H, False)
+    assert bias_hh is not None or not cell.biased
     if tape and number == PRECISIONS["int8"]:
         raise CoreError("int8 has no gradients: scan without a tape, or train in float32 or bf16")
     states_SBH = [workspace.array(part, (T + 1, B, H), np.float32) for part in cell.state]
@@ -74,8 +73,8 @@ def scan(
     candidate_TBH = workspace.array("candidate", (T, B, H), np.float32) if cell.biased and tape else None
     hidden_SBH, cell_SBH = states_SBH[0], states_SBH[1] if len(states_SBH) > 1 else None
     outputs_TBH = hidden_SBH[1:] if lengths is None else workspace.array("outputs", (T, B, H), np.float32)
-    kept = T if tape else 2
-    size = core().operand_bytes(kept * B, H, number)
+    steps = T if tape else 2
+    size = core().operand_bytes(steps * B, H, number)
     operands = [bytes_of(workspace, f"operands {place}", size) for place, _ in enumerate(cell.products)]
     operands += [0, 0]
     core().call(
@@ -87,11 +86,11 @@ def scan(
         outputs=None if lengths is None else outputs_TBH,
         operands=operands[0],
         more_operands=operands[1],
-        bias=_bias(cell, bias_hh),
+        bias=bias_hh if cell.biased else None,
         reset=reset_TB,
         lengths=lengths,
         units=H,
-        operands_kept=kept,
+        operands_kept=steps,
         kind=kind,
         precision=number,
         tape=bool(tape),
@@ -100,24 +99,9 @@ def scan(
     last = _state([states[T].copy() for states in states_SBH])
     if not tape:
         return outputs_TBH, last, None
-    return (
-        outputs_TBH,
-        last,
-        CoreTape(
-            cell,
-            weight_hh,
-            projection_TBG,
-            hidden_SBH,
-            cell_SBH,
-            candidate_TBH,
-            operands[0],
-            operands[1],
-            reset_TB,
-            lengths,
-            int(tape),
-            workspace,
-        ),
-    )
+    arrays = projection_TBG, hidden_SBH, cell_SBH, candidate_TBH
+    rest = reset_TB, lengths, int(tape), workspace
+    return outputs_TBH, last, CoreTape(cell, weight_hh, *arrays, operands[0], operands[1], *rest)
 
 
 def scan_vjp(
@@ -129,7 +113,7 @@ def scan_vjp(
 ) -> tuple[Array, State, Array | None, Array | None]:
     """Gradients of the input projection, the initial state, W_hh and the bias inside the scan."""
     if isinstance(tape, ReferenceTape):
-        return reference_scan_vjp(tape, d_outputs_TBH, d_state, out, workspace)
+        return reference.scan_vjp(tape, d_outputs_TBH, d_state, out, workspace)
     workspace = Workspace() if workspace is None else workspace
     cell, (T, B, G) = tape.cell, tape.gates_TBG.shape
     H = G // len(cell.gates)
@@ -180,23 +164,10 @@ def _weights(
         return 0, {}
     panels = {}
     for name, gates, weight in zip(("panels", "more_panels"), cell.products, weight_hh, strict=False):
-        assert isinstance(weight, CoreMatrix)
-        if weight.shape != (gates * units, units) or weight.block != units:
-            raise CoreError(
-                f"weight_hh is {weight.shape} in blocks of {weight.block}: the scan takes "
-                f"{(gates * units, units)} in blocks of {units}; pack it with gates={gates}"
-            )
+        assert isinstance(weight, CoreMatrix) and weight.precision == weight_hh[0].precision
+        assert weight.shape == (gates * units, units) and weight.block == units
         panels[name] = weight.panels(transposed)
-    precisions = {weight.precision for weight in weight_hh}
-    if len(precisions) > 1:
-        raise CoreError("weight_hh is packed in two precisions: pack both matrices in the same one")
-    return PRECISIONS[precisions.pop()], panels
-
-
-def _bias(cell: CellSpec, bias_hh: Array | None) -> Array | None:
-    if cell.biased and bias_hh is None:
-        raise CoreError(f"bias_hh is None: the last gate of {cell.name} has a hidden bias; give [H] numbers")
-    return bias_hh if cell.biased else None
+    return PRECISIONS[weight_hh[0].precision], panels
 
 
 def _gradient(d_state: Array | None, batch: int, units: int) -> Array:

@@ -17,17 +17,12 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import CellSpec
-from pantoum.errors import CoreError
-from pantoum.kernels.native.counts import counts_struct
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import number_of
-from pantoum.kernels.native.tables import row_table
+from pantoum.kernels.native.tables import counts_struct, row_table
 from pantoum.kernels.types import Array, StepPart
 
 __all__ = ["CoreStepper", "stepper"]
-
-KINDS = ("inputs", "layer", "head", "ngrams", "counts")
-NAMES = {"ngrams": "n-grams", "counts": "counts"}
 
 
 class CoreStepper:
@@ -37,51 +32,39 @@ class CoreStepper:
         self, parts: Sequence[StepPart], tokens_R: Array, states: Sequence[Array], logits_CV: Array
     ) -> None:
         (C, V), R = logits_CV.shape, len(tokens_R)
-        values = {kind: [part.values for part in parts if part.kind == kind] for kind in KINDS}
-        layers, inputs, head = values["layer"], values["inputs"], values["head"][0]
+        layers, inputs, (head,) = (_of(parts, kind) for kind in ("layer", "inputs", "head"))
         cell, members = layers[0]["cell"], len(inputs)
         each, H = len(cell.state), len(layers[0]["input_bias_G"]) // len(cell.gates)
-        ends = [place for place, part in enumerate(parts) if part.kind == "inputs"]
-        L = (ends[1] if members > 1 else 1 + len(layers)) - 1
-        after = [kind for kind in ("ngrams", "counts") if values[kind]]
-        if len(states) != each * len(layers) + len(after):
-            raise CoreError(
-                f"{len(states)} arrays of states for {len(layers)} layers of {cell.name}: "
-                f"give {each} per layer" + "".join(f" and the {NAMES[kind]}'" for kind in after)
-            )
-        if len(layers) != L * members:
-            raise CoreError(f"{members} members have {len(layers)} layers, the first {L}: give one shape")
-        self._kept = list(parts), tokens_R, list(states), logits_CV
-        self._most = C, R
-        G = len(cell.gates) * H
-        filled, self._structures = [], list[object]()
+        (L, none), G = divmod(len(layers), members), len(cell.gates) * H
+        assert not none
+        self._most, self._held = (C, R), [list(parts), tokens_R, list(states), logits_CV]
+        """The most rows of a call, and the memory that its arguments are addresses of."""
+        filled, layer_states = [], iter(states[: each * len(layers)])
         for place, member in enumerate(inputs):
             embedding_VE = member["embedding_VE"]
+            embedded = 0 if embedding_VE is None else embedding_VE.shape[1]  # 0: its inputs are one-hot
             own = core().structs(
                 "layer",
                 [
-                    _layer(layers[n], H, _width(embedding_VE), states[each * n : each * (n + 1)], R)
-                    for n in range(place * L, (place + 1) * L)
+                    _layer(layer, H, embedded, [next(layer_states) for _ in range(each)], R)
+                    for layer in layers[place * L : (place + 1) * L]
                 ],
             )
-            self._structures.append(own)
-            filled.append(
-                core().struct(
-                    "member", layers=own, table=member["table_VG"], embedding=embedding_VE, V=V, G=G
-                )
-            )
+            arrays = {"table": member["table_VG"], "embedding": embedding_VE}
+            filled.append(core().struct("member", layers=own, **arrays, V=V, G=G))
+            self._held.append(own)
         table = core().structs("member", filled)
-        self._structures.append(table)
-        beside = states[each * len(layers) :]
-        more: dict[str, Any] = {"ngram_rows": 0}
-        for kind, recent in zip(after, beside, strict=True):
-            more |= BESIDE[kind](values[kind][0], recent, V, self._structures)
+        more, beside = {"ngram_rows": 0}, iter(states[each * len(layers) :])
+        for kind, fields in (("ngrams", _ngrams), ("counts", _counts)):
+            for values in _of(parts, kind):
+                more |= fields(values, next(beside), V)
+        assert next(beside, None) is None, "more arrays of a state than parts that have one"
+        self._held += [table, more]
         weight, projection = head["weight"], head["projection"]
-        _check(weight, (V, weight.shape[1]), V)
+        inputs_of_head = members * H if projection is None else projection.shape[0]
+        _check(weight, (V, inputs_of_head), V)
         if projection is not None:
-            _check(projection, (weight.shape[1], members * H), weight.shape[1])
-        elif weight.shape[1] != members * H:
-            raise CoreError(f"the head is {weight.shape}: {members} members of {H} units need another one")
+            _check(projection, (inputs_of_head, members * H), inputs_of_head)
         self._operation, fill = core().operation("step")
         self._arguments = fill(
             members=table,
@@ -95,7 +78,7 @@ class CoreStepper:
             first=0,
             member_count=members,
             layer_count=L,
-            head_inputs=weight.shape[1],
+            head_inputs=inputs_of_head,
             kind=core().cells[cell.kernel],
             head_precision=number_of(weight.precision),
             projection_precision=0 if projection is None else number_of(projection.precision),
@@ -119,8 +102,12 @@ def stepper(
 ) -> CoreStepper | None:
     """Steps through the model of these parts, of tokens and states in these arrays; None where the core lacks
     its cell."""
-    cell = next(part.values["cell"] for part in parts if part.kind == "layer")
-    return CoreStepper(parts, tokens_R, states, logits_CV) if cell.kernel in core().cells else None
+    known = _of(parts, "layer")[0]["cell"].kernel in core().cells
+    return CoreStepper(parts, tokens_R, states, logits_CV) if known else None
+
+
+def _of(parts: Sequence[StepPart], kind: str) -> list[Mapping[str, Any]]:
+    return [part.values for part in parts if part.kind == kind]
 
 
 def _layer(
@@ -152,53 +139,23 @@ def _layer(
     )
 
 
-def _width(embedding_VE: Array | None) -> int:
-    """E of a member; 0: its inputs are one-hot."""
-    return 0 if embedding_VE is None else embedding_VE.shape[1]
-
-
-def _ngrams(own: Mapping[str, Any], recent: Array, V: int, structures: list[object]) -> dict[str, Any]:
-    """The fields of n-grams. What the state holds is not looked at: any row found is in the table."""
+def _ngrams(own: Mapping[str, Any], recent: Array, V: int) -> dict[str, Any]:
+    """The fields of n-grams. What the state holds is not looked at: each row that it leads to is in the
+    table."""
     table_RV, rows, orders = own["table_RV"], own["rows"], np.array(own["orders"], np.int64)
-    if not (orders.size and orders[0] >= 2 and (np.diff(orders) > 0).all()):
-        raise CoreError(
-            f"the orders are {own['orders']}: the step takes different ones from 2 on, the lowest first"
-        )
-    if rows < 2 or rows & (rows - 1):
-        raise CoreError(f"an order has {rows} rows: the step takes a power of two, 2 at least")
-    if table_RV.shape != (len(orders) * rows, V):
-        raise CoreError(
-            f"table_RV is {table_RV.shape}: {len(orders)} orders of {rows} rows and {V} "
-            f"symbols need {(len(orders) * rows, V)}"
-        )
-    table = row_table(table_RV)
-    structures += [orders, table]
-    return {
-        "ngrams": table,
-        "orders": orders,
-        "recent": recent,
-        "ngram_rows": rows,
-        "recent_kept": int(orders[-1]) - 1,
-    }
+    assert orders[0] >= 2 and (np.diff(orders) > 0).all()
+    assert rows >= 2 and not rows & (rows - 1) and table_RV.shape == (len(orders) * rows, V)
+    fields = {"ngrams": row_table(table_RV), "orders": orders, "recent": recent}
+    return {**fields, "ngram_rows": rows, "recent_kept": int(orders[-1]) - 1}
 
 
-def _counts(own: Mapping[str, Any], recent: Array, V: int, structures: list[object]) -> dict[str, Any]:
+def _counts(own: Mapping[str, Any], recent: Array, V: int) -> dict[str, Any]:
     """The fields of counts. What the state holds is not looked at: what can be no token is none."""
     tree = own["tree"]
-    if len(tree.unigrams_V) != V:
-        raise CoreError(f"the counts have {len(tree.unigrams_V)} symbols: this model has {V}")
-    counts, kept = counts_struct(tree, own["weights_C"])
-    structures += [counts, kept]
+    assert len(tree.unigrams_V) == V
+    counts = counts_struct(tree, own["weights_C"])
     return {"counts": counts, "counts_recent": recent, "K": len(tree.lengths)}
 
 
-BESIDE = {"ngrams": _ngrams, "counts": _counts}
-"""The fields of the mixers. Each has one array of state, in this order."""
-
-
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:
-    if matrix.shape != shape or matrix.block != block:
-        raise CoreError(
-            f"a matrix is {matrix.shape} in blocks of {matrix.block}: the step takes {shape} in "
-            f"blocks of {block}; pack it with gates={shape[0] // block}"
-        )
+    assert matrix.shape == shape and matrix.block == block, (matrix.shape, matrix.block, shape, block)

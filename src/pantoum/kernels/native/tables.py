@@ -1,8 +1,11 @@
-"""Rows of tables by number, their gradients and their update: ``reference.tables`` in the core.
+"""Rows of tables by number, their gradients and their update, and counted n-grams: ``reference.tables`` and
+``reference.counts`` in the core.
 
-NumPy's sort finds which rows are in use; the core computes the sums and the update.
+NumPy's sort finds which rows are in use; the core computes the sums and the update. The numbers of a tree of
+counts are trusted: ``network.mixers.counts`` has checked them.
 
-Shapes: V symbols, N tokens, G columns; O rows for each token, R rows of a large table, U of them in use.
+Shapes: V symbols, N tokens, G columns; O rows for each token, R rows of a large table, U of them in use;
+K tokens of context at most.
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ from pantoum.errors import CoreError
 from pantoum.kernels.native.library import core
 from pantoum.kernels.reference.tables import used_rows
 from pantoum.kernels.row_codes import RowCodes
-from pantoum.kernels.types import Array
+from pantoum.kernels.types import SIZES, Array, CountTree
 
 __all__ = [
     "checked_rows",
     "checked_tokens",
+    "counts_struct",
     "lookup",
     "lookup_gradient",
     "lookup_sum",
     "lookup_sum_gradient",
+    "mix_counts",
     "rms_rows",
     "row_table",
 ]
@@ -90,8 +95,7 @@ def row_table(table_RV: Array | RowCodes) -> ctypes.Structure:
 def lookup_sum_gradient(d_NV: Array, rows_NO: Array) -> tuple[Array, Array]:
     """(rows in use [U], ascending; for each the sum of d over the tokens that use it [U,V], in order)."""
     (N, V), each = d_NV.shape, rows_NO.shape[1]
-    if len(rows_NO) != N:
-        raise CoreError(f"rows_NO has rows for {len(rows_NO)} tokens, d_NV for {N}: give one each")
+    assert len(rows_NO) == N
     rows_U, uses_M, starts_U = used_rows(rows_NO)
     sums_UV = np.empty((len(rows_U), V), np.float32)
     core().call("sum_uses", d=d_NV, uses=uses_M, starts=starts_U, out=sums_UV, each=each)
@@ -133,3 +137,44 @@ def _within(rows: Array, count: int) -> Array:
             f"whole numbers from 0 to {count - 1}"
         )
     return rows
+
+
+def mix_counts(tree: CountTree, nodes_KN: Array, weights_N: Array, logits_NV: Array) -> None:
+    """Logits become logarithms of the probabilities of the mixture, in place."""
+    sizes = [len(length.left_M) for length in tree.lengths]
+    assert nodes_KN.shape == (len(sizes), len(logits_NV)) and len(tree.unigrams_V) == logits_NV.shape[1]
+    assert all(nodes_N.max(initial=-1) < M for nodes_N, M in zip(nodes_KN, sizes, strict=True))
+    core().call(
+        "mix_counts",
+        counts=counts_struct(tree, np.zeros(SIZES * (len(sizes) + 1), np.float32)),
+        nodes=np.ascontiguousarray(nodes_KN, np.int64),
+        weights=np.ascontiguousarray(weights_N, np.float32),
+        logits=logits_NV,
+    )
+
+
+def counts_struct(tree: CountTree, weights_C: Array) -> ctypes.Structure:
+    """Counts and the weights of their classes as the core takes them; the arrays of the tree must outlive
+    it."""
+    contexts = [
+        core().struct(
+            "contexts",
+            starts=length.starts,
+            tokens=length.tokens_C,
+            shares=length.shares_C,
+            left=length.left_M,
+            sizes=length.sizes_M,
+        )
+        for length in tree.lengths
+    ]
+    lengths = core().structs("contexts", contexts)
+    counts = core().struct(
+        "counts",
+        lengths=lengths,
+        unigrams=tree.unigrams_V,
+        weights=weights_C,
+        kept=len(lengths),
+        shortest=tree.shortest,
+    )
+    counts.held = lengths, weights_C  # they live as long as what points to them
+    return counts

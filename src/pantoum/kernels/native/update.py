@@ -26,12 +26,10 @@ __all__ = ["adamw", "adapt", "average", "global_norm", "muon", "row_squares"]
 
 def global_norm(gradients: Iterable[Array]) -> float:
     """The Euclidean norm of all of them together."""
-    arrays = [_flat(array, "gradient") for array in gradients]
-    where = np.array([address(array) for array in arrays], np.uintp)
+    arrays = [_flat(array) for array in gradients]
+    where, sizes = np.array([address(array) for array in arrays], np.uintp), [array.size for array in arrays]
     total = np.zeros(1, np.float64)
-    core().call(
-        "sum_of_squares", arrays=where, sizes=np.array([a.size for a in arrays], np.int64), total=total
-    )
+    core().call("sum_of_squares", arrays=where, sizes=np.array(sizes, np.int64), total=total)
     return math.sqrt(total[0])
 
 
@@ -51,18 +49,15 @@ def adamw(
 ) -> None:
     """One step of AdamW in place; the gradient counts times ``factor``. ``rows_U``: of these rows alone."""
     b1, b2 = betas
-    if not parameter.shape == first.shape == second.shape or gradient.shape[1:] != parameter.shape[1:]:
-        shapes = ", ".join(str(array.shape) for array in (parameter, gradient, first, second))
-        raise CoreError(
-            f"parameter, gradient, first, second are {shapes}: the core takes arrays of one shape"
-        )
+    _require_one_shape(parameter, first, second)
+    _require_one_shape(parameter[:0], gradient[:0])
     core().call(
         "adamw",
-        parameter=_rows(parameter, "parameter"),
+        parameter=_rows(parameter),
         rows=None if rows_U is None else checked_rows(rows_U, len(parameter)),
-        gradient=_rows(gradient, "gradient"),
-        first=_rows(first, "first"),
-        second=_rows(second, "second"),
+        gradient=_rows(gradient),
+        first=_rows(first),
+        second=_rows(second),
         beta1=b1,
         share1=(1 - b1) * factor,
         beta2=b2,
@@ -76,12 +71,7 @@ def adamw(
 
 def average(averaged: Array, parameter: Array, decay: float) -> None:
     """Move an exponential average: averaged = decay * averaged + (1 - decay) * parameter."""
-    core().call(
-        "average",
-        averaged=_flat(averaged, "averaged"),
-        parameter=_flat(parameter, "parameter"),
-        share=1 - decay,
-    )
+    core().call("average", averaged=_flat(averaged), parameter=_flat(parameter), share=1 - decay)
 
 
 def muon(
@@ -100,10 +90,8 @@ def muon(
     """One step over matrices of so many ``gates`` each, in place; the gradients count times ``factor``."""
     blocks: list[tuple[int, int, int, int, int]] = []
     for parameter, gradient, m, count in zip(parameters, gradients, momenta, gates, strict=True):
-        if not parameter.shape == gradient.shape == m.shape:
-            shapes = f"{parameter.shape}, {gradient.shape}, {m.shape}"
-            raise CoreError(f"parameter, gradient, momentum are {shapes}: the core takes arrays of one shape")
-        at = _where(parameter, "parameter"), _where(gradient, "gradient"), _where(m, "momentum")
+        _require_one_shape(parameter, gradient, m)
+        at = [address(_flat(array)) for array in (parameter, gradient, m)]
         H, K = parameter.shape[0] // count, parameter.shape[1]
         bytes_of_block = H * K * parameter.itemsize
         blocks += [(*(each + block * bytes_of_block for each in at), H, K) for block in range(count)]
@@ -152,20 +140,21 @@ def adapt(
     )
 
 
-def _rows(array: Array, name: str) -> Array:
+def _require_one_shape(*arrays: Array) -> None:
+    if len({array.shape for array in arrays}) > 1:
+        raise CoreError(f"{[array.shape for array in arrays]}: the core takes arrays of one shape")
+
+
+def _rows(array: Array) -> Array:
     """An array as rows of columns: the same memory."""
-    return array if array.ndim == 2 else _flat(array, name).reshape(len(array), -1 if array.size else 1)
+    return array if array.ndim == 2 else _flat(array).reshape(len(array), -1 if array.size else 1)
 
 
-def _flat(array: Array, name: str) -> Array:
+def _flat(array: Array) -> Array:
     """An array as one row: the same memory."""
     if not array.flags.carray or array.dtype != np.float32:
         raise CoreError(
-            f"{name} is {array.dtype} of shape {array.shape} with strides {array.strides}: the core takes "
-            "float32 in C order; convert it with np.ascontiguousarray"
+            f"{array.dtype} of shape {array.shape} with strides {array.strides}: the core takes float32 in C "
+            "order; convert it with np.ascontiguousarray"
         )
     return array.reshape(-1)
-
-
-def _where(array: Array, name: str) -> int:
-    return address(_flat(array, name))

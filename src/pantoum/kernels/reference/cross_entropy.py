@@ -14,6 +14,7 @@ from pantoum.kernels.types import Array, PackedMatrix
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
+    "chunks",
     "cross_entropy",
     "cross_entropy_gradient",
     "cross_entropy_of_logits",
@@ -46,7 +47,7 @@ def cross_entropy(
     """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
     workspace = Workspace() if workspace is None else workspace
     nats_N, predictions_N = np.empty(len(targets_N), hidden_NH.dtype), np.empty(len(targets_N), np.int32)
-    for rows in _chunks(len(targets_N), len(bias_V)):
+    for rows in chunks(len(targets_N), FEWEST_ROWS, CHUNK_LOGITS // len(bias_V)):
         logits_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
         if given_NV is not None:
             logits_CV += given_NV[rows]
@@ -81,7 +82,7 @@ def cross_entropy_gradient(
     d_bias_V = np.zeros(len(bias_V), dtype)
     if N == 0:  # a shard of a small batch may have none
         d_weight_VH[...] = 0.0
-    for rows in _chunks(N, len(bias_V)):
+    for rows in chunks(N, FEWEST_ROWS, CHUNK_LOGITS // len(bias_V)):
         d_CV, targets_C = _logits(hidden_NH[rows], weight, bias_V, workspace), targets_N[rows]
         if given_NV is not None:
             d_CV += given_NV[rows]
@@ -100,8 +101,9 @@ def cross_entropy_gradient(
     return nats_N, predictions_N, d_hidden_NH, d_weight_VH, d_bias_V, given_NV
 
 
-def _chunks(rows: int, vocab_size: int) -> list[slice]:
-    size = max(FEWEST_ROWS, CHUNK_LOGITS // vocab_size)
+def chunks(rows: int, fewest: int, most: int) -> list[slice]:
+    """The rows in parts of ``most``, but of ``fewest`` at least."""
+    size = max(fewest, most)
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 

@@ -28,12 +28,10 @@ from pantoum.kernels.workspace import Workspace
 
 __all__ = [
     "MOST_CODES",
-    "SMALLEST",
     "QuantizedMatrix",
     "ReferenceMatrix",
     "bias_gradient",
     "check_codes",
-    "follows",
     "linear",
     "linear_weight_gradient",
     "pack",
@@ -56,53 +54,24 @@ class ReferenceMatrix:
     """A weight [G,K] in the form that products like best. With ``reading`` it is a copy: the weight's memory
     may go."""
 
-    def __init__(
-        self,
-        weight_GK: Array,
-        place: Workspace | None = None,
-        reading: bool = False,
-        changed_U: Array | None = None,
-    ) -> None:
-        self._weight_GK = weight_GK.copy() if reading else weight_GK
-        self._place = Workspace() if place is None else place
-        self._mark = object()
-        if follows(self._place, self._mark, self._whose.get("transposed")) and changed_U is not None:
-            self._copy()[:, changed_U] = weight_GK[changed_U].T
-            self._whose["transposed"] = self._mark
-
     precision = "float32"
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(G, K)."""
-        rows, columns = self._weight_GK.shape
-        return rows, columns
+    def __init__(self, weight_GK: Array, reading: bool = False) -> None:
+        self._weight_GK = weight_GK.copy() if reading else weight_GK
+        self._weight_KG: Array | None = None
+        self.shape = weight_GK.shape
 
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
         """x W^T: [N,K] -> [N,G]."""
         if not FEWEST_ROWS <= len(x_NK) <= MOST_ROWS:
             return np.matmul(x_NK, self._weight_GK.T, out=out)
-        return np.matmul(x_NK, self._transposed(), out=out)
+        if self._weight_KG is None:
+            self._weight_KG = _transposed(self._weight_GK)
+        return np.matmul(x_NK, self._weight_KG, out=out)
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """d W: [N,G] -> [N,K], the gradient that ``product`` hands to its input."""
         return np.matmul(d_NG, self._weight_GK, out=out)
-
-    def _transposed(self) -> Array:
-        """The transposed copy, which lies in a place that other matrices may use by turns."""
-        weight_KG = self._copy()
-        if self._whose.get("transposed") is not self._mark:
-            _transpose(self._weight_GK, weight_KG)
-            self._whose["transposed"] = self._mark
-        return weight_KG
-
-    def _copy(self) -> Array:
-        return self._place.array("transposed", self.shape[::-1], self._weight_GK.dtype)
-
-    @property
-    def _whose(self) -> dict[str, object]:
-        """The matrix that the copy in the place was made from, by its mark."""
-        return self._place.kept("whose", dict[str, object])
 
 
 def pack(
@@ -120,23 +89,15 @@ def pack(
     reading" at once, into a place that no other matrix uses, and does not hold the weight: only ``product``
     can be asked. It packs "as before" where the matrix takes the place of one that was used in the same way:
     what was made from that one is made anew at once, so that threads which then multiply at the same time
-    find it. With ``changed_U`` the weight is that of the matrix before in this place, but for these rows:
+    have it. With ``changed_U`` the weight is that of the matrix before in this place, but for these rows:
     what ``product`` needs of that one is made anew in these rows alone, at once.
 
-    NumPy has the array's precision and int8, and no use for blocks; it makes its copies when they are asked
-    for."""
+    NumPy has the array's precision and int8, and no use for blocks and places: what it makes, a transposed
+    copy at most, is the matrix's own."""
     if precision == "int8":
-        return QuantizedMatrix.of(weight_GK)
+        return pack_codes(*quantize(weight_GK), gates)
     _check_precision(precision)
-    return ReferenceMatrix(weight_GK, place, packs == "for reading", changed_U)
-
-
-def follows(place: Workspace, mark: object, made_from: object) -> bool:
-    """Whether what a place holds, made from the matrix of the mark ``made_from``, was made from the matrix
-    before the one of this mark in this place; that one is the latest from now on."""
-    latest = place.kept("latest", dict[str, object])
-    before, latest["mark"] = latest.get("mark"), mark
-    return before is not None and before is made_from
+    return ReferenceMatrix(weight_GK, packs == "for reading")
 
 
 def linear(
@@ -169,10 +130,12 @@ def _check_precision(precision: str) -> None:
         )
 
 
-def _transpose(weight_GK: Array, weight_KG: Array) -> None:
+def _transposed(weight_GK: Array) -> Array:
+    weight_KG = np.empty(weight_GK.shape[::-1], weight_GK.dtype)
     for start in range(0, len(weight_GK), TRANSPOSE_BLOCK):
         stop = start + TRANSPOSE_BLOCK
         weight_KG[:, start:stop] = weight_GK[start:stop].T
+    return weight_KG
 
 
 def quantize(weight_GK: Array) -> tuple[Array, Array]:
@@ -187,19 +150,8 @@ class QuantizedMatrix:
     precision = "int8"
 
     def __init__(self, codes_GK: Array, scales_G: Array) -> None:
-        self._codes_KG = np.ascontiguousarray(codes_GK.T, np.float32)
+        self._codes_KG, self.shape = np.ascontiguousarray(codes_GK.T, np.float32), codes_GK.shape
         self._scales_G = np.array(scales_G, np.float32)
-
-    @classmethod
-    def of(cls, weight_GK: Array) -> QuantizedMatrix:
-        """A matrix of floats, quantised."""
-        return cls(*_codes(weight_GK))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(G, K)."""
-        K, G = self._codes_KG.shape
-        return G, K
 
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
         """x W^T: [N,K] -> [N,G]."""
@@ -228,16 +180,8 @@ def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> QuantizedMat
 
 def check_codes(codes_GK: Array, scales_G: Array, gates: int) -> None:
     """Refuse what no quantised matrix has."""
-    if codes_GK.dtype != np.int8 or codes_GK.ndim != 2 or scales_G.shape != codes_GK.shape[:1]:
-        raise CoreError(
-            f"codes_GK is {codes_GK.dtype} of shape {codes_GK.shape}, scales_G of shape "
-            f"{scales_G.shape}: codes are int8 [G,K], with one scale per row; quantize makes them"
-        )
-    if 0 in codes_GK.shape or gates < 1 or len(codes_GK) % gates:
-        raise CoreError(
-            f"codes_GK has shape {codes_GK.shape} for {gates} gates: it needs rows and columns, "
-            "as many rows for each gate"
-        )
+    assert codes_GK.dtype == np.int8 and codes_GK.ndim == 2 and scales_G.shape == codes_GK.shape[:1]
+    assert 0 not in codes_GK.shape and gates >= 1 and not len(codes_GK) % gates
     if codes_GK.min() < -127:
         raise CoreError("codes_GK has -128: codes are -127 to 127; quantize makes them")
     if codes_GK.shape[1] > MOST_CODES:

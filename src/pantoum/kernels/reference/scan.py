@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -57,19 +58,13 @@ class ReferenceTape:
         T = len(self.gates_TBG) // self.parts
         places = np.arange(T + 1)[:, None] + T * np.arange(self.parts)
 
-        def folded(array: Array | None, count: int) -> Array | None:
-            return None if array is None else array[places[:count], 0]
+        def folded(array: Array | None) -> Array | None:
+            """States have one step more."""
+            return None if array is None else array[places[: T + len(array) - len(self.gates_TBG)], 0]
 
-        return ReferenceTape(
-            self.cell,
-            self.weight_hh,
-            self.hidden_SBH[places, 0],
-            folded(self.memory_SBH, T + 1),
-            self.gates_TBG[places[:T], 0],
-            folded(self.candidate_TBH, T),
-            folded(self.operands_TBH, T),
-            StepRows(T, folded(self.rows.reset_TB, T), None),
-        )
+        names = ("hidden_SBH", "memory_SBH", "gates_TBG", "candidate_TBH", "operands_TBH")
+        arrays: dict[str, Any] = {name: folded(getattr(self, name)) for name in names}
+        return replace(self, **arrays, rows=StepRows(T, folded(self.rows.reset_TB), None), parts=1)
 
 
 def scan(
@@ -111,34 +106,22 @@ def scan(
             x = replace(x, early=early)
             if operands_TBH is not None:
                 operands_TBH[t] = operand_BH
-        found = step.forward(x)
-        hidden_SBH[t + 1] = found.h
+        now = step.forward(x)
+        hidden_SBH[t + 1] = now.h
         rows.hold(t, h_BH, hidden_SBH[t + 1])
         if memory_SBH is not None:
-            memory_SBH[t + 1] = found.c
+            memory_SBH[t + 1] = now.c
             rows.hold(t, c_BH, memory_SBH[t + 1])
         if tape:
-            np.concatenate(found.gates, axis=1, out=projection_TBG[t])
+            np.concatenate(now.gates, axis=1, out=projection_TBG[t])
         if candidate_TBH is not None:
-            candidate_TBH[t] = found.candidate
+            candidate_TBH[t] = now.candidate
     outputs_TBH = rows.outputs(hidden_SBH[1:], workspace)
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
-    kept = (
-        ReferenceTape(
-            cell,
-            weight_hh,
-            hidden_SBH,
-            memory_SBH,
-            projection_TBG,
-            candidate_TBH,
-            operands_TBH,
-            rows,
-            int(tape),
-        )
-        if tape
-        else None
-    )
-    return outputs_TBH, last, kept
+    if not tape:
+        return outputs_TBH, last, None
+    arrays = hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH
+    return outputs_TBH, last, ReferenceTape(cell, weight_hh, *arrays, rows, int(tape))
 
 
 def scan_vjp(
@@ -182,25 +165,25 @@ def scan_vjp(
             NONE if memory_SBH is None else memory_SBH[t + 1],
             NONE if tape.candidate_TBH is None else tape.candidate_TBH[t],
         )
-        found = step.backward(x, d_h_BH, d_c_BH)
-        gates, d_old_BH = tuple(found.gates), np.zeros_like(d_h_BH) if found.h is None else found.h
+        before = step.backward(x, d_h_BH, d_c_BH)
+        gates, d_old_BH = tuple(before.gates), np.zeros_like(d_h_BH) if before.h is None else before.h
         if len(packs) > 1:
             late_BG = np.concatenate(gates[-cell.products[1] :], axis=1)
             early, d_more_BH = step.early_backward(x, packs[1].product_transposed(late_BG))
             gates, d_old_BH = (*early, *gates), d_old_BH + d_more_BH
         d_BG = np.concatenate(gates, axis=1, out=d_projection_TBG[t])
         d_steps = [d_BG]
-        if d_candidate_TBH is not None and found.candidate is not None:
-            d_candidate_TBH[t] = found.candidate
+        if d_candidate_TBH is not None and before.candidate is not None:
+            d_candidate_TBH[t] = before.candidate
             d_steps.append(d_candidate_TBH[t])
-            d_BG = np.concatenate([d_BG[:, :-H], found.candidate], axis=1)
+            d_BG = np.concatenate([d_BG[:, :-H], before.candidate], axis=1)
         if packs:
             d_old_BH = packs[0].product_transposed(np.ascontiguousarray(d_BG[:, :split])) + d_old_BH
         rows.hold_vjp(t, d_h_BH, d_old_BH, *d_steps)
         d_h_BH = d_old_BH
-        if found.c is not None:
-            rows.hold_vjp(t, d_c_BH, found.c)
-            d_c_BH = found.c
+        if before.c is not None:
+            rows.hold_vjp(t, d_c_BH, before.c)
+            d_c_BH = before.c
     d_state0 = d_h_BH if memory_SBH is None else (d_h_BH, d_c_BH)
     if not packs:
         return d_projection_TBG, d_state0, None, None

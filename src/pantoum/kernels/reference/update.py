@@ -78,32 +78,15 @@ def adamw(
     With ``rows_U`` the gradient is that of these rows, ascending; the others and their moments stay as they
     are.
     """
-    b1, b2 = betas
-    if rows_U is not None:
-        arrays = parameter, first, second
-        parts = [array[rows_U] for array in arrays]
-        adamw(
-            parts[0],
-            gradient,
-            parts[1],
-            parts[2],
-            step=step,
-            rate=rate,
-            betas=betas,
-            epsilon=epsilon,
-            weight_decay=weight_decay,
-            factor=factor,
-        )
-        for array, part in zip(arrays, parts, strict=True):
-            array[rows_U] = part
-        return
-    size, dtype = parameter.size, parameter.dtype
+    (b1, b2), whole = betas, (parameter, first, second)
+    own = whole if rows_U is None else [array[rows_U] for array in whole]
+    size, dtype = own[0].size, parameter.dtype
     root = math.sqrt(1 - b2**step)
     step_size = rate / (1 - b1**step)
     scratch, root_of = np.empty(min(BLOCK, size), dtype), np.empty(min(BLOCK, size), dtype)
-    flat = [array.reshape(-1) for array in (parameter, gradient, first, second)]
+    flat = [array.reshape(-1) for array in (*own, gradient)]
     for start in range(0, size, BLOCK):
-        p, g, m, v = (array[start : start + BLOCK] for array in flat)
+        p, m, v, g = (array[start : start + BLOCK] for array in flat)
         s, q = scratch[: len(p)], root_of[: len(p)]
         m *= b1
         np.multiply(g, (1 - b1) * factor, out=s)
@@ -120,6 +103,9 @@ def adamw(
         if weight_decay:
             p *= 1 - rate * weight_decay
         p -= s
+    if rows_U is not None:
+        for array, part in zip(whole, own, strict=True):
+            array[rows_U] = part
 
 
 def average(averaged: Array, parameter: Array, decay: float) -> None:

@@ -9,7 +9,16 @@ is bounded: what was seen least makes room.
 Its arithmetic is the same on every machine, so what it says can be coded and decoded again. A coder asks for
 ``chances``, one for each decision on a symbol's path; a decoder for the chance of one decision at a time.
 
-Shapes: T symbols, N networks, V of the vocabulary, Q decisions.
+Beside a network that writes, a ``ContextMixture`` expects what the contexts have read again:
+
+    p(w) = (1 - v) p_network(w) + v p_contexts(w)
+
+The contexts are given the network's logits, too. Nothing is learned from what is read or written here: any
+number of streams share the contexts, and what a stream has of its own is its last tokens. A weight v is known
+from how well both predicted what the contexts have read.
+
+Shapes: T symbols or steps, B rows (streams), N networks, or tokens, K tokens before one, V of the vocabulary,
+Q decisions.
 """
 
 from __future__ import annotations
@@ -17,25 +26,30 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels import Array, backend
-from pantoum.kernels.context_tables import (
+from pantoum.errors import CoreError
+from pantoum.kernels import Array, without_core
+from pantoum.kernels.native.contexts import (
     DECISIONS,
     HISTORY_BITS,
     NETWORKS,
     READ,
     RESULTS,
+    ContextDecider,
     ContextTables,
-    forget,
-    tables,
+    context_probabilities,
+    read_contexts,
 )
-from pantoum.kernels.types import Decider
+from pantoum.kernels.reference.counts import mix_rows
+from pantoum.network.mixers import Found, History, Mixer, ReadTokens
+from pantoum.network.spec import StateArray
 
-__all__ = ["MOST_SYMBOLS", "ContextMixer"]
+__all__ = ["MOST_SYMBOLS", "ContextMixer", "ContextMixture"]
 
 MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
@@ -46,6 +60,9 @@ LEARNED = ("maps", "links", "weights", "finals", "curves")
 MOST_WEIGHT = 1e6
 MOST_READ, SPARE, READ_AGAIN = 1 << HISTORY_BITS, 1 << 12, 1 << 20
 """Symbols that a reader can hold; how many free places make it full; how many it then reads again."""
+RECENT = 160
+"""Tokens that a context beside a network may look back on: two lines of a text, or a match of 32 and three
+long words."""
 IMPOSSIBLE = "contexts hold what no text leaves there"
 JOINED, JOINED_FIRST = (0.4, 0.6), (0.2, 1.0)
 """The first weights of contexts and of the networks that join them, in all, after they have read something,
@@ -67,9 +84,13 @@ class ContextMixer:
     ) -> None:
         """``texts``: of each symbol; ``counts_V``: how often each occurs, about (all alike): frequent symbols
         take fewer decisions; ``beside``: so many networks join them from the beginning (``join``)."""
+        if (reason := without_core()) is not None:
+            raise CoreError(
+                f"counted contexts, which compress a text, need the native core, and {reason}; install "
+                "pantoum where a C++ compiler is"
+            )
         symbols_V, middles = _tree(texts, counts_V)
-        self._kernels = backend(np.float32)
-        self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
+        self._tables = ContextTables.of(symbols_V, middles, *_kinds(texts), slot_bits)
         self._slot_bits, self._depths_V = slot_bits, _depths(symbols_V, middles)
         self._borders: list[Array] = []
         """How many symbols had been read where documents began."""
@@ -86,28 +107,24 @@ class ContextMixer:
     def read(self, tokens_T: Array, logits_TNV: Array | None = None, resets_T: Array | None = None) -> Array:
         """Nats [T] of symbols, each before it was learned from. ``logits_TNV``: by networks;
         ``resets_T``: a document begins with the symbol."""
-        nats_T: Array = self._kernels.read_contexts(
-            self._tables, tokens_T, logits_TNV, self._resets(resets_T)
-        )
-        return nats_T
+        return read_contexts(self._tables, tokens_T, logits_TNV, self._resets(resets_T))
 
     def chances(self, tokens_T: Array, logits_TNV: Array | None = None) -> Array:
         """Read symbols as ``read`` does; for each decision on their paths twice the chance, of 2^22, of the
         way that was taken, plus 1 where that is right [Q]."""
         chances_Q = np.empty(int(self._depths_V[tokens_T].sum()), np.uint32)
-        self._kernels.read_contexts(self._tables, tokens_T, logits_TNV, None, chances_Q=chances_Q)
+        read_contexts(self._tables, tokens_T, logits_TNV, None, chances_Q=chances_Q)
         return chances_Q
 
-    def decider(self) -> Decider:
+    def decider(self) -> ContextDecider:
         """What decodes symbols from decisions: ``begin(logits_NV)`` gives the chance of right, of 2^22, of
         the first, ``decide(outcome)`` that of the next and -1, or with the last outcome the symbol, which is
         then learned."""
-        decider: Decider = self._kernels.context_decider(self._tables)
-        return decider
+        return ContextDecider(self._tables)
 
     def count(self, tokens_T: Array, resets_T: Array | None = None) -> None:
         """Learn how often what came, without predicting."""
-        self._kernels.read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
+        read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
 
     def probabilities(self, logits_NV: Array | None = None, after_K: Array | None = None) -> Array:
         """The probabilities [V] of the next symbol; nothing changes. ``read`` gives about these: it learns
@@ -116,8 +133,7 @@ class ContextMixer:
         own, V = self._tables, len(self._tables.symbols)
         scratch = {"masses": np.zeros((NETWORKS, V + 1)), "pending": np.zeros_like(own.pending)}
         reader = replace(own, where=own.where.copy(), **scratch)
-        probabilities_V: Array = self._kernels.context_probabilities(reader, logits_NV, after_K)
-        return probabilities_V
+        return context_probabilities(reader, logits_NV, after_K)
 
     def join(self, networks: int = 1) -> None:
         """From now on networks give logits: believe mostly what they say, and learn how much."""
@@ -143,7 +159,7 @@ class ContextMixer:
         read = int(self._tables.where[READ])
         first, borders = read - READ_AGAIN, self._all_borders()
         tokens_T = self._tables.history[np.arange(first, read) % MOST_READ]
-        forget(self._tables)
+        self._tables.forget()
         self._first, self._borders = 0, []
         self._count(tokens_T, borders[borders >= first] - first)
 
@@ -188,7 +204,7 @@ class ContextMixer:
         if not (fits and all((np.abs(array) < MOST_WEIGHT).all() for array in weights)):
             raise ValueError(IMPOSSIBLE)
         if not first and own.where[READ]:
-            forget(own)
+            own.forget()
         self._first, self._borders = first, []
         self._count(text, borders)
         for name, array in learned.items():
@@ -214,6 +230,51 @@ class ContextMixer:
         if resets_T is not None and resets_T.any():
             self._borders.append(np.flatnonzero(resets_T) + int(self._tables.where[READ]))
         return resets_T
+
+
+@dataclass(frozen=True, eq=False)
+class ContextMixture(Mixer):
+    """The contexts, and the weight of their prediction in the mixture."""
+
+    name: ClassVar[str] = "contexts"
+    sees_tokens: ClassVar[bool] = True
+
+    contexts: ContextMixer
+    weight: float
+
+    def states(self, units: int) -> tuple[StateArray, ...]:
+        """The last tokens."""
+        return (StateArray("contexts.recent", RECENT, "tokens"),)
+
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundContexts:
+        """The tokens before each."""
+        recent_BK = state[0]
+        known_BK = np.where((recent_BK >= 1) & (recent_BK <= read.vocab_size), recent_BK, 0)  # of a file
+        history = History(read.tokens_TB, known_BK, read.reset_TB, read.lengths)
+        return FoundContexts(self, history, (history.after().astype(np.float32),))
+
+
+@dataclass(frozen=True, eq=False)
+class FoundContexts(Found):
+    """The tokens before N tokens."""
+
+    whole_rows: ClassVar[bool] = True
+
+    mixture: ContextMixture
+    history: History
+    state: tuple[Array, ...]
+
+    def mix(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """Whole rows, one after the other."""
+        numbers = np.arange(len(logits_NV)) if tokens is None else tokens
+        p_NV = np.empty(logits_NV.shape, np.float32)
+        for p_V, logits_V, number in zip(p_NV, logits_NV, numbers.tolist(), strict=True):
+            # They have learned with the logits of two networks: here both are those of the one that writes.
+            both_2V = np.stack([logits_V] * NETWORKS).astype(np.float32)
+            p_V[:] = self.mixture.contexts.probabilities(both_2V, self.history.last(number))
+        weights_N = np.full(len(p_NV), 1 - self.mixture.weight, np.float32)
+        mix_rows(logits_NV, p_NV, weights_N)
+        return logits_NV
 
 
 def _unpacked(array: Array, kind: npt.DTypeLike, count: int | None = None) -> Array:

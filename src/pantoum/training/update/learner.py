@@ -32,7 +32,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
 from pantoum.network.network_state import NetworkState
-from pantoum.network.program import BatchResult, Program
+from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.optimizer import Optimizer
@@ -113,15 +113,18 @@ class MemberLearner:
             rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
             own_batch = batch.rows(rows)
-            result = program.gradients(
-                own_batch.inputs_BT,
-                own_batch.targets_BT,
-                state.select(rows),
-                reset_BT=own_batch.reset_BT,
+            wanted = Wanted(
                 dropout_key=(self._seed, step),
                 streams=streams[rows],
                 targets=shards.batch_size * batch.inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(own_batch.targets_BT.reshape(-1), step),
+            )
+            result = program.gradients(
+                own_batch.inputs_BT,
+                own_batch.targets_BT,
+                state.select(rows),
+                wanted,
+                reset_BT=own_batch.reset_BT,
                 workspace=self._place(place),
             )
             results[shard] = result

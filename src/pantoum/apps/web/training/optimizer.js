@@ -1,5 +1,5 @@
 // One update of the weights: Muon for the maps and AdamW for the rest, or AdamW for all, and the usual size of each row
-// of the gradients, which adapting needs (training/update: optimizer.py, gradient_scale.py, learner.py).
+// of the gradients, which adapting needs (training/update: optimizer.py, learner.py).
 
 import { CLIP } from "./recipe.js";
 
