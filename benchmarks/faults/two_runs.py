@@ -104,7 +104,7 @@ def threads(pid: int) -> list[Path]:
 def other_run(folder: Path, text: Path) -> None:
     """A whole run of its own."""
     process = start("train", str(text), *options(9), "--seed", "5", "--run", str(folder))
-    ended(process, {0})
+    ended(process, {0, 143})
 
 
 def both(place: Path, text: Path, draw: random.Random) -> None:
@@ -115,7 +115,7 @@ def both(place: Path, text: Path, draw: random.Random) -> None:
     require("in use by" in line, line)
     require(process.poll() is None, "the first has ended")
     process.send_signal(signal.SIGTERM)
-    ended(process, {0})
+    ended(process, {0, 143})
     third = start("train", "--resume", "--run", str(place / "run"), "--stop-after", "1")
     ended(third, {0})
 

@@ -73,6 +73,7 @@ def test_arrays_of_every_dtype_and_shape_come_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, seed: int, dtype: str, shape: list[int]
 ) -> None:
     run = tmp_path_factory.getbasetemp() / "any"
+    run.mkdir(exist_ok=True)
     array = np.random.default_rng(seed).integers(0, 100, shape).astype(dtype)
     checkpoint.commit(run, 1, {"a": array}, {})
     found = checkpoint.read(run, 1).arrays["a"]

@@ -84,7 +84,7 @@ def commit(
     returns = max((count for count, _, _ in known if count != UNREADABLE), default=0) + later
     body = {"step": step, "went_back": returns}
     whole = {**arrays, STATE: np.frombuffer(content, np.uint8)}
-    durable.make_folder(target.parent)
+    durable.make_folder(target.parent, above=False)
     container.write(target, CHECKPOINT, body, whole)
     return target
 

@@ -17,6 +17,7 @@ file that has a name is mapped: one that is cut while it is mapped ends the proc
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -185,26 +186,32 @@ def parsed(data: bytes | npt.NDArray[np.uint8], path: Path | str, kind: Kind) ->
     whole = np.frombuffer(data, np.uint8)
     with kind.told(path):
         length = 8 + tensor_layout.header_length(whole[:8].tobytes(), whole.size)
-        first, rest = whole[:length].tobytes(), whole[length:]
-        kind.require_begins(first)
-        hasher = hashlib.sha256(first[: DIGITS.start] + NO_DIGITS + first[DIGITS.stop :])
-        hasher.update(rest.data)
-        if hasher.hexdigest().encode() != first[DIGITS]:
+        kind.require_begins(whole[:START].tobytes())
+        hasher = hashlib.sha256(whole[: DIGITS.start].data)
+        hasher.update(NO_DIGITS)
+        hasher.update(whole[DIGITS.stop :].data)
+        digest = hasher.hexdigest()
+        if digest.encode() != whole[DIGITS].tobytes():
             raise ValueError(DAMAGED)
-        body, tensors = _contents(kind, first, rest.size)
+        rest = whole[length:]
+        body, tensors = _contents(kind, whole[:length].tobytes(), rest.size)
         arrays = {tensor.name: tensor_layout.view(rest, tensor) for tensor in tensors}
         for tensor in tensors:
             if tensor.dtype not in kind.dtypes.values():
                 raise ValueError(f"array {tensor.name!r} is {tensor.dtype}, which no {kind.name} has")
             _require_finite(tensor.name, tensor.dtype, arrays[tensor.name])
-    return Content(body, arrays, first[DIGITS].decode())
+    return Content(body, arrays, digest)
 
 
 def head(path: Path | str, kind: Kind) -> dict[str, Any]:
-    """What the metadata of a file say, not verified."""
-    with bounded.opened(path, kind.error) as (file, size), kind.told(path):
-        first = _first(kind, file, size)
-        return _contents(kind, first, size - len(first))[0]
+    """What the metadata of a file say, not verified; they stand in its first 2 KB."""
+    with bounded.opened(path, kind.error) as (file, _), kind.told(path):
+        start = file.read(2048) or b""
+        kind.require_begins(start)
+        words, _ = json.JSONDecoder().raw_decode(
+            start[8 + len(tensor_layout.METADATA_PREFIX) :].decode("latin-1")
+        )
+        return _body(kind, words)
 
 
 class OpenFile:
@@ -285,12 +292,16 @@ def _first(kind: Kind, file: FileIO, size: int) -> bytes:
 def _contents(kind: Kind, first: bytes, data_size: int) -> tuple[dict[str, Any], list[Tensor]]:
     """What the metadata say, and the places of the arrays."""
     metadata, tensors = tensor_layout.parse(first[8:], data_size)
+    return _body(kind, metadata), tensors
+
+
+def _body(kind: Kind, metadata: str) -> dict[str, Any]:
     body = plain_json.decode(metadata.encode())
     if not isinstance(body, dict) or body.get("format") != kind.format:
         raise ValueError(f"it is not a {kind.name} file of pantoum")
     if body.get("version") != kind.version:
         raise ValueError(f"its version is {str(body.get('version'))[:20]}, this pantoum reads {kind.version}")
-    return body, tensors
+    return body
 
 
 def _digest(file: FileIO, size: int) -> bytes:

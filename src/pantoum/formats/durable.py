@@ -226,13 +226,14 @@ def append_line(path: Path | str, line: bytes) -> None:
             system.close(descriptor)
 
 
-def make_folder(folder: Path | str) -> None:
-    """Make a folder, and those above it where they are missing, durably; an existing one is fine."""
+def make_folder(folder: Path | str, *, above: bool = True) -> None:
+    """Make a folder, and with ``above`` those above it where they are missing, durably; an existing one is
+    fine."""
     place = Path(folder)
     with translated("make the folder", place):
         if place.is_dir():
             return
-        if place.parent != place:
+        if above and place.parent != place:
             make_folder(place.parent)
         try:
             system.make_folder(place)

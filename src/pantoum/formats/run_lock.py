@@ -103,9 +103,9 @@ class RunLock:
         self._close()
 
     def remove_name(self) -> None:
-        """Remove who holds the lock from its file; the lock is held on."""
-        if self._descriptor is not None:
-            with suppress(OSError):
+        """Remove who holds the lock from its file, if that is not done; the lock is held on."""
+        with suppress(OSError):
+            if self._descriptor is not None and os.fstat(self._descriptor).st_size:
                 durable.system.truncate(self._descriptor, 0)
 
     def _close(self) -> None:

@@ -69,6 +69,7 @@ class Saving:
             def write() -> None:
                 checkpoint.commit(run.folder.path, state.step, arrays, state.spec())
                 keep = 1 if state.finished else KEPT
+                run.folder.require()  # those of another run must not be taken for void ones
                 checkpoint.prune(run.folder.path, state.step, keep, state.needed_checkpoints)
 
             began = time.perf_counter()
