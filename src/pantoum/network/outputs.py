@@ -1,10 +1,9 @@
-"""What a program has read: the outputs of its layers, and the logits and losses that follow from them.
+"""What a forward pass of a program gives, and the logits and losses that follow from it.
 
-    outputs -> head -> + what mixers add -> what the others mix in, in their order (``network.mixers``)
+Where something is mixed in, logits are logarithms of probabilities and losses those of the mixture. Wherever
+losses alone are asked for, logits of all symbols exist for some tokens at a time.
 
-Wherever losses alone are asked for, logits of all symbols exist for some tokens at a time.
-
-Shapes: T steps, B streams, N = T*B tokens in the order of the steps, H units of all members, V symbols.
+Shapes: B streams, T steps, N = T*B tokens in the order of the steps, H units of all members, V symbols.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ ADDED_LOGITS, FEWEST_ROWS = 1 << 22, 64
 
 @dataclass(frozen=True)
 class Outputs:
-    """The results of a forward pass."""
+    """The results of a forward pass, and the logits and losses that follow from them."""
 
     head: Head
     hidden_TBH: Array
