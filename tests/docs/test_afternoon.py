@@ -11,12 +11,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "afternoon.md").read_text("utf-8")
 FILES = list(dict.fromkeys(re.findall(r"src/pantoum/[\w/]+\.py", PAGE)))
-MOST_LINES = 3_200
+MOST_LINES = 3_250
 ALLOWED = ("config", "errors", *re.findall(r"`([a-z_.]+)`", PAGE.partition("## What these files use")[2]))
 
 
 def module(file: str) -> str:
     return file.removeprefix("src/").removesuffix(".py").replace("/", ".")
+
+
+def plain(line: str) -> str:
+    """A line of code as it stands in a page, too: less indented, and not followed by more."""
+    return line.strip().removesuffix(",")
 
 
 def imported(file: str) -> set[str]:
@@ -54,10 +59,10 @@ def test_its_code_is_that_of_the_files() -> None:
     parts = re.split(r"^\*\*\d+\. `(src/[^`]+)`\*\*", PAGE, flags=re.MULTILINE)[1:]
     shown = 0
     for file, text in zip(parts[::2], parts[1::2], strict=True):
-        lines = [line.strip() for line in (ROOT / file).read_text("utf-8").splitlines()]
+        lines = [plain(line) for line in (ROOT / file).read_text("utf-8").splitlines()]
         for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
             for part in block.split("...\n"):
-                wanted = [line.strip() for line in part.splitlines()]
+                wanted = [plain(line) for line in part.strip().splitlines()]
                 places = range(len(lines) - len(wanted) + 1)
                 assert any(lines[at : at + len(wanted)] == wanted for at in places), (file, part)
                 shown += len(wanted)

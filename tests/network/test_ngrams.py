@@ -183,8 +183,8 @@ def test_losses_with_the_n_grams_of_some_rows_at_a_time_are_those_of_all(
         return logits_CV
 
     monkeypatch.setattr(FoundRows, "added", counted)
-    monkeypatch.setattr("pantoum.network.program.ADDED_LOGITS", 1)
-    monkeypatch.setattr("pantoum.network.program.FEWEST_ROWS", 4)
+    monkeypatch.setattr("pantoum.network.outputs.ADDED_LOGITS", 1)
+    monkeypatch.setattr("pantoum.network.outputs.FEWEST_ROWS", 4)
     found = Program(model).losses(tokens, targets, state, reset_BT=reset)
     np.testing.assert_allclose(found[0], nats, atol=1e-12)
     assert np.array_equal(found[1], predictions) and same(found[2], after)
