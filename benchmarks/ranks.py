@@ -217,7 +217,7 @@ def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
     return engine(TrainSettings(device="cpu"))
 
 
-class Alone:
+class SingleRank:
     """The one rank of a process that was started without others."""
 
     rank, count = 0, 1
@@ -230,7 +230,7 @@ class Alone:
 def contestant(name: str, asked: argparse.Namespace) -> None:
     """The child, on each of its ranks."""
     with group() as found:
-        ranks: Any = Alone() if found is None else found._ranks
+        ranks: Any = SingleRank() if found is None else found._ranks
         told = ranks.gather(str(os.getpid()).encode())
         PROCESSES[:] = [int(each) for each in told]
         if ranks.rank:

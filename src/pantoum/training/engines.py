@@ -28,18 +28,18 @@ class Group(Protocol):
         """The settings of a run of this group."""
         ...
 
-    def engine(self, asked: TrainSettings, inner: TrainingEngine | None) -> TrainingEngine:
-        """What trains in all processes; ``inner``: in place of the core in each."""
+    def engine(self, asked: TrainSettings, instead: TrainingEngine | None) -> TrainingEngine:
+        """What trains in all processes; ``instead``: in place of the core in each."""
         ...
 
     def run(
         self,
         known: Mapping[str, str],
         train: Callable[[], RunResult],
-        inner: Callable[[], TrainingEngine | None],
+        instead: Callable[[], TrainingEngine | None],
     ) -> RunResult:
         """``train`` in the first process, while the others serve it; the result, in every process. ``known``:
-        what all must have in common; ``inner``: gives what trains in place of the core."""
+        what all must have in common; ``instead``: gives what trains in place of the core."""
         ...
 
 

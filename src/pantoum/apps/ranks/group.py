@@ -152,28 +152,28 @@ class RankGroup:
             )
         return asked
 
-    def engine(self, asked: TrainSettings, inner: TrainingEngine | None) -> TrainingEngine:
-        """What trains on all ranks; ``inner``: in place of the core on each."""
-        if inner is not None and not hasattr(self._ranks, "add_up"):
+    def engine(self, asked: TrainSettings, instead: TrainingEngine | None) -> TrainingEngine:
+        """What trains on all ranks; ``instead``: in place of the core on each."""
+        if instead is not None and not hasattr(self._ranks, "add_up"):
             raise SettingError(
                 "device",
                 asked.device,
                 "cannot be shared by MPI ranks, which train with the core",
                 "leave it out, or start the ranks with torchrun",
             )
-        return _RankEngine(self._ranks, inner)
+        return _RankEngine(self._ranks, instead)
 
     def run(
         self,
         known: Mapping[str, str],
         train: Callable[[], RunResult],
-        inner: Callable[[], TrainingEngine | None],
+        instead: Callable[[], TrainingEngine | None],
     ) -> RunResult:
         """``train`` on rank 0, while the other ranks serve it; the result, without its records on these.
-        ``known``: what all ranks must have in common, by names that a person knows; ``inner``: gives what
+        ``known``: what all ranks must have in common, by names that a person knows; ``instead``: gives what
         trains in place of the core."""
         if self.rank:
-            return self._serve(known, inner)
+            return self._serve(known, instead)
         ranks = self._ranks
         try:
             self._compare(known)
@@ -188,11 +188,11 @@ class RankGroup:
         command(ranks, "end", error=None, result=result.to_dict())
         return result
 
-    def _serve(self, known: Mapping[str, str], inner: Callable[[], TrainingEngine | None]) -> RunResult:
+    def _serve(self, known: Mapping[str, str], instead: Callable[[], TrainingEngine | None]) -> RunResult:
         ranks = self._ranks
         ranks.gather(json.dumps(known).encode())
         try:
-            found = work(ranks, inner)
+            found = work(ranks, instead)
         except RankError as problem:
             if problem.told:
                 raise
@@ -217,33 +217,33 @@ class RankGroup:
 class _RankEngine:
     """The engine of rank 0."""
 
-    def __init__(self, ranks: Ranks, inner: TrainingEngine | None) -> None:
-        self._ranks, self._inner, self.processes = ranks, inner, ranks.count
-        self.name, self.note = ("core", "") if inner is None else (inner.name, inner.note)
-        self.own_memory = inner is not None and inner.own_memory
+    def __init__(self, ranks: Ranks, instead: TrainingEngine | None) -> None:
+        self._ranks, self._instead, self.processes = ranks, instead, ranks.count
+        self.name, self.note = ("core", "") if instead is None else (instead.name, instead.note)
+        self.own_memory = instead is not None and instead.own_memory
 
     def take_over(
         self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, counts_V: Array | None
     ) -> Backend:
         """A backend that makes every call on all ranks."""
-        own = _taken_over(self._inner, local, recipe, vocab_size)
+        own = _taken_over(self._instead, local, recipe, vocab_size)
         return RankedBackend(own, self._ranks, recipe, vocab_size, batch_size, counts_V)
 
 
 def _taken_over(
-    inner: TrainingEngine | None, local: LocalBackend, recipe: Recipe, vocab_size: int
+    instead: TrainingEngine | None, local: LocalBackend, recipe: Recipe, vocab_size: int
 ) -> SharedBackend:
     """The backend of one rank."""
-    if inner is None:
+    if instead is None:
         return local
-    found: Any = inner.take_over(local, recipe, vocab_size, 0, None)
+    found: Any = instead.take_over(local, recipe, vocab_size, 0, None)
     return found  # type: ignore[no-any-return]
 
 
-def work(ranks: Ranks, inner: Callable[[], TrainingEngine | None]) -> dict[str, Any]:
+def work(ranks: Ranks, instead: Callable[[], TrainingEngine | None]) -> dict[str, Any]:
     """Serve rank 0 until it ends; what it says the session came to."""
     with _signals_left_to_rank_0():
-        worker = Worker(ranks, lambda *made: _taken_over(inner(), *made))
+        worker = Worker(ranks, lambda *made: _taken_over(instead(), *made))
         while True:
             words = next_command(ranks)
             op = words.pop("op")
