@@ -180,8 +180,12 @@ def evaluate(
         )
         if encoded is not None:  # without the first token, which is no target
             first = tokenizer.decode(np.asarray(tokens[:1]))
-            characters = max(0, encoded["characters"] - len(first))
-            size = max(0, encoded["bytes"] - len(first.encode("utf-8", "replace")))
+            shown = len(first), len(first.encode("utf-8", "replace"))
+            if tokens[0] == tokenizer.unk:
+                shown = _unknown(
+                    tokens, tokenizer, (characters, size), (encoded["characters"], encoded["bytes"])
+                )
+            characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
     if targets < total:
         left_out = (
             f"the time was over when {targets:,} of {total:,} targets were read, spread over the text: "
@@ -289,6 +293,23 @@ def _summed(
 def _count(tokens: Array, token: int) -> int:
     """How often a token is a target."""
     return sum(int((tokens[at : at + DECODED] == token).sum()) for at in range(1, len(tokens), DECODED))
+
+
+def _unknown(
+    tokens: Array, tokenizer: Tokenizer, decoded: tuple[int, int], encoded: tuple[int, int]
+) -> tuple[int, int]:
+    """The characters and bytes of a text's first token, which is unknown: what the mean one of them has.
+    Given are those of the decoded targets and those of the text."""
+    assert tokenizer.unk is not None
+    mark = tokenizer.decode_bytes([tokenizer.unk])
+    targets = _count(tokens, tokenizer.unk)
+    found = []
+    for of_targets, of_text, of_mark in zip(
+        decoded, encoded, (len(mark.decode("utf-8", "replace")), len(mark)), strict=True
+    ):
+        known = of_targets - targets * of_mark
+        found.append(max(0, of_text - known) // (targets + 1))
+    return found[0], found[1]
 
 
 def _measure(

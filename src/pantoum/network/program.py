@@ -11,13 +11,8 @@ and the very arrays of what is only looked up or added (``is_held``).
 The parts are members, a head and mixers (``network.mixers``): n-grams, which the model has itself, and what
 is mixed with the network, counts or a cache. A call takes tokens [B,T] and a state through all of them, and
 gives the state after the tokens. The arrays of a state are those of the members, in order, then those of the
-mixers:
-
-    outputs of the layers -> head -> + what mixers add -> what the others mix in, in their order
-
-Where something is mixed in, logits are logarithms of probabilities and losses those of the mixture.
-Gradients are those of the network. Wherever losses alone are asked for, logits of all symbols exist for some
-tokens at a time.
+mixers. Where something is mixed in, logits are logarithms of probabilities and losses those of the mixture.
+Gradients are those of the network.
 
 Shapes: B streams, T steps, N = T*B tokens in the order of the steps, H units of all members, V symbols.
 """
