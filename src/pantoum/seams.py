@@ -138,7 +138,6 @@ if TYPE_CHECKING:
         Backend,
         LocalBackend,
         Members,
-        Share,
         SharedBackend,
         StepResult,
         TrainingEngine,
@@ -153,7 +152,7 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import TABLE_KEEP as OPTIMIZER_TABLE_KEEP
     from pantoum.training.update.optimizer import TABLE_RATE as OPTIMIZER_TABLE_RATE
     from pantoum.training.update.optimizer import map_blocks
-    from pantoum.training.update.shards import Node, Shards, halves, tree_sum
+    from pantoum.training.update.shards import Node, Shards, Share, halves, tree_sum
 
 _MODULES = {
     "bounded": "formats.bounded",
@@ -246,7 +245,7 @@ _HOMES = {
     "training.recipe.recipe": "Recipe",
     "training.result": "RunResult",
     "training.run.signals": "STOP_SIGNALS=NAMES",
-    "training.update.backend": ("Backend LocalBackend Members Share SharedBackend StepResult TrainingEngine"),
+    "training.update.backend": ("Backend LocalBackend Members SharedBackend StepResult TrainingEngine"),
     "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
     "training.update.learner": "require_arrays",
     "training.update.optimizer": (
@@ -254,7 +253,7 @@ _HOMES = {
         "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "
         "OPTIMIZER_TABLE_RATE=TABLE_RATE map_blocks"
     ),
-    "training.update.shards": "Node Shards halves tree_sum",
+    "training.update.shards": "Node Share Shards halves tree_sum",
 }
 """The other names by their modules; ``A=b``: the name A, which its module calls b."""
 

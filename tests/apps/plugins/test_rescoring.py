@@ -11,7 +11,7 @@ import pytest
 import pantoum
 from pantoum.apps.plugins.rescoring import BeamModel, Model, State
 from pantoum.errors import SettingError
-from pantoum.inference import sentences
+from pantoum.inference import probabilities
 
 TEXT = "".join(f"the cat number {n} sat on the mat and dog {n * 7 % 10} ran\n" for n in range(40))
 
@@ -50,7 +50,7 @@ def test_what_hypotheses_have_in_common_changes_nothing(path: Path, monkeypatch:
     lists += [f"{text} {word}" for text in lists[:5] for word in words] + lists[:7] + ["", "the"]
     alone = [model.scores([text])[0] for text in lists]
     assert model.scores(lists) == pytest.approx(alone, abs=1e-5)
-    monkeypatch.setattr(sentences, "TOKENS_AT_ONCE", 40)
+    monkeypatch.setattr(probabilities, "TOKENS_AT_ONCE", 40)
     assert model.scores(lists) == pytest.approx(alone, abs=1e-5)
     assert model.scores([]) == []
 

@@ -27,17 +27,16 @@ from pantoum.config import ModelConfig
 from pantoum.data.batches import Batch
 from pantoum.kernels import Array
 from pantoum.network.ensemble import join, join_scales, join_states, part_states
-from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import under
 from pantoum.network.program import BatchResult
 from pantoum.training.update.learner import MemberLearner
-from pantoum.training.update.shards import Node, Shards
+from pantoum.training.update.shards import Shards, Share
 
 if TYPE_CHECKING:
     from pantoum.training.recipe.recipe import Recipe
 
-__all__ = ["Backend", "LocalBackend", "Members", "Share", "SharedBackend", "StepResult", "TrainingEngine"]
+__all__ = ["Backend", "LocalBackend", "Members", "SharedBackend", "StepResult", "TrainingEngine"]
 
 
 @dataclass(frozen=True)
@@ -78,37 +77,6 @@ class Backend(Protocol):
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back to a snapshot; a missing or misshapen array is a CheckpointError."""
-
-
-class Share(Protocol):
-    """The part of a run's work that this process does, where several train together."""
-
-    shards: Shards
-    """Those of the batch of all processes."""
-    rank: int
-    """The number of this process."""
-    own: Node
-    """The shards of this process."""
-    nodes: list[Node]
-    """The subtrees of shards that this process adds up by itself."""
-
-    def total(self, sums: Mapping[Node, Gradients]) -> dict[str, Gradient]:
-        """The gradients of the whole batch from the sums over ``nodes``, which are used up."""
-        ...
-
-    def all_facts(
-        self, facts: Sequence[Sequence[Sequence[float]]], finite: bool
-    ) -> tuple[list[list[list[float]]], bool]:
-        """Numbers of the shards of this process, by member, as those of all shards; and whether something
-        that should be finite is finite in every process."""
-        ...
-
-    def owners(self, costs: Sequence[float]) -> list[int]:
-        """The process that does each task of these costs."""
-        ...
-
-    def spread(self, arrays: Sequence[Array], owners: Sequence[int]) -> None:
-        """Each array goes from its owner to all other processes."""
 
 
 class SharedBackend(Backend, Protocol):

@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,10 +35,7 @@ from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.optimizer import AdamW
-from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
-
-if TYPE_CHECKING:
-    from pantoum.training.update.backend import Share
+from pantoum.training.update.shards import Node, Shards, Share, gradient_sum, side_by_side
 
 __all__ = ["SELDOM", "MemberLearner", "require_arrays"]
 

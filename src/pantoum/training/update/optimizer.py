@@ -15,7 +15,6 @@ comes from the schedule, the factor from clipping; neither is known here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +25,7 @@ from pantoum.kernels.reference.update import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
 from pantoum.network.spec import declared, named
-
-if TYPE_CHECKING:
-    from pantoum.training.update.backend import Share
+from pantoum.training.update.shards import Share
 
 __all__ = ["AdamW", "Muon", "make_optimizer", "map_blocks"]
 

@@ -20,14 +20,15 @@ Shapes: B streams, S shards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
+from pantoum.kernels import Array
 from pantoum.kernels.threads import Callers
 from pantoum.network.gradient import Gradient, Gradients
 
-__all__ = ["Node", "Shards", "gradient_sum", "halves", "side_by_side", "tree_sum"]
+__all__ = ["Node", "Shards", "Share", "gradient_sum", "halves", "side_by_side", "tree_sum"]
 
 T = TypeVar("T")
 
@@ -121,3 +122,31 @@ def _added(
     parts = callers.each(add, [names[start :: callers.count] for start in range(callers.count)])
     found = {name: gradient for part in parts for name, gradient in part.items()}
     return {name: found[name] for name in total}
+
+
+class Share(Protocol):
+    """The part of a run's work that this process does, where several train together."""
+
+    shards: Shards
+    """Those of the batch of all processes."""
+    rank: int
+    """The number of this process."""
+    own: Node
+    """The shards of this process."""
+    nodes: list[Node]
+    """The subtrees of shards that this process adds up by itself."""
+
+    def total(self, sums: Mapping[Node, Gradients]) -> dict[str, Gradient]:
+        """The gradients of the whole batch from the sums over ``nodes``, which are used up."""
+
+    def all_facts(
+        self, facts: Sequence[Sequence[Sequence[float]]], finite: bool
+    ) -> tuple[list[list[list[float]]], bool]:
+        """Numbers of the shards of this process, by member, as those of all shards; and whether something
+        that should be finite is finite in every process."""
+
+    def owners(self, costs: Sequence[float]) -> list[int]:
+        """The process that does each task of these costs."""
+
+    def spread(self, arrays: Sequence[Array], owners: Sequence[int]) -> None:
+        """Each array goes from its owner to all other processes."""
