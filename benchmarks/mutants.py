@@ -60,7 +60,7 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "saving": ("tests/training/test_saving.py",),
         "keep_best": ("tests/training/test_keep_best.py", "tests/training/test_fitted_counts.py"),
         "run_state": ("tests/training/test_run_state.py",),
-        "resume": (*RUNS, "tests/faults/test_forged_states.py"),
+        "resume": RUNS,
     },
     "inference": {
         "alert": ("tests/inference/test_alert.py",),

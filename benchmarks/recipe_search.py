@@ -44,7 +44,7 @@ from pantoum.text.tokenizer import learner
 from pantoum.training.recipe.recipe import compared, work
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import MemberLearner
-from pantoum.training.update.optimizer import AdamW, Muon, Optimizer, WithTables, map_blocks
+from pantoum.training.update.optimizer import AdamW, Muon, map_blocks
 
 MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten
@@ -169,20 +169,19 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> MemberLear
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
     tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
-    optimizer: Optimizer = (
-        AdamW(others, each.weight_decay)
+    optimizer = (
+        AdamW(others, each.weight_decay, tables)
         if each.optimizer == "adamw"
         else Muon(
             others,
             each.weight_decay,
             map_blocks(model.config),
             precision,
+            tables=tables,
             times=each.muon_times,
             coefficients=NEWTON_SCHULZ[:1] * each.rounds,
         )
     )
-    if tables:
-        optimizer = WithTables(optimizer, tables)
     average = 1.0 - 1.0 / max(10.0, each.average * count)
     sampler = None if each.samples is None else CandidateSampler(counts_V, each.samples, seed)
     return MemberLearner(model, optimizer, seed=seed, average=average, precision=precision, sampler=sampler)

@@ -347,7 +347,7 @@ class Model:
         """A scorer of a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
-        from pantoum.inference.asked_scorer import asked_scorer
+        from pantoum.inference.score import asked_scorer
 
         require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")

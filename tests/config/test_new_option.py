@@ -37,7 +37,7 @@ assert main(["train", "t.txt", "--noise", "0.25", "--stop-after", "1", *small, "
 assert main(["train", "--run", "noisy", "--resume", "--noise", "0.5"]) == 1
 assert main(["train", "--run", "noisy", "--resume", "--noise", "0.25", "--quiet"]) == 0
 assert main(["train", "t.txt", "--noise", "2"]) == 1
-assert main(["train", "t.txt", "--noise", "much"]) == 2
+assert main(["train", "t.txt", "--noise", "much"]) == 1
 main(["train", "--help"])
 """
 

@@ -123,15 +123,15 @@ def test_going_further_can_be_cut_too(run, tmp_path):
     [
         (
             {"hidden_size": 13, "seed": 3},
-            "hidden_size is 13, the run has 12; seed is 3, the run has 0",
+            "--hidden-size is 13, the run has 12; --seed is 3, the run has 0",
         ),
-        ({"cell": "lstm"}, "cell is lstm, the run has gru"),
-        ({"tokens": "bytes"}, "tokens is bytes, the run has characters"),
-        ({"learning_rate": 0.5}, r"learning_rate is 0\.5, the run has 0\.\d+"),
-        ({"dropout": 0.5}, r"dropout is 0\.5, the run has 0"),
-        ({"softmax": "sampled:100"}, "softmax is sampled:100, the run has full"),
-        ({"from_": "other.safetensors"}, r"from is other\.safetensors, the run has none"),
-        ({"encoding": "latin-1"}, "encoding is latin-1, the run has none"),
+        ({"cell": "lstm"}, "--cell is lstm, the run has gru"),
+        ({"tokens": "bytes"}, "--tokens is bytes, the run has characters"),
+        ({"learning_rate": 0.5}, r"--learning-rate is 0\.5, the run has 0\.\d+"),
+        ({"dropout": 0.5}, r"--dropout is 0\.5, the run has 0"),
+        ({"softmax": "sampled:100"}, "--softmax is sampled:100, the run has full"),
+        ({"from_": "other.safetensors"}, r"--from is other\.safetensors, the run has none"),
+        ({"encoding": "latin-1"}, "--encoding is latin-1, the run has none"),
     ],
 )
 def test_settings_that_differ_are_refused_with_what_differs(run, settings, what):
@@ -146,7 +146,9 @@ def test_settings_that_differ_are_refused_with_what_differs(run, settings, what)
 def test_n_grams_that_differ_are_refused_and_the_same_may_be_said(run):
     run("run", steps=8, stop_after=2, ngrams="2,3", ngram_rows=64)
     for other in ({"ngrams": "2,4"}, {"ngrams": None}, {"ngram_rows": 32}):
-        with pytest.raises(RunError, match=next(iter(other)) + r" is .*the run has (2, 3|64)"):
+        with pytest.raises(
+            RunError, match=next(iter(other)).replace("_", "-") + r" is .*the run has (2, 3|64)"
+        ):
             run("run", resume=True, **other)
     assert run("run", resume=True, ngrams=[2, 3], ngram_rows=64).finished
 

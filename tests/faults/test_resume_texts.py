@@ -40,7 +40,7 @@ def held(story, tmp_path):
 def test_a_held_out_text_of_its_own_is_that_of_the_resumed_run(run, held, tmp_path):
     run("whole", steps=8, valid=str(held))
     run("cut", steps=8, stop_after=3, valid=str(held))
-    with pytest.raises(RunError, match=r"but valid is other\.txt, the run has .*held\.txt; leave it out"):
+    with pytest.raises(RunError, match=r"but --valid is other\.txt, the run has .*held\.txt; leave it out"):
         run("cut", resume=True, valid="other.txt")
     assert run("cut", resume=True, valid=str(held)).finished
     same_model(tmp_path / "whole", tmp_path / "cut")
@@ -112,7 +112,7 @@ def test_an_address_in_the_folder_is_not_opened_before_a_first_checkpoint(run, s
     for texts in ([], [str(story)]):
         with pytest.raises(TextError, match="was begun from an address and has no checkpoint yet"):
             run("cut", resume=True, texts=texts)
-    with pytest.raises(RunError, match=f"but valid is near.txt, the run has {FAR}; leave it out"):
+    with pytest.raises(RunError, match=f"but --valid is near.txt, the run has {FAR}; leave it out"):
         run("cut", resume=True, valid="near.txt")
     rewrite(tmp_path / "cut", texts=[FAR], valid=None)
     shutil.rmtree(tmp_path / "cut" / "data")
@@ -145,7 +145,7 @@ def test_a_run_whose_config_is_lost_goes_on_from_its_checkpoint(run, tmp_path):
     run("whole", steps=6)
     run("cut", steps=6, stop_after=3)
     (tmp_path / "cut" / "config.json").unlink()
-    with pytest.raises(RunError, match="but seed is 3, the run has 0; leave it out"):
+    with pytest.raises(RunError, match="but --seed is 3, the run has 0; leave it out"):
         run("cut", resume=True, seed=3)
     assert run("cut", resume=True, tokens="characters").finished  # what it began with is not known any more
     same_model(tmp_path / "whole", tmp_path / "cut")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.scoring import protocols, segments
+from pantoum.inference.scoring import protocols, reader
 from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Segments
 from pantoum.network import LanguageModel, stepping
 from pantoum.network.network_state import NetworkState
@@ -59,8 +59,8 @@ def counting(streams: int) -> Segments:
 @settings(max_examples=60)
 def test_every_token_once_in_order_and_after_enough_others(count: int, streams: int, part: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segments, "LONGEST", 20)
-        patch.setattr(segments, "PART", 13)
+        patch.setattr(reader, "LONGEST", 20)
+        patch.setattr(reader, "PART", 13)
         patch.setattr(protocols, "ROWS", 11)
         patch.setattr(protocols, "WARM_TOKENS", 6)
         patch.setattr(protocols, "LEAST_SPAN", 8)
@@ -94,7 +94,7 @@ def test_segments_in_int8_are_read_by_steps_with_the_same_bits(monkeypatch: pyte
 
 
 def test_a_block_continues_the_last_segment_of_the_block_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "LONGEST", 600)
+    monkeypatch.setattr(reader, "LONGEST", 600)
     _, read_T = all_of(counting(2), [np.arange(1, 2401)])
     begins = [place for place, (before, here) in enumerate(pairwise(read_T), 1) if here != before + 1]
     assert begins == [600, 1800]  # and not 1200, where the second block begins

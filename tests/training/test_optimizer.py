@@ -15,7 +15,6 @@ from pantoum.training.update.optimizer import (
     TABLE_RATE,
     AdamW,
     Muon,
-    WithTables,
     make_optimizer,
 )
 
@@ -97,7 +96,6 @@ def test_of_the_table_only_the_rows_in_use_move_and_all_else_as_without_it(kind)
     model, twin = made(ngrams=(2, 3), ngram_rows=16), made()
     optimizer = make_optimizer(kind, model, 0.1)
     alone = make_optimizer(kind, twin, 0.1)
-    assert isinstance(optimizer, WithTables)
     model.parameters[TABLE][...] = 1.0  # what is not in use does not even decay
     expected, squares = np.ones((32, 5)), np.zeros((32, 5))
     for rows in ((3, 5, 20), (5,), (0, 5, 31)):

@@ -98,14 +98,6 @@ def test_seeds_are_one_group_and_a_prolonged_run_and_another_text_are_others(run
     assert "the runs learned from different texts" in found.notes
 
 
-def test_a_run_whose_config_is_of_an_older_pantoum_is_alike_by_its_card(run, config, tmp_path):
-    run("a", steps=4)
-    run("b", steps=4, seed=1)
-    before = {name: value for name, value in config("a").items() if name != "text"}
-    (tmp_path / "a" / "config.json").write_text(json.dumps(before))
-    assert len(compare([tmp_path / "a", tmp_path / "b"]).groups) == 1
-
-
 def test_the_texts_of_a_run_are_those_of_the_folder_where_it_was_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

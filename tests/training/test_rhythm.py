@@ -98,7 +98,7 @@ def test_a_minute_is_kept_whenever_another_process_takes_half_of_the_machine(bus
         if rhythm.evaluation_due(step, now):
             costs.evaluated(busy(0.5), 10_000)
             now += costs.evaluation
-            rhythm.evaluated(step, now)
+            rhythm.done("evaluation", now)
     assert now >= 45.0
     while left > 0.0 and now < 62.0:  # later the reading is cut short
         now, left = now + busy(0.1), left - 0.1
@@ -131,7 +131,7 @@ def test_a_short_run_has_enough_evaluations_for_a_curve():
             if rhythm.evaluation_due(tenth, tenth / 10):
                 found.append(tenth / 10)
                 costs.evaluated(cost, 1000)
-                rhythm.evaluated(tenth, tenth / 10)
+                rhythm.done("evaluation", tenth / 10)
         assert 8 <= len(found) <= 22 and found[0] <= 0.03 * length and len(found) * cost <= 0.07 * length
 
 
@@ -145,7 +145,7 @@ def test_the_time_of_a_step_is_a_mean_in_which_the_newest_counts_a_fifth():
 def test_before_a_step_was_measured_an_evaluation_is_believed():
     costs = Costs()
     assert costs.token == costs.reserve(0) - 0.2 == 0.0
-    assert costs.evaluation is None and costs.sampling is None
+    assert costs.evaluation is None and costs.sampling == 0.0
     costs.evaluated(2.0, 1000)
     assert costs.scored == pytest.approx(0.002)
 

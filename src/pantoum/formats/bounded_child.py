@@ -37,7 +37,7 @@ from pantoum.errors import PantoumError
 __all__ = ["BadFileError", "read_apart", "serve"]
 
 MEMORY, MEMORY_TIMES = 256 << 20, 10
-SECONDS, SECONDS_PER_MB = 20, 10
+SECONDS, SECONDS_PER_MB = 20, 30
 BLOCK = 1 << 20
 MESSAGE = 1000
 FRAME = struct.Struct("<cI")
@@ -136,7 +136,7 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
 
 
 def _seconds(size: int) -> int:
-    return SECONDS + SECONDS_PER_MB * (size // 1_000_000)
+    return SECONDS + SECONDS_PER_MB * size // 1_000_000
 
 
 # In the other process. ----------------------------------------------------------------------------------

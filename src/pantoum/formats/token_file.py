@@ -126,10 +126,14 @@ def held(blocks: Iterable[NDArray[np.unsignedinteger[Any]]], vocab_size: int) ->
     file without a name."""
     dtype, count = smallest_dtype(vocab_size), 0
     file = tempfile.SpooledTemporaryFile(LARGEST_IN_MEMORY, prefix="pantoum-")  # noqa: SIM115
-    for block in blocks:
-        count += len(block)
-        with translated("write in", Path(tempfile.gettempdir())):
-            file.write(np.ascontiguousarray(block, dtype).view(np.uint8).data)
+    try:
+        for block in blocks:
+            count += len(block)
+            with translated("write in", Path(tempfile.gettempdir())):
+                file.write(np.ascontiguousarray(block, dtype).view(np.uint8).data)
+    except BaseException:
+        file.close()
+        raise
 
     def read(start: int, stop: int) -> Array:
         file.seek(start * dtype.itemsize)

@@ -7,12 +7,13 @@ tokenizer, most surprising of all, and blank lines between documents are shown a
 
 ``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
 the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
--> nats (``segments``) -> pieces and units (``units``). A line is certain when it has ended. The exceptions:
+-> nats (``reader``) -> pieces and units (``units``). A line is certain when it has ended. The exceptions:
 where a token may join a line's end with the white space of the next one, and where a blank line may end a
 document, it is certain when the next line has begun.
 
 A unit's *peak* is the nats of its most surprising token. An alert looks at the peak: a long ordinary line has
 more nats than a short one but no higher peak, and one impossible token is not lost among many likely ones.
+``asked_scorer`` is the scorer of a configuration: what reads, what is saved, beyond which peak is an alert.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
@@ -29,10 +31,13 @@ from numpy.typing import NDArray
 from pantoum.config import ScoreConfig, require
 from pantoum.config.plain import Plain
 from pantoum.config.score import ignored
-from pantoum.inference.adapted import SavedMeanwhile
+from pantoum.inference.adapted import SavedMeanwhile, adapter_of
+from pantoum.inference.alert import Peaks, peaks_of, threshold
+from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored
 from pantoum.inference.scoring.originals import Originals
+from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
 from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Piece, Pieces, Score
 from pantoum.kernels import Array
@@ -41,7 +46,7 @@ from pantoum.text.unicode import Forgiving, as_bytes
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Piece", "Score", "ScoredText", "Scorer"]
+__all__ = ["Piece", "Score", "ScoredText", "Scorer", "asked_scorer", "resets"]
 
 PART = 1 << 20
 """Characters of a line after which it is read although it has not ended."""
@@ -245,3 +250,34 @@ def resets(model: LoadedModel, documents: bool) -> NDArray[np.bool_] | None:
         return borders
     ends = [b"\n" in model.tokenizer.decode_bytes([token]) for token in tokens.tolist()]
     return np.array(ends)
+
+
+def asked_scorer(
+    model: LoadedModel, config: ScoreConfig, pieces: bool, named: str | None
+) -> tuple[Scorer, list[str]]:
+    """(the scorer, what a person should know of it). ``pieces``: each score holds its tokens; ``named``: the
+    name of the text that will be read, for the card of an adapted model."""
+    read = model if config.cache is None else with_cache(model, config.cache)
+    adapter = adapter_of(read, config.adapt, config.model_out, [named, config.alert_text])
+    nats, notes = threshold(model, config, _ordinary_peaks(model, config))
+    if config.documents and model.tokenizer.documents is not None:
+        notes.append(
+            f"documents has no effect: this model's documents are {model.tokenizer.documents} already"
+        )
+    if adapter is None:
+        return Scorer(read, config, threshold=nats, pieces=pieces), notes
+    texts = [] if named is None else [{"name": PurePath(named).name}]
+    kept = None if config.model_out is None else SavedMeanwhile(adapter, config.model_out, texts)
+    following = OneStream(adapter, read.border, resets(read, config.documents))
+    return Scorer(read, config, threshold=nats, pieces=pieces, following=following, kept=kept), notes
+
+
+def _ordinary_peaks(model: LoadedModel, config: ScoreConfig) -> Peaks | None:
+    """Those of the text that ``alert_text`` names, read by the model as it is."""
+    if config.alert_text is None:
+        return None
+    from pantoum.data import text_parts
+
+    streams = max(config.streams, SIDE_BY_SIDE)
+    reading = replace(config, alert=None, alert_text=None, adapt=False, cache=None, streams=streams)
+    return peaks_of(Scorer(model, reading).read(text_parts.parts(config.alert_text, config.encoding)))

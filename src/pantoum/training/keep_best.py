@@ -251,13 +251,7 @@ class KeepBest:
             self.best = None
             return f"{problem}: the best model is sought anew"
         if comparable and (self.best is None or known.loss <= self.best.loss):
-            # The file of an older version may have a tied head written out beside its embeddings.
-            kept = {
-                name: array
-                for name, array in plain(found).parameters.items()
-                if name in self._shape.parameters
-            }
-            self.best, self._kept, self._extras = known, kept, found.extras
+            self.best, self._kept, self._extras = known, plain(found).parameters, found.extras
             self.coding = found.card.get(CODING)
         return None
 

@@ -23,6 +23,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pantoum.config import (
     AUTO,
     BUDGETS,
@@ -33,6 +35,7 @@ from pantoum.config import (
     declared,
     parse_softmax,
     spell_softmax,
+    whole,
 )
 from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.config.setting import flag
@@ -49,8 +52,9 @@ from pantoum.errors import (
 )
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
+from pantoum.network.spec import number
 from pantoum.report import learned_text
-from pantoum.training.assembly import TrainingRun, make_batches
+from pantoum.training.assembly import STREAMS, TrainingRun, make_batches
 from pantoum.training.begin import TrainingCommand, begin, every, identity, read_source
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Schedule, Span
@@ -105,6 +109,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
             return state
         raise
     _refuse_other_texts(prepared, state, texts, valid)
+    _require_arrays(found, state, prepared.tokenizer.vocab_size)
     command.clock.used_before = state.seconds
     further = anew and state.finished
     if asked is not None and anew:
@@ -153,6 +158,23 @@ def _there(config: Mapping[str, Any], name: str) -> str:
     here, there = Path(name), Path(str(config.get("folder", "")), name)
     elsewhere = there.exists() and not (here.exists() and here.samefile(there))
     return str(there) if elsewhere else name
+
+
+def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
+    """Refuse a state that asks for larger networks or more streams than the checkpoint holds arrays for,
+    before anything is made."""
+    model, members, streams = state.recipe.model, state.recipe.members, state.batch_size
+    whole(members, "members", most=len(found.arrays))
+    whole(streams, "batch_size", most=max(1, found.arrays.get(STREAMS, np.zeros(0)).size))
+    whole(state.recipe.shards, "shards", most=streams)
+    held = sum(array.size for array in found.arrays.values())
+    carried = streams * model.hidden_size * model.num_layers
+    needed = members * (number(model, vocab_size) + carried)
+    if held < needed:
+        raise CheckpointError(
+            f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
+            "from another checkpoint, or start a new run"
+        )
 
 
 def _from_the_start(

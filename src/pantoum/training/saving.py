@@ -2,7 +2,8 @@
 
 The loop writes them itself: a checkpoint of 2 to 30 MB takes 5 to 60 ms of the processor. A refusal of the
 disk is reported (the first in full, then a count, then that saving works again) and does not stop the run:
-the next save tries again, and what was saved before is whole."""
+the next save tries again, and what was saved before is whole.
+"""
 
 from __future__ import annotations
 

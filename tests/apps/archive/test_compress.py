@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pantoum.formats import durable
 from pantoum.kernels import without_core
 
 pytest.importorskip("constriction")
@@ -68,6 +69,13 @@ def test_a_file_is_replaced_only_where_that_is_asked_for(run: Run, text: Path, t
     archives[0].symlink_to(tmp_path / "nothing")  # the name is taken, too
     assert run("compress", one).code == 1 and not (tmp_path / "nothing").exists()
     assert run("compress", one, "--out", "").code == 1
+
+
+def test_what_a_killed_command_left_behind_goes(run: Run, text: Path, tmp_path: Path) -> None:
+    for command, name in ((["compress", text], "a.pantoum"), (["decompress", tmp_path / "a.pantoum"], "b")):
+        left = durable.temporary_beside(tmp_path / name)
+        left.write_bytes(b"half")
+        assert run(*command, "--out", tmp_path / name).code == 0 and not left.exists()
 
 
 def test_pipes(trained: Path, text: Path) -> None:

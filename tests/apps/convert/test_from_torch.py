@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pantoum.apps.convert import from_torch
 from pantoum.apps.convert.import_model import import_model, read_source
 from pantoum.errors import FormatError, ModelFileError
-from pantoum.formats import model_file
+from pantoum.formats import durable, model_file
 from pantoum.inference.loaded_model import load
 
 Alphabet = Callable[[Path, int], Path]
@@ -202,7 +202,10 @@ def test_the_card_says_where_it_comes_from_and_the_loss_is_measured(tmp_path: Pa
     safetensors.numpy.save_file(state_dict(**LSTM), tmp_path / "m")
     (tmp_path / "v").write_text("a\nb\nc\nd\n \n\\n\ne\nf\n<pad>\n")
     (tmp_path / "t").write_text("a bad cafe\nfeed bad\n" * 3)
+    left = durable.temporary_beside(tmp_path / "n")  # by an import that was killed
+    left.write_bytes(b"half")
     told = import_model(tmp_path / "m", tmp_path / "n", tmp_path / "v", texts=[str(tmp_path / "t")])
+    assert not left.exists()
     assert told["loss"]["tokens"] == 59 and told["vocab_size"] == 10
     assert told["notes"] == [from_torch.UNSAID]
     assert told["loss"]["before"] == pytest.approx(told["loss"]["after"], abs=1e-5)

@@ -17,7 +17,7 @@ import pantoum
 from pantoum.cli.main import main
 from pantoum.config import ModelConfig
 from pantoum.errors import ModelFileError, SettingError
-from pantoum.formats import model_file
+from pantoum.formats import durable, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
 from pantoum.inference.loaded_model import load
@@ -147,7 +147,11 @@ def test_what_is_not_there_is_said_in_a_line(hub: Path, address: str) -> None:
 
 def test_the_folder_has_a_card_with_figures_and_is_never_overwritten(tmp_path: Path) -> None:
     first = written(tmp_path / "m", 0)
+    left = durable.temporary_beside(tmp_path / "out")  # by an export that was killed
+    left.mkdir()
+    (left / "config.json").write_text("half")
     export(first, "hub", tmp_path / "out")
+    assert not left.exists()
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == first.read_bytes()
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["model_type"] == "pantoum" and config["hidden_size"] == 5

@@ -446,6 +446,8 @@ def test_a_grammar_with_settings_of_the_library_is_written_with_any_tokens(make:
         ({"matching": r"\S+@\w+"}, "can write: its vocabulary lacks '@'"),
         ({"matching": r"\w+\b.+"}, r"has \\b where it may hold or not"),
         ({"matching": r"x\by"}, "has an anchor that can never hold"),
+        ({"matching": "(a$|c)\n"}, r"has \$ where it may hold or not"),
+        ({"matching": "(?m)a\n^b"}, r"has \^ where it may hold or not"),
         ({"matching": r"(?a)\w+"}, "has the flag ASCII"),
         ({"matching": "[a-z]{40}"}, "length is 30: it is too short .* 40 tokens; give 40 or more"),
         ({"json_schema": "{"}, "is not JSON: .* line 1 column 2"),

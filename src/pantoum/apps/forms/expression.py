@@ -156,7 +156,7 @@ class _Rust:
         if kind == "IN":
             return self._class(value, flags)
         if kind == "AT":
-            return self._anchor(str(value), before, after)
+            return self._anchor(str(value), before, after, flags)
         if kind == "BRANCH":
             each = (self._possible(one, before, after, flags) for one in value[1])
             return _either([written for written in each if written is not None])
@@ -200,7 +200,7 @@ class _Rust:
         own = ("-".join(map(_point, _ends(value))) for _, value in elements[negated:])
         return f"[{'^' * negated}{''.join(own)}]"
 
-    def _anchor(self, kind: str, before: Kinds, after: Kinds) -> str:
+    def _anchor(self, kind: str, before: Kinds, after: Kinds, flags: int) -> str:
         """Nothing, where an anchor holds whatever stands around it; ``_NeverError`` where it never does."""
         if kind in ("AT_BEGINNING", "AT_BEGINNING_STRING"):
             holds = {one == "edge" for one in before}
@@ -209,6 +209,9 @@ class _Rust:
         else:
             between = {(one == "word", other == "word") for one in before for other in after}
             holds = {(one != other) == (kind == "AT_BOUNDARY") for one, other in between}
+        lines = kind == "AT_BEGINNING" and flags & re.MULTILINE and before >= OTHER
+        if lines or (kind == "AT_END" and after >= OTHER):  # what stands there may be the end of a line
+            holds = {True, False}
         if len(holds) > 1 or (before == after == EDGE and kind == "AT_NON_BOUNDARY"):
             self._refuse(f"{ANCHORS[kind]} where it may hold or not")
         if holds == {False}:

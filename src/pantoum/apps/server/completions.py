@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -20,7 +21,7 @@ from pantoum.apps.server.signing import Signer
 from pantoum.apps.server.writing import Choice, Part, Request, begin
 from pantoum.seams import Plain
 
-__all__ = ["Answer", "routes", "usage"]
+__all__ = ["Answer", "routes", "text_shape", "usage"]
 
 COMPLETION_TOKENS = 16
 """What OpenAI's completions write where no ``max_tokens`` is given."""
@@ -32,6 +33,12 @@ def usage(request: Request) -> dict[str, int]:
     """The tokens of a request."""
     read, written = request.prompt_tokens, request.completion_tokens
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def text_shape(alternatives: int | None, text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
+    """What a completion has of a text and its tokens."""
+    found = None if alternatives is None else completion_logprobs(entries, alternatives)
+    return {"text": text, "logprobs": found}
 
 
 class Answer:
@@ -125,20 +132,9 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         places = bool(fields.echo) and fields.logprobs is not None
         prompts = await prompts_of(served, fields.prompt, state, places=places)
         request = await begin(
-            served,
-            fields,
-            prompts,
-            length=length,
-            state=state,
-            alternatives=fields.logprobs,
+            served, fields, prompts, length=length, state=state, alternatives=fields.logprobs
         )
-
-        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
-            found = None
-            if fields.logprobs is not None:
-                found = completion_logprobs(entries, fields.logprobs)
-            return {"text": text, "logprobs": found}
-
+        shape = partial(text_shape, fields.logprobs)
         return await _answered(
             Answer(request, fields, signer, "text_completion", shape, shape), request, fields
         )

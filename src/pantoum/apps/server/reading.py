@@ -243,10 +243,8 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             served = models.get(fields.model)
             state = State.start(served.model)
         else:
-            served, state = model_of(models, signer, await table.read(owned(fields.session)))
-            if fields.model is not None and models.get(fields.model) is not served:
-                rule = f"the session belongs to {served.name!r}; leave one of them out"
-                raise RequestError(400, f"model is {fields.model!r}: {rule}", param="model")
+            held = await table.read(owned(fields.session))
+            served, state = model_of(models, signer, held, fields.model)
         before, begun = begun_word(fields.prompt or "")
         after = await read_text(served, state, before) if before else state
         found = await served.line.run(suggested, served.model, after, fields.k, begun)

@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import struct
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,11 +25,10 @@ from fastapi.responses import JSONResponse, Response
 
 from pantoum.apps.server.aside import ENCODER
 from pantoum.apps.server.caller import owned
-from pantoum.apps.server.completions import COMPLETION_TOKENS, Answer
+from pantoum.apps.server.completions import COMPLETION_TOKENS, Answer, text_shape
 from pantoum.apps.server.events import EventStream
 from pantoum.apps.server.models import Models, Served
 from pantoum.apps.server.prompts import encode, require_prompt
-from pantoum.apps.server.recorded import Entry, completion_logprobs
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import (
     FeedRequest,
@@ -208,8 +207,8 @@ class SessionTable:
             ) from error
 
 
-def model_of(models: Models, signer: Signer, held: Held) -> tuple[Served, State]:
-    """The model and the state of a session."""
+def model_of(models: Models, signer: Signer, held: Held, asked: str | None = None) -> tuple[Served, State]:
+    """The model and the state of a session; another model that was ``asked`` for is refused."""
     state = signer.read(held.signed)
     served = models.of_hash(state.model_sha256)
     if served is None:
@@ -219,6 +218,9 @@ def model_of(models: Models, signer: Signer, held: Held) -> tuple[Served, State]
             f"export its text, or serve that model",
             code="invalid_state",
         )
+    if asked is not None and models.get(asked) is not served:
+        rule = f"the session belongs to {served.name!r}; leave one of them out"
+        raise RequestError(400, f"model is {asked!r}: {rule}", param="model")
     return served, state
 
 
@@ -242,10 +244,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             raise RequestError(400, "state and from are both given: leave one of them out", param="from")
         state: State | None = None
         if fields.from_ is not None:
-            served, state = stands(await table.read(owned(fields.from_)))
-            if fields.model is not None and models.get(fields.model) is not served:
-                rule = f"the session of from belongs to {served.name!r}; leave one of them out"
-                raise RequestError(400, f"model is {fields.model!r}: {rule}", param="model")
+            served, state = stands(await table.read(owned(fields.from_)), fields.model)
         else:
             served = models.get(fields.model)
             if fields.state is not None:
@@ -296,10 +295,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             table.release(owned(name))
             raise
 
-        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
-            found = None if fields.logprobs is None else completion_logprobs(entries, fields.logprobs)
-            return {"text": text, "logprobs": found}
-
+        shape = partial(text_shape, fields.logprobs)
         answer = Answer(request, fields, signer, "text_completion", shape, shape)
 
         async def keep() -> dict[str, Plain]:

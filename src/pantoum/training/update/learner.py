@@ -35,7 +35,7 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
 from pantoum.training.update.gradient_scale import GradientScale
-from pantoum.training.update.optimizer import Optimizer
+from pantoum.training.update.optimizer import AdamW
 from pantoum.training.update.shards import Node, Shards, gradient_sum, side_by_side
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class MemberLearner:
     def __init__(
         self,
         model: LanguageModel,
-        optimizer: Optimizer,
+        optimizer: AdamW,
         *,
         seed: int,
         average: float | None,

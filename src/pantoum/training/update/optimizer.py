@@ -5,8 +5,7 @@
   their moments and their decay take the step.
 - ``Muon`` is for the maps (``network.spec``), of which each block moves by its momentum made orthogonal, as
   far in every direction. Input vectors, the head and biases stay with AdamW.
-- ``WithTables`` is either of them for all but tables of logits, of which an update touches few rows: these
-  move by RMSProp (Hinton 2012), the others stay where they are.
+- Tables of logits, of which an update touches few rows, move by RMSProp (Hinton 2012) in these rows alone.
 
 Weight decay is decoupled and pulls on matrices only: shrinking a bias towards zero has no reason. The moments
 are float32 like the weights, and all of it is plain arrays that a checkpoint keeps. The rate of each step
@@ -16,7 +15,7 @@ comes from the schedule, the factor from clipping; neither is known here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from pantoum.network.spec import declared, named
 if TYPE_CHECKING:
     from pantoum.training.update.backend import Share
 
-__all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "make_optimizer", "map_blocks"]
+__all__ = ["AdamW", "Muon", "make_optimizer", "map_blocks"]
 
 BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent
@@ -45,18 +44,23 @@ TABLE_RATE, TABLE_KEEP = 1.0, 0.99
 
 
 class AdamW:
-    """First and second moments of each parameter's gradient, and the update they give."""
+    """First and second moments of each parameter's gradient, and the update that they give. Tables of logits
+    have squares of their own."""
 
-    def __init__(self, parameters: Mapping[str, Array], weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Array], weight_decay: float, tables: Mapping[str, Array] | None = None
+    ) -> None:
+        """``tables``: the tables of logits, which are not among the parameters."""
         self.steps = 0
-        self._parameters = parameters
+        self._parameters, self._tables = parameters, tables or {}
         self._decay = {name: weight_decay if array.ndim >= 2 else 0.0 for name, array in parameters.items()}
         self._first = {name: np.zeros_like(array) for name, array in parameters.items()}
         self._second = {name: np.zeros_like(array) for name, array in parameters.items()}
+        self._squares = {name: np.zeros_like(table_RV) for name, table_RV in self._tables.items()}
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
 
     def step(self, gradients: Gradients, rate: float, factor: float) -> None:
-        """One update at ``rate``; the gradients count times ``factor``."""
+        """One update at ``rate`` (of tables at a multiple of it); the gradients count times ``factor``."""
         self.steps += 1
         for name, parameter in self._parameters.items():
             gradient = gradients[name]
@@ -73,6 +77,18 @@ class AdamW:
                 factor=factor,
                 rows_U=gradient.rows_U,
             )
+        for name, table_RV in self._tables.items():
+            rows_U, values_UV = gradients[name].by_rows()
+            self._kernels.rms_rows(
+                table_RV,
+                rows_U,
+                values_UV,
+                self._squares[name],
+                rate=TABLE_RATE * rate,
+                keep=TABLE_KEEP,
+                epsilon=EPSILON,
+                factor=factor,
+            )
 
     def join(self, share: Share) -> None:
         """Several processes make the same steps from now on. Each makes the whole step: it costs little more
@@ -82,14 +98,13 @@ class AdamW:
         """Make ``arrays`` right in every process; every process calls it. Here they always are."""
 
     def arrays(self) -> dict[str, Array]:
-        """``first.NAME`` and ``second.NAME``: the very arrays in use."""
-        return {
-            **{f"first.{name}": array for name, array in self._first.items()},
-            **{f"second.{name}": array for name, array in self._second.items()},
-        }
+        """``first.NAME`` and ``second.NAME``, ``squares.NAME`` of tables: the very arrays in use, and with
+        the count ``steps`` all that a checkpoint has of the optimiser."""
+        parts = {"squares": self._squares, "first": self._first, "second": self._second}
+        return {f"{part}.{name}": array for part, held in parts.items() for name, array in held.items()}
 
 
-class Muon:
+class Muon(AdamW):
     """Muon for the maps, AdamW for everything else, at rates that go together."""
 
     def __init__(
@@ -99,14 +114,15 @@ class Muon:
         blocks: Mapping[str, int],
         precision: str,
         *,
+        tables: Mapping[str, Array] | None = None,
         times: float = MUON_RATE,
         coefficients: Coefficients = NEWTON_SCHULZ,
     ) -> None:
         """``blocks``: the maps, by name, and how many blocks each has."""
+        others = {name: array for name, array in parameters.items() if name not in blocks}
+        super().__init__(others, weight_decay, tables)
         self._times, self._coefficients = times, coefficients
         self._maps = {name: parameters[name] for name in blocks}
-        others = {name: array for name, array in parameters.items() if name not in blocks}
-        self._others = AdamW(others, weight_decay)
         self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
         self._blocks = [
             (name, slice(block * len(array) // blocks[name], (block + 1) * len(array) // blocks[name]))
@@ -116,21 +132,11 @@ class Muon:
         """Each block of each map."""
         self._share: Share | None = None
         self._owners: list[int] = []
-        self._decay, self._precision = weight_decay, precision
-        self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
-
-    @property
-    def steps(self) -> int:
-        """Updates done."""
-        return self._others.steps
-
-    @steps.setter
-    def steps(self, count: int) -> None:
-        self._others.steps = count
+        self._map_decay, self._precision = weight_decay, precision
 
     def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update. AdamW uses ``rate``, Muon a multiple of it."""
-        self._others.step(gradients, rate, factor)
+        super().step(gradients, rate, factor)
         blocks = self._blocks
         if self._share is not None:
             owned = zip(self._blocks, self._owners, strict=True)
@@ -142,7 +148,7 @@ class Muon:
             [1] * len(blocks),
             rate=self._times * rate,
             momentum=MOMENTUM,
-            weight_decay=self._decay,
+            weight_decay=self._map_decay,
             factor=factor,
             coefficients=self._coefficients,
             precision=self._precision,
@@ -162,7 +168,7 @@ class Muon:
     def arrays(self) -> dict[str, Array]:
         """``momentum.NAME`` of the maps, and those of AdamW."""
         momentum = {f"momentum.{name}": array for name, array in self._momentum.items()}
-        return {**momentum, **self._others.arrays()}
+        return {**momentum, **super().arrays()}
 
     def _spread(self, arrays: Mapping[str, Array]) -> None:
         """Every block from the process that has computed it to all others."""
@@ -170,71 +176,16 @@ class Muon:
             self._share.spread([arrays[name][rows] for name, rows in self._blocks], self._owners)
 
 
-class WithTables:
-    """Another optimiser, and RMSProp for the rows of tables that a batch uses."""
-
-    def __init__(self, others: AdamW | Muon, tables: Mapping[str, Array]) -> None:
-        self._others, self._tables = others, tables
-        self._squares = {name: np.zeros_like(table_RV) for name, table_RV in tables.items()}
-        self._kernels = kernels.backend(next(iter(tables.values())).dtype)
-
-    @property
-    def steps(self) -> int:
-        """Updates done."""
-        return self._others.steps
-
-    @steps.setter
-    def steps(self, count: int) -> None:
-        self._others.steps = count
-
-    def step(self, gradients: Gradients, rate: float, factor: float) -> None:
-        """One update. The other optimiser uses ``rate``, tables a multiple of it."""
-        self._others.step(gradients, rate, factor)
-        for name, table_RV in self._tables.items():
-            rows_U, values_UV = gradients[name].by_rows()
-            self._kernels.rms_rows(
-                table_RV,
-                rows_U,
-                values_UV,
-                self._squares[name],
-                rate=TABLE_RATE * rate,
-                keep=TABLE_KEEP,
-                epsilon=EPSILON,
-                factor=factor,
-            )
-
-    def join(self, share: Share) -> None:
-        """The work of the other optimiser; a step of a table is cheap."""
-        self._others.join(share)
-
-    def collect(self) -> None:
-        """The arrays of the other optimiser."""
-        self._others.collect()
-
-    def arrays(self) -> dict[str, Array]:
-        """``squares.NAME`` of the tables, and those of the other optimiser."""
-        squares = {f"squares.{name}": squares_RV for name, squares_RV in self._squares.items()}
-        return {**squares, **self._others.arrays()}
-
-
-Optimizer: TypeAlias = AdamW | Muon | WithTables
-"""What changes parameters in place, step by step. Its ``arrays``, with the count ``steps``, are all that a
-checkpoint has to keep of it."""
-
-
 def make_optimizer(
     kind: str, model: LanguageModel, weight_decay: float, *, precision: str = "float32"
-) -> Optimizer:
+) -> AdamW:
     """The optimiser of that name over the parameters of a model. ``precision``: of the products of Muon."""
     one_of(kind, "optimizer", OPTIMIZERS)
-    parameters, tables = model.parameters, named(model.config, "table")
-    others = {name: array for name, array in parameters.items() if name not in tables}
-    found: AdamW | Muon
+    tables = {name: model.parameters[name] for name in named(model.config, "table")}
+    others = {name: array for name, array in model.parameters.items() if name not in tables}
     if kind == "muon":
-        found = Muon(others, weight_decay, map_blocks(model.config), precision)
-    else:
-        found = AdamW(others, weight_decay)
-    return WithTables(found, {name: parameters[name] for name in tables}) if tables else found
+        return Muon(others, weight_decay, map_blocks(model.config), precision, tables=tables)
+    return AdamW(others, weight_decay, tables)
 
 
 def map_blocks(config: ModelConfig) -> dict[str, int]:
