@@ -99,7 +99,7 @@ def test_int8_of_int8_and_the_model_over_itself_are_refused(characters: LoadedMo
     for arguments, words in (
         ((tmp_path / "n", "int8", tmp_path / "o"), "is already"),
         ((first, "int8", first), "is the model itself"),
-        ((first, "int4", tmp_path / "o"), "must be one of int8, torch"),
+        ((first, "int4", tmp_path / "o"), r"must be one of int8, .*torch"),
         ((first, "torch", tmp_path / "o", ["x"]), "measures what int8 costs"),
     ):
         with pytest.raises(SettingError, match=words):

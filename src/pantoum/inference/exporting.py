@@ -38,6 +38,7 @@ from pantoum.inference.files.precision import PRECISION, SCALE, plain, shape_of
 from pantoum.inference.loaded_model import (
     LoadedModel,
     checked,
+    counts_of,
     load,
     model_path,
     of_content,
@@ -72,7 +73,8 @@ def export(
     require_apart("out", out, "a text that is read", texts)
     durable.clear_left_behind(target)
     content = model_file.read(path)
-    checked(content, path)
+    network, _, _ = checked(content, path)
+    counts_of(content.extras, network.vocab_size, path)
     told: dict[str, Any] = {
         "out": os.fspath(out),
         "to": to,
