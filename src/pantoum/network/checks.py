@@ -1,5 +1,6 @@
 """What comes in from outside is checked once, here, and made time-major: tokens, lengths, resets, dropout.
-``require_finite`` checks what a model says of it.
+``require_finite`` checks what a model says of it. What each call has (tokens, targets, resets) words an error
+only where there is one.
 
 Shapes: B streams, T steps, V symbols.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pantoum.config import DropoutConfig, require, whole
-from pantoum.errors import PantoumError
+from pantoum.errors import PantoumError, SettingError
 from pantoum.kernels import Array, DropoutDraw
 from pantoum.kernels.draw_rows import NOT_FINITE
 
@@ -45,14 +46,16 @@ def require_numbers(array: Array, argument: str, advice: str) -> None:
 def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "tokens_BT") -> Array:
     """Tokens [T,B], int32; whole numbers from 0 to V-1."""
     tokens_BT = as_array(tokens_BT)
-    rule, advice = "must have the shape [B, T], with no side empty", "give one row of tokens per stream"
-    require(tokens_BT.ndim == 2 and tokens_BT.size > 0, argument, tokens_BT.shape, rule, advice)
-    whole_numbers = tokens_BT.dtype.kind in "iu"
-    require(whole_numbers, argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")
+    if tokens_BT.ndim != 2 or not tokens_BT.size:
+        rule, advice = "must have the shape [B, T], with no side empty", "give one row of tokens per stream"
+        raise SettingError(argument, tokens_BT.shape, rule, advice)
+    if tokens_BT.dtype.kind not in "iu":
+        raise SettingError(argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")
     low, high = int(tokens_BT.min()), int(tokens_BT.max())
-    rule = f"must be token numbers from 0 to {vocab_size - 1}"
-    advice = "encode the text with this model's tokenizer"
-    require(low >= 0 and high < vocab_size, argument, low if low < 0 else high, rule, advice)
+    if low < 0 or high >= vocab_size:
+        rule = f"must be token numbers from 0 to {vocab_size - 1}"
+        advice = "encode the text with this model's tokenizer"
+        raise SettingError(argument, low if low < 0 else high, rule, advice)
     return np.ascontiguousarray(tokens_BT.T, np.int32)
 
 
@@ -60,8 +63,9 @@ def time_major_targets(targets_BT: object, inputs_BT: object, vocab_size: int) -
     """Targets [T,B], of the inputs' shape."""
     targets_TB = time_major_tokens(targets_BT, vocab_size, "targets_BT")
     shape, expected = targets_TB.T.shape, np.asarray(inputs_BT).shape
-    rule = f"must have the inputs' shape {expected}"
-    require(shape == expected, "targets_BT", shape, rule, "give one target for each input")
+    if shape != expected:
+        rule, advice = f"must have the inputs' shape {expected}", "give one target for each input"
+        raise SettingError("targets_BT", shape, rule, advice)
     return targets_TB
 
 
@@ -83,9 +87,10 @@ def check_resets(reset_BT: object, batch_size: int, steps: int) -> Array | None:
     if reset_BT is None:
         return None
     reset_BT = as_array(reset_BT)
-    fits = reset_BT.shape == (batch_size, steps) and reset_BT.dtype == bool
-    given, rule = f"{reset_BT.dtype.name} {reset_BT.shape}", f"must be bool of shape ({batch_size}, {steps})"
-    require(fits, "reset_BT", given, rule, "give one mask of the inputs' shape")
+    if reset_BT.shape != (batch_size, steps) or reset_BT.dtype != bool:
+        given = f"{reset_BT.dtype.name} {reset_BT.shape}"
+        rule, advice = f"must be bool of shape ({batch_size}, {steps})", "give one mask of the inputs' shape"
+        raise SettingError("reset_BT", given, rule, advice)
     return np.ascontiguousarray(reset_BT.T) if reset_BT.any() else None
 
 
