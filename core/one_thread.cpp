@@ -1,7 +1,14 @@
-// In place of threads.cpp where there are neither threads nor floating-point modes: WebAssembly.
+// In place of threads.cpp and of the file of a system where there are neither threads nor floating-point modes:
+// WebAssembly.
+#include "system.h"
 #include "threads.h"
 
+#include <cstdlib>
+
 namespace pantoum {
+
+void* allocate_lines(std::size_t bytes) { return std::aligned_alloc(64, bytes); }
+void free_lines(void* memory) { std::free(memory); }
 
 int thread_count() { return 1; }
 void set_thread_count(int) {}

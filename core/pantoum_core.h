@@ -20,7 +20,9 @@
 
 #include <stdint.h>
 
-#if defined(__GNUC__)
+#if defined(_WIN32)
+#define PANTOUM_API __declspec(dllexport)
+#elif defined(__GNUC__)
 #define PANTOUM_API __attribute__((visibility("default")))
 #else
 #define PANTOUM_API

@@ -1,6 +1,6 @@
 #include "scratch.h"
 
-#include <cstdlib>
+#include "system.h"
 
 namespace pantoum {
 namespace {
@@ -8,7 +8,7 @@ namespace {
 struct Buffer {
   char* data = nullptr;
   std::size_t size = 0;
-  ~Buffer() { std::free(data); }
+  ~Buffer() { free_lines(data); }
 };
 
 }  // namespace
@@ -16,9 +16,9 @@ struct Buffer {
 char* thread_scratch(std::size_t bytes) {
   static thread_local Buffer buffer;
   if (buffer.size < bytes || !buffer.data) {
-    std::free(buffer.data);
+    free_lines(buffer.data);
     const std::size_t size = (bytes + bytes / 4 + 4096) / 4096 * 4096;
-    buffer.data = static_cast<char*>(std::aligned_alloc(64, size));
+    buffer.data = static_cast<char*>(allocate_lines(size));
     buffer.size = buffer.data ? size : 0;
   }
   return buffer.data;

@@ -1,15 +1,12 @@
 #include "threads.h"
 
 #include "matrix_unit.h"
-
-#include <pthread.h>
-#include <sched.h>
+#include "system.h"
 
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <new>
-#include <system_error>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -40,7 +37,7 @@ bool wait_for(Ready ready) {
     if (spins < kSpins) {
       pause_briefly();
     } else {
-      sched_yield();
+      std::this_thread::yield();
     }
   }
   return spins > kSpins;
@@ -101,11 +98,24 @@ struct Pool {
     }
   }
 
+  // What a worker begins with: `seen` is the last round that it has no part in.
+  struct Worker {
+    Pool* pool;
+    int index;
+    std::uint64_t seen;
+  };
+
+  static void run_worker(void* given) {
+    const Worker worker = *static_cast<Worker*>(given);
+    delete static_cast<Worker*>(given);
+    worker.pool->work(worker.index, worker.seen);
+  }
+
   void start_workers(int wanted) {
     while (workers < wanted) {
-      try {
-        std::thread(&Pool::work, this, workers, round.load()).detach();
-      } catch (const std::system_error&) {
+      Worker* worker = new (std::nothrow) Worker{this, workers, round.load()};
+      if (!worker || !start_thread(run_worker, worker)) {
+        delete worker;
         return;  // the machine gives no more threads: go on with those there are
       }
       ++workers;
@@ -141,21 +151,13 @@ Pool* pool() {
   Pool* existing = the_pool.load(std::memory_order_acquire);
   if (existing) return existing;
   static std::atomic<bool> registered{false};
-  if (!registered.exchange(true)) pthread_atfork(nullptr, nullptr, forget_pool);
+  if (!registered.exchange(true)) after_fork(forget_pool);
   Pool* fresh = new (std::nothrow) Pool;
   if (fresh && !the_pool.compare_exchange_strong(existing, fresh)) {
     delete fresh;
     return existing;
   }
   return fresh;
-}
-
-int processors() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-  return static_cast<int>(std::thread::hardware_concurrency());
 }
 
 int allowed(int count) { return count < 0 ? 0 : count > kMostThreads ? kMostThreads : count; }

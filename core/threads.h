@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 namespace pantoum {
 
@@ -42,9 +43,11 @@ int run_each(int count, Body&& body) {
 
 // Splits `count` into near-equal contiguous ranges.
 struct Range {
-  long begin, end;
+  std::int64_t begin, end;
 };
-inline Range part_of(long count, int part, int parts) { return {count * part / parts, count * (part + 1) / parts}; }
+inline Range part_of(std::int64_t count, int part, int parts) {
+  return {count * part / parts, count * (part + 1) / parts};
+}
 
 // Where the participants of one job meet once a time step.
 class Barrier {
@@ -91,7 +94,7 @@ class FloatModes {
   FloatModes& operator=(const FloatModes&) = delete;
 
  private:
-  unsigned long saved_;
+  std::uint64_t saved_;
 };
 
 }  // namespace pantoum

@@ -27,6 +27,7 @@
 namespace tests {
 
 using Long = std::int64_t;
+constexpr std::align_val_t kLine{64};
 
 [[noreturn]] inline void fail(const char* what, const char* why) {
   std::printf("%s: %s\n", what, why);
@@ -108,7 +109,7 @@ class Buffer {
   explicit Buffer(Long size, bool lines = false) : size_(static_cast<std::size_t>(size)) {
     const std::size_t offset = kGuard + (lines ? 0 : sizeof(T));
     whole_ = (offset + bytes() + kGuard + 63) / 64 * 64;
-    block_ = static_cast<unsigned char*>(std::aligned_alloc(64, whole_));
+    block_ = static_cast<unsigned char*>(::operator new(whole_, kLine, std::nothrow));
     if (!block_) fail("a test", "no memory");
     data_ = reinterpret_cast<T*>(block_ + offset);
     std::memset(block_, kCanary, whole_);
@@ -125,7 +126,7 @@ class Buffer {
     for (const unsigned char* p = block_; p < block_ + whole_; ++p)
       if ((p < first || p >= last) && *p != kCanary) fail("a buffer", "was written outside");
     if (sealed_ && seal_ != hash()) fail("a buffer that is only read", "was written");
-    std::free(block_);
+    ::operator delete(block_, kLine);
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;

@@ -1,0 +1,21 @@
+// What each operating system does in its own way: system_posix.cpp and system_windows.cpp have it.
+#pragma once
+
+#include <cstddef>
+
+namespace pantoum {
+
+// Memory that begins at a cache line, of a multiple of 64 bytes; null when there is none.
+void* allocate_lines(std::size_t bytes);
+void free_lines(void* memory);
+
+// How many processors this process may use.
+int processors();
+
+// Starts a thread that runs `work(context)` and is never waited for. False: the machine gives no more threads.
+bool start_thread(void (*work)(void* context), void* context);
+
+// From now on the child of a fork begins with `forget()`. Where no process can fork, nothing.
+void after_fork(void (*forget)());
+
+}  // namespace pantoum
