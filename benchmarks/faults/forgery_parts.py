@@ -52,7 +52,7 @@ def arrays_of(data: bytes) -> Parts:
 def together(parts: Parts, *, raw_header: bytes = b"", raw_tokenizer: bytes | None = None) -> bytes:
     """A model file of these parts, its SHA-256 made to match."""
     body = {key: value for key, value in parts.body.items() if key != "sha256"}
-    text = '{"sha256":"' + "0" * 64 + '",' + json.dumps(body, separators=(",", ":"))[1:]
+    text = '{"sha256":"' + "0" * 64 + '",' + json.dumps(body, separators=(",", ":"), sort_keys=True)[1:]
     arrays = dict(parts.arrays)
     tokenizer = json.dumps(parts.tokenizer, separators=(",", ":")).encode()
     spec = tokenizer if raw_tokenizer is None else raw_tokenizer

@@ -359,14 +359,14 @@ class Model:
     def compress(self, data: bytes, **settings: Any) -> bytes:
         """An archive of some bytes: only this model reads it again. The settings are the options of ``pantoum
         compress``."""
-        made: bytes = _archives().compress_by(self._loaded, data, settings)
+        made: bytes = _archives().compress_by(self._loaded, data, **settings)
         return made
 
     @public
     def decompress(self, archive: bytes, **settings: Any) -> bytes:
         """The bytes of an archive, or a part of them: the settings are the options of ``pantoum
         decompress``."""
-        made: bytes = _archives().decompress_by(self._loaded, archive, settings)
+        made: bytes = _archives().decompress_by(self._loaded, archive, **settings)
         return made
 
     @public

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TrainSettings,
     )
     from pantoum.config.calls import public as public_call
+    from pantoum.config.calls import taking
     from pantoum.config.launcher import (
         launched_count,
         launched_rank,
@@ -170,7 +171,7 @@ _HOMES = {
     "cli.options": "add_settings from_environment given",
     "cli.output": "Output is_terminal",
     "config": "AUTO AskedForm CELLS CellSpec ModelConfig SamplingConfig TrainSettings VERSION",
-    "config.calls": "public_call=public",
+    "config.calls": "public_call=public taking",
     "config.launcher": "launched_count launched_rank tasks_of_a_step torchrun_count unused_tasks",
     "config.plain": "Plain quoted",
     "config.rules": (

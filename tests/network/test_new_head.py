@@ -35,7 +35,7 @@ EDITS = {
         (
             "        if self.projection is None:\n            return nats_N, predictions_N, d_NE,",
             "        if self.gain_H is not None:\n"
-            '            found["head.gain"] = Gradient((d_NE * hidden_NH).sum(axis=0))\n'
+            '            gradients["head.gain"] = Gradient((d_NE * hidden_NH).sum(axis=0))\n'
             "            d_NE = d_NE * self.gain_H\n"
             "        if self.projection is None:\n            return nats_N, predictions_N, d_NE,",
         ),

@@ -48,7 +48,7 @@ CHUNK = 1 << 20
 METADATA_PREFIX = b'{"__metadata__":{"pantoum":'
 """How every header of ours begins; the metadata's text follows as a JSON string."""
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
+NAME = re.compile(r"(?!__metadata__$)[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}")
 MOST_AXES = 8
 MOST_PARTS = 1 << 16
 """Most commas and brackets in a header: a few bytes each in the file, but a Python object each in memory."""

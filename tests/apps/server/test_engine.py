@@ -40,7 +40,7 @@ def play(model: pantoum.Model) -> Play:
 
 
 def inbox(engine: Engine) -> Inbox:
-    return Inbox(engine)
+    return Inbox(engine.cancel, engine.pause)
 
 
 async def finished(box: Inbox) -> None:

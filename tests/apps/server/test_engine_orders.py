@@ -83,7 +83,7 @@ class Orders(RuleBasedStateMachine):
         fails=st.sampled_from([False] * 7 + [True]),
     )
     def submit(self, count: int, length: int, prompt: str, client: str, fails: bool) -> None:
-        inbox = Inbox(self.engine)
+        inbox = Inbox(self.engine.cancel, self.engine.pause)
         reading = Reading(self.engine.model, None, self.engine.model.tokenizer.encode(prompt))
         sampling = SamplingConfig(temperature=1, logit_bias={9999: 1.0} if fails else {})
         job = inbox.job(reading, Writing(length, sampling, 1, count) if length else None)

@@ -1,7 +1,7 @@
 // Answers calls of the library, for tests in Python: a JSON list of {model, calls: [[name, ...arguments], ...]} on
 // stdin, the list of answers on stdout. Bytes are base64 in both.
 import { readFileSync } from "node:fs";
-import { load } from "../../src/pantoum/web/index.js";
+import { load } from "../../../src/pantoum/apps/web/index.js";
 
 const base64 = (bytes) => Buffer.from(bytes).toString("base64");
 const bytesOf = (text) => (text == null ? null : Uint8Array.from(Buffer.from(text, "base64")));

@@ -1,7 +1,7 @@
 // Trains as the page does, for tests in Python: a JSON list of {text (base64), settings, stop_after} on stdin; for each
 // the command that makes the same file, and the file (base64), or an error.
 import { readFileSync } from "node:fs";
-import { train } from "../../src/pantoum/web/index.js";
+import { train } from "../../../src/pantoum/apps/web/index.js";
 
 const module = readFileSync(process.argv[2]);
 const answers = [];

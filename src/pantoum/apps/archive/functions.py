@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pantoum.apps.archive import archiving, restoring
 from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
-from pantoum.seams import LoadedModel, check_truth, public_call, say, several
+from pantoum.seams import LoadedModel, check_truth, public_call, say, several, taking
 
 __all__ = ["compress", "compress_by", "compress_many_by", "decompress", "decompress_by", "decompress_many_by"]
 
@@ -17,26 +17,28 @@ __all__ = ["compress", "compress_by", "compress_many_by", "decompress", "decompr
 def compress(data: bytes, *, no_verify: bool = False) -> bytes:
     """An archive of some bytes, by what learns as it reads. ``Model.compress`` makes smaller ones of text
     that is like the one the model was trained on."""
-    return compress_by(None, data, {"no_verify": no_verify})
+    return compress_by(None, data, no_verify=no_verify)
 
 
-@public_call
+@taking(DecompressConfig)
 def decompress(archive: bytes, **settings: Any) -> bytes:
     """The bytes of an archive that was made without a model, or a part of them."""
-    return decompress_by(None, archive, settings)
+    return decompress_by(None, archive, **settings)
 
 
-def compress_by(model: LoadedModel | None, data: bytes, settings: Mapping[str, Any]) -> bytes:
+@taking(CompressConfig)
+def compress_by(model: LoadedModel | None, data: bytes, **settings: Any) -> bytes:
     """An archive of some bytes."""
-    asked = CompressConfig.of(dict(settings))
+    asked = CompressConfig.of(settings)
     source = io.BytesIO(archiving.given_bytes(data, "data"))
     lines, verify = asked.documents is not None, not asked.no_verify
     return b"".join(archiving.compress(source, model, lines=lines, adapt=asked.adapt, verify=verify))
 
 
-def decompress_by(model: LoadedModel | None, archive: bytes, settings: Mapping[str, Any]) -> bytes:
+@taking(DecompressConfig)
+def decompress_by(model: LoadedModel | None, archive: bytes, **settings: Any) -> bytes:
     """The bytes of an archive, or a part of them."""
-    asked, lost = DecompressConfig.of(dict(settings)), list[str]()
+    asked, lost = DecompressConfig.of(settings), list[str]()
     source = io.BytesIO(archiving.given_bytes(archive, "archive"))
     found = b"".join(restoring.restore(source, model, asked, lost))
     say(lost)

@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pantoum.apps.server.caller import client
 from pantoum.seams import Drawn, Reading, SamplingConfig, State, Stream
-
-if TYPE_CHECKING:
-    from pantoum.apps.server.engine import Engine
 
 __all__ = [
     "Ended",
@@ -90,11 +87,12 @@ class Writing:
 class Inbox:
     """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
 
-    def __init__(self, engine: Engine) -> None:
-        """``engine`` hears when more than ``UNREAD`` characters wait here, when they were taken, and when the
-        request has taken ``LONGEST``; whoever waits gets a ``TimeoutError`` then."""
+    def __init__(self, cancel: Callable[[Job], object], pause: Callable[[Job, bool], object]) -> None:
+        """``pause`` and ``cancel`` of an engine are called when more than ``UNREAD`` characters wait here,
+        when they were taken, and when the request has taken ``LONGEST``; whoever waits gets a
+        ``TimeoutError`` then."""
         self.jobs: list[Job] = []
-        self._engine = engine
+        self._cancel, self._pause_job = cancel, pause
         self._unread, self._paused = 0, False
         self._arrived: deque[tuple[Job, Event]] = deque()
         self._waiting: asyncio.Future[None] | None = None
@@ -144,14 +142,14 @@ class Inbox:
     def _late(self) -> None:
         for job in self.jobs:
             if not job.done:
-                self._engine.cancel(job)
+                self._cancel(job)
                 self.arrive(job, [TimeoutError()])
 
     def _pause(self, paused: bool) -> None:
         self._paused = paused
         for job in self.jobs:
             if not job.done:
-                self._engine.pause(job, paused)
+                self._pause_job(job, paused)
 
 
 @dataclass(eq=False)

@@ -45,7 +45,7 @@ class Served:
 
     def inbox(self) -> Inbox:
         """The inbox of a request to this model."""
-        return Inbox(self.engine)
+        return Inbox(self.engine.cancel, self.engine.pause)
 
     @property
     def fingerprint(self) -> str:

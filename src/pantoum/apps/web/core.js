@@ -1,6 +1,6 @@
 // The core, compiled to WebAssembly: its memory, its structs and its operations.
 //
-// The module says itself how its structs lie in memory (a section that pantoum/web/module.py writes from the core's
+// The module says itself how its structs lie in memory (a section that module.py writes from the core's
 // header), so nothing of the header is repeated here.
 
 import { PantoumError, need } from "./errors.js";
