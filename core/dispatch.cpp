@@ -1,7 +1,12 @@
 // The ABI: what this machine can do is asked once, then every call goes through one table.
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "kernels/table.h"
 #include "matrix_unit.h"
@@ -21,20 +26,40 @@ PANTOUM_PATHS
 
 namespace {
 
+#if defined(__x86_64__)
+// What the processor has and the system keeps registers for (Intel's manual, volume 2, CPUID; volume 1, chapter 13).
+// Asked here, because __builtin_cpu_supports knows nothing where zig's clang compiles for Windows.
+struct Features {
+  bool avx2 = false, avx512 = false, bf16 = false, vnni = false;
+};
+
+Features features() {
+  Features found;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1)) return found;  // OSXSAVE
+  const bool fma = c >> 12 & 1;
+  unsigned low = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  if ((low & 0x6) != 0x6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;  // XMM and YMM
+  found.avx2 = fma && (b >> 5 & 1);
+  const unsigned wanted = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+  found.avx512 = found.avx2 && (low & 0xe6) == 0xe6 && (b & wanted) == wanted;
+  found.vnni = found.avx512 && (c >> 11 & 1);
+  found.bf16 = found.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+  return found;
+}
+#endif
+
 bool machine_has(const char* isa) {
   const bool anywhere =
       std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0 || std::strncmp(isa, "wasm", 4) == 0;
   if (anywhere) return true;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (std::strcmp(isa, "avx2") == 0) return avx2;
-  if (std::strcmp(isa, "avx512") == 0) return avx512;
-  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
-  if (std::strcmp(isa, "bf16") == 0) return bf16;
-  if (std::strcmp(isa, "amx") == 0) return bf16 && __builtin_cpu_supports("avx512vnni") && has_matrix_unit();
+  static const Features here = features();
+  if (std::strcmp(isa, "avx2") == 0) return here.avx2;
+  if (std::strcmp(isa, "avx512") == 0) return here.avx512;
+  if (std::strcmp(isa, "bf16") == 0) return here.bf16;
+  if (std::strcmp(isa, "amx") == 0) return here.bf16 && here.vnni && has_matrix_unit();
 #endif
   return false;
 }
@@ -80,9 +105,8 @@ bool use_vnni() {
   static std::atomic<int> known{-1};
   int answer = known.load(std::memory_order_relaxed);
   if (answer < 0) {
-    __builtin_cpu_init();
     const char* asked = std::getenv("PANTOUM_VNNI");
-    answer = __builtin_cpu_supports("avx512vnni") && !(asked && std::strcmp(asked, "0") == 0);
+    answer = features().vnni && !(asked && std::strcmp(asked, "0") == 0);
     known.store(answer, std::memory_order_relaxed);
   }
   return answer != 0;

@@ -24,7 +24,8 @@ __all__ = ["Library", "core", "missing"]
 
 OF_LOGITS = 4
 """The status PANTOUM_NOT_FINITE: the caller's logits, not the call, are wrong."""
-FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
+NAMES = {"darwin": "libpantoum_core.dylib", "win32": "pantoum_core.dll"}
+FILE = Path(__file__).with_name(NAMES.get(sys.platform, "libpantoum_core.so"))
 HEADER = FILE.with_name("pantoum_core.h")
 
 
