@@ -30,7 +30,7 @@ __all__ = ["Fastest", "cache_file", "fastest_precision"]
 ROUNDS = 12
 MOST_ROWS = 512
 MOST_BYTES = 1 << 20
-"""Of the cache file: what is larger is none of ours."""
+"""Bytes of the cache file: a larger one is not ours."""
 
 
 @dataclass(frozen=True)
