@@ -250,7 +250,8 @@ def foreign_lstm(folder: Path) -> None:
     """A model of words as PyTorch has it, and its vocabulary."""
     words, random = ["<eos>", "<unk>", "Once", "upon", "the"], np.random.default_rng(0)
     shapes = {"encoder.weight": (5, 3), "decoder.weight": (5, 4), "decoder.bias": (5,)}
-    shapes |= {"rnn.weight_ih_l0": (16, 3), "rnn.weight_hh_l0": (16, 4), "rnn.bias_ih_l0": (16,)}
+    shapes |= {"rnn.weight_ih_l0": (16, 3), "rnn.weight_hh_l0": (16, 4)}
+    shapes |= {"rnn.bias_ih_l0": (16,), "rnn.bias_hh_l0": (16,)}
     arrays = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
     safetensors.numpy.save_file(arrays, folder / "lstm.safetensors")
     (folder / "words.txt").write_text("\n".join(words) + "\n")

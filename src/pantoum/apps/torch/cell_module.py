@@ -181,11 +181,19 @@ class CellModule(nn.Module):
         self._modules_of_torch = (
             [] if spec.torch is None else [getattr(nn, spec.torch)(input_size, hidden_size, device="meta")]
         )
+        self._step = step_of(spec)  # here: what looks for modules cannot be traced
         self._flat_at: tuple[int, ...] = ()
         self.fused = True
         """False: not PyTorch's module, but always the loop."""
         self.compiled = False
         """Whether a time step of the loop is one compiled function."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_step": None}  # a function within a function is not pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._step = step_of(self.spec)
 
     def forward(self, x_TBE: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
         """(outputs [T,B,H], state). A reset zeroes the state of a row before the step; past the length of a
@@ -199,8 +207,8 @@ class CellModule(nn.Module):
             self.bias_hh[-self.hidden_size :] if self.spec.biased else None,
         )
         if traced:
-            return _scan_operator(step_of(self.spec), projection_TBG, state, weights, rows)
-        step = compiled_step(self.spec.name) if self.compiled else step_of(self.spec)
+            return _scan_operator(self._step, projection_TBG, state, weights, rows)
+        step = compiled_step(self.spec.name) if self.compiled else self._step
         return _loop(step, projection_TBG, state, weights, rows)
 
     def _by_module(self, x_TBE: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
