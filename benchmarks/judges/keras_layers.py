@@ -44,7 +44,7 @@ def computed_by_our_cell(kind: type[Any]) -> type[Any]:
             begun = [keras.ops.convert_to_numpy(part).astype(np.float32) for part in begun]
             parts = {place: keras.ops.convert_to_numpy(v) for place, v in enumerate(self.cell.weights)}
             parts = {place: array for place, array in parts.items() if array.dtype.kind == "f"}
-            layer = _layer(parts, self.cell.get_config(), Path(kind.__name__))
+            layer = _layer(kind.__name__, parts, self.cell.get_config())
             cell = Cell(layer.inputs, layer.units, None, spec=CELLS[layer.cell])
             cell.parameters.update(of_layer(layer, layer.units, layer.inputs))
             mask_BT = np.ones(x_BTI.shape[:2], bool) if mask is None else keras.ops.convert_to_numpy(mask)
