@@ -331,7 +331,7 @@ class Adapter:
         return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
     def _read_whole(self, text_3BT: Array) -> BatchResult:
-        """Of a whole chunk, read from where the state stands; the copy learns from it in the same pass."""
+        """Read a whole chunk from the state and learn from it in the same pass."""
         program = self._program(mixers=[self.model.program.counts, self._cache])
         result = self._learn(program, text_3BT, self._state, exact=True)
         self._state = result.state

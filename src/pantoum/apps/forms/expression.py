@@ -76,7 +76,7 @@ class _Edges(NamedTuple):
     empty: bool
 
     def then(self, other: _Edges) -> _Edges:
-        """Of this part with the other one after it."""
+        """The edges of this part followed by the other one."""
         first = self.first | other.first if self.empty else self.first
         last = self.last | other.last if other.empty else other.last
         return _Edges(first, last, self.empty and other.empty)

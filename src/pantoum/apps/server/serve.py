@@ -113,7 +113,7 @@ def serve(
     early: set[int] = set()
 
     def come_early(sig: int, frame: FrameType | None) -> None:
-        """Of SIGTERM also what uvicorn sends itself again when it has stopped."""
+        """Note a signal that comes early; uvicorn sends SIGTERM to itself again when it has stopped."""
         early.add(sig)
 
     if HANG_UP is not None:
