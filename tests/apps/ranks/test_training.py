@@ -139,6 +139,7 @@ def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
     ranks = SimpleNamespace(rank=0, count=2, broadcast=quiet, gather=lambda message: [message, message])
     group = contextlib.nullcontext(RankGroup(ranks))
     monkeypatch.setattr("pantoum.training.engines.group", lambda: group)
+    monkeypatch.setattr("pantoum.training.engines.engine", lambda settings: SimpleNamespace(name="a device"))
     with pytest.raises(SettingError, match="device is 'cpu': it cannot be shared by MPI ranks"):
         pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()

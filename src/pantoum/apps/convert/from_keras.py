@@ -17,6 +17,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 import numpy as np
@@ -48,9 +49,9 @@ Settings = dict[str, dict[str, Any]]
 
 
 def reader() -> Callable[[IO[bytes]], Iterator[bytes]]:
-    """What reads such files."""
-    import h5py  # noqa: F401
-
+    """What reads such files. h5py is loaded here, before the process is bounded; ``_arrays`` says if it lacks."""
+    with suppress(ImportError):
+        import h5py  # noqa: F401
     return lambda file: blocks(_model(file))
 
 
@@ -127,7 +128,10 @@ def _other(problem: str) -> BadFileError:
 
 def _arrays(file: IO[bytes]) -> dict[str, Array]:
     """The float arrays of an HDF5 file by their paths. Links are not followed."""
-    import h5py
+    try:
+        import h5py
+    except ImportError:
+        raise BadFileError("it needs the package `h5py`", "run: pip install 'pantoum[keras]'") from None
 
     found: dict[str, Array] = {}
     with h5py.File(file, "r") as opened:

@@ -113,11 +113,12 @@ def read_source(path: Path) -> ForeignModel:
         kind = "from_torch"
     elif head.startswith((b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")):
         kind = "from_keras"
-        _require_package("h5py", "keras", path)
     elif head.startswith(b"\x08"):  # the version of a protobuf's form
         kind, arguments = "from_onnx", [f"{path.name}.data"]
         beside = [each for each in (path.with_name(arguments[0]),) if each.is_file()]
-        _require_package("onnx", "onnx", path)
+        if find_spec("onnx") is None:
+            rule, advice = "needs the package `onnx`", "run: pip install 'pantoum[onnx]'"
+            raise SettingError("file", str(path), rule, advice)
     else:
         advice = PICKLED if head.startswith(b"\x80") else f"give {KINDS}"
         raise ModelFileError(
@@ -132,12 +133,6 @@ def read_source(path: Path) -> ForeignModel:
         raise ModelFileError(f"{subject}: {problem}; {problem.advice or 'save it again'}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ModelFileError(f"{subject}: it was read as something else ({problem}); save it again") from None
-
-
-def _require_package(package: str, extra: str, path: Path) -> None:
-    if find_spec(package) is None:
-        rule, advice = f"needs the package `{package}`", f"run: pip install 'pantoum[{extra}]'"
-        raise SettingError("file", str(path), rule, advice)
 
 
 def _found(path: Path) -> Path:
