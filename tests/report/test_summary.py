@@ -85,7 +85,7 @@ def test_a_loss_of_a_part_is_said_to_be_one(tmp_path: Path) -> None:
     monitor = {"tokens": 20_000, "nats_per_token": 1.546}
     lines = summary(result(tmp_path, validation=found, monitor=monitor))
     assert lines[2] == (
-        "while training:  1.546 nats per character at best, on the first 20,000 of the 111,000 characters "
+        "while training:  1.546 nats per character at best, on 20,000 of the 111,000 characters "
         "held out"
     )
     whole = summary(result(tmp_path, validation=found, monitor={**monitor, "tokens": 111_000}))

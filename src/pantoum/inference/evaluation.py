@@ -221,10 +221,12 @@ def held_out_loss(
     tokens: Array,
     tokenizer: Tokenizer,
     nats_T: NDArray[np.float32] | None = None,
+    part: int | None = None,
 ) -> float:
     """The mean loss by ``SEGMENTS`` alone, in nats per token: what a training run asks every now and then. It
-    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target."""
-    found = _read_text(program, tokens, tokenizer, SEGMENTS, None)
+    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; of ``part``
+    targets, spread over the text, it keeps NaN for the others."""
+    found = _read_text(program, tokens, tokenizer, SEGMENTS, None, part)
     targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
     return nats / targets
 
@@ -235,6 +237,7 @@ def _read_text(
     tokenizer: Tokenizer,
     protocol: str,
     adapter: Adapter | None,
+    part: int | None = None,
 ) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks of a text as they are read, each with the nats of its targets and the predictions."""
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
@@ -253,7 +256,7 @@ def _read_text(
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
     if adapter is None:
         for block, nats_BT, predictions_BT, _ in read_blocks(
-            program, blocks(tokens, protocol), resets_V, predict=True
+            program, blocks(tokens, protocol, part=part), resets_V, predict=True
         ):
             yield block, nats_BT, predictions_BT
         return

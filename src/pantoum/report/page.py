@@ -256,8 +256,8 @@ def _curves(story: Story) -> str:
     part, whole = story.number("monitored_tokens"), story.score("tokens")
     if part and whole and history.best is not None and part - 1 < whole:
         words += (
-            f"To save time, the validation points are measured on the first {part - 1:,.0f} of {whole:,.0f} "
-            f"{story.unit}s of the validation text (best: {figure(history.best['valid'])}); the figure at "
+            f"To save time, the validation points are measured on {part - 1:,.0f} of {whole:,.0f} "
+            f"{story.unit}s, spread over the validation text (best: {figure(history.best['valid'])}); the figure at "
             f"the top of the page is measured on all of them ({figure(story.score('nats_per_token'))} nats "
             f"per {story.unit})."
         )

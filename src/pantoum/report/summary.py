@@ -64,8 +64,8 @@ def _validation(evaluation: Mapping[str, Plain] | None, monitor: Mapping[str, Pl
     part, whole = finite(monitor.get("tokens")), finite(evaluation.get("tokens"))
     if part is not None and whole is not None and part < whole:
         lines.append(
-            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on the first "
-            f"{part:,.0f} of the {whole:,.0f} {unit}s held out"
+            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on {part:,.0f} "
+            f"of the {whole:,.0f} {unit}s held out"
         )
     names = ("bits_per_byte", "xz_bits_per_byte", "bz2_bits_per_byte", "bytes")
     bits, xz, bz2, many = (finite(evaluation.get(name)) for name in names)
