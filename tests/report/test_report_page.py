@@ -161,7 +161,7 @@ def test_what_is_missing_is_left_out(make_records: Make) -> None:
         "table",
     ):
         assert words not in page.text, words
-    assert "in training; no text was held out" in page.text
+    assert "training loss; no text was held out" in page.text
 
 
 def test_before_the_final_figures_the_best_so_far_stands_there(

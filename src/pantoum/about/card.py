@@ -11,7 +11,15 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 from pantoum.report.plot import sparkline
-from pantoum.report.wording import comparable, count, figure, finite, loss_in_words, perplexity
+from pantoum.report.wording import (
+    comparable,
+    count,
+    figure,
+    finite,
+    how_measured,
+    loss_in_words,
+    perplexity,
+)
 
 __all__ = ["card_rows", "curve_rows", "some", "whole"]
 
@@ -35,12 +43,8 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows += _held_out(_part(card, "validation"), ", before it adapted" if card.get("adapted") else "")
     if isinstance(_part(card, "int8").get("cost"), Mapping):
         cost = _part(_part(card, "int8"), "cost")
-        nats = finite(cost.get("nats_per_token"))
-        costs = count(None) if nats is None else f"{nats:+.4f}"
-        protocol = f"{cost.get('protocol')!s:.40}"
-        rows.append(
-            ("int8 costs", f"{costs} nats per token by {protocol} ({count(cost.get('tokens'))} tokens)")
-        )
+        before, after = (figure(cost.get(name), 4) for name in ("float32", "int8"))
+        rows.append(("int8", f"{after} nats per token, {before} in float32 ({how_measured(cost)})"))
     if finite(times := card.get("adapted_times")):
         rows.append(("adapted", f"{whole(times)} times; the first and the last:"))
     for one in _mappings(card.get("adapted")):
@@ -53,7 +57,11 @@ def curve_rows(losses: Sequence[object]) -> Rows:
     """The losses drawn, the first and the last in figures."""
     drawn = sparkline(losses)
     known = [loss for loss in losses if finite(loss) is not None]
-    return [("loss", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)}")] if drawn else []
+    if not drawn:
+        return []
+    return [
+        ("training", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)} nats per token of its batches")
+    ]
 
 
 def some(names: Sequence[object], number: int = 0) -> str:
@@ -90,7 +98,8 @@ def _held_out(validation: Mapping[str, Plain], when: str) -> Rows:
     if finite(bits := validation.get("bits_per_byte")) is not None:
         beside = f" (xz {figure(validation.get('xz_bits_per_byte'), 2)})"
         loss += f", {figure(bits, 2)} bits per byte{beside if comparable(validation.get('bytes')) else ''}"
-    rows = [("held out", f"{loss} by {validation.get('protocol')!s:.40}{when}")]
+    rows = [("held out", f"{loss} ({how_measured(validation)}){when}")]
     if validation.get("unit") == "word":
-        rows.append(("perplexity", f"{perplexity(validation.get('nats_per_token'))} per word"))
+        shown = perplexity(validation.get("nats_per_token"))
+        rows.append(("perplexity", f"{shown} per word ({how_measured(validation)})"))
     return [*rows, ("accuracy", figure(validation.get("accuracy")))]

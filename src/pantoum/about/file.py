@@ -132,7 +132,7 @@ def _start(path: Path) -> bytes:
 
 def _foreign(path: Path) -> FormatError:
     return FormatError(
-        f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a "
+        f"{str(path)!r} is no file or folder of pantoum: it must be a model, a state, a "
         "checkpoint, an archive, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
@@ -164,7 +164,7 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
-    held_as = ", held as codes of eight bits" if precision != "int8" and coded_names(found.parameters) else ""
+    held_as = ", stored in eight bits" if precision != "int8" and coded_names(found.parameters) else ""
     lacks = _lacking(found)
     facts["lacks"] = lacks
     rows = [
@@ -258,7 +258,7 @@ def _run(path: Path) -> Info:
         ("checkpoints", ", ".join(f"{step:,}" for step in steps) or "none"),
     ]
     if model is None:
-        said = "damaged: pantoum info --verify says how" if folder.model.exists() else "none yet"
+        said = "damaged; `pantoum info --verify` shows where" if folder.model.exists() else "none yet"
         rows += [("model", said), *curve_rows(curve)]
     else:
         rows += [("model", MODEL_NAME), *(row for row in model.rows if row[0] != "sha256")]
@@ -309,7 +309,10 @@ def _state(path: Path) -> Info:
         ("tokens seen", f"{found.tokens_seen:,}"),
         ("last token", "none" if found.last_token is None else f"number {found.last_token}, not read yet"),
         ("arrays", f"{sizes} numbers: one array per layer, two per LSTM layer, last that of n-grams"),
-        ("model", f"SHA-256 {found.model_sha256}" if found.model_sha256 else "one that was never written"),
+        (
+            "model",
+            f"SHA-256 {found.model_sha256}" if found.model_sha256 else "of a model that was never saved",
+        ),
     ]
     if found.pending == b" ":
         rows.append(("undecoded", "a space before the next word"))

@@ -71,6 +71,11 @@ class Output:
             raise OSError(errno.EBADF, "it is closed", "stdout")
         return sys.stdout
 
+    @property
+    def unicode(self) -> bool:
+        """Whether stdout can show pictures made of characters."""
+        return (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+
     def write(self, text: str) -> None:
         """Write a part of an answer immediately."""
         if text:

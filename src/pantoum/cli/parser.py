@@ -113,7 +113,7 @@ class Parser(argparse.ArgumentParser):
         line = " ".join(message.split()).removeprefix("argument ").replace(": is ", " is ", 1)
         line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
         line = re.sub(
-            r"^(\S+?)(/\S+)?: ignored explicit argument (.*)$", r"\1 takes no value, and has \3", line
+            r"^(\S+?)(/\S+)?: ignored explicit argument (.*)$", r"\1 takes no value, but has \3", line
         )
         missing = re.fullmatch("the following arguments are required: (.*)", line)
         if missing:

@@ -72,13 +72,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
     parser.add_argument(
-        "--only-alerts", action="store_true", help="write the alerts alone; the sums still count everything"
+        "--only-alerts", action="store_true", help="print only the alerts; the sums still count everything"
     )
     parser.add_argument(
         "--choices",
         metavar="FILE",
-        help="print how probable each line of this file is after TEXT, whose last line end does not count: "
-        "its share by whole texts, and its share per token, which does not depend on the length",
+        help="print how probable each line of this file is as a continuation of TEXT without its last line "
+        "end: its share by the whole line, and by the mean per token, which does not favour short lines",
     )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 

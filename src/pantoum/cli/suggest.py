@@ -51,7 +51,7 @@ def command_advice(typed: str, commands: Collection[str]) -> str:
     if typed == "version":
         return "type `pantoum --version`"
     if typed == "pantoum":
-        return "it is typed twice; leave one out"
+        return "it is given twice; leave one out"
     near = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
     if near is not None:
         return f"did you mean `pantoum {near}`?"

@@ -93,7 +93,7 @@ class Evaluation:
     def __repr__(self) -> str:
         figures = (
             (self.nats_per_token, f"nats per {self._shown_unit}"),
-            (self.perplexity if self.unit == "word" else None, "perplexity per word"),
+            (self.perplexity if self.unit == "word" else None, f"perplexity per word{self._lacking}"),
             (self.nats_per_character, "nats per character"),
             (self.bits_per_byte, "bits per byte"),
         )
@@ -123,11 +123,17 @@ class Evaluation:
                 f"{shown(self.bits_per_byte)}   (xz {shown(self.xz_bits_per_byte)}, "
                 f"bz2 {shown(self.bz2_bits_per_byte)})",
             ),
-            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}"),
+            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}{self._lacking}"),
             ("accuracy", shown(self.accuracy)),
         ]
         rows += [("note", self.note)] if self.note else []
         return rows
+
+    @property
+    def _lacking(self) -> str:
+        """What makes a perplexity look better than it is: the words that the vocabulary lacks."""
+        many = f"{self.unknown_tokens:,} unknown {self._shown_unit}{'s' * (self.unknown_tokens != 1)}"
+        return f" ({many})" if self.unknown_tokens else ""
 
     @property
     def _shown_unit(self) -> str:
@@ -188,8 +194,8 @@ def evaluate(
             characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
     if targets < total:
         left_out = (
-            f"the time was over when {targets:,} of {total:,} targets were read, spread over the text: "
-            "the figures are theirs"
+            f"the time ended after {targets:,} of {total:,} targets, spread over the text: the figures are "
+            "of these"
         )
         note = left_out if note is None else f"{note}; {left_out}"
         characters, size = (round(many * targets / total) for many in (characters, size))

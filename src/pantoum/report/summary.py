@@ -21,6 +21,7 @@ from pantoum.report.wording import (
     count,
     figure,
     finite,
+    how_measured,
     loss_in_words,
     perplexity,
     share,
@@ -60,12 +61,13 @@ def _validation(evaluation: Mapping[str, Plain] | None, monitor: Mapping[str, Pl
     if unit == "word":
         nats = evaluation["nats_per_token"]
         loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
-    lines = [f"validation loss: {loss}, accuracy {share(evaluation['accuracy'])}"]
+    accuracy = share(evaluation["accuracy"])
+    lines = [f"validation loss: {loss} ({how_measured(evaluation)}), accuracy {accuracy}"]
     part, whole = finite(monitor.get("tokens")), finite(evaluation.get("tokens"))
     if part is not None and whole is not None and part < whole:
         lines.append(
-            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on {part:,.0f} "
-            f"of the {whole:,.0f} {unit}s held out"
+            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best "
+            f"({monitor.get('protocol')}), on {part:,.0f} of these {whole:,.0f} {unit}s"
         )
     names = ("bits_per_byte", "xz_bits_per_byte", "bz2_bits_per_byte", "bytes")
     bits, xz, bz2, many = (finite(evaluation.get(name)) for name in names)

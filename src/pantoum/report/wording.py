@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 
 __all__ = [
+    "HELD_OUT",
     "LEAST_BYTES",
     "MISSING",
     "clock",
@@ -17,6 +18,7 @@ __all__ = [
     "count",
     "figure",
     "finite",
+    "how_measured",
     "loss_in_words",
     "perplexity",
     "rate",
@@ -29,6 +31,8 @@ __all__ = [
 
 MISSING = "—"
 UNITS = ("byte", "character", "word")
+HELD_OUT = "segments:64"
+"""The protocol of every validation loss of a run (``SEGMENTS`` of evaluation)."""
 LEAST_BYTES = 5_000
 """Bytes of a validation text on which a model and a compressor are compared."""
 
@@ -69,6 +73,18 @@ def loss_in_words(evaluation: Mapping[str, object]) -> tuple[str, str]:
     if per_character is None or unit == "byte":
         return figure(evaluation.get("nats_per_token")), f"nats per {unit}"
     return figure(per_character), "nats per character"
+
+
+def how_measured(evaluation: Mapping[str, object]) -> str:
+    """What belongs beside a loss or a perplexity, for brackets: the protocol, and how many targets the
+    vocabulary lacks, which make both look better. ``segments:64, 1,234 unknown words``."""
+    words = [f"{evaluation.get('protocol') or 'unknown protocol'!s:.40}"]
+    words += ["adapting"] if evaluation.get("adapt") is True else []
+    if (size := finite(evaluation.get("cache"))) is not None:
+        words.append(f"cache of {count(size)} tokens")
+    if lacking := finite(evaluation.get("unknown_tokens")):
+        words.append(f"{lacking:,.0f} unknown {unit_of(evaluation)}{'' if lacking == 1 else 's'}")
+    return ", ".join(words)
 
 
 def perplexity(nats: object) -> str:

@@ -1,9 +1,9 @@
 """The best weights so far, by validation loss, and the model file that holds them.
 
 Every now and then the last and the averaged weights are both scored by ``segments:64`` over ``monitored``
-tokens, in pieces that are spread over the held-out text (all of it where that is cheap), by products in the
-run's own precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the
-kept weights are scored once over the whole held-out text: that is the figure in the model's card and in
+tokens, in pieces spread over the held-out text (all of it where that is cheap), by products in the run's own
+precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the kept
+weights are scored once over the whole held-out text: that is the figure in the model's card and in
 ``train --json``. It is in float32, as everybody will read the model, or, where that would take too much of a
 short run's minutes, in the run's precision; the figure says which, and both agree to 0.0001 nats.
 

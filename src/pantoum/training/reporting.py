@@ -194,7 +194,9 @@ def learned_by_heart(curve: Curve, best: Best | None, dropout: DropoutConfig) ->
         return None
     more = f"more dropout than {dropout.spell()}" if dropout.active else "dropout"
     return (
-        f"the best weights, which are kept, are those of step {best.step:,} of {points[-1]['step']:,}: after "
-        f"that the validation loss rose from {best.loss:.3f} to {end:.3f} and the training loss fell, so the "
-        f"text was learned by heart; give less time, {more} (--dropout), a smaller --hidden-size or more text"
+        f"the best weights, which were saved, are those of step {best.step:,} of {points[-1]['step']:,}: "
+        "after "
+        f"that the validation loss rose from {best.loss:.3f} to {end:.3f} and the training loss fell, so "
+        f"the model learned the text by heart; give less time, {more} (--dropout), a smaller --hidden-size "
+        "or more text"
     )

@@ -94,9 +94,7 @@ def blocks(
         yield from spans(tokens, 1 if kind == "carried" else number, size, part)
 
 
-def spans(
-    tokens: Array, most: int, size: int | None = None, part: int | None = None
-) -> Iterator[TextBlock]:
+def spans(tokens: Array, most: int, size: int | None = None, part: int | None = None) -> Iterator[TextBlock]:
     """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets. Of ``part`` targets: the
     beginnings of fewer spans, so that what is scored is spread over the text.
 
