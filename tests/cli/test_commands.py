@@ -152,7 +152,7 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "LARGEST_FILE", 2_000)
+    monkeypatch.setattr(demo, "LARGEST_FILE", 5_000)
     done = run("demo", "--minutes", "0.05")
     assert done.code == 0, done
     assert "Nats per character over time" in done.out and "After '# XXX '" in done.out

@@ -90,8 +90,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     size = sum(Path(text).stat().st_size for text in texts)
     output.say(
-        f"pantoum trains a model on {len(texts)} files of Python's standard library ({size / 1e6:.1f} MB of "
-        f"source) for {arguments.minutes:g} minutes, then shows what it writes"
+        f"pantoum trains a model on {len(texts)} files of Python's library ({size / 1e6:.1f} MB) for "
+        f"{arguments.minutes:g} minutes, then shows what it writes"
     )
     settings = {"minutes": arguments.minutes, "run": folder or free_folder("runs/demo")}
     typed = arguments.typed, arguments.started

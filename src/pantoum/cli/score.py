@@ -126,7 +126,9 @@ def run(
     log = None if follow is None else follow(model, config, scorer)
     parts = [] if log is not None else texts.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
+    protocol = "each document alone" if config.documents or model.documents else "carried"
+    protocol = f"segments:{config.streams}" if config.streams > 1 else protocol
+    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by, protocol)
     numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
@@ -137,6 +139,7 @@ def run(
             batches = scorer.batches(asked.waited_for(parts)) if log is None else log.batches(asked)
             for scores in batches:
                 sums.add(scores)
+                sums.unknown = scorer.unknown_tokens
                 output.write(form.rows([row for row in numbered(scores) if row[1].alert or not alone]))
                 if not noted and sums.tokens >= KNOWN_AFTER:
                     noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
