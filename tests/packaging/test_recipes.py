@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ else:
     tomllib = pytest.importorskip("tomli")
 
 ROOT = Path(__file__).parents[2]
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+STATED: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT, GROUPS = STATED["project"], STATED["dependency-groups"]
 ADDRESS = "https://example.org/owner/pantoum"
 
 
@@ -66,3 +68,24 @@ def test_without_an_address_nothing_is_invented(metadata: Any, monkeypatch: pyte
     assert metadata.with_addresses(text, ADDRESS) == (
         f"[a](https://a.b) [c](#d) [e]({ADDRESS}/blob/HEAD/f.md) ![g]({ADDRESS}/raw/HEAD/h.svg)"
     )
+
+
+def test_groups_are_printed_for_a_pip_that_does_not_know_them() -> None:
+    def printed(*names: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / ".ci" / "group"), *names]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    found = printed("check", "torch").stdout.splitlines()
+    assert set(GROUPS["format"]) < set(found) and found[-1:] == PROJECT["optional-dependencies"]["torch"]
+    wrong = printed("nothing")
+    assert wrong.returncode == 1 and "'nothing' is no group" in wrong.stderr and not wrong.stdout
+
+
+def test_a_requirement_of_an_extra_is_the_same_in_every_group() -> None:
+    def names(requirements: list[Any]) -> dict[str, str]:
+        return {re.split(r"[<>=;\[ ]", one)[0]: one for one in requirements if isinstance(one, str)}
+
+    extras = names([one for each in PROJECT["optional-dependencies"].values() for one in each])
+    for group in GROUPS.values():
+        for name, requirement in names(group).items():
+            assert requirement == extras.get(name, requirement)
