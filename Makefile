@@ -49,7 +49,7 @@ dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manyli
 	@ls -l dist
 
 REPOSITORY ?=
-release-check: $(BIN)/python  ## is a release whole? sdist, wheel, twine, an empty environment of every Python found
+release-check: $(BIN)/python  ## is a release whole? workflows, sdist, wheel, SBOM, an empty environment of every Python that is there
 	$(if $(REPOSITORY),PANTOUM_REPOSITORY=$(REPOSITORY)) bash .ci/release-check $(BIN)
 
 docs: $(STAMP)  ## write docs/cli.md and the man page from the parser
