@@ -30,13 +30,11 @@ if TYPE_CHECKING:
     from pantoum.about.plan import Plan
     from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
-    from pantoum.data.prepare import Prepared
+    from pantoum.data.prepared_file import Prepared
     from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
     from pantoum.training.result import RunResult
     from pantoum.training.update.backend import TrainingEngine
-
-__all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train", "train_typed"]
 
 
 @taking(TrainSettings)

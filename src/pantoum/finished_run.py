@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pantoum.report.story import Story
     from pantoum.training.result import RunResult
 
-__all__ = ["Run"]
-
 
 class Run:
     """A training run that has ended, by itself or early."""

@@ -45,11 +45,10 @@ if TYPE_CHECKING:
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Completer, Suggestion
     from pantoum.inference.probabilities import Continuation, PairsFound
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
+    from pantoum.inference.scoring.units import Score
     from pantoum.report.surprisal import Scores
     from pantoum.texts import Prompts, Texts
-
-__all__ = ["Model", "ModelBatch", "load"]
 
 
 class Model:

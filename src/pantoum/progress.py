@@ -15,8 +15,6 @@ from pantoum.report.terminal import Progress, in_notebook, watched
 if TYPE_CHECKING:
     from pantoum.report.record import Report
 
-__all__ = ["told"]
-
 
 @contextlib.contextmanager
 def told(

@@ -82,9 +82,10 @@ if TYPE_CHECKING:
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
     from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
     from pantoum.inference.score import resets as document_resets
     from pantoum.inference.scoring.reader import ReadElsewhere
+    from pantoum.inference.scoring.units import Score
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
@@ -202,7 +203,8 @@ _HOMES = {
     ),
     "inference.next_word": "Suggester Suggestion begun_word",
     "inference.reading": "Reading advance",
-    "inference.score": "Score Scorer document_resets=resets",
+    "inference.score": "Scorer document_resets=resets",
+    "inference.scoring.units": "Score",
     "inference.scoring.reader": "ReadElsewhere",
     "inference.probabilities": "sentence_nats",
     "inference.state": "State",

@@ -17,22 +17,6 @@ from pantoum.text.unicode import without_surrogates
 if TYPE_CHECKING:
     from pantoum.data.given import GivenText
 
-__all__ = [
-    "Prompts",
-    "Texts",
-    "counting",
-    "lines",
-    "listed",
-    "listed_parts",
-    "listed_prompts",
-    "named",
-    "parts",
-    "printable",
-    "require_kind",
-    "say",
-    "whole_text",
-]
-
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
 MOST_BYTES = 1 << 20

@@ -11,7 +11,8 @@ import pytest
 
 from pantoum.config import TrainSettings
 from pantoum.data import text_parts
-from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
+from pantoum.data.prepare import differences, open_prepared, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import SettingError, TextError
 from pantoum.text.encodings import LOOKED, guessed, sample_of
 

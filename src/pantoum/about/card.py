@@ -13,8 +13,6 @@ from pantoum.config.plain import Plain
 from pantoum.report.plot import sparkline
 from pantoum.report.wording import comparable, count, figure, finite, loss_in_words, perplexity
 
-__all__ = ["card_rows", "curve_rows", "some", "whole"]
-
 Rows = list[tuple[str, str]]
 
 

@@ -43,8 +43,6 @@ from pantoum.report.story import RunHistory
 from pantoum.report.wording import clock, count, size
 from pantoum.training.run.run_folder import RunFolder
 
-__all__ = ["Info", "inspect"]
-
 STATE_MAGIC = b"PANTOUMS"
 
 

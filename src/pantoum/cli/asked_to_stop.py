@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
-__all__ = ["Asked", "Interrupts", "Stopped"]
-
 
 class Stopped(KeyboardInterrupt):
     """SIGTERM or SIGHUP came."""

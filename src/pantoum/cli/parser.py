@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "with_files"]
-
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line that says what to type instead.

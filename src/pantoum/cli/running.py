@@ -26,8 +26,6 @@ from pantoum.config.launcher import threads_of_a_rank
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError, RankError, SettingError
 
-__all__ = ["run"]
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command that was typed; its exit code."""

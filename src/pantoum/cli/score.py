@@ -21,7 +21,8 @@ from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
+    from pantoum.inference.scoring.units import Score
     from pantoum.model import Model
 
 EXAMPLES = """examples:

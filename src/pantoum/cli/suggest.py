@@ -15,8 +15,6 @@ from pantoum.config import nearest
 from pantoum.config.rules import ELSEWHERE, meant
 from pantoum.config.setting import flag
 
-__all__ = ["command_advice", "option_advice"]
-
 COMMANDS_ELSEWHERE = {
     "convert": "export",
     "eval": "evaluate",

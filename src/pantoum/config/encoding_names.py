@@ -8,8 +8,6 @@ from contextlib import suppress
 from pantoum.config.rules import nearest
 from pantoum.errors import SettingError
 
-__all__ = ["codec_of", "encoding_name", "known_encoding"]
-
 NAMES = {
     "utf-8": "utf_8", "utf-16": "utf_16", "utf-16-le": "utf_16_le", "utf-16-be": "utf_16_be",
     "windows-1250": "cp1250", "windows-1251": "cp1251", "windows-1252": "cp1252", "windows-1253": "cp1253",

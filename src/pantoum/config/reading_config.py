@@ -10,8 +10,6 @@ from pantoum.config.encoding_names import known_encoding
 from pantoum.config.rules import path, text, truth, whole
 from pantoum.config.setting import SettingGroup, setting
 
-__all__ = ["MOST_CACHE", "EvaluationConfig", "ReadingConfig", "cache_size"]
-
 MOST_CACHE = 100_000
 """Most tokens in a cache."""
 

@@ -16,25 +16,6 @@ from typing import Literal, TypeVar
 
 from pantoum.errors import SettingError
 
-__all__ = [
-    "AUTO",
-    "ELSEWHERE",
-    "Auto",
-    "function",
-    "meant",
-    "nearest",
-    "number",
-    "one_of",
-    "path",
-    "require",
-    "several",
-    "some_texts",
-    "text",
-    "texts",
-    "truth",
-    "whole",
-]
-
 AUTO = "auto"
 ELSEWHERE = {
     "block_size": "seq_len",

@@ -12,8 +12,6 @@ from pantoum.config.rules import number, path, require, some_texts, text, texts,
 from pantoum.config.setting import SettingGroup, flag, setting
 from pantoum.errors import SettingError
 
-__all__ = ["AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
-
 
 class AskedForm(NamedTuple):
     """The form that a text is to have."""

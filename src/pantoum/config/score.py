@@ -14,8 +14,6 @@ from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import number, one_of, path, require, texts, truth, whole
 from pantoum.config.setting import setting
 
-__all__ = ["MASKS", "UNITS", "Alert", "ScoreConfig", "ignored"]
-
 UNITS = ("token", "word", "line")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 GROUPS = "[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6}"

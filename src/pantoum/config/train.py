@@ -26,19 +26,6 @@ from pantoum.config.setting import SettingGroup, declared, flag, setting
 from pantoum.config.tokens import token_name, written_kinds
 from pantoum.errors import SettingError
 
-__all__ = [
-    "BUDGETS",
-    "DOCUMENTS",
-    "OF_ONE_COMMAND",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "TextSettings",
-    "TrainSettings",
-    "UpdateSettings",
-    "parse_softmax",
-    "spell_softmax",
-]
-
 BUDGETS = ("minutes", "steps", "epochs")
 """The units of a budget, of which one is given."""
 DOCUMENTS = ("lines", "files", "blank-lines")

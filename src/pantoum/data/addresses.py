@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 from pantoum import extensions
 
-__all__ = ["RemoteFile", "RemoteReader", "is_address", "remote_files"]
-
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
 
 

@@ -29,8 +29,6 @@ from pantoum.data.ranged_rows import RangedRows, Tokens
 from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_file import StoredTokens
 
-__all__ = ["Batch", "StatefulBatches"]
-
 CURSOR_KEYS = ("epoch", "batch", "batch_size", "seq_len", "tokens")
 
 

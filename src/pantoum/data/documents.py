@@ -16,8 +16,6 @@ from pantoum import extensions
 from pantoum.data.forms import HEAD, TEXT, Form, form_of
 from pantoum.errors import TextError
 
-__all__ = ["DocumentFile", "form_in", "reader_of"]
-
 Reader: TypeAlias = Callable[[BinaryIO], Iterator[bytes]]
 
 

@@ -13,8 +13,6 @@ from importlib.util import find_spec
 
 from pantoum.config.plain import quoted
 
-__all__ = ["GIVEN", "HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
-
 GIVEN = "pantoum-given-strings"
 """The name of a folder in which every file is a text: each was a string."""
 HEAD = 1 << 16

@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 from pantoum.formats.token_file import StoredTokens
 
-__all__ = ["RangedRows", "Tokens"]
-
 Tokens: TypeAlias = "npt.NDArray[np.generic]"
 MOST = 16 << 20
 """Bytes of all windows of a text."""

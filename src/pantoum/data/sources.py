@@ -36,8 +36,6 @@ from pantoum.formats import durable
 from pantoum.formats.system_calls import translated
 from pantoum.formats.token_file import NAME
 
-__all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
-
 STDIN = "-"
 COPIED = 1 << 20
 MOST_LOOKED_AT = 1000

@@ -28,8 +28,6 @@ from pantoum.data.sources import STDIN, Source, Sources, found, unreadable
 from pantoum.data.text_reader import BOM, MARK_LEFT_OUT, content, in_encoding, raw_blocks
 from pantoum.errors import TextError
 
-__all__ = ["parts"]
-
 PART = 1 << 16
 
 

@@ -28,20 +28,6 @@ from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of
 from pantoum.text.encodings import not_utf8, read_in
 from pantoum.text.numbers import UnknownCount
 
-__all__ = [
-    "BOM",
-    "MARK_LEFT_OUT",
-    "Measure",
-    "OddFileError",
-    "Progress",
-    "TextReader",
-    "content",
-    "file_hash",
-    "in_encoding",
-    "is_utf8",
-    "raw_blocks",
-]
-
 BLOCK = 1 << 20
 BOM = codecs.BOM_UTF8
 ESCAPES = (

@@ -49,8 +49,6 @@ from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner
 
-__all__ = ["Tokenizing", "tokenize"]
-
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
 Tokenized: TypeAlias = "tuple[Tokenizer, dict[str, Plain], list[str]]"

@@ -17,20 +17,8 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError
 from pantoum.formats import container, plain_json, tensor_layout
-from pantoum.formats.container import DIGITS, Content, Kind
+from pantoum.formats.container import Content, Kind
 from pantoum.formats.tensor_layout import Array
-
-__all__ = [
-    "COUNTS",
-    "DIGITS",
-    "SCALE",
-    "ModelFile",
-    "is_model_file",
-    "parsed",
-    "read",
-    "require_writable",
-    "write",
-]
 
 TOKENIZER = "tokenizer"
 EXTRAS = "extras."

@@ -24,8 +24,6 @@ from pantoum.formats.container import Kind, OpenFile
 from pantoum.formats.system_calls import translated
 from pantoum.text.numbers import smallest_dtype
 
-__all__ = ["NAME", "PREPARED", "StoredTokens", "held", "of_file"]
-
 NAME = "prepared.safetensors"
 """The file of a prepared folder."""
 PREPARED = Kind(

@@ -53,8 +53,6 @@ from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program, Wanted
 
-__all__ = ["Adapter", "Settings"]
-
 UNCHANGED_U = np.zeros(0, np.int64)
 CHUNKS = 5
 """Chunks that the model itself reads at once."""

@@ -32,9 +32,6 @@ from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
 from pantoum.network.spec import declared, named
 
-__all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "sampler_of", "settings_for"]
-
-
 WHOLE_VOCABULARY, SAMPLES = 4096, 2048
 """Symbols above which a step compares its targets with samples, and how many these are."""
 

@@ -27,8 +27,6 @@ from pantoum.network.head import BIAS
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["SavedMeanwhile", "adapted_to", "adapter_of", "as_state_of", "contexts_beside", "require_out"]
-
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
 MIXED = 3 << 17

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     """Texts that are written while it is iterated; a second iteration continues an interrupted one. Each has
     ``seed``, ``texts``, ``rejected``, ``finished`` and ``state``."""
 
-__all__ = ["write_after"]
-
 
 def write_after(
     model: LoadedModel,

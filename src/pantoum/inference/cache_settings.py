@@ -25,8 +25,6 @@ from pantoum.network.mixers.counts import best_weight, mixed
 from pantoum.network.network_state import zeros
 from pantoum.network.program import Program
 
-__all__ = ["CARD_KEY", "TUNED_TOKENS", "tuned", "with_cache"]
-
 CARD_KEY = "cache"
 TUNED_TOKENS = 10_000
 """Tokens of the validation text that it is tuned on."""

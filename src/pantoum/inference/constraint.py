@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pantoum.config import AskedForm
     from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["DROPPED", "Constraint", "WholeTexts", "constraint_of", "reader_of"]
-
 DROPPED = -1
 """In the place of a token: the text has ended before it."""
 

@@ -31,14 +31,6 @@ from pantoum.network.checks import require_finite
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = [
-    "COMPRESSED_BYTES",
-    "Evaluation",
-    "Progress",
-    "evaluate",
-    "held_out_loss",
-]
-
 COMPRESSED_BYTES, HURRIED_BYTES = 64_000_000, 1_000_000
 """At most so many bytes are given to xz and bz2: the figure is for scale."""
 DECODED = 1 << 16

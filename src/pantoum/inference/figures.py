@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-__all__ = ["figures_html"]
-
 
 def figures_html(title: str, rows: Iterable[tuple[str, str]]) -> str:
     """A table with a title; titles, names and figures are plain text."""

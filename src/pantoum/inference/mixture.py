@@ -22,8 +22,6 @@ import numpy.typing as npt
 
 from pantoum.kernels import Array
 
-__all__ = ["SHARE", "Mixture"]
-
 F64 = npt.NDArray[np.float64]
 EXPERTS = 9
 """Values of v, from 0 to 1 at equal distances."""

@@ -46,8 +46,6 @@ from pantoum.text.unicode import Forgiving, as_bytes
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Piece", "Score", "ScoredText", "Scorer", "asked_scorer", "resets"]
-
 PART = 1 << 20
 """Characters of a line after which it is read although it has not ended."""
 

@@ -14,8 +14,6 @@ import numpy as np
 
 from pantoum.kernels.types import Array
 
-__all__ = ["ALL", "COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
-
 ALL = 0xFFFFFFFF
 """A word of a mask that allows all of its tokens."""
 WINDOW = 64

@@ -18,8 +18,6 @@ import numpy as np
 
 from pantoum.kernels.types import Array
 
-__all__ = ["RowCodes", "places"]
-
 MOST = 127
 """The greatest code that there is."""
 SMALLEST = np.float32(2.0**-100)

@@ -13,21 +13,6 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = [
-    "SIZES",
-    "Array",
-    "ContextsOfLength",
-    "CountTree",
-    "DropoutDraw",
-    "Kernels",
-    "PackedMatrix",
-    "Packs",
-    "RecurrentWeight",
-    "RowCall",
-    "State",
-    "StepPart",
-]
-
 Array: TypeAlias = npt.NDArray[Any]
 Kernels: TypeAlias = ModuleType
 State: TypeAlias = Array | tuple[Array, Array]

@@ -17,8 +17,6 @@ import numpy.typing as npt
 
 from pantoum.kernels.types import Array
 
-__all__ = ["Workspace"]
-
 T = TypeVar("T")
 
 

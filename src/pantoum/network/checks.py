@@ -16,17 +16,6 @@ from pantoum.errors import PantoumError, SettingError
 from pantoum.kernels import Array, DropoutDraw
 from pantoum.kernels.draw_rows import NOT_FINITE
 
-__all__ = [
-    "as_array",
-    "check_lengths",
-    "check_resets",
-    "dropout_draw",
-    "require_finite",
-    "require_numbers",
-    "time_major_targets",
-    "time_major_tokens",
-]
-
 
 def as_array(value: object) -> Array:
     """What NumPy makes of a value. Where that is nothing, as of rows of different lengths, it is an array

@@ -20,8 +20,6 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels
 
-__all__ = ["Gradient", "Gradients", "norm"]
-
 
 @dataclass(frozen=True)
 class Gradient:

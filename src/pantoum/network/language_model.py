@@ -18,8 +18,6 @@ from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.parameters import initial
 from pantoum.network.spec import declared, state_of
 
-__all__ = ["LanguageModel"]
-
 
 class LanguageModel:
     """A recurrent model of the next token."""

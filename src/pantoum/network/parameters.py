@@ -17,8 +17,6 @@ from pantoum.errors import SettingError
 from pantoum.kernels import Array
 from pantoum.network.spec import Parameter
 
-__all__ = ["Parameters", "generator", "initial", "seed_of", "under"]
-
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
 

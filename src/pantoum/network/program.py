@@ -52,8 +52,6 @@ if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
     from pantoum.network.mixers.counts import CountMixture
 
-__all__ = ["WHOLE_BATCH", "BatchResult", "Program", "Wanted", "is_held"]
-
 
 @dataclass(frozen=True, eq=False)
 class Wanted:

@@ -25,8 +25,6 @@ from pantoum.report.run_files import read
 from pantoum.report.story import Story
 from pantoum.report.wording import finite
 
-__all__ = ["FIGURES", "TITLES", "Comparison", "Figure", "Group", "compare", "comparison", "configuration"]
-
 FIGURES = (
     "bits_per_byte",
     "nats_per_character",

@@ -12,8 +12,6 @@ from importlib import resources
 
 from pantoum.report.escape import markup
 
-__all__ = ["begin", "file"]
-
 
 @cache
 def file(name: str) -> str:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["markup", "tag", "visible"]
-
 # C0 and DEL and C1 controls; soft hyphen; zero-width and direction marks; line and paragraph separators;
 # direction overrides and isolates; invisible operators; the byte-order mark; interlinear marks; tag
 # characters. A zero-width joiner (U+200D) stays: scripts and emoji are written with it.

@@ -15,8 +15,6 @@ from pantoum.config.plain import Plain
 from pantoum.data.prepared_file import spec_fingerprint
 from pantoum.formats import plain_json
 
-__all__ = ["of_facts"]
-
 
 def of_facts(facts: Mapping[str, Any], tokenizer: Mapping[str, Plain]) -> dict[str, Plain]:
     """From the facts of a prepared text and the spec of its tokenizer. The SHA-256 of several texts is that

@@ -45,8 +45,6 @@ from pantoum.report.story import RunHistory
 from pantoum.report.terminal import Progress, watched
 from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, rate, share
 
-__all__ = ["LiveView", "Scene", "frame", "possible", "watch"]
-
 # Middle tones, legible on dark and on light terminals alike; without colour the lines still differ.
 STYLES = {"axis": "dim", "training": "#4078c0", "validation": "bold #c45a2a", "": ""}
 LEAST_CURVE, MOST_CURVE = 6, 18

@@ -34,8 +34,6 @@ from pantoum.report.wording import (
     spoken,
 )
 
-__all__ = ["render"]
-
 MOST_SAMPLES = 6
 MOST_ROWS = 24
 SHORT, LONG = 260, 1200

@@ -18,8 +18,6 @@ from pantoum.formats import bounded, metrics_file, model_file, plain_json
 from pantoum.formats.run_lock import held
 from pantoum.report.story import RunHistory, Story
 
-__all__ = ["follow", "latest", "read"]
-
 CONFIG, METRICS, MODEL = "config.json", "metrics.jsonl", "model.safetensors"
 CONFIG_LIMIT = 1 << 20
 POLL = 0.5

@@ -21,8 +21,6 @@ from pantoum.config.plain import Plain
 from pantoum.report.record import PHASES
 from pantoum.report.wording import comparable, count, finite
 
-__all__ = ["Note", "Record", "Reference", "RunHistory", "Sample", "Story"]
-
 Record = Mapping[str, Any]
 Point = tuple[float, float]
 LARGEST = 1e18

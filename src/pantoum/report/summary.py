@@ -29,8 +29,6 @@ from pantoum.report.wording import (
     unit_of,
 )
 
-__all__ = ["judgement", "summary"]
-
 SIGNALS = {"SIGINT": "by Ctrl-C", "SIGTERM": "by SIGTERM", "SIGHUP": "because the terminal was closed"}
 SPREAD, ALIKE = 3.0, 0.01
 """Bits, set by hand somewhat above what single bytes of prose have; a share."""

@@ -23,8 +23,6 @@ from pantoum.report import document
 from pantoum.report.escape import markup, tag
 from pantoum.report.wording import figure
 
-__all__ = ["Page", "Scores", "Unit", "fragment", "html", "style"]
-
 BOUNDS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Nats per token at which the next tint begins."""
 PICTURED = 5_000

@@ -9,24 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-__all__ = [
-    "LEAST_BYTES",
-    "MISSING",
-    "clock",
-    "comparable",
-    "count",
-    "figure",
-    "finite",
-    "loss_in_words",
-    "perplexity",
-    "rate",
-    "scaled",
-    "share",
-    "size",
-    "spoken",
-    "unit_of",
-]
-
 MISSING = "—"
 UNITS = ("byte", "character", "word")
 LEAST_BYTES = 5_000

@@ -34,8 +34,6 @@ from pantoum.text.pieces import LONGEST, PieceCounter, chunks
 from pantoum.text.tokenizer import MOST, Across, listed, refuse, require_documents, require_keys, shown
 from pantoum.text.unicode import as_text
 
-__all__ = ["BpeLearner", "BpeTokenizer", "declared_size", "from_spec", "learner"]
-
 FIRST_MERGE = 257
 SPLIT = 1
 """The number of the regular expressions below; a model keeps to the one it was learned with."""

@@ -18,8 +18,6 @@ from typing import Any
 
 from pantoum.errors import SettingError
 
-__all__ = ["MOST_BYTES", "learn_merges"]
-
 MOST_REPEATED = 1_000_000
 MOST_CHARACTERS = 600_000
 MOST_BYTES = 32 << 20

@@ -17,8 +17,6 @@ from typing import Any
 from pantoum.config.encoding_names import codec_of, encoding_name
 from pantoum.errors import TextError
 
-__all__ = ["NotUtf8Error", "advice", "guessed", "not_utf8", "page_text", "read_in", "sample_of"]
-
 COMMON = (
     "cp1252", "cp1250", "cp1251", "iso8859_15", "iso8859_2", "mac_roman", "koi8_r", "koi8_u", "cp932",
     "euc_jp", "gb18030", "big5", "cp949", "cp1253", "iso8859_7", "cp1254", "cp1255", "cp1256", "cp1257",

@@ -22,7 +22,8 @@ from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, Trai
 from pantoum.config.plain import Plain, as_typed
 from pantoum.config.setting import flag
 from pantoum.config.tokens import parse_tokens
-from pantoum.data.prepare import Prepared, open_prepared, prepare
+from pantoum.data.prepare import open_prepared, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
@@ -43,18 +44,6 @@ from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import TrainingEngine
-
-__all__ = [
-    "TrainingCommand",
-    "begin",
-    "choose_recipe",
-    "every",
-    "identity",
-    "monitored_tokens",
-    "prepare_texts",
-    "read_source",
-    "surprise",
-]
 
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002

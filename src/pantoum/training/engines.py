@@ -18,8 +18,6 @@ from pantoum.errors import PantoumError, SettingError
 from pantoum.training.result import RunResult
 from pantoum.training.update.backend import TrainingEngine
 
-__all__ = ["Group", "engine", "group", "train"]
-
 
 class Group(Protocol):
     """Processes that train one model together, as one of them sees them."""

@@ -48,8 +48,6 @@ from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.run.run_state import Best
 from pantoum.training.update.backend import Backend
 
-__all__ = ["FittedCounts", "KeepBest"]
-
 COST_TOKENS = 20_000
 """The tokens of the validation text on which the cost of the file's coding is measured."""
 MOST_COST = 0.0005

@@ -29,8 +29,6 @@ from pantoum.training.run.run_state import Best
 from pantoum.training.timing import Timing
 from pantoum.training.update.backend import StepResult
 
-__all__ = ["Reporter", "learned_by_heart", "passage", "sample_of"]
-
 Passage = tuple[list[str], list[float]]
 PASSAGE_TOKENS = 1000
 PAGE_PAUSE = 1.0

@@ -24,8 +24,6 @@ from pantoum.training.reporting import Reporter
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import Best, RunState
 
-__all__ = ["RunResult", "card", "monitor_of", "of_finished", "of_session"]
-
 UNITS = "losses are mean nats per token over the targets scored; tokens are counted after tokenisation"
 
 

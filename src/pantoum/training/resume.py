@@ -40,7 +40,8 @@ from pantoum.config import (
 from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.config.setting import flag
 from pantoum.data.addresses import is_address
-from pantoum.data.prepare import Prepared, differences, open_prepared, restored
+from pantoum.data.prepare import differences, open_prepared, restored
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import (
     CheckpointError,
     PantoumError,
@@ -60,8 +61,6 @@ from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Schedule, Span
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
-
-__all__ = ["resume"]
 
 OF_THE_RECIPE = {"softmax", *(each.name for kind in (Recipe, ModelConfig) for each in fields(kind))}
 """Settings that the recipe of a run tells, if it was not given them too."""

@@ -21,8 +21,6 @@ from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals, ending_at_once
 from pantoum.training.trainer import Trainer
 
-__all__ = ["train"]
-
 
 def train(command: TrainingCommand, on_report: Callable[[Report], None] | None = None) -> RunResult:
     """Train as the command asks, and return what became of it. Of several processes that

@@ -20,7 +20,8 @@ from pantoum.apps.documents import remote
 from pantoum.apps.documents.remote import shown
 from pantoum.data import text_parts, text_reader
 from pantoum.data.addresses import is_address
-from pantoum.data.prepare import Prepared, differences, prepare
+from pantoum.data.prepare import differences, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.data.sources import found
 from pantoum.errors import TextError
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from pantoum.errors import SettingError
 
-__all__ = ["require_apart", "require_place"]
-
 
 def require_place(argument: str, out: str | os.PathLike[str]) -> None:
     """Raise ``SettingError`` if no file can be there."""

@@ -30,8 +30,6 @@ import numpy as np
 from pantoum.inference.files.compact_table import compacted
 from pantoum.kernels import Array
 
-__all__ = ["SCALE", "coded", "coded_names", "finished_forms", "halved", "is_half", "widened"]
-
 SCALE = ".scale"
 """After a parameter's name: the scales of its rows."""
 LARGEST = float(np.finfo(np.float16).max)

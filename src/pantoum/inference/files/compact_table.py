@@ -22,8 +22,6 @@ import numpy as np
 from pantoum.kernels import Array, RowCodes
 from pantoum.kernels.row_codes import MOST, places
 
-__all__ = ["compact_tables", "compacted", "parts_of", "row_codes"]
-
 MOST_TIMES = 10
 SPARE = 64 << 20
 PIECE = 1 << 16

@@ -14,8 +14,6 @@ from typing import Any
 from pantoum.config.plain import Plain
 from pantoum.formats import plain_json
 
-__all__ = ["MOST", "named_texts", "told_times"]
-
 MOST = 100
 """Texts that are named one by one."""
 FIRST_KEPT, LAST_KEPT = 2, 8

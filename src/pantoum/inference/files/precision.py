@@ -26,8 +26,6 @@ from pantoum.network.spec import declared, named
 from pantoum.network.spec import number as declared_number
 from pantoum.text.tokenizer import declared_size
 
-__all__ = ["PRECISION", "SCALE", "number", "plain", "require_filled", "shape_of", "weights"]
-
 PRECISION = "precision"
 PRECISIONS = ("float32", "int8")
 SPARE = 1 << 20

@@ -17,8 +17,6 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.inference.scoring.units import LONGEST, NO_PIECES, Pieces, line_ends
 
-__all__ = ["Ignored"]
-
 
 class Ignored:
     """Pieces as they come, with the peaks of those that are not judged set to 0."""

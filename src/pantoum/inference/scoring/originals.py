@@ -24,8 +24,6 @@ from pantoum.text.documents import borders, eos_text, mark
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
 
-__all__ = ["Originals"]
-
 
 class Originals:
     """The unknown symbols and the borders of a text, from where they are read to where they are shown."""

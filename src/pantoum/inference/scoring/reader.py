@@ -33,20 +33,6 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import SteppedLosses
 
-__all__ = [
-    "Following",
-    "OneStream",
-    "PlainReader",
-    "ReadElsewhere",
-    "Reader",
-    "Scored",
-    "Segments",
-    "fitting",
-    "read_blocks",
-    "state_arrays",
-    "state_of",
-]
-
 AT_ONCE = 576
 """Tokens of one stream after which their nats are given out, so that a long part of a text is answered before
 its end: three chunks of adapting."""

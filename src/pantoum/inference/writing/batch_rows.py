@@ -23,8 +23,6 @@ from pantoum.kernels.types import RowCall
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
-__all__ = ["BatchRows", "Parked", "columns"]
-
 LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64

@@ -29,8 +29,6 @@ from pantoum.text.unicode import without_surrogates
 if TYPE_CHECKING:
     from pantoum.inference.constraint import WholeTexts
 
-__all__ = ["Distinct", "most_draws"]
-
 
 def most_draws(count: int) -> int:
     """Texts that are written at most to find so many."""

@@ -25,8 +25,6 @@ from pantoum.kernels.draw_rows import COLUMNS
 from pantoum.kernels.types import RowCall
 from pantoum.text.tokenizer import WordEdges
 
-__all__ = ["WordDraw"]
-
 Sampler = Callable[[DrawRows, Array, Array], RowCall]
 
 FILTERS = ("top_p", "min_p", "top_k")

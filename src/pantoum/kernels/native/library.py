@@ -20,8 +20,6 @@ from pantoum.errors import CoreError, PantoumError, SettingError
 from pantoum.kernels.draw_rows import NOT_FINITE
 from pantoum.kernels.native.declaration import Declaration
 
-__all__ = ["Library", "core", "missing"]
-
 OF_LOGITS = 4
 """The status PANTOUM_NOT_FINITE: the caller's logits, not the call, are wrong."""
 NAMES = {"darwin": "libpantoum_core.dylib", "win32": "pantoum_core.dll"}

@@ -30,8 +30,6 @@ from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.counts import mixed
 from pantoum.network.spec import StateArray
 
-__all__ = ["Cache", "FoundCache"]
-
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 AT_ONCE = 64

@@ -49,8 +49,6 @@ from pantoum.kernels.reference.counts import mix_rows
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.spec import StateArray
 
-__all__ = ["MOST_SYMBOLS", "ContextMixer", "ContextMixture"]
-
 MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
 SLOT_BITS = 22

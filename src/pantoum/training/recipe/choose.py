@@ -24,8 +24,6 @@ from pantoum.training.recipe.update_choice import (
     shards_of,
 )
 
-__all__ = ["choose"]
-
 WARM_UP = 0.04
 AVERAGED_SHARE = 0.05
 """The weights are averaged over about this share of the run."""

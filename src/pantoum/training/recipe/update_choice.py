@@ -17,8 +17,6 @@ from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
 from pantoum.training.recipe import large_vocabulary
 from pantoum.training.recipe.recipe import Outlook, work
 
-__all__ = ["WEIGHT_DECAY", "batch_of", "dropout_of", "optimizer_of", "rate_of", "shards_of"]
-
 BATCH, CHUNK = 64, 64
 UPDATES_PER_EPOCH, LEAST_UPDATES = 30, 160
 RATE_BATCH = 4096

@@ -13,8 +13,6 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 
-__all__ = ["MOST_POINTS", "Curve", "UpdateSums"]
-
 MOST_POINTS = 200
 
 

@@ -38,8 +38,6 @@ from pantoum.formats import durable, metrics_file, plain_json
 from pantoum.formats.run_lock import LOCK_NAME, RunLock
 from pantoum.formats.system_calls import translated
 
-__all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine", "run_named"]
-
 RUNS = Path("runs")
 CONFIG = "config.json"
 ENDING = ".ending"

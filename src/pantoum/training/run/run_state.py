@@ -25,8 +25,6 @@ from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import Curve
 from pantoum.training.update.update_guard import MOST_ROLLBACKS
 
-__all__ = ["Best", "RunState"]
-
 VERSION = 1
 MOST_EARLIER = 100
 """Earlier budgets that are kept."""

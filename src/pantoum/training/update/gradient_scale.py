@@ -15,8 +15,6 @@ import numpy as np
 from pantoum.kernels import Array, backend
 from pantoum.network.gradient import Gradients
 
-__all__ = ["EVERY", "WINDOW", "GradientScale"]
-
 EVERY = 4
 """Every so many-th update goes into the usual size of gradients."""
 WINDOW = 64

@@ -37,8 +37,6 @@ from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.optimizer import AdamW
 from pantoum.training.update.shards import Node, Shards, Share, gradient_sum, side_by_side
 
-__all__ = ["SELDOM", "MemberLearner", "require_arrays"]
-
 SELDOM = 16
 
 
