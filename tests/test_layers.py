@@ -29,7 +29,6 @@ LAYER = {
     "about": 5,
     "model": 5,
     "finished_run": 5,
-    "progress": 5,
     "api": 6,
     "__init__": 6,
     "cli": 7,

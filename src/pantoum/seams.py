@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pantoum.config.rules import number as check_number
     from pantoum.config.rules import one_of as check_one_of
     from pantoum.config.rules import path as check_path
-    from pantoum.config.rules import require, several
+    from pantoum.config.rules import require, require_apart, require_place, several
     from pantoum.config.rules import text as check_text
     from pantoum.config.rules import texts as check_texts
     from pantoum.config.rules import truth as check_truth
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
-    from pantoum.inference.files.apart import require_apart, require_place
     from pantoum.inference.files.precision import plain as plain_weights
     from pantoum.inference.files.precision import require_filled, shape_of
     from pantoum.inference.files.precision import weights as weights_of_file
@@ -96,13 +95,13 @@ if TYPE_CHECKING:
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs
     from pantoum.kernels.reference.cell import equations
-    from pantoum.kernels.reference.counts import LEAST_PROBABILITY
     from pantoum.kernels.reference.dropout import FIRST as DROPOUT_FIRST
     from pantoum.kernels.reference.dropout import GOLDEN as DROPOUT_GOLDEN
     from pantoum.kernels.reference.dropout import LEVELS as DROPOUT_LEVELS
     from pantoum.kernels.reference.dropout import SECOND as DROPOUT_SECOND
     from pantoum.kernels.reference.dropout import START as DROPOUT_START
     from pantoum.kernels.reference.dropout import dropout_threshold
+    from pantoum.kernels.reference.tables import LEAST_PROBABILITY
     from pantoum.kernels.reference.update import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
     from pantoum.kernels.types import SIZES as COUNT_TREE_SIZES
     from pantoum.model import Model, load

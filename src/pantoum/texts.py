@@ -94,9 +94,9 @@ def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator
     """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``: what it is
     in if it is not UTF-8."""
     from pantoum.config.encoding_names import known_encoding
-    from pantoum.data import text_parts
+    from pantoum.data import text_reader
 
-    return text_parts.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))
+    return text_reader.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))
 
 
 def printable(prompt: str) -> str:

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Collection, Iterable, Iterator
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pantoum.errors import SettingError
@@ -179,3 +180,30 @@ def function(value: Value, argument: str) -> Value:
     fits = value is None or callable(value)
     require(fits, argument, value, "must be a function or None", "leave it out otherwise")
     return value
+
+
+def require_place(argument: str, out: str | os.PathLike[str]) -> None:
+    """Raise ``SettingError`` if no file can be there."""
+    target = Path(out)
+    if target.is_dir() or not target.parent.is_dir():
+        rule = "must be a file in a folder that exists"
+        raise SettingError(argument, os.fspath(out), rule, "give another file")
+
+
+def require_apart(
+    argument: str, out: str | os.PathLike[str], what: str, read: Iterable[str | os.PathLike[str] | None]
+) -> None:
+    """Raise ``SettingError`` if a file that is to be written is one of these, or lies in one of these folders
+    already. Names that are no files here, such as ``-`` or an address, are passed over."""
+    target = Path(out)
+    if not target.exists():
+        return
+    for name in read:
+        path = None if name is None else Path(name)
+        if path is None or not path.exists():
+            continue
+        inside = path.is_dir() and path.resolve() in target.resolve().parents
+        if inside or target.samefile(path):
+            raise SettingError(
+                argument, os.fspath(out), f"is {what}, which would be lost", "give another file"
+            )

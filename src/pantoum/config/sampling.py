@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from pantoum.config.reading_config import cache_size
 from pantoum.config.rules import number, path, require, some_texts, text, texts, truth, whole
+from pantoum.config.score import cache_size
 from pantoum.config.setting import SettingGroup, flag, setting
 from pantoum.errors import SettingError
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pantoum.config import require
 from pantoum.config.plain import Plain
+from pantoum.config.rules import require_apart, require_place
 from pantoum.data import prepared_file
 from pantoum.errors import FormatError, StorageError
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array, without_core

@@ -15,7 +15,7 @@ import numpy as np
 
 from pantoum.config import number, whole
 from pantoum.config.plain import Plain
-from pantoum.config.reading_config import MOST_CACHE
+from pantoum.config.score import MOST_CACHE
 from pantoum.errors import ModelFileError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array

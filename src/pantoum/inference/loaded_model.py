@@ -27,9 +27,17 @@ from pantoum.config.plain import Plain, quoted
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
-from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half
-from pantoum.inference.files.compact_table import compact_tables, parts_of
-from pantoum.inference.files.precision import plain, require_filled, shape_of, weights
+from pantoum.inference.files.precision import (
+    SCALE,
+    coded_names,
+    compact_tables,
+    is_half,
+    parts_of,
+    plain,
+    require_filled,
+    shape_of,
+    weights,
+)
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.packing import Codes, Weight, floats

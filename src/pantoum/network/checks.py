@@ -14,7 +14,7 @@ import numpy as np
 from pantoum.config import DropoutConfig, require, whole
 from pantoum.errors import PantoumError, SettingError
 from pantoum.kernels import Array, DropoutDraw
-from pantoum.kernels.draw_rows import NOT_FINITE
+from pantoum.kernels.types import NOT_FINITE
 
 
 def as_array(value: object) -> Array:

@@ -38,13 +38,13 @@ from pantoum.network.checks import (
 )
 from pantoum.network.gradient import Gradient
 from pantoum.network.head import Head
-from pantoum.network.language_model import LanguageModel
 from pantoum.network.member import Member
 from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.ngrams import Ngrams
 from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
+from pantoum.network.parameters import LanguageModel
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
 from pantoum.network.stack import Pass
 

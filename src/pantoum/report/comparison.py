@@ -21,8 +21,7 @@ from typing import Any
 
 from pantoum.config import BUDGETS, OF_ONE_COMMAND, TrainSettings, declared
 from pantoum.config.plain import Plain
-from pantoum.report.run_files import read
-from pantoum.report.story import Story
+from pantoum.report.story import Story, read
 from pantoum.report.wording import finite
 
 FIGURES = (

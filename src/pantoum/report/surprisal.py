@@ -19,7 +19,7 @@ from typing import TypeAlias
 from pantoum.config import text
 from pantoum.config.calls import public
 from pantoum.inference import score
-from pantoum.report import document
+from pantoum.report import escape
 from pantoum.report.escape import markup, tag
 from pantoum.report.wording import figure
 
@@ -43,7 +43,7 @@ Unit: TypeAlias = "tuple[Sequence[Piece], float, bool]"
 
 def style() -> str:
     """The style of coloured text."""
-    return document.file("surprisal.css")
+    return escape.asset("surprisal.css")
 
 
 def level(nats: float) -> int:
@@ -127,8 +127,8 @@ class Page:
 
     def begin(self) -> str:
         """The beginning of the page."""
-        sheet = document.file("surprisal_page.css") + style()
-        return document.begin(f"{self._title}: surprisal", sheet) + "<main>" + self._open()
+        sheet = escape.asset("surprisal_page.css") + style()
+        return escape.page_head(f"{self._title}: surprisal", sheet) + "<main>" + self._open()
 
     def rows(self, units: Sequence[Unit]) -> str:
         """The next units of the text."""

@@ -1,7 +1,11 @@
 """Who trains in place of the core, or together with this process: found when it is asked for.
 
 An engine takes the place of the core (``--device``). A *group* is the processes that a launcher has started
-to train one model together. Without either, one process trains with the core.
+to train one model together. Without either, one process trains with the core. A group has
+``settings(asked)``, the settings of a run of this group; ``engine(asked, instead)``, what trains in all
+processes (``instead``: in place of the core in each); and ``run(known, train, instead)``: ``train`` in the
+first process, while the others serve it. ``known`` is what all must have in common; the result is that of
+every process.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any
 
 from pantoum import extensions, kernels
 from pantoum.config import VERSION, TrainSettings
@@ -17,28 +21,6 @@ from pantoum.config.launcher import launched
 from pantoum.errors import PantoumError, SettingError
 from pantoum.training.result import RunResult
 from pantoum.training.update.backend import TrainingEngine
-
-
-class Group(Protocol):
-    """Processes that train one model together, as one of them sees them."""
-
-    def settings(self, asked: TrainSettings) -> TrainSettings:
-        """The settings of a run of this group."""
-        ...
-
-    def engine(self, asked: TrainSettings, instead: TrainingEngine | None) -> TrainingEngine:
-        """What trains in all processes; ``instead``: in place of the core in each."""
-        ...
-
-    def run(
-        self,
-        known: Mapping[str, str],
-        train: Callable[[], RunResult],
-        instead: Callable[[], TrainingEngine | None],
-    ) -> RunResult:
-        """``train`` in the first process, while the others serve it; the result, in every process. ``known``:
-        what all must have in common; ``instead``: gives what trains in place of the core."""
-        ...
 
 
 def engine(settings: TrainSettings) -> TrainingEngine | None:
@@ -56,7 +38,7 @@ def engine(settings: TrainSettings) -> TrainingEngine | None:
 
 
 @contextmanager
-def group() -> Iterator[Group | None]:
+def group() -> Iterator[Any]:
     """The processes that a launcher has started with this one, while inside; ``None``: it is alone."""
     if not launched():
         yield None
@@ -66,7 +48,7 @@ def group() -> Iterator[Group | None]:
 
 
 def train(
-    together: Group | None,
+    together: Any,
     texts: Sequence[str],
     settings: Mapping[str, Any],
     session: Callable[[TrainSettings, TrainingEngine | None], RunResult],
@@ -81,7 +63,9 @@ def train(
         chosen = together.settings(TrainSettings(**settings))
         return session(chosen, together.engine(chosen, engine(chosen)))
 
-    return together.run(_facts(texts, settings), first, lambda: engine(TrainSettings(**settings)))
+    known = _facts(texts, settings)
+    result: RunResult = together.run(known, first, lambda: engine(TrainSettings(**settings)))
+    return result
 
 
 def _facts(texts: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:

@@ -35,8 +35,7 @@ from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
 from pantoum.inference.evaluation import Evaluation, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
-from pantoum.inference.files.compact_matrices import finished_forms
-from pantoum.inference.files.precision import plain
+from pantoum.inference.files.precision import finished_forms, plain
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array

@@ -15,8 +15,8 @@ from pantoum.config import VERSION
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError
 from pantoum.formats import metrics_file, model_file
+from pantoum.formats.model_file import named_texts
 from pantoum.inference.evaluation import Evaluation
-from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingRun

@@ -27,7 +27,7 @@ from pantoum.config.plain import Plain
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, ROWS, TextBlock, spans
 from pantoum.kernels import Array
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Workspace
 from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program

@@ -45,7 +45,7 @@ from pantoum.kernels.native.contexts import (
     context_probabilities,
     read_contexts,
 )
-from pantoum.kernels.reference.counts import mix_rows
+from pantoum.kernels.reference.tables import mix_rows
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.spec import StateArray
 
