@@ -278,7 +278,7 @@ def main() -> int:
     wanted = parser.parse_args()
     for module in (
         "pantoum.cli.main",
-        "pantoum.cli.main",
+        "pantoum.cli.running",
         "pantoum.cli.train",
         "pantoum.training.run_session",
     ):

@@ -88,8 +88,6 @@ def train_typed(
     from pantoum.training import engines
 
     def session(chosen: TrainSettings, engine: TrainingEngine | None) -> RunResult:
-        from pantoum.api import told
-        from pantoum.training import run_session
         from pantoum.training.begin import TrainingCommand
         from pantoum.training.run.budget import Clock
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pantoum import extensions
     from pantoum.api import train
-    from pantoum.cli.asked_to_stop import Asked
     from pantoum.cli.options import add_settings, from_environment, given
     from pantoum.cli.output import Output, is_terminal
+    from pantoum.cli.running import Asked
     from pantoum.config import (
         AUTO,
         CELLS,

@@ -13,12 +13,7 @@ import argparse
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
-
-from pantoum.config import nearest
-from pantoum.config.rules import ELSEWHERE, meant
-from pantoum.config.setting import flag
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,8 +79,7 @@ class Parser(argparse.ArgumentParser):
         """A name that is not among the choices: suggest a near one."""
         if action.choices is None or value in action.choices:
             return
-        from pantoum.cli.parser import command_advice  # only a mistake pays for the import
-        from pantoum.config import nearest
+        from pantoum.config import nearest  # only a mistake pays for the import
 
         if isinstance(action, argparse._SubParsersAction):
             self.error(f"there is no command {value!r}: {command_advice(str(value), list(action.choices))}")
@@ -104,8 +98,6 @@ class Parser(argparse.ArgumentParser):
                 typed = quoted(words)
                 return f"the text to continue is given with --prompt: `{self.prog} ... --prompt {typed}`"
             return f"{words} is one argument too many"
-        from pantoum.cli.parser import option_advice
-
         advice = option_advice(options[0], self.option_names(), self.others())
         name = options[0].partition("=")[0]
         return f"there is no option {name}" + (f": {advice}" if advice else "")
@@ -162,6 +154,9 @@ def option_advice(typed: str, known: Collection[str], others: Mapping[str, Colle
 
     ``known``: the options of the command. ``others``: the options of the other commands by their name.
     """
+    from pantoum.config.rules import ELSEWHERE, meant
+    from pantoum.config.setting import flag
+
     name = typed.partition("=")[0]
     bare = name.strip("-").lower().replace("-", "_")
     names = {option.lstrip("-").replace("-", "_"): option for option in known}
@@ -175,6 +170,10 @@ def option_advice(typed: str, known: Collection[str], others: Mapping[str, Colle
 
 def command_advice(typed: str, commands: Collection[str]) -> str:
     """What to type instead of a command that does not exist."""
+    from pathlib import Path
+
+    from pantoum.config.rules import nearest
+
     if typed == "help":
         return "type `pantoum --help`, or `pantoum train --help` for one command"
     if typed == "version":

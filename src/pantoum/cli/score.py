@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
+from pantoum.cli.running import Asked
 from pantoum.cli.score_forms import ESCAPES, FORMS, Numbered, ScoreSums
 from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
