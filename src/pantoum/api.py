@@ -85,7 +85,7 @@ def train_typed(
 ) -> Run:
     """The same for a command line: ``typed`` has its words and ``time.monotonic()`` when it began, from which
     ``minutes`` count."""
-    from pantoum.training import engines
+    from pantoum.training import run_session
 
     def session(chosen: TrainSettings, engine: TrainingEngine | None) -> RunResult:
         from pantoum.training.begin import TrainingCommand
@@ -100,8 +100,8 @@ def train_typed(
             command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), engine)
             return run_session.train(command, tell)
 
-    with engines.group() as group:
-        return Run(engines.train(group, listed(texts), settings, session))
+    with run_session.group() as group:
+        return Run(run_session.train_together(group, listed(texts), settings, session))
 
 
 @taking(TrainSettings)

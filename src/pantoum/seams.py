@@ -107,6 +107,8 @@ if TYPE_CHECKING:
     from pantoum.model import Model, load
     from pantoum.network import LanguageModel
     from pantoum.network.checks import require_finite
+    from pantoum.network.gradient import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.network.gradient import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.network.gradient import Gradient
     from pantoum.network.head import shared_weight
     from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
@@ -144,8 +146,6 @@ if TYPE_CHECKING:
         StepResult,
         TrainingEngine,
     )
-    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
-    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.training.update.learner import require_arrays
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON

@@ -93,7 +93,7 @@ def counting(what: str, progress: bool) -> Iterator[Callable[[int, int], None] |
 def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
     """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``: what it is
     in if it is not UTF-8."""
-    from pantoum.config.encoding_names import known_encoding
+    from pantoum.config.rules import known_encoding
     from pantoum.data import text_reader
 
     return text_reader.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))

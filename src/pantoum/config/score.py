@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pantoum.config.encoding_names import known_encoding
-from pantoum.config.rules import number, one_of, path, require, text, texts, truth, whole
+from pantoum.config.rules import known_encoding, number, one_of, path, require, text, texts, truth, whole
 from pantoum.config.setting import SettingGroup, setting
 
 MOST_CACHE = 100_000

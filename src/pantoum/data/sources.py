@@ -28,8 +28,7 @@ from typing import BinaryIO
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
 from pantoum.config.plain import quoted
-from pantoum.data.documents import RemoteFile, form_in, is_address, remote_files
-from pantoum.data.forms import GIVEN, HEAD, TEXT, Form
+from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, RemoteFile, form_in, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
 from pantoum.formats.system_calls import translated

@@ -30,12 +30,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pantoum.config.encoding_names import codec_of
 from pantoum.config.launcher import require_own_stdin
 from pantoum.config.plain import Plain
-from pantoum.data.documents import DocumentFile, form_in, is_address, reader_of
+from pantoum.config.rules import codec_of
 from pantoum.data.expand import decompressed, transcoded
-from pantoum.data.forms import HEAD, form_of
+from pantoum.data.forms import HEAD, DocumentFile, form_in, form_of, is_address, reader_of
 from pantoum.data.sources import STDIN, Source, Sources, found, open_source, unreadable
 from pantoum.errors import TextError
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of

@@ -38,9 +38,8 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile, named_texts, told_times
-from pantoum.inference.adapt_rule import Rule, Settings, sampler_of, settings_for
+from pantoum.inference.adapt_rule import Mixture, Rule, Settings, sampler_of, settings_for
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.mixture import Mixture
 from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from pantoum.config.encoding_names import codec_of, encoding_name
+from pantoum.config.rules import codec_of, encoding_name
 from pantoum.errors import TextError
 
 COMMON = (

@@ -39,7 +39,7 @@ from pantoum.config import (
 )
 from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.config.setting import flag
-from pantoum.data.documents import is_address
+from pantoum.data.forms import is_address
 from pantoum.data.prepare import differences, open_prepared, restored
 from pantoum.data.prepared_file import Prepared
 from pantoum.errors import (

@@ -19,7 +19,7 @@ import pantoum
 from pantoum.apps.documents import remote
 from pantoum.apps.documents.remote import shown
 from pantoum.data import text_reader
-from pantoum.data.documents import is_address
+from pantoum.data.forms import is_address
 from pantoum.data.prepare import differences, prepare
 from pantoum.data.prepared_file import Prepared
 from pantoum.data.sources import found

@@ -226,8 +226,6 @@ class BatchRows:
         if edges is None:
             self._draw: RowCall = sampler(self.draws, self._banned_N, self._logits_CV)
         else:
-            from pantoum.inference.writing.batch_rows import WordDraw
-
             self._draw = WordDraw(sampler, edges, self.draws, self._banned_N, self._logits_CV).draw
 
 

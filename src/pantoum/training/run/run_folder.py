@@ -31,7 +31,7 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain, quoted
-from pantoum.data.documents import is_address
+from pantoum.data.forms import is_address
 from pantoum.data.prepare import remove_tokens
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import durable, metrics_file, plain_json
