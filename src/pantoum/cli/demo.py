@@ -121,7 +121,7 @@ def _curve(done: Run, output: Output) -> str:
     from pantoum.report import loss
     from pantoum.report.live import possible
     from pantoum.report.plot import plot
-    from pantoum.report.run_files import read
+    from pantoum.report.story import read
 
     if not output.unicode or (not output.quiet and possible(Console(file=sys.stderr))):
         return ""
