@@ -185,6 +185,23 @@ def test_the_commands_to_try_next_run_as_printed(trained: Path, tmp_path: Path) 
     assert runnable("pantoum info x") == "pantoum info x"  # in another program it is only a name
 
 
+@pytest.mark.parametrize(("activated", "named"), [("", "{}/pantoum generate r"), ("1", "pantoum generate r")])
+def test_a_path_of_this_process_alone_is_not_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, activated: str, named: str
+) -> None:
+    """``uvx`` and ``pipx run`` put their environment on PATH for this process only."""
+    program = tmp_path / "pantoum"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    if activated:
+        monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert runnable("pantoum generate r") == named.format(tmp_path)
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_server_is_named_where_it_can_run(
     run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
