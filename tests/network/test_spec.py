@@ -17,11 +17,12 @@ import pantoum
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.inference.files.precision import SPARE, require_filled
+from pantoum.inference.loaded_model import _is_held
 from pantoum.kernels import reference
 from pantoum.network import GRU, LanguageModel
 from pantoum.network.packing import Codes, Weight
 from pantoum.network.parameters import initial
-from pantoum.network.program import Program, is_held
+from pantoum.network.program import Program
 from pantoum.network.spec import declared, named, number, state_of
 from pantoum.training.update.optimizer import map_blocks
 
@@ -213,7 +214,7 @@ def test_what_is_only_multiplied_may_go_away(shape: dict[str, Any]) -> None:
     empty = LanguageModel(WEIGHTS_OF_A_FILE_V, config=model.config, seed=None)
     program = Program(empty, lent)
     for name, array in lent.items():
-        if not is_held(declared(model.config, WEIGHTS_OF_A_FILE_V)[name]):
+        if not _is_held(declared(model.config, WEIGHTS_OF_A_FILE_V)[name]):
             array[...] = np.nan
     assert read(program) == expected
     assert not empty.parameters["head.bias"].any()

@@ -1,4 +1,5 @@
-"""Sums of a table's rows, sums into rows, codes of rows, and the update of the rows in use, by their equations."""
+"""Sums of rows of a table, sums into rows, codes of rows, and the update of rows in use, by their
+equations."""
 
 from __future__ import annotations
 
