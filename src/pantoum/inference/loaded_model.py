@@ -205,7 +205,7 @@ def _refuse_other_files(path: Path) -> None:
     if all((path.parent / name).is_file() for name in (MODEL_NAME, "config.json")):  # of a run
         advice = f"did you mean {str(path.parent)!r}?"
     elif form.readable:
-        advice = f"train one of it first: `pantoum train {quoted(str(path))}`; MODEL comes before TEXT"
+        advice = f"train one on it first: `pantoum train {quoted(str(path))}`; MODEL comes before TEXT"
     raise ModelFileError(f"{str(path)!r} is {form.name}, not a model; {advice}")
 
 

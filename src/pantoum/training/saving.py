@@ -156,7 +156,7 @@ def go_back(folder: Path, now: RunState, note: Callable[[str], None]) -> tuple[C
             state = RunState.of(found)
             state.require_run(now.run, found.path)
         except CheckpointError as problem:
-            note(f"recovery passes over the checkpoint of step {candidate:,}: {problem}")
+            note(f"recovery skips the checkpoint of step {candidate:,}: {problem}")
             continue
         if not state.in_trouble:
             return found, state

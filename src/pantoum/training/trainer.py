@@ -182,7 +182,7 @@ class Trainer:
         run.go_to(found)
         self._note(
             f"{why}: ROLLED BACK to step {state.step:,}, going on at "
-            f"{self.guard.rate_factor:g} of the rate ({self.guard.rollbacks}. rollback)"
+            f"{self.guard.rate_factor:g} of the rate (rollback {self.guard.rollbacks})"
         )
         self.reporter.forget()
         self._evaluated_at = None  # an evaluation of the same step number was one of other weights
@@ -205,7 +205,7 @@ class Trainer:
             if self.evaluation is not None and run.prepared.valid is not None:
                 if (read := self.evaluation.tokens) < (held := run.prepared.valid.count - 1):
                     self._note(
-                        f"the time was over: the validation figures are of {read:,} of {held:,} "
+                        f"the time ended: the validation figures are of {read:,} of {held:,} "
                         "held-out tokens, spread over the text"
                     )
                 model = keep.kept_model()
