@@ -36,6 +36,7 @@ def make(tag: str, folder: Path, **environment: str) -> Path:
         "wheel.tags": f"py3-none-{tag}",
         "cmake.define.CMAKE_SYSTEM_NAME": SYSTEMS[tag.partition("_")[0]],
         "cmake.define.CMAKE_SYSTEM_PROCESSOR": target.partition("-")[0],
+        "wheel.reproducible": "true",  # times and rights of files, in the order of their names
         "install.strip": "false",  # zig has done it; this machine's strip knows its own files only
     }
     print(f"{tag}: compiling", file=sys.stderr, flush=True)
