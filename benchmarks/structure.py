@@ -8,7 +8,6 @@ the modules of pantoum that the files of ``docs/afternoon.md`` are. ``--json`` p
 
 from __future__ import annotations
 
-import argparse
 import ast
 import io
 import json
@@ -17,6 +16,8 @@ import subprocess
 import tarfile
 from collections import Counter
 from pathlib import PurePosixPath
+
+from measured import parser
 
 FOLDERS = ("src", "core", "docs", "tests", "benchmarks")
 MANY_PARAMETERS = 7
@@ -129,12 +130,9 @@ def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def main() -> None:
     """Print the figures of each commit."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("commits", nargs="*", default=["HEAD"])
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("commits", nargs="*", default=["HEAD"])
+    arguments = options.parse_args()
     found = {commit: measured(files_at(commit)) for commit in arguments.commits}
     if arguments.json:
         print(json.dumps({"budget": BUDGET, **found}, indent=1))
