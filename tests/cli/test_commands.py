@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -151,10 +152,12 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "TEXT_BYTES", 60_000)
+    monkeypatch.setattr(demo, "LARGEST_FILE", 5_000)
     done = run("demo", "--minutes", "0.05")
     assert done.code == 0, done
-    assert "Training loss from the first" in done.out and "def read_" in done.out
+    assert "Nats per character over time" in done.out and "After '# XXX '" in done.out
+    written = done.out.partition("After 'def read_':")[2].splitlines()
+    assert all(demo.WORD.search(line) for line in written if line.strip() and not line.startswith("After"))
     assert any(line.startswith("validation loss: ") for line in done.lines)
     assert "note:" not in done.err and str(Path(os.__file__).parent) not in done.out + done.err
     assert done.lines[-1] == "pantoum generate runs/demo --prompt 'def read_' --min-p none"
@@ -190,22 +193,29 @@ def test_the_server_is_named_where_it_can_run(
     assert ("pantoum serve" in run("train", "--run", trained, "--resume").err) == installed
 
 
-def test_the_demos_text_is_a_few_megabytes_of_plain_source(tmp_path: Path) -> None:
+def test_the_demos_text_is_the_small_modules_of_the_library(tmp_path: Path) -> None:
     for name, content in {
         "b.py": "x = 1\n",
         "a.py": "y = 2\n",
-        "big.py": "#" * 300_000,
+        "big.py": "#" * 16_001,
         "z.txt": "no",
         "n.py": "# \u00e9\n",
-        "test/t.py": "no",
         "json/c.py": "z = 3\n",
         "e.py": "",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert [Path(p).name for p in demo.library_source(tmp_path)] == ["a.py", "b.py", "c.py"]
+    assert [Path(p).name for p in demo.library_source(tmp_path)] == ["a.py", "b.py"]
     with pytest.raises(pantoum.PantoumError, match="no Python source"):
-        demo.library_source(tmp_path / "test" / "none")
+        demo.library_source(tmp_path / "none")
+
+
+def test_a_demo_that_is_worse_than_a_compressor_says_why() -> None:
+    figures = {"bits_per_byte": 2.4, "xz_bits_per_byte": 2.5, "bz2_bits_per_byte": 2.3}
+    done = SimpleNamespace(history=[SimpleNamespace(epoch=1.25)], evaluation=SimpleNamespace(**figures))
+    assert "read the text 1.2 times" in demo._why_not_better(done)
+    done.evaluation.bz2_bits_per_byte = 2.41
+    assert demo._why_not_better(done) == ""
 
 
 def test_n_grams_go_with_the_model_wherever_it_goes(run: Run, text: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_what_is_said_names_the_step_the_folder_and_the_reason(folder):
     notes = []
     now = replace(RunState.from_spec(checkpoint.newest(folder).state), good=[30], step=30, run="another")
     go_back(folder, now, notes.append)
-    assert "recovery passes over the checkpoint of step 30" in notes[0]
+    assert "recovery skips the checkpoint of step 30" in notes[0]
     assert "step-00000030.safetensors' belongs to another run" in notes[0]
 
 

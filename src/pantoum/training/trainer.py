@@ -35,8 +35,6 @@ from pantoum.training.saving import Saving
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard, Verdict
 
-__all__ = ["Trainer", "go_back"]
-
 
 class Trainer:
     """Trains a run until its budget is used or someone asks to stop."""
@@ -189,7 +187,7 @@ class Trainer:
         run.go_to(found)
         self._note(
             f"{why}: ROLLED BACK to step {state.step:,}, going on at "
-            f"{self.guard.rate_factor:g} of the rate ({self.guard.rollbacks}. rollback)"
+            f"{self.guard.rate_factor:g} of the rate (rollback {self.guard.rollbacks})"
         )
         self.reporter.forget()
         self._evaluated_at = None  # an evaluation of the same step number was one of other weights
@@ -212,7 +210,7 @@ class Trainer:
             if self.evaluation is not None and run.prepared.valid is not None:
                 if (read := self.evaluation.tokens) < (held := run.prepared.valid.count - 1):
                     self._note(
-                        f"the time was over: the validation figures are of {read:,} of {held:,} "
+                        f"the time ended: the validation figures are of {read:,} of {held:,} "
                         "held-out tokens, spread over the text"
                     )
                 model = keep.kept_model()
@@ -255,7 +253,7 @@ def go_back(folder: Path, now: RunState, note: Callable[[str], None]) -> tuple[C
             state = RunState.of(found)
             state.require_run(now.run, found.path)
         except CheckpointError as problem:
-            note(f"recovery passes over the checkpoint of step {candidate:,}: {problem}")
+            note(f"recovery skips the checkpoint of step {candidate:,}: {problem}")
             continue
         if not state.in_trouble:
             return found, state

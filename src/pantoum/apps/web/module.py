@@ -4,8 +4,10 @@ There are two modules: ``pantoum.wasm`` runs wherever there is 128-bit SIMD, and
 is several times faster in float32, where the browser has a fused multiply-add (``fused.js`` finds out). Both
 compute the same bits. The wheels of a release have them, beside this file. Where they lack, and in a working
 copy after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles them, and
-they are kept: beside this file, or, where that cannot be written, in the user's cache folder.
+they are kept: in the user's cache folder, which outlives an environment, or, where that cannot be written,
+beside this file. ``make pages`` does so, once, and removes the compiler.
 
+    python -m pantoum.apps.web.module                     compiles the modules where they lack, and keeps them
     python -m pantoum.apps.web.module FOLDER              compiles the modules into a folder
     python -m pantoum.apps.web.module FOLDER TEST.cpp...  tests of the core as programs for wasmtime
 
@@ -75,7 +77,7 @@ def modules(progress: Progress | None = None) -> dict[str, bytes]:
             if all(wanted in (None, about(data).get("sources")) for data in found.values()):
                 return found
     made = compiled(progress)
-    for folder in (HERE, _cache()):
+    for folder in (_cache(), HERE):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, data in made.items():
@@ -137,8 +139,8 @@ def _dispatch(paths: list[str]) -> list[str]:
 def _clang(arguments: list[str], folder: Path) -> None:
     if importlib.util.find_spec("ziglang") is None:
         raise PantoumError(
-            "the module for browsers is not in this installation: install the compiler that makes it once "
-            "with `pip install ziglang` (101 MB), then give the command again"
+            "the modules for browsers are not in this installation: `make pages` in the clone builds them "
+            "once; elsewhere `pip install ziglang` (101 MB), then give the command again"
         )
     # Where nothing can be written in a home, the compiler's own cache goes with the folder.
     home = os.environ.get("HOME") or os.environ.get("LOCALAPPDATA")
@@ -194,8 +196,13 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pantoum"
 
 
-def main(out: str, *tests: str) -> None:
-    """Compile the modules, or tests of the core with all paths, into a folder."""
+def main(out: str | None = None, *tests: str) -> None:
+    """Compile the modules, or tests of the core with all paths, into a folder; without one, keep them where
+    ``modules`` finds them."""
+    if out is None:
+        for name, data in modules().items():
+            print(f"{name}: {len(data):,} bytes")
+        return
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     if not tests:

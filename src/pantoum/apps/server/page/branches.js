@@ -4,7 +4,7 @@
 // `base` the state that its text continues from, or null; `state` and `border` {value, seen, length, model} after the
 // text and before its last lines. The text is kept by itself, as it is: whatever else cannot be read, it can.
 
-const SETTINGS = { temperature: 0.8, topP: 1, length: 120, auto: false, suggest: false, paint: "surprisal", layer: 0, unit: 0, model: null };
+const SETTINGS = { temperature: 0.9, topP: 1, length: 120, auto: false, suggest: false, paint: "surprisal", layer: 0, unit: 0, model: null };
 const OWN = { parent: null, at: 0, base: null, state: null, border: null };
 const OPEN = "pantoum.open"; // the text that this tab shows
 
