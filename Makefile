@@ -5,10 +5,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SOURCES := pyproject.toml $(BIN)/python $(shell find src core -type f -not -name '*.pyc' 2>/dev/null)
 # Groups and extras of pyproject.toml, by a pip that does not know groups, too.
 install = $(BIN)/python .ci/group $(1) >$(VENV)/wanted.txt && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/wanted.txt
-SOURCES := pyproject.toml $(BIN)/python $(shell find src core -type f -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: demo pages test check check-tools sanitize dist release-check coverage docs site gallery format bench bench-quality mutants clean help
 

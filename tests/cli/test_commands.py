@@ -159,7 +159,11 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     written = done.out.partition("After 'def read_':")[2].splitlines()
     assert all(demo.WORD.search(line) for line in written if line.strip() and not line.startswith("After"))
     assert any(line.startswith("validation loss: ") for line in done.lines)
-    assert "note:" not in done.err and str(Path(os.__file__).parent) not in done.out + done.err
+    # A busy machine leaves no time for all of the held-out text: the one note that may be there.
+    assert [
+        line for line in done.err.splitlines() if "note:" in line and "the time was over" not in line
+    ] == []
+    assert str(Path(os.__file__).parent) not in done.out + done.err
     assert done.lines[-1] == "pantoum generate runs/demo --prompt 'def read_' --min-p none"
     assert run(*shlex.split(done.lines[-1])[1:], "--length", "9").out.startswith("def read_")
     again = run("demo", "--minutes", "0.03", "--json", "--quiet")
@@ -183,6 +187,23 @@ def test_the_commands_to_try_next_run_as_printed(trained: Path, tmp_path: Path) 
         )
         assert done.returncode == 0 and done.stdout
     assert runnable("pantoum info x") == "pantoum info x"  # in another program it is only a name
+
+
+@pytest.mark.parametrize(("activated", "named"), [("", "{}/pantoum generate r"), ("1", "pantoum generate r")])
+def test_a_path_of_this_process_alone_is_not_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, activated: str, named: str
+) -> None:
+    """``uvx`` and ``pipx run`` put their environment on PATH for this process only."""
+    program = tmp_path / "pantoum"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    if activated:
+        monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert runnable("pantoum generate r") == named.format(tmp_path)
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -36,8 +36,8 @@ Each row has the nats of the unit, the nats of its most surprising token (the pe
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
 peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an ordinary
 text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines
-that the model was not trained on; without them it is the validation text of the run, all of it judged.
-With --alert-by mean that figure stands in the place of the peak.
+that the model was not trained on; without them the ordinary text is the validation text of the run.
+With --alert-by mean the mean replaces the peak.
 With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3

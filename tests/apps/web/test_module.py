@@ -44,7 +44,7 @@ def test_the_hash_of_the_sources_is_the_same_in_every_place(
 
 def test_they_are_compiled_once_and_kept(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     found = made.modules()
-    assert {name: (places[1] / name).read_bytes() for name in (made.PLAIN, made.FUSED)} == found
+    assert {name: (places[0] / name).read_bytes() for name in (made.PLAIN, made.FUSED)} == found
     monkeypatch.setattr(made, "compiled", lambda progress: pytest.fail("compiled again"))
     assert made.modules() == found
 
@@ -65,11 +65,19 @@ def test_those_of_other_sources_and_one_alone_are_not_taken(
     assert made.modules() == new
 
 
-def test_where_the_cache_cannot_be_written_the_installation_keeps_them(places: tuple[Path, Path]) -> None:
+def test_where_the_installation_cannot_be_written_the_cache_keeps_them(places: tuple[Path, Path]) -> None:
     own, cache = places
-    cache.write_text("not a folder")
+    own.rmdir()
+    own.write_text("not a folder")
+    found = made.modules()
+    assert {name: (cache / name).read_bytes() for name in found} == found
+
+
+def test_make_pages_keeps_them_in_the_cache(places: tuple[Path, Path]) -> None:
     made.main()
-    assert {name: (own / name).read_bytes() for name in made.MODULES} == made.modules()
+    for name in made.MODULES:
+        (places[0] / name).unlink()  # another environment
+    assert made.modules() == {name: (places[1] / name).read_bytes() for name in made.MODULES}
 
 
 def test_without_a_compiler_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

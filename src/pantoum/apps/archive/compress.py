@@ -19,9 +19,8 @@ EXAMPLES = """examples:
   pantoum compress names.txt --model runs/names --documents lines
   tar c notes | pantoum compress - --out notes.tar.pantoum
 
-It is slow: xz and zstd are the better choice wherever speed matters; without the native core it takes some
-75 times the processor time. A file that was made with a model needs the very same model to be read, so keep
-both. The guide: docs/how-to/compress.md
+It is slow: xz and zstd are the better choice wherever speed matters. A file that was compressed with a model
+can only be decompressed with the same model, so keep both. The guide: docs/how-to/compress.md
 """
 
 

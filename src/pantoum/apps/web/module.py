@@ -4,10 +4,10 @@ There are two modules: ``pantoum.wasm`` runs wherever there is 128-bit SIMD, and
 is several times faster in float32, where the browser has a fused multiply-add (``fused.js`` finds out). Both
 compute the same bits. The wheels of a release have them, beside this file. Where they lack, and in a working
 copy after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles them, and
-they are kept: in the user's cache folder, which outlives an environment, or, where that cannot be written,
-beside this file. ``make pages`` does so, once, and removes the compiler.
+they are kept: beside this file, or, where that cannot be written, in the user's cache folder. ``make pages``
+keeps them in that folder, which outlives an environment, and removes the compiler.
 
-    python -m pantoum.apps.web.module                     compiles the modules where they lack, and keeps them
+    python -m pantoum.apps.web.module                     puts the modules into the user's cache folder
     python -m pantoum.apps.web.module FOLDER              compiles the modules into a folder
     python -m pantoum.apps.web.module FOLDER TEST.cpp...  tests of the core as programs for wasmtime
 
@@ -77,7 +77,7 @@ def modules(progress: Progress | None = None) -> dict[str, bytes]:
             if all(wanted in (None, about(data).get("sources")) for data in found.values()):
                 return found
     made = compiled(progress)
-    for folder in (_cache(), HERE):
+    for folder in (HERE, _cache()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, data in made.items():
@@ -197,17 +197,14 @@ def _cache() -> Path:
 
 
 def main(out: str | None = None, *tests: str) -> None:
-    """Compile the modules, or tests of the core with all paths, into a folder; without one, keep them where
-    ``modules`` finds them."""
-    if out is None:
-        for name, data in modules().items():
-            print(f"{name}: {len(data):,} bytes")
-        return
-    folder = Path(out)
+    """Put the modules, or tests of the core with all paths, into a folder: without one, the modules into the
+    user's cache folder."""
+    folder = _cache() if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     if not tests:
-        for name, data in compiled().items():
+        for name, data in (modules() if out is None else compiled()).items():
             (folder / name).write_bytes(data)
+            print(f"{folder / name}: {len(data):,} bytes")
         return
     with tempfile.TemporaryDirectory() as scratch:
         objects = [made for own in _objects(list(PATHS), Path(scratch)).values() for made in own]
