@@ -12,7 +12,7 @@ import numpy as np
 
 from pantoum.cli.main import main as pantoum
 from pantoum.config import ModelConfig
-from pantoum.formats import model_file, tensor_layout
+from pantoum.formats import container, model_file, tensor_layout
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import to_int8
 from pantoum.inference.files.novelty import NoveltyFilter
@@ -61,7 +61,7 @@ def together(parts: Parts, *, raw_header: bytes = b"", raw_tokenizer: bytes | No
     spec = tokenizer if raw_tokenizer is None else raw_tokenizer
     arrays["tokenizer"] = ("U8", [len(spec)], spec)
     whole = safetensors(text, arrays, raw_header)
-    place = model_file.DIGITS
+    place = container.DIGITS
     return whole[: place.start] + hashlib.sha256(whole).hexdigest().encode() + whole[place.stop :]
 
 
