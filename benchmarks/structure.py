@@ -15,12 +15,10 @@ import re
 import subprocess
 import tarfile
 from collections import Counter
-from pathlib import PurePosixPath
 
 from measured import parser
 
 FOLDERS = ("src", "core", "docs", "tests", "benchmarks")
-MANY_PARAMETERS = 7
 BUDGET = {
     "core: lines": 31_000,
     "core: files": 210,
@@ -63,21 +61,12 @@ def measured(files: dict[str, str]) -> dict[str, object]:
         by_app[name.split("/")[3]] += _lines(text)
     afternoon = re.findall(r"src/pantoum/[\w/]+\.py", files.get("docs/afternoon.md", ""))
     afternoon = [name for name in dict.fromkeys(afternoon) if name in package]
-    functions = [
-        node for node in _nodes(package) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
-    named = Counter(PurePosixPath(name).name for name in package)
     return {
         **_counts("core", core),
         **_counts("apps", apps),
         "largest app: lines": max(by_app.values(), default=0),
         **_counts("package", package),
         "package: Protocols": sum(map(_is_protocol, _nodes(package))),
-        "package: functions": len(functions),
-        f"package: functions of {MANY_PARAMETERS} parameters": sum(
-            _parameters(function) >= MANY_PARAMETERS for function in functions
-        ),
-        "package: file names twice": sum(count > 1 for name, count in named.items() if name != "__init__.py"),
         "package: files over 400 lines": sum(_lines(text) > 400 for text in package.values()),
         "afternoon: files": len(afternoon),
         "afternoon: lines": sum(_lines(package[name]) for name in afternoon),
@@ -119,13 +108,6 @@ def _words(files: dict[str, str], where: str) -> int:
 
 def _is_protocol(node: ast.AST) -> bool:
     return isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
-
-
-def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Parameters without ``self`` and ``cls``."""
-    arguments = function.args
-    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    return len([name for name in names if name not in ("self", "cls")])
 
 
 def main() -> None:
