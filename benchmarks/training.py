@@ -11,7 +11,6 @@ least time. Run it in an environment with the peers (benchmarks/requirements.txt
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -22,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from contestants import Shape, child
-from measured import machine
+from measured import machine, parser, print_marks
 from processes import Child, say, start, take_turns
 
 SHAPES = {
@@ -35,7 +34,6 @@ LSTM_PEERS = ["torch:lstm:float32", "torch:lstm:bf16"]
 CONTESTANTS = ["product:float32", "product:bf16", *OURS, *GRU_PEERS, *LSTM_PEERS]
 BEST = "ours:gru:bf16"
 BUSY_TURNS, BUSY_SECONDS = 3, 1.5
-# (what, of which shapes, the mark; a time ratio with "at most" has to be below it)
 MARKS: list[tuple[str, str, float]] = [
     ("share of the bf16 product rate", "origin", 0.85),
     ("GRU bf16 x nn.GRU float32", "origin", 2.5),
@@ -129,10 +127,15 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 
 
 def judged(what: str, shape: str, value: float) -> dict[str, Any]:
-    """A figure with its mark, if there is one for this shape."""
-    mark = next((mark for name, where, mark in MARKS if (name, where) == (what, shape)), None)
-    met = None if mark is None else value <= mark if what.endswith("at most") else value >= mark
-    return {"what": what, "value": value, "mark": mark, "met": met}
+    """A figure with its mark, if there is one for this shape; a ratio of times has to be below it."""
+    mark, most = (
+        {(name, where): mark for name, where, mark in MARKS}.get((what, shape)),
+        what.endswith("at most"),
+    )
+    if mark is None:
+        return {"mark": what, "figure": value, "wanted": "", "holds": True}
+    holds = value <= mark if most else value >= mark
+    return {"mark": what, "figure": value, "wanted": f"{'<=' if most else '>='} {mark:g}", "holds": holds}
 
 
 def show(report: dict[str, Any]) -> None:
@@ -148,30 +151,21 @@ def show(report: dict[str, Any]) -> None:
             )
         if found["missing"]:
             print("  NOT MEASURED: " + ", ".join(f"{name} ({why})" for name, why in found["missing"].items()))
-        for row in found["ratios"]:
-            verdict = (
-                ""
-                if row["mark"] is None
-                else (f"   mark {row['mark']:g}: {'met' if row['met'] else 'NOT met'}")
-            )
-            print(f"  {row['what']:36} {row['value']:6.2f}{verdict}")
+        print_marks(found["ratios"])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seconds", type=float, default=4, help="for each contestant at each shape")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=4, help="for each contestant at each shape")
+    options.add_argument(
         "--threads",
         default=f"1,{os.cpu_count()}",
         help="the most: for all; fewer: for our GRU in bf16 beside it",
     )
-    parser.add_argument("--shape", choices=SHAPES)
-    parser.add_argument("--only", help="contestants whose names contain one of these, with commas")
-    parser.add_argument("--no-busy", action="store_true", help="leave the busy loop out")
-    asked = parser.parse_args()
+    options.add_argument("--shape", choices=SHAPES)
+    options.add_argument("--only", help="contestants whose names contain one of these, with commas")
+    options.add_argument("--no-busy", action="store_true", help="leave the busy loop out")
+    asked = options.parse_args()
     words = asked.only.split(",") if asked.only else [""]
     names = [name for name in CONTESTANTS if any(word in name for word in words)]
     threads = [int(count) for count in asked.threads.split(",")]
