@@ -11,7 +11,7 @@ from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.run_state import RunState
-from pantoum.training.trainer import go_back
+from pantoum.training.saving import go_back
 from pantoum.training.update.update_guard import UpdateGuard
 
 STEPS = (10, 20, 25, 30, 33)
