@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
+    from pantoum.kernels.measured import cache_folder
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs
     from pantoum.kernels.reference.cell import equations
@@ -211,6 +212,7 @@ _HOMES = {
     "inference.writing.stream_batch": "Stream StreamBatch",
     "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
     "kernels.types": "COUNT_TREE_SIZES=SIZES",
+    "kernels.measured": "cache_folder",
     "kernels.reference.counts": "LEAST_PROBABILITY",
     "kernels.native.declaration": "Declaration",
     "kernels.reference.cell": "CellInputs=Given equations",

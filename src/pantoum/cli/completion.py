@@ -20,15 +20,16 @@ EXAMPLES = """examples:
   pantoum completion bash > pantoum         for ~/.local/share/bash-completion/completions
   pantoum completion zsh > _pantoum         for a folder of $fpath
   pantoum completion fish > pantoum.fish    for ~/.config/fish/completions
+  pantoum completion powershell >> $PROFILE
 
 A new shell reads the file from that folder.
 """
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the name of the shell."""
-    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh, fish or powershell")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:

@@ -22,6 +22,8 @@ from pantoum.errors import naming
 
 __all__ = ["Output", "abandon_stdout", "is_terminal", "json_text", "one_line", "runnable"]
 
+WINDOWS = os.name == "nt"
+
 
 def one_line(text: str) -> str:
     """A message as one line; control characters are shown, not obeyed."""
@@ -62,7 +64,7 @@ class Output:
         self.quiet = quiet
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper) and not stream.closed:
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors="backslashreplace", **_form(stream))
 
     @property
     def stdout(self) -> TextIO:
@@ -131,6 +133,14 @@ class Output:
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = show
             yield
+
+
+def _form(stream: TextIO) -> dict[str, Any]:
+    """How a stream is set up: in a file or a pipe answers have the same bytes on all systems. Windows would
+    write what a console of the last century reads, and two characters for the end of a line."""
+    if not WINDOWS or stream.isatty() or "PYTHONIOENCODING" in os.environ:
+        return {}
+    return {"encoding": "utf-8", "newline": "\n"}
 
 
 def _finite(value: object) -> object:

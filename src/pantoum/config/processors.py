@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = [
     "THREAD_VARIABLES",
     "control_group_limit",
     "machine_processors",
+    "processor_name",
     "thread_limit",
     "usable_processors",
 ]
@@ -43,6 +45,18 @@ def machine_processors() -> int:
     """Processors for all processes of this machine, or of this container, together. A launcher may have bound
     this process to some of them, but hardly the first process."""
     return _processors(1)
+
+
+def processor_name() -> str:
+    """The processor's name, where the system says it."""
+    try:
+        with Path("/proc/cpuinfo").open(errors="replace") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
 
 
 def _processors(process: int) -> int:

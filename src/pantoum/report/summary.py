@@ -32,6 +32,7 @@ from pantoum.report.wording import (
 __all__ = ["judgement", "summary"]
 
 SIGNALS = {"SIGINT": "by Ctrl-C", "SIGTERM": "by SIGTERM", "SIGHUP": "because the terminal was closed"}
+SIGNALS["SIGBREAK"] = "by Ctrl-Break"
 SPREAD, ALIKE = 3.0, 0.01
 """Bits, set by hand somewhat above what single bytes of prose have; a share."""
 
