@@ -41,7 +41,7 @@ def test_a_file_is_written_whole_from_bytes_or_chunks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("times", "waits", "done"), [(2, True, True), (2, False, False), (10**6, True, False)]
 )
-def test_on_windows_a_file_that_another_program_looks_at_is_waited_for(
+def test_on_windows_a_file_that_another_program_reads_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, waits: bool, done: bool
 ) -> None:
     """What is open there can be neither replaced nor removed; and a reader that stays is an error."""

@@ -108,7 +108,8 @@ def test_on_windows_commands_that_prepare_a_folder_wait(
     monkeypatch.setattr(run_lock, "msvcrt", windows, raising=False)
     monkeypatch.setattr(run_lock.time, "sleep", lambda _: windows.locked.clear())
     with waited_for(tmp_path) as first, waited_for(tmp_path) as second:
-        assert (first, second) == (False, True)
+        assert (first, second) == (False, True) and (tmp_path / run_lock.LOCK_NAME).exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_holder_without_a_name_is_another_process(tmp_path: Path) -> None:

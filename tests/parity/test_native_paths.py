@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pantoum.kernels import native
+from pantoum.kernels import measured, native
 from pantoum.kernels.native import paths as choice
 from pantoum.kernels.native.paths import fastest_path
 
@@ -20,8 +20,6 @@ SHOW = "from pantoum import kernels; kernels.backend('f4'); print(kernels.native
 class Paths:
     """The paths of some machine; the last is in use."""
 
-    threads = 2
-
     def __init__(self, *names: str) -> None:
         self.names, self.isa, self.has_bf16 = names, names[-1], names[-1] in ("bf16", "amx")
 
@@ -30,6 +28,9 @@ class Paths:
 
     def set_isa(self, name: str) -> None:
         self.isa = name
+
+    def set_own_threads(self, count: int) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_the_clearly_faster_path_is_taken(
         assert set(ways) == set(seconds)
         return seconds
 
-    monkeypatch.setattr(choice, "least_times", least_times)
+    monkeypatch.setattr(measured, "least_times", least_times)
     machine = Paths(*paths.split())
     before = machine.isa
     assert fastest_path(machine) == best  # type: ignore[arg-type]
@@ -60,7 +61,7 @@ def test_the_clearly_faster_path_is_taken(
 def test_where_no_other_path_can_do_the_same_nothing_is_measured(
     monkeypatch: pytest.MonkeyPatch, paths: str
 ) -> None:
-    monkeypatch.setattr(choice, "least_times", None)
+    monkeypatch.setattr(measured, "least_times", None)
     assert fastest_path(Paths(*paths.split())) == paths.split()[-1]  # type: ignore[arg-type]
 
 
@@ -74,7 +75,7 @@ def test_products_are_measured_on_each_path(monkeypatch: pytest.MonkeyPatch, tmp
         seen.update({name: work() for _ in range(2) for name, work in ways.items()})
         return dict.fromkeys(ways, 1.0)
 
-    monkeypatch.setattr(choice, "least_times", least_times)
+    monkeypatch.setattr(measured, "least_times", least_times)
     monkeypatch.setattr(choice, "ALIKE", (library.paths(),))
     monkeypatch.setattr(native.Library, "has_bf16", False)
     assert fastest_path(library) == before == library.isa and set(seen) == set(library.paths())

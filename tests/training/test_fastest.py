@@ -35,7 +35,7 @@ class Machine:
 
             return SimpleNamespace(product=product)
 
-        core = SimpleNamespace(isa="bf16", threads=2)
+        core = SimpleNamespace(isa="bf16", set_own_threads=lambda count: None)
         monkeypatch.setattr(kernels, "precisions", lambda: tuple(seconds))
         monkeypatch.setattr(kernels, "backend", lambda dtype: SimpleNamespace(pack=pack))
         monkeypatch.setattr(kernels.native, "core", lambda: core)

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 def answer(parser: Parser) -> None:
     """Print what may be typed next, and end the process."""
     from argcomplete import autocomplete
+    from argcomplete.completers import FilesCompleter, SuppressCompleter
 
     (commands,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
     typed = set(os.environ["COMP_LINE"].split()) & set(commands.choices)
@@ -55,4 +56,6 @@ def answer(parser: Parser) -> None:
             ]
             if words and not action.choices:
                 action.choices = words
-    autocomplete(parser, always_complete_options=False)
+    # Names of files are asked of bash, which Windows has not; PowerShell completes them itself.
+    files = SuppressCompleter() if os.name == "nt" else FilesCompleter()
+    autocomplete(parser, always_complete_options=False, default_completer=files)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +55,8 @@ def processor_name() -> str:
                     return line.partition(":")[2].strip()
     except OSError:
         pass
+    import platform
+
     return platform.processor()
 
 

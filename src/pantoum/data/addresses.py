@@ -11,7 +11,7 @@ from pantoum import extensions
 
 __all__ = ["RemoteFile", "RemoteReader", "is_address", "remote_files"]
 
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")  # one letter is a drive of Windows
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")  # one letter is a disk of Windows
 
 
 class RemoteReader(Protocol):

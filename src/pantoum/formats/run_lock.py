@@ -134,6 +134,9 @@ def waited_for(folder: Path) -> Iterator[bool]:
         yield waited
     finally:
         os.close(descriptor)
+        if fcntl is None:
+            with suppress(OSError):  # another has it open, who will remove it
+                (folder / LOCK_NAME).unlink()
 
 
 def _taken(descriptor: int) -> bool:

@@ -14,7 +14,6 @@ from functools import cache, partial
 
 import numpy as np
 
-from pantoum.kernels.measured import least_times
 from pantoum.kernels.native.library import Library, core
 from pantoum.kernels.native.product import CoreMatrix
 from pantoum.kernels.types import Array
@@ -25,7 +24,7 @@ ALIKE = ("avx2", "avx512"), ("bf16", "amx")
 """Paths with the same precisions, the one that ought to be the fastest last."""
 CLEARLY = 1.05
 """How many times as long the last one takes where another is chosen."""
-ROWS, HIDDEN = 128, 256
+ROWS, HIDDEN = 64, 256
 
 _taking = threading.Lock()
 
@@ -49,6 +48,8 @@ def fastest_path(library: Library) -> str:
     paths = [path for path in alike if path in library.paths()]
     if len(paths) == 1:
         return best
+    from pantoum.kernels import measured
+
     random = np.random.default_rng(0)
     weight_GK = random.standard_normal((3 * HIDDEN, HIDDEN), np.float32)
     x_NK = random.standard_normal((ROWS, HIDDEN), np.float32)
@@ -60,9 +61,10 @@ def fastest_path(library: Library) -> str:
             packed[path] = CoreMatrix(weight_GK, precision, 3)
         return packed[path].product(x_NK)
 
+    library.set_own_threads(1)  # so that a product is over before a busy machine turns to something else
     try:
-        ways = {path: partial(product, path, {}) for path in paths}
-        seconds = least_times(f"path, {library.threads} threads", ways)
+        seconds = measured.least_times("path", {path: partial(product, path, {}) for path in paths})
     finally:
+        library.set_own_threads(0)
         library.set_isa(best)
     return min(paths, key=lambda path: seconds[path] * (CLEARLY if path != best else 1.0))
