@@ -16,11 +16,11 @@ from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.after_prompts import Distinct, most_draws
 from pantoum.inference.files import novelty
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.distinct import Distinct, most_draws
 from pantoum.inference.writing.generation import Generation, Piece, Text, completed
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import learner
@@ -151,7 +151,7 @@ def test_novel_needs_the_whole_document(names: LoadedModel, tmp_path: Path) -> N
     model = pantoum.load(tmp_path / "m")
     session = model.session()
     session.feed("The")
-    with pytest.raises(SettingError, match="goes on with the document of a state, which holds no text"):
+    with pytest.raises(SettingError, match="continues the document of a state, which stores no text"):
         model.generate(novel=True, seed=1, state=session.state)
     assert isinstance(model.generate("\nThe", length=3, seed=1, novel=True, state=session.state), str)
     session.feed("\n")

@@ -3,7 +3,11 @@
 A thing is known by its content, never by its name: a model, a checkpoint, a prepared text, a state by how
 they begin; a run by what is in its folder. Whatever is shown was read by the reader of its format, which
 checks its hash. ``verify`` also does what using it would do first: its errors are those of loading. Nothing
-is changed."""
+is changed.
+
+A card comes out of a file that anyone may have made: what is missing, or is not what a card of ours has
+there, gives no row, or a dash. It never is an error.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from pantoum import extensions
-from pantoum.about.card import card_rows, curve_rows, some, whole
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.prepare import are_removed, open_prepared
@@ -30,20 +33,28 @@ from pantoum.formats import (
 from pantoum.formats.checkpoint import CHECKPOINT
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
 from pantoum.formats.token_file import NAME, PREPARED
-from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
-from pantoum.inference.files.precision import number, shape_of, weights
+from pantoum.inference.files.precision import coded_names, number, shape_of, weights
 from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
 from pantoum.kernels import Array
 from pantoum.network.mixers.counts import MOST_ORDER
 from pantoum.network.packing import Weight
 from pantoum.network.spec import named
 from pantoum.report.escape import visible
+from pantoum.report.plot import sparkline
 from pantoum.report.story import RunHistory
-from pantoum.report.wording import clock, count, size
+from pantoum.report.wording import (
+    clock,
+    comparable,
+    count,
+    figure,
+    finite,
+    how_measured,
+    loss_in_words,
+    perplexity,
+    size,
+)
 from pantoum.training.run.run_folder import RunFolder
-
-__all__ = ["Info", "inspect"]
 
 STATE_MAGIC = b"PANTOUMS"
 
@@ -132,7 +143,7 @@ def _start(path: Path) -> bytes:
 
 def _foreign(path: Path) -> FormatError:
     return FormatError(
-        f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a "
+        f"{str(path)!r} is no file or folder of pantoum: it must be a model, a state, a "
         "checkpoint, an archive, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
@@ -164,7 +175,7 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
-    held_as = ", held as codes of eight bits" if precision != "int8" and coded_names(found.parameters) else ""
+    held_as = ", stored in eight bits" if precision != "int8" and coded_names(found.parameters) else ""
     lacks = _lacking(found)
     facts["lacks"] = lacks
     rows = [
@@ -258,7 +269,7 @@ def _run(path: Path) -> Info:
         ("checkpoints", ", ".join(f"{step:,}" for step in steps) or "none"),
     ]
     if model is None:
-        said = "damaged: pantoum info --verify says how" if folder.model.exists() else "none yet"
+        said = "damaged; `pantoum info --verify` shows where" if folder.model.exists() else "none yet"
         rows += [("model", said), *curve_rows(curve)]
     else:
         rows += [("model", MODEL_NAME), *(row for row in model.rows if row[0] != "sha256")]
@@ -309,10 +320,95 @@ def _state(path: Path) -> Info:
         ("tokens seen", f"{found.tokens_seen:,}"),
         ("last token", "none" if found.last_token is None else f"number {found.last_token}, not read yet"),
         ("arrays", f"{sizes} numbers: one array per layer, two per LSTM layer, last that of n-grams"),
-        ("model", f"SHA-256 {found.model_sha256}" if found.model_sha256 else "one that was never written"),
+        (
+            "model",
+            f"SHA-256 {found.model_sha256}" if found.model_sha256 else "of a model that was never saved",
+        ),
     ]
     if found.pending == b" ":
         rows.append(("undecoded", "a space before the next word"))
     elif found.pending:
         rows.append(("undecoded", f"{len(found.pending)} bytes of a character that is not complete"))
     return Info(path, "state", facts, rows)
+
+
+Rows = list[tuple[str, str]]
+
+
+def card_rows(card: Mapping[str, Plain]) -> Rows:
+    """What the card says of texts, steps, figures and curve."""
+    rows: Rows = []
+    if names := _texts(card):
+        rows.append(("trained on", names))
+    if finite(card.get("step")) is not None:
+        steps = f"{whole(card['step'])} step{'' if card['step'] == 1 else 's'}"
+        rows.append(("after", f"{steps}; the whole run read {count(card.get('tokens_trained'))} tokens"))
+    if card.get("trained_in") is not None:
+        rows.append(("and then", f"trained further in {card['trained_in']!s:.40}; not evaluated since"))
+    if imported := _part(card, "imported"):
+        name, sha256 = f"{imported.get('name')!s:.200}", f"{imported.get('sha256')!s:.64}"
+        rows.append(("imported from", f"{imported.get('from')!s:.40}: {name}, SHA-256 {sha256}"))
+    if isinstance(card.get("validation"), Mapping):
+        rows += _held_out(_part(card, "validation"), ", before it adapted" if card.get("adapted") else "")
+    if isinstance(_part(card, "int8").get("cost"), Mapping):
+        cost = _part(_part(card, "int8"), "cost")
+        before, after = (figure(cost.get(name), 4) for name in ("float32", "int8"))
+        rows.append(("int8", f"{after} nats per token, {before} in float32 ({how_measured(cost)})"))
+    if finite(times := card.get("adapted_times")):
+        rows.append(("adapted", f"{whole(times)} times; the first and the last:"))
+    for one in _mappings(card.get("adapted")):
+        names = _texts(one)
+        rows.append(("adapted to", f"{names}{', ' if names else ''}{count(one.get('tokens'))} tokens"))
+    return rows + curve_rows([point.get("loss") for point in _mappings(card.get("curve"))])
+
+
+def curve_rows(losses: Sequence[object]) -> Rows:
+    """The losses drawn, the first and the last in figures."""
+    drawn = sparkline(losses)
+    known = [loss for loss in losses if finite(loss) is not None]
+    if not drawn:
+        return []
+    return [
+        ("training", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)} nats per token of its batches")
+    ]
+
+
+def some(names: Sequence[object], number: int = 0) -> str:
+    """The first of many names; ``number``: of all, where it is more than are named."""
+    more = max(len(names), number) - 3
+    return ", ".join(str(name)[:200] for name in names[:3]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def whole(value: object) -> str:
+    """A count, every digit of it."""
+    number = finite(value)
+    return f"{number:,.0f}" if number is not None else count(value)
+
+
+def _part(said: Mapping[str, Plain], name: str) -> Mapping[str, Plain]:
+    """A part that is a mapping; empty for anything else."""
+    part = said.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Plain]]:
+    """The mappings in a list; none where it is no list."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _texts(said: Mapping[str, Plain]) -> str:
+    """The first of the texts, and how many there are."""
+    number = finite(_part(said, "all_texts").get("number"))
+    return some([text.get("name") for text in _mappings(said.get("texts"))], int(number or 0))
+
+
+def _held_out(validation: Mapping[str, Plain], when: str) -> Rows:
+    loss = " ".join(loss_in_words(validation))
+    if finite(bits := validation.get("bits_per_byte")) is not None:
+        beside = f" (xz {figure(validation.get('xz_bits_per_byte'), 2)})"
+        loss += f", {figure(bits, 2)} bits per byte{beside if comparable(validation.get('bytes')) else ''}"
+    rows = [("held out", f"{loss} ({how_measured(validation)}){when}")]
+    if validation.get("unit") == "word":
+        shown = perplexity(validation.get("nats_per_token"))
+        rows.append(("perplexity", f"{shown} per word ({how_measured(validation)})"))
+    return [*rows, ("accuracy", figure(validation.get("accuracy")))]

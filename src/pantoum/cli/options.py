@@ -17,8 +17,6 @@ from pantoum.config import AUTO
 from pantoum.config.setting import Setting, SettingGroup, declared, flag
 from pantoum.errors import SettingError
 
-__all__ = ["add_model", "add_settings", "from_environment", "given", "reader"]
-
 LARGEST_EXACT = 2.0**53
 """Below it every whole number is a ``float``."""
 FACTORS = {"k": 1e3, "m": 1e6, "%": 0.01}
@@ -119,7 +117,7 @@ def from_environment(kind: type[SettingGroup], prefix: str, environment: Mapping
         if not name.startswith(prefix):
             continue
         if name not in known:
-            rule, advice = "is no setting", f"unset it; there are {', '.join(sorted(known))}"
+            rule, advice = "is no setting", f"unset it; the variables are {', '.join(sorted(known))}"
             raise SettingError(name, text, rule, advice)
         one = known[name]
         if one.type.startswith("tuple"):

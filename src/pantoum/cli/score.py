@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
+from pantoum.cli.running import Asked
 from pantoum.cli.score_forms import ESCAPES, FORMS, Numbered, ScoreSums
 from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
     from pantoum.model import Model
 
 EXAMPLES = """examples:
@@ -36,8 +36,8 @@ Each row has the nats of the unit, the nats of its most surprising token (the pe
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
 peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an ordinary
 text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines
-that the model was not trained on; without them it is the validation text of the run, all of it judged.
-With --alert-by mean that figure stands in the place of the peak.
+that the model was not trained on; without them the ordinary text is the validation text of the run.
+With --alert-by mean the mean replaces the peak.
 With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3
@@ -72,40 +72,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
     parser.add_argument(
-        "--only-alerts", action="store_true", help="write the alerts alone; the sums still count everything"
+        "--only-alerts", action="store_true", help="print only the alerts; the sums still count everything"
     )
     parser.add_argument(
         "--choices",
         metavar="FILE",
-        help="print how probable each line of this file is after TEXT, whose last line end does not count: "
-        "its share by whole texts, and its share per token, which does not depend on the length",
+        help="print how probable each line of this file is as a continuation of TEXT without its last line "
+        "end: its share by the whole line, and by the mean per token, which does not favour short lines",
     )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
-
-
-class Growing(Protocol):
-    """A text that grows while it is scored, and whose place is saved (an app has it)."""
-
-    resumed: bool
-    first_line: int
-    starts: Any
-    saves: bool
-    """Whether it has a place to save it in."""
-
-    def batches(self, asked: Asked, /) -> Iterator[list[Score]]:
-        """The scores of what is there, then of what comes."""
-
-    def save(self) -> None:
-        """Save how far it was read."""
 
 
 def run(
     arguments: argparse.Namespace,
     output: Output,
-    follow: Callable[[Model, ScoreConfig, Scorer], Growing] | None = None,
+    follow: Callable[[Model, ScoreConfig, Scorer], Any] | None = None,
 ) -> int:
     """Score the text part by part and write the results as they come. ``follow``: makes what reads a text
-    that grows."""
+    that grows and saves how far (an app has it)."""
     if arguments.choices is not None:
         _score_choices(arguments, output)
         return 0
@@ -126,7 +110,9 @@ def run(
     log = None if follow is None else follow(model, config, scorer)
     parts = [] if log is not None else texts.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
+    protocol = "each document alone" if config.documents or model.documents else "carried"
+    protocol = f"segments:{config.streams}" if config.streams > 1 else protocol
+    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by, protocol)
     numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
@@ -137,6 +123,7 @@ def run(
             batches = scorer.batches(asked.waited_for(parts)) if log is None else log.batches(asked)
             for scores in batches:
                 sums.add(scores)
+                sums.unknown = scorer.unknown_tokens
                 output.write(form.rows([row for row in numbered(scores) if row[1].alert or not alone]))
                 if not noted and sums.tokens >= KNOWN_AFTER:
                     noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)

@@ -12,23 +12,6 @@ from pantoum.config.plain import Plain
 from pantoum.config.rules import number, one_of, require, truth, whole
 from pantoum.errors import SettingError
 
-__all__ = [
-    "CELL",
-    "EMBEDDING_SIZE",
-    "HIDDEN_SIZE",
-    "MEMBERS",
-    "NGRAM_ROWS",
-    "NUM_LAYERS",
-    "SHAPE",
-    "TABLE_TITLE",
-    "DropoutConfig",
-    "ModelConfig",
-    "check_table",
-    "dropout_words",
-    "parse_orders",
-    "table_words",
-]
-
 TABLE_TITLE = "n-grams"
 """The table of logits, as people read it."""
 GONE: dict[str, Plain] = {"norm": None, "residual": False}
@@ -253,7 +236,7 @@ class ModelConfig:
         values = {name: value for name, value in spec.items() if name not in GONE}
         gone = {name: spec[name] for name in GONE if spec.get(name, GONE[name]) is not GONE[name]}
         if gone:
-            rule = f"has {', '.join(gone)}, which no network has any more"
+            rule = f"has {', '.join(gone)}, which this version no longer has"
             raise SettingError("the model's configuration", gone, rule, "train again", shown=False)
         unknown = sorted(set(values) - {f.name for f in fields(ModelConfig)})
         if unknown:

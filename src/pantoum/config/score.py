@@ -10,11 +10,57 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pantoum.config.reading_config import ReadingConfig
-from pantoum.config.rules import number, one_of, path, require, texts, truth, whole
-from pantoum.config.setting import setting
+from pantoum.config.rules import known_encoding, number, one_of, path, require, text, texts, truth, whole
+from pantoum.config.setting import SettingGroup, setting
 
-__all__ = ["MASKS", "UNITS", "Alert", "ScoreConfig", "ignored"]
+MOST_CACHE = 100_000
+"""Most tokens in a cache."""
+
+
+def cache_size() -> Any:
+    """The field of a cache of the recent past."""
+    return setting(
+        None,
+        "mix the model with a cache of the last N tokens (Grave and others 2016)",
+        partial(whole, most=MOST_CACHE),
+        metavar="N",
+        off=True,
+    )
+
+
+@dataclass(frozen=True)
+class ReadingConfig(SettingGroup):
+    """How a text is read with a model."""
+
+    encoding: str | None = setting(
+        None,
+        "encoding of text files that are not in UTF-8 or UTF-16, for example windows-1252",
+        known_encoding,
+        metavar="NAME",
+    )
+    adapt: bool = setting(
+        False, "let a copy of the model learn from each chunk of the text after scoring it", truth
+    )
+    cache: int | None = cache_size()
+    model_out: str | None = setting(
+        None,
+        "save the adapted model in this file at the end; `score` also every five minutes",
+        path,
+        metavar="F",
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(ReadingConfig):
+    """How a model is measured on a text."""
+
+    protocol: str = setting(
+        "carried",
+        "how the text is read; carried: in one pass with the state carried",
+        text,
+        metavar="carried|segments:N|windows:N",
+    )
+
 
 UNITS = ("token", "word", "line")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -113,8 +159,8 @@ class ScoreConfig(ReadingConfig):
     )
     documents: bool = setting(
         False,
-        "score each line as a document of its own: the state is reset before it (a model that was trained "
-        "on documents resets it before each of these in any case)",
+        "score each line as a document of its own: the state is reset before it (a model trained on "
+        "documents always does so)",
         truth,
     )
     alert: str | float | None = setting(
@@ -133,7 +179,7 @@ class ScoreConfig(ReadingConfig):
     alert_by: str = setting(
         "peak",
         "what is compared with the threshold: the nats of the most surprising token; or, for lines that are "
-        "sequences of events, the mean nats of its tokens, of which each counts half a nat at most",
+        "sequences of events, the mean nats of its tokens, each counted as half a nat at most",
         partial(one_of, choices=("peak", "mean")),
         metavar="peak|mean",
     )

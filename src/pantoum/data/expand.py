@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pantoum.data.forms import HEAD, Form, form_of
 from pantoum.errors import TextError
 
-__all__ = ["Bound", "decompressed", "transcoded"]
-
 BLOCK, PIECE = 1 << 20, 1 << 14
 MOST_TIMES, ALWAYS = 1000, 64 << 20
 MEMORY_TIMES, MEMORY, MOST_MEMORY = 10, 68 << 20, 256 << 20
@@ -69,8 +67,8 @@ class Bound:
         self._left -= count
         if self._left < 0:
             raise TextError(
-                f"cannot read {self._label!r}: it expands to more than {self._times:,} times its size, as no "
-                "text does; give a text file"
+                f"cannot read {self._label!r}: it expands to more than {self._times:,} times its size, "
+                "which no text does; give a text file"
             )
 
     def counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -142,7 +140,9 @@ def _maker(form: Form, label: str, size: int) -> Callable[[], Decompressor]:
         return lambda: lzma.LZMADecompressor(memlimit=memory)
     zstd = _zstd()
     if zstd is None:
-        raise TextError(f"cannot read {label!r}: it is {form.name}, and nothing here reads it; {ZSTD_ADVICE}")
+        raise TextError(
+            f"cannot read {label!r}: it is {form.name}, which is not supported here; {ZSTD_ADVICE}"
+        )
     window = {zstd.DecompressionParameter.window_log_max: min(memory.bit_length() - 1, MOST_WINDOW)}
 
     def made() -> Decompressor:

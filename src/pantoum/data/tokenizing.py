@@ -42,14 +42,12 @@ from pantoum.data.text_reader import (
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.formats.system_calls import translated
-from pantoum.text.bpe_merges import LONGEST
+from pantoum.text.bpe import LONGEST_LEARNED
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import ADVICE, ShortLines, sign_of
 from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner
-
-__all__ = ["Tokenizing", "tokenize"]
 
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
@@ -128,7 +126,7 @@ def _without_odd_files(preparation: _Preparation) -> Tokenized:
         if not others:
             raise TextError(f"{error} (of {len(odd):,} files, none is UTF-8)") from None
         found = advice(sample_of(content(odd[0], raw_blocks(odd[0]))))
-        note = f"left out, because not UTF-8: {left_out(odd)}; to have {odd[0].name} read, {found}"
+        note = f"left out, because they are not UTF-8: {left_out(odd)}; to read {odd[0].name}, {found}"
         rest = replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd)
         return _tokenize(replace(preparation, sources=rest))
     except NotUtf8Error as error:
@@ -331,7 +329,7 @@ class _Preparation:
         if most is not None and tokenizer.vocab_size < most:
             notes.append(
                 f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
-                f"having: the text is short, or has few words of at most {LONGEST} characters"
+                f"having: the text is short, or has few words of at most {LONGEST_LEARNED} characters"
             )
         return notes
 

@@ -31,8 +31,6 @@ from pantoum.inference.scoring.units import Decoding, Grouping, Pieces, Score
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["Peaks", "held_out_peaks", "peaks_of", "threshold"]
-
 CARD = "peaks"
 """The key in a model's card."""
 EXACT, GROWTH = 16, 1.25
@@ -138,7 +136,7 @@ def threshold(
         if config.alert_by != "peak":
             raise _refusal(config, "is learned from the peaks of the validation text")
         if config.mask or config.ignore:
-            raise _refusal(config, "is learned from the validation text with everything in it judged")
+            raise _refusal(config, "is learned from the validation text without --mask and --ignore")
         ordinary = _kept(model.card, config.by)
     if ordinary is None:
         raise _refusal(

@@ -15,7 +15,7 @@ import numpy as np
 
 from pantoum.config import number, whole
 from pantoum.config.plain import Plain
-from pantoum.config.reading_config import MOST_CACHE
+from pantoum.config.score import MOST_CACHE
 from pantoum.errors import ModelFileError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
@@ -24,8 +24,6 @@ from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.counts import best_weight, mixed
 from pantoum.network.network_state import zeros
 from pantoum.network.program import Program
-
-__all__ = ["CARD_KEY", "TUNED_TOKENS", "tuned", "with_cache"]
 
 CARD_KEY = "cache"
 TUNED_TOKENS = 10_000
@@ -90,8 +88,8 @@ def with_cache(model: LoadedModel, size: int) -> LoadedModel:
     said = model.card.get(CARD_KEY)
     if not isinstance(said, Mapping):
         raise ModelFileError(
-            f"{'the model' if model.path is None else model.path} has no settings of a cache: "
-            "training tunes them where the vocabulary has more than 512 tokens and a text is held out; leave "
+            f"{'the model' if model.path is None else model.path} has no cache settings: training tunes "
+            "them where the vocabulary has more than 512 tokens and a text is held out; leave "
             "--cache out, or train again"
         )
     weight = number(said.get("weight"), "the weight of the cache", least=0.0, most=1.0)

@@ -12,9 +12,10 @@ logits, never changes the model, and knows nothing of files.
 from __future__ import annotations
 
 import bz2
+import html
 import lzma
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,21 +24,12 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.figures import figures_html
 from pantoum.inference.scoring.protocols import ROWS, SEGMENTS, TextBlock, blocks, parse_protocol
 from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network.checks import require_finite
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
-
-__all__ = [
-    "COMPRESSED_BYTES",
-    "Evaluation",
-    "Progress",
-    "evaluate",
-    "held_out_loss",
-]
 
 COMPRESSED_BYTES, HURRIED_BYTES = 64_000_000, 1_000_000
 """At most so many bytes are given to xz and bz2: the figure is for scale."""
@@ -93,7 +85,7 @@ class Evaluation:
     def __repr__(self) -> str:
         figures = (
             (self.nats_per_token, f"nats per {self._shown_unit}"),
-            (self.perplexity if self.unit == "word" else None, "perplexity per word"),
+            (self.perplexity if self.unit == "word" else None, f"perplexity per word{self._lacking}"),
             (self.nats_per_character, "nats per character"),
             (self.bits_per_byte, "bits per byte"),
         )
@@ -123,11 +115,17 @@ class Evaluation:
                 f"{shown(self.bits_per_byte)}   (xz {shown(self.xz_bits_per_byte)}, "
                 f"bz2 {shown(self.bz2_bits_per_byte)})",
             ),
-            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}"),
+            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}{self._lacking}"),
             ("accuracy", shown(self.accuracy)),
         ]
         rows += [("note", self.note)] if self.note else []
         return rows
+
+    @property
+    def _lacking(self) -> str:
+        """What makes a perplexity look better than it is: the words that the vocabulary lacks."""
+        many = f"{self.unknown_tokens:,} unknown {self._shown_unit}{'s' * (self.unknown_tokens != 1)}"
+        return f" ({many})" if self.unknown_tokens else ""
 
     @property
     def _shown_unit(self) -> str:
@@ -188,8 +186,8 @@ def evaluate(
             characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
     if targets < total:
         left_out = (
-            f"the time was over when {targets:,} of {total:,} targets were read, spread over the text: "
-            "the figures are theirs"
+            f"the time ended after {targets:,} of {total:,} targets, spread over the text: the figures are "
+            "of these"
         )
         note = left_out if note is None else f"{note}; {left_out}"
         characters, size = (round(many * targets / total) for many in (characters, size))
@@ -221,10 +219,12 @@ def held_out_loss(
     tokens: Array,
     tokenizer: Tokenizer,
     nats_T: NDArray[np.float32] | None = None,
+    part: int | None = None,
 ) -> float:
     """The mean loss by ``SEGMENTS`` alone, in nats per token: what a training run asks every now and then. It
-    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target."""
-    found = _read_text(program, tokens, tokenizer, SEGMENTS, None)
+    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; of ``part``
+    targets, spread over the text, it keeps NaN for the others."""
+    found = _read_text(program, tokens, tokenizer, SEGMENTS, None, part)
     targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
     return nats / targets
 
@@ -235,6 +235,7 @@ def _read_text(
     tokenizer: Tokenizer,
     protocol: str,
     adapter: Adapter | None,
+    part: int | None = None,
 ) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks of a text as they are read, each with the nats of its targets and the predictions."""
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
@@ -253,7 +254,7 @@ def _read_text(
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
     if adapter is None:
         for block, nats_BT, predictions_BT, _ in read_blocks(
-            program, blocks(tokens, protocol), resets_V, predict=True
+            program, blocks(tokens, protocol, part=part), resets_V, predict=True
         ):
             yield block, nats_BT, predictions_BT
         return
@@ -343,3 +344,13 @@ def _xz(data: bytearray) -> int:
     window = 1 << max(12, min(26, (len(data) - 1).bit_length()))
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
     return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))
+
+
+def figures_html(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A table with a title; titles, names and figures are plain text."""
+    lines = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(figure)}</td></tr>"
+        for name, figure in rows
+    )
+    return f"<table><caption>{html.escape(title)}</caption><tbody>{lines}</tbody></table>"

@@ -20,8 +20,6 @@ from pathlib import Path
 from pantoum.config import VERSION
 from pantoum.config.processors import processor_name
 
-__all__ = ["cache_file", "cache_folder", "least_times"]
-
 ROUNDS, MOST_SECONDS = 12, 1.0
 """The least rounds, and the time within which others follow."""
 MOST_BYTES = 1 << 20

@@ -15,7 +15,7 @@ import numpy as np
 from pantoum import kernels
 from pantoum.config.plain import Plain
 from pantoum.data.batches import StatefulBatches
-from pantoum.data.prepare import Prepared
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import CheckpointError, RunError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
@@ -33,15 +33,6 @@ from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import Backend, LocalBackend, TrainingEngine
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
-
-__all__ = [
-    "TrainingRun",
-    "carried_arrays",
-    "document_border",
-    "make_backend",
-    "make_batches",
-    "symbol_counts",
-]
 
 CARRIED, STREAMS = "carried.", "streams"
 
@@ -92,15 +83,16 @@ class TrainingRun:
         count = 1 if engine is None else engine.processes
         if count > shards:
             raise RunError(
-                f"shards is {shards}: the run can be shared by so many ranks at most, and "
-                f"{count} were started; start fewer, or begin a new run with --shards {count}"
+                f"shards is {shards}: the run can be shared by no more ranks than that, and {count} were "
+                f"started; start fewer, or begin a new run with --shards {count}"
             )
         missing = kernels.native.missing()
         if engine is not None and engine.note:
             self.notes.append(engine.note)
         elif missing is not None and kernels.without_core() == missing:  # nobody asked for NumPy
             self.notes.append(
-                f"{missing}: NumPy trains, some four times slower; install pantoum where a C++ compiler is"
+                f"{missing}: NumPy trains, some four times slower; install pantoum where there is a C++ "
+                "compiler"
             )
 
     def go_to(self, found: Checkpoint | None) -> None:

@@ -18,8 +18,6 @@ import numpy as np
 from pantoum import kernels
 from pantoum.kernels.measured import least_times
 
-__all__ = ["Fastest", "fastest_precision"]
-
 MOST_ROWS, MOST_COLUMNS = 128, 768
 
 

@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.data.prepare import Prepared
+from pantoum.data.prepared_file import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
 from pantoum.training.fastest import fastest_precision
 from pantoum.training.memory import require_memory
 from pantoum.training.recipe.recipe import Outlook, Recipe
-
-__all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
 
 MOST_SECONDS, MOST_SHARE = 5.0, 0.03
 UPDATES = 4
@@ -66,7 +64,7 @@ def chosen_by_pace(
         rate = times * operations_a_second(recipe, prepared, left)
         recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
     tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
-    measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens per second"
+    measured = f"measured: {rate / 1e9:.3g} billion operations and {tokens_per_second:,.0f} tokens per second"
     return replace(recipe, reasons=(measured, *chosen_for, *recipe.reasons)), tokens_per_second
 
 

@@ -18,9 +18,10 @@ import pytest
 import pantoum
 from pantoum.apps.documents import remote
 from pantoum.apps.documents.remote import shown
-from pantoum.data import text_parts, text_reader
-from pantoum.data.addresses import is_address
-from pantoum.data.prepare import Prepared, differences, prepare
+from pantoum.data import text_reader
+from pantoum.data.forms import is_address
+from pantoum.data.prepare import differences, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.data.sources import found
 from pantoum.errors import TextError
 
@@ -230,7 +231,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, breaki
     breaking.changes = False
     assert prepared(tmp_path, "breaking://a").train.count == 3 << 20
     breaking.told_size = 17
-    with pytest.raises(TextError, match="'breaking://a' had 17 bytes and gave 3,145,728: it changed"):
+    with pytest.raises(TextError, match="'breaking://a' had 17 bytes, but 3,145,728 were read: it changed"):
         prepared(tmp_path, "breaking://a", tokens="bytes")
 
 
@@ -251,7 +252,7 @@ def test_missing_files_protocols_and_packages(
     with pytest.raises(TextError, match=r"'nowhere://a': ValueError: Protocol not known.*check the address"):
         prepared(tmp_path, "nowhere://a")
     memory.mkdir("/empty")
-    with pytest.raises(TextError, match="holds no file that is not hidden"):
+    with pytest.raises(TextError, match="has no files, or only hidden ones"):
         prepared(tmp_path, "memory://empty")
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(TextError, match=r"needs fsspec; pip install 'pantoum\[remote\]'"):
@@ -296,11 +297,11 @@ def test_a_model_trains_evaluates_and_scores_at_addresses(
     memory.pipe("/corpus/poem.txt", POEM.encode())
     address = "memory://corpus/poem.txt"
     assert model.evaluate(address).nats_per_token == model.evaluate("poem.txt").nats_per_token
-    parts = list(text_parts.parts(address))
-    assert b"".join(parts) == b"".join(text_parts.parts(f"{address}.gz")) == POEM.encode()
+    parts = list(text_reader.parts(address))
+    assert b"".join(parts) == b"".join(text_reader.parts(f"{address}.gz")) == POEM.encode()
     assert [s.nats for s in model.score_stream(parts)] == [s.nats for s in model.score(POEM)]
     with pytest.raises(TextError, match="there is no such file"):
-        text_parts.parts("memory://missing")
+        text_reader.parts("memory://missing")
 
 
 def test_names_and_labels_of_sources(memory: Any, tmp_path: Path) -> None:

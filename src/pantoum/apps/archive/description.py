@@ -39,7 +39,7 @@ def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, 
     ]
     if header.slots:
         needed = readable_size(memory_of(header.slots))
-        rows.append(("memory", f"{needed} where a frame is read without a model"))
+        rows.append(("memory", f"{needed} to read frames without a model"))
     return facts, rows
 
 

@@ -122,7 +122,7 @@ class _Rust:
         self._anchored = _has_anchor(tree)
         found = self._possible(tree, EDGE, EDGE, self._flags)
         if found is None:
-            self._refuse("an anchor that can never hold")
+            self._refuse("an anchor that can never match")
         return f"(?i:{found})" if self._flags & re.IGNORECASE else found
 
     def _sequence(self, tree: Tree, before: Kinds, after: Kinds, flags: int) -> str:
@@ -213,7 +213,7 @@ class _Rust:
         if lines or (kind == "AT_END" and after >= OTHER):  # what stands there may be the end of a line
             holds = {True, False}
         if len(holds) > 1 or (before == after == EDGE and kind == "AT_NON_BOUNDARY"):
-            self._refuse(f"{ANCHORS[kind]} where it may hold or not")
+            self._refuse(f"{ANCHORS[kind]} that may match or not")
         if holds == {False}:
             raise _NeverError
         return ""
@@ -253,7 +253,7 @@ class _Rust:
             self._refuse(f"the flag {unknown.name}")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise SettingError(self._argument, self._pattern, f"has {what}, which cannot be kept to", ADVICE)
+        raise SettingError(self._argument, self._pattern, f"has {what}, which is not supported", ADVICE)
 
 
 def examples(pattern: str, signs: Sequence[str], writes: Callable[[str], bool]) -> Iterator[str]:

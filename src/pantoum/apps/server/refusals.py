@@ -60,7 +60,7 @@ def refusal(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, TimeoutError):
-        told = "the answer takes longer than ten minutes; ask for less of it at a time"
+        told = "the answer takes longer than ten minutes; ask for less at a time"
         return RequestError(503, told, code="timeout", headers={"X-Should-Retry": "false"})
     if isinstance(error, StateError):
         return RequestError(422, str(error), param="state", code="invalid_state")
@@ -117,7 +117,7 @@ def install(app: FastAPI) -> None:
                 )
             ]
             headers["Allow"] = ", ".join([*known, "HEAD"] if "GET" in known else known)
-            told = f"{request.method} is no method of this path, which has {headers['Allow']}"
+            told = f"{request.method} is not a method of this path, which has {headers['Allow']}"
             return answer(RequestError(405, told, headers=headers))
         if error.status_code == 400 and "parsing the body" in str(error.detail):
             told = "the request is not JSON in UTF-8, or nested too deeply; /docs has the schema"
