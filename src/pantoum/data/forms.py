@@ -221,7 +221,7 @@ def _reader(head: bytes, name: str) -> Reader | None:
     return next(filter(None, (reader(head, name) for reader in extensions.each("readers"))), None)
 
 
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")  # one letter is a disk of Windows
 
 
 def is_address(text: str) -> bool:

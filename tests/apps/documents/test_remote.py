@@ -59,6 +59,8 @@ def prepared(tmp_path: Path, *texts: str, **asked: Any) -> Prepared:
         ("book.txt", False),
         ("a/b:c", False),
         ("C:\\book.txt", False),
+        ("C://book.txt", False),
+        ("\\\\server\\share\\book.txt", False),
         ("./s3://x", False),
         ("-", False),
         ("", False),
