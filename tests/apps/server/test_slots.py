@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.apps.server.slots import CHECK, SLICE, Slots
+from pantoum.apps.server.job import CHECK, SLICE, Slots
 
 
 class Waiting(SimpleNamespace):
