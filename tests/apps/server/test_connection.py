@@ -134,5 +134,5 @@ def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
 ) -> None:
     for _ in range(5):
         ask(STREAM)
-    until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine._slots.taken)
+    until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken)
     assert hasty.text(max_tokens=5)

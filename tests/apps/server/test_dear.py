@@ -8,14 +8,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 from fastapi.responses import JSONResponse
 
 import pantoum
-from pantoum.apps.server import answers, writing
+from pantoum.apps.server import answers, guard, writing
 from pantoum.apps.server.caller import CALLER, Caller
+from pantoum.apps.server.guard import Admission
 from pantoum.apps.server.recorded import Recorded
+from pantoum.apps.server.settings import ServeSettings
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
 WRITTEN = "/v1/completions"
@@ -228,3 +231,30 @@ def test_the_tokens_written_after_a_space_that_is_owed_hold_it(
     choice = found.json()["choices"][0]
     assert "".join(choice["logprobs"]["tokens"]) == choice["text"]
     assert choice["logprobs"]["text_offset"][0] == 0 and choice["text"].startswith(" ")
+
+
+def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() -> None:
+    order: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert not (await receive())["more_body"]
+        order.append("parsed")
+
+    def receiving() -> Any:
+        message = {"type": "http.request", "body": b" " * (guard.LARGE + 1), "more_body": False}
+        return AsyncMock(side_effect=[message, {"type": "http.disconnect"}])
+
+    async def others() -> None:
+        while order.count("parsed") < 5:
+            order.append("tick")
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        admission = Admission(ServeSettings())
+        one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: False)
+        scope = {"type": "http", "headers": [(b"host", b"localhost")], "path": "/v1/score", "method": "POST"}
+        asked = [one(scope, receiving(), AsyncMock()) for _ in range(5)]
+        await asyncio.wait_for(asyncio.gather(others(), *asked), 60)
+
+    asyncio.run(main())
+    assert "parsed parsed" not in " ".join(order)

@@ -195,12 +195,11 @@ def test_a_text_whose_client_does_not_read_gives_its_slot_to_others(play: Play, 
     expected = model.generate("The cat", length=5000, exact=True, seed=1, temperature=1.0)
 
     async def body(engine: Engine) -> None:
-        engine.places = 8
         slow = [job(engine, 5000) for _ in range(5)]
         for one in slow:
             engine.submit(one)
             engine.pause(one, True)
-        while engine._slots.taken or not all(one.parked for one in slow):
+        while engine.taken:
             await asyncio.sleep(0.001)
         for _ in range(4):
             other = job(engine, 20, count=3)
@@ -211,6 +210,30 @@ def test_a_text_whose_client_does_not_read_gives_its_slot_to_others(play: Play, 
         for one in slow:
             events = [event async for found in one.inbox.events() for _, event in found]
             assert "".join(event.text for event in events if isinstance(event, Written)) == expected
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_client_that_goes_away_and_is_then_said_to_read_slowly_leaves_no_place_taken(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        slow = job(engine, 10**6, count=3)
+        engine.submit(slow)
+        while not slow.texts:
+            await asyncio.sleep(0.001)
+        engine.pause(slow, True)
+        while not slow.unplaced:
+            await asyncio.sleep(0.001)
+        engine.cancel(slow)
+        engine.pause(slow, True)  # for what was on its way when the client went
+        engine.pause(slow, False)
+        last = job(engine, 5)
+        engine.submit(last)
+        await finished(last.inbox)
+        await freed(engine)
+        for one in [job(engine, 5) for _ in range(5)]:  # all slots and places are there
+            engine.submit(one)
+            await asyncio.sleep(0)
         await freed(engine)
 
     play(body)

@@ -5,8 +5,8 @@ batch writes for at least one round; what was written goes to the event loop.
 
 Slots are bounded, and so is the queue in front of them: ``submit`` raises ``FullError`` when both are taken.
 A job needs one slot to read its prompt; each further text begins when a slot is free for it, and ``Slots``
-decides who gets one. A job whose request went away is cancelled between two steps; one whose client does not
-read is parked, and others get its slots.
+decides who gets one. A job whose request went away is cancelled between two steps, and one whose client does
+not read is parked; their slots and places are free from then on.
 
 Prompts of one kind are read together and the kinds in turns, for about ``READ_TURN`` seconds, so that a long
 prompt delays the others by one turn and never by its own length.
@@ -276,6 +276,9 @@ class Engine:
         text.since = time.monotonic()
         self._texts[text.stream] = text
         job.texts.append(text)
+        if job.unplaced:  # it counts again
+            job.unplaced -= 1
+            self._freed(job, -1)
 
     def _write(self) -> None:
         """One round."""
@@ -326,7 +329,7 @@ class Engine:
         """A job is in work no more, wherever it was."""
         left = len(job.texts) + len(job.parked)
         self.counters["texts_cancelled"] += left
-        places = job.slots - job.begun + left
+        places = job.slots - job.begun + left - job.unplaced
         for text in list(job.texts):
             self._leave(text)
         job.parked.clear()
@@ -344,12 +347,14 @@ class Engine:
         text.job.parked.append(text)
 
     def _park(self, job: Job) -> None:
-        """The client reads slowly: its texts pause, and others get their slots; their places stay taken."""
-        if self._gone(job):
+        """The client reads slowly: its texts pause, and others get their slots and places."""
+        if self._gone(job):  # its places are free already, those of the texts that had paused, too
             return
         job.paused = True  # a prompt that is still being read: its texts pause when they begin
         for text in list(job.texts):
             self._park_text(text)
+        self._freed(job, len(job.parked) - job.unplaced)
+        job.unplaced = len(job.parked)
         if job.read:
             self._slots.leave(job)
 

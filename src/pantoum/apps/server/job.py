@@ -187,6 +187,8 @@ class Job:
     """Those that are being written."""
     parked: deque[Text] = field(default_factory=deque)
     """Those that pause: their client reads slowly, or others have their slots for a while."""
+    unplaced: int = 0
+    """Texts whose slots and places were given up, because their client reads slowly."""
 
     def __post_init__(self) -> None:
         self.left = self.streams + 1

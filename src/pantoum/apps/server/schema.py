@@ -49,8 +49,8 @@ class RequestFields(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def is_unicode(cls, fields: Any) -> Any:
-        """Refuse half of a surrogate pair, which JSON can hold and no encoding: neither could a model read it,
-        nor an answer repeat it."""
+        """Refuse half of a surrogate pair, which JSON can hold and no encoding: no model could read it, and
+        no answer repeat it."""
         try:
             to_json(fields, inf_nan_mode="constants")
         except ValueError:
