@@ -38,7 +38,7 @@ from pantoum.apps.ranks.backend import RankedBackend, command
 from pantoum.apps.ranks.group import group
 from pantoum.apps.ranks.group import work as follow
 from pantoum.apps.ranks.sums import RankSums, Sums
-from pantoum.apps.ranks.transport import Array, Pending, Ranks
+from pantoum.apps.ranks.transport import Array, Pending, Ranks, gather
 from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.batches import Batch
 from pantoum.network.gradient import Gradient
@@ -86,16 +86,6 @@ class Counted:
     def place(self, rank: int) -> str:
         """Where a rank runs."""
         return self._ranks.place(rank)
-
-    def broadcast(self, message: bytes | None = None) -> bytes:
-        """The message of rank 0."""
-        self.sent += len(message or b"") * (self.count - 1)
-        return self._ranks.broadcast(message)
-
-    def gather(self, message: bytes) -> list[bytes]:
-        """All messages, on rank 0."""
-        self.sent += len(message) if self.rank else 0
-        return self._ranks.gather(message)
 
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
@@ -185,7 +175,7 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
     total = hashlib.sha256()
     for key, array in sorted((backend.weights(averaged=False) or {}).items()):
         total.update(key.encode() + array.tobytes())
-    processes = [int(each) for each in ranks.gather(str(os.getpid()).encode())] if count == 1 else PROCESSES
+    processes = [int(each) for each in gather(ranks, str(os.getpid()).encode())] if count == 1 else PROCESSES
     begun = counted.sent, run["step"]
     sums.seconds = 0.0
 
@@ -222,16 +212,12 @@ class SingleRank:
 
     rank, count = 0, 1
 
-    def gather(self, message: bytes) -> list[bytes]:
-        """The message itself."""
-        return [message]
-
 
 def contestant(name: str, asked: argparse.Namespace) -> None:
     """The child, on each of its ranks."""
     with group() as found:
         ranks: Any = SingleRank() if found is None else found._ranks
-        told = ranks.gather(str(os.getpid()).encode())
+        told = gather(ranks, str(os.getpid()).encode())
         PROCESSES[:] = [int(each) for each in told]
         if ranks.rank:
             follow(ranks, partial(engine_of, asked))
