@@ -31,6 +31,9 @@ BUFFER = 8 * 1024
 """Bytes that wait for a client in this process."""
 MOST_HEAD = 64 * 1024
 """Bytes that a request may have in front of its body, and behind it."""
+LINGER = 1.0
+"""Seconds for which a refused connection stays open, so that its client reads why and does not come again at
+once."""
 OTHERS = 128
 """Files that are kept for models, sessions and threads."""
 
@@ -177,7 +180,10 @@ class Connection(HttpToolsProtocol):
         body = json.dumps({"error": error})
         head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
         self.transport.write(f"{head}\r\nconnection: close\r\n\r\n{body}".encode())
-        self.transport.close()
+        self.transport.pause_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.abort)
 
     def _await_request(self) -> None:
         _stop(self._arriving)
