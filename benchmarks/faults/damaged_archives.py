@@ -32,7 +32,8 @@ from damage import damaged
 
 from pantoum.apps.archive import archive, archiving, learning, payloads, restoring
 from pantoum.apps.archive.archive import Frame, Header, Index, Kind
-from pantoum.config import DecompressConfig, ModelConfig
+from pantoum.apps.archive.settings import DecompressConfig
+from pantoum.config import ModelConfig
 from pantoum.errors import ArchiveError, PantoumError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
@@ -69,7 +70,7 @@ def made(kind: str, seed: int, loaded: LoadedModel) -> bytes:
 
 def forged(draw: np.random.Generator, kind: str, loaded: LoadedModel) -> bytes:
     """Frames of drawn numbers with checksums that match."""
-    header = Header("" if kind == "learned" else loaded.sha256, "lines" if kind == "lines" else None, 20)
+    header = Header("" if kind == "learned" else loaded.sha256, "lines" if kind == "lines" else None)
     index, body = Index(), b""
     for _ in range(draw.integers(1, 4)):
         numbers = draw.integers(0, [4, 300, 2**34][draw.integers(3)], draw.integers(1, 8)).tolist()

@@ -1,5 +1,5 @@
-"""Where a scorer of a growing text stands, in a file: a restart goes on as if there had been none, also between
-two tokens.
+"""Where a scorer of a growing text stands, in a file: a restart goes on as if there had been none, also
+between two tokens.
 
 A safetensors file, written whole or not at all: the arrays, and as array ``body`` everything else as JSON.
 Its metadata is the SHA-256 over the whole file with its own 64 digits taken as ``0``.
