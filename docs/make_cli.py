@@ -19,8 +19,8 @@ from make_man import man_page
 from pantoum import config
 from pantoum.cli.commands import commands as all_commands
 from pantoum.cli.main import make_parser
-from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import path
+from pantoum.config.score import ReadingConfig
 from pantoum.config.setting import Setting, SettingGroup, declared
 
 PAGE = Path(__file__).with_name("cli.md")

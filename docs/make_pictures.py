@@ -24,8 +24,7 @@ from rich.terminal_theme import MONOKAI
 
 from pantoum.report.live import Scene, frame
 from pantoum.report.page import render
-from pantoum.report.run_files import read
-from pantoum.report.story import RunHistory
+from pantoum.report.story import RunHistory, read
 
 PICTURES = Path(__file__).with_name("pictures")
 WIDTH, HEIGHT = 100, 30

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from pantoum import data as data
     from pantoum import network as network
-    from pantoum.api import Run, compare, doctor, export, info, plan, prepare, train
+    from pantoum.api import compare, doctor, export, info, plan, prepare, train
     from pantoum.apps.archive.functions import compress, decompress
     from pantoum.apps.convert.functions import import_model
     from pantoum.errors import PantoumError
+    from pantoum.finished_run import Run
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.session import Session
     from pantoum.inference.state import State

@@ -10,8 +10,6 @@ import _signal  # type: ignore[import-not-found]  # typeshed does not know it
 import os
 import sys
 
-__all__ = ["entry"]
-
 
 def entry() -> None:
     """Run the command and end the process with its exit code."""

@@ -30,13 +30,21 @@ if TYPE_CHECKING:
     from pantoum.about.plan import Plan
     from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
-    from pantoum.data.prepare import Prepared
+    from pantoum.data.prepared_file import Prepared
     from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
     from pantoum.training.result import RunResult
     from pantoum.training.update.backend import TrainingEngine
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-__all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train", "train_typed"]
+from pantoum.errors import PantoumError
+from pantoum.report.terminal import Progress, in_notebook, watched
+
+if TYPE_CHECKING:
+    from pantoum.report.record import Report
 
 
 @taking(TrainSettings)
@@ -77,11 +85,9 @@ def train_typed(
 ) -> Run:
     """The same for a command line: ``typed`` has its words and ``time.monotonic()`` when it began, from which
     ``minutes`` count."""
-    from pantoum.training import engines
+    from pantoum.training import run_session
 
     def session(chosen: TrainSettings, engine: TrainingEngine | None) -> RunResult:
-        from pantoum.progress import told
-        from pantoum.training import run_session
         from pantoum.training.begin import TrainingCommand
         from pantoum.training.run.budget import Clock
 
@@ -94,8 +100,8 @@ def train_typed(
             command = TrainingCommand(chosen, names, tuple(typed[0]), Clock(typed[1]), engine)
             return run_session.train(command, tell)
 
-    with engines.group() as group:
-        return Run(engines.train(group, listed(texts), settings, session))
+    with run_session.group() as group:
+        return Run(run_session.train_together(group, listed(texts), settings, session))
 
 
 @taking(TrainSettings)
@@ -175,3 +181,62 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     from pantoum.report import comparison
 
     return comparison.compare([Path(run) for run in listed(runs, "runs")])
+
+
+@contextlib.contextmanager
+def told(
+    settings: TrainSettings,
+    texts: list[str],
+    progress: bool | None,
+    on_report: Callable[[Report], None] | None,
+) -> Iterator[Callable[[Report], None]]:
+    """What gets the reports of a run: the view on stderr, and the function of the caller."""
+    function(on_report, "on_report")
+    show = watched(sys.stderr) or in_notebook() if progress is None else truth(progress, "progress")
+    with _view(settings, texts) if show else contextlib.nullcontext() as view:
+
+        def report(record: Report) -> None:
+            for tell in (view, on_report):
+                if tell is not None:
+                    tell(record)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Report], None]]:
+    """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
+    from pantoum.report import story
+    from pantoum.report.story import Story
+    from pantoum.training.run import run_folder
+
+    def begun() -> Story:
+        """The run, which has just begun, so it is the newest of its text; a wrong one would cost nothing."""
+        with contextlib.suppress(PantoumError):
+            return story.read(run_folder.find(settings, texts).path, validation=False)
+        return Story("")
+
+    if watched(sys.stderr):  # rich is imported where a terminal is there to be painted
+        from rich.console import Console
+
+        from pantoum.report import live
+
+        console = Console(file=sys.stderr)
+        if live.possible(console):
+            with live.LiveView(live.Scene(""), console=console) as view:
+
+                def draw(record: Report) -> None:
+                    if not view.scene.name:
+                        story = begun()
+                        view.scene = replace(view.scene, name=story.name, about=story.about, unit=story.unit)
+                    view(record)
+
+                yield draw
+            return
+    lines = Progress()
+
+    def write(record: Report) -> None:
+        lines.unit = lines.unit or begun().unit
+        lines(record)
+
+    yield write

@@ -25,25 +25,6 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = [
-    "ArchiveError",
-    "CheckpointError",
-    "CoreError",
-    "DivergedError",
-    "FormatError",
-    "MissingExtensionError",
-    "ModelFileError",
-    "PantoumError",
-    "RankError",
-    "RunError",
-    "SettingError",
-    "ShardError",
-    "StateError",
-    "StorageError",
-    "TextError",
-    "naming",
-]
-
 
 class PantoumError(Exception):
     """The base of every error that pantoum raises on purpose."""

@@ -30,8 +30,6 @@ from typing import Any
 
 from pantoum.errors import MissingExtensionError
 
-__all__ = ["each", "find", "items", "names"]
-
 PREFIX = "pantoum."
 
 

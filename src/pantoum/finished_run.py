@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pantoum.report.story import Story
     from pantoum.training.result import RunResult
 
-__all__ = ["Run"]
-
 
 class Run:
     """A training run that has ended, by itself or early."""
@@ -67,7 +65,7 @@ class Run:
     @property
     def summary(self) -> list[str]:
         """What the session came to, in a few lines."""
-        from pantoum.report.summary import summary
+        from pantoum.report.wording import summary
 
         return summary(self.to_dict())
 
@@ -85,7 +83,7 @@ class Run:
         return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
 
     def _repr_html_(self) -> str:
-        from pantoum.inference.figures import figures_html
+        from pantoum.inference.evaluation import figures_html
 
         heads = [line.partition(":") for line in self.summary]
         table = figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])
@@ -107,8 +105,7 @@ class Run:
 
     def _story(self) -> Story:
         """The run as its pictures take it: from its folder, or from what it reported if that is gone."""
-        from pantoum.report.run_files import read
-        from pantoum.report.story import Story
+        from pantoum.report.story import Story, read
 
         try:
             return read(self.folder)

@@ -45,11 +45,10 @@ if TYPE_CHECKING:
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Completer, Suggestion
     from pantoum.inference.probabilities import Continuation, PairsFound
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
+    from pantoum.inference.scoring.units import Score
     from pantoum.report.surprisal import Scores
     from pantoum.texts import Prompts, Texts
-
-__all__ = ["Model", "ModelBatch", "load"]
 
 
 class Model:
@@ -102,7 +101,7 @@ class Model:
             ("documents", self.documents or ""),
             ("sha256", sha256),
         ]
-        from pantoum.inference.figures import figures_html
+        from pantoum.inference.evaluation import figures_html
 
         return figures_html("model", [row for row in rows if row[1]])
 
@@ -116,7 +115,7 @@ class Model:
     @public
     def require_apart(self, argument: str, path: str | os.PathLike[str]) -> None:
         """Raise ``SettingError`` if a file cannot be written there, or would overwrite the model."""
-        from pantoum.inference.files.apart import require_apart, require_place
+        from pantoum.config.rules import require_apart, require_place
 
         require_place(argument, path)
         require_apart(argument, path, "the model itself", [self._loaded.path])

@@ -7,15 +7,16 @@ so that a command pays for what it needs. What is not listed here may change wit
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum import extensions
     from pantoum.api import train
-    from pantoum.cli.asked_to_stop import Asked
     from pantoum.cli.options import add_settings, from_environment, given
     from pantoum.cli.output import Output, is_terminal
+    from pantoum.cli.running import Asked
     from pantoum.config import (
         AUTO,
         CELLS,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pantoum.config.rules import number as check_number
     from pantoum.config.rules import one_of as check_one_of
     from pantoum.config.rules import path as check_path
-    from pantoum.config.rules import require, several
+    from pantoum.config.rules import require, require_apart, require_place, several
     from pantoum.config.rules import text as check_text
     from pantoum.config.rules import texts as check_texts
     from pantoum.config.rules import truth as check_truth
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from pantoum.inference.evaluation import evaluate
     from pantoum.inference.exporting import notes_on_cache
     from pantoum.inference.files import counts_file
-    from pantoum.inference.files.apart import require_apart, require_place
     from pantoum.inference.files.precision import plain as plain_weights
     from pantoum.inference.files.precision import require_filled, shape_of
     from pantoum.inference.files.precision import weights as weights_of_file
@@ -82,9 +82,10 @@ if TYPE_CHECKING:
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
     from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
     from pantoum.inference.score import resets as document_resets
     from pantoum.inference.scoring.reader import ReadElsewhere
+    from pantoum.inference.scoring.units import Score
     from pantoum.inference.state import State
     from pantoum.inference.writing.adjusted import Drawn
     from pantoum.inference.writing.generation import draw_seed
@@ -94,18 +95,20 @@ if TYPE_CHECKING:
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs
     from pantoum.kernels.reference.cell import equations
-    from pantoum.kernels.reference.counts import LEAST_PROBABILITY
     from pantoum.kernels.reference.dropout import FIRST as DROPOUT_FIRST
     from pantoum.kernels.reference.dropout import GOLDEN as DROPOUT_GOLDEN
     from pantoum.kernels.reference.dropout import LEVELS as DROPOUT_LEVELS
     from pantoum.kernels.reference.dropout import SECOND as DROPOUT_SECOND
     from pantoum.kernels.reference.dropout import START as DROPOUT_START
     from pantoum.kernels.reference.dropout import dropout_threshold
+    from pantoum.kernels.reference.tables import LEAST_PROBABILITY
     from pantoum.kernels.reference.update import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
     from pantoum.kernels.types import SIZES as COUNT_TREE_SIZES
     from pantoum.model import Model, load
     from pantoum.network import LanguageModel
     from pantoum.network.checks import require_finite
+    from pantoum.network.gradient import EVERY as GRADIENT_SCALE_EVERY
+    from pantoum.network.gradient import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.network.gradient import Gradient
     from pantoum.network.head import shared_weight
     from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
@@ -143,8 +146,6 @@ if TYPE_CHECKING:
         StepResult,
         TrainingEngine,
     )
-    from pantoum.training.update.gradient_scale import EVERY as GRADIENT_SCALE_EVERY
-    from pantoum.training.update.gradient_scale import WINDOW as GRADIENT_SCALE_WINDOW
     from pantoum.training.update.learner import require_arrays
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
@@ -155,120 +156,23 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import map_blocks
     from pantoum.training.update.shards import Node, Shards, Share, halves, tree_sum
 
-_MODULES = {
-    "bounded": "formats.bounded",
-    "counts_file": "inference.files.counts_file",
-    "durable": "formats.durable",
-    "extensions": "extensions",
-    "model_file": "formats.model_file",
-    "plain_json": "formats.plain_json",
-    "tensor_layout": "formats.tensor_layout",
-}
-"""Modules that apps use as a whole."""
-_HOMES = {
-    "api": "train",
-    "cli.asked_to_stop": "Asked",
-    "cli.options": "add_settings from_environment given",
-    "cli.output": "Output is_terminal",
-    "config": "AUTO AskedForm CELLS CellSpec ModelConfig SamplingConfig TrainSettings VERSION",
-    "config.calls": "public_call=public taking",
-    "config.launcher": "launched_count launched_rank tasks_of_a_step torchrun_count unused_tasks",
-    "config.plain": "Plain quoted",
-    "config.rules": (
-        "check_number=number check_one_of=one_of check_path=path check_text=text check_texts=texts "
-        "check_truth=truth check_whole=whole require several"
-    ),
-    "config.score": "ScoreConfig",
-    "config.setting": "SettingGroup setting",
-    "config.tokens": "TOKEN_KINDS TokenKind check_tokens",
-    "data.batches": "Batch",
-    "data.expand": "Bound transcoded",
-    "data.forms": "FORM_HEAD=HEAD FileForm=Form form_of",
-    "data.prepare": "prepare",
-    "data.sources": "unreadable",
-    "formats.bounded_child": "BadFileError read_apart",
-    "formats.checkpoint": "MOST_STEPS",
-    "formats.model_file": "COUNTS_NAME=COUNTS ModelFile is_model_file",
-    "inference.adapt": "Adapter",
-    "inference.adapted": "adapter_of",
-    "inference.alert": "alert_threshold=threshold",
-    "inference.constraint": "DROPPED constraint_of",
-    "inference.evaluation": "evaluate",
-    "inference.exporting": "notes_on_cache",
-    "inference.files.apart": "require_apart require_place",
-    "inference.files.precision": "plain_weights=plain require_filled shape_of weights_of_file=weights",
-    "inference.loaded_model": (
-        "LoadedModel MODEL_NAME counts_of load_model=load model_path of_bytes of_content"
-    ),
-    "inference.next_word": "Suggester Suggestion begun_word",
-    "inference.reading": "Reading advance",
-    "inference.score": "Score Scorer document_resets=resets",
-    "inference.scoring.reader": "ReadElsewhere",
-    "inference.probabilities": "sentence_nats",
-    "inference.state": "State",
-    "inference.writing.adjusted": "Drawn",
-    "inference.writing.generation": "draw_seed",
-    "inference.writing.stream_batch": "Stream StreamBatch",
-    "kernels": "Array DropoutDraw KernelState=State Workspace backend without_core",
-    "kernels.types": "COUNT_TREE_SIZES=SIZES",
-    "kernels.reference.counts": "LEAST_PROBABILITY",
-    "kernels.native.declaration": "Declaration",
-    "kernels.reference.cell": "CellInputs=Given equations",
-    "kernels.reference.dropout": (
-        "DROPOUT_FIRST=FIRST DROPOUT_GOLDEN=GOLDEN DROPOUT_LEVELS=LEVELS DROPOUT_SECOND=SECOND "
-        "DROPOUT_START=START dropout_threshold"
-    ),
-    "kernels.reference.update": "NEWTON_SCHULZ SMALLEST_NORM block_rate",
-    "model": "Model load",
-    "network": "LanguageModel",
-    "network.checks": "require_finite",
-    "network.gradient": "Gradient",
-    "network.head": "shared_weight",
-    "network.mixers.contexts": "ContextMixer MOST_SYMBOLS",
-    "network.mixers.counts": "CountMixture CountedContexts=Contexts Counts",
-    "network.mixers.ngrams": "NGRAM_MULTIPLIER=MULTIPLIER",
-    "network.network_state": "NetworkState",
-    "network.packing": "Codes floats_of_codes=floats",
-    "network.parameters": "parameters_under=under seed_of",
-    "network.spec": (
-        "TABLE_ROLE=TABLE member_prefix=prefix names_of_role=named parameter_count=number state_of"
-    ),
-    "network.stepping": "stepper",
-    "report.terminal": "Counter",
-    "report.wording": "readable_size=size",
-    "text.documents": "document_mark=mark",
-    "text.encodings": "page_text",
-    "text.numbers": "joined_pieces=joined",
-    "text.prompt": "encode_prompt prompt_places space_held",
-    "text.tokenizer": "Tokenizer declared_size from_spec",
-    "texts": "Texts counting listed say",
-    "training.assembly": "make_backend",
-    "training.recipe.recipe": "Recipe",
-    "training.result": "RunResult",
-    "training.run.signals": "STOP_SIGNALS=NAMES",
-    "training.update.backend": ("Backend LocalBackend Members SharedBackend StepResult TrainingEngine"),
-    "training.update.gradient_scale": "GRADIENT_SCALE_EVERY=EVERY GRADIENT_SCALE_WINDOW=WINDOW",
-    "training.update.learner": "require_arrays",
-    "training.update.optimizer": (
-        "OPTIMIZER_BETAS=BETAS OPTIMIZER_EPSILON=EPSILON OPTIMIZER_MOMENTUM=MOMENTUM "
-        "OPTIMIZER_MUON_RATE=MUON_RATE OPTIMIZER_TABLE_KEEP=TABLE_KEEP "
-        "OPTIMIZER_TABLE_RATE=TABLE_RATE map_blocks"
-    ),
-    "training.update.shards": "Node Share Shards halves tree_sum",
-}
-"""The other names by their modules; ``A=b``: the name A, which its module calls b."""
-
-
 if not TYPE_CHECKING:  # mypy then says which names are missing
 
+    def _places() -> dict[str, tuple[str, str]]:
+        """The module of each name in the block above, and the name there, from the source of this file."""
+        tree = ast.parse(__loader__.get_source(__name__))
+        block = next(node.body for node in tree.body if isinstance(node, ast.If))
+        return {each.asname or each.name: (node.module, each.name) for node in block for each in node.names}
+
+    _PLACES = _places()
+
     def __getattr__(name: str) -> object:
-        if name in _MODULES:
-            return import_module(f"pantoum.{_MODULES[name]}")
-        for home, names in _HOMES.items():
-            for each in names.split():
-                here, _, there = each.partition("=")
-                if here == name:
-                    value: object = getattr(import_module(f"pantoum.{home}"), there or here)
-                    globals()[name] = value
-                    return value
-        raise AttributeError(f"module 'pantoum.seams' has no attribute {name!r}")
+        if name not in _PLACES:
+            raise AttributeError(f"module 'pantoum.seams' has no attribute {name!r}")
+        home, there = _PLACES[name]
+        try:
+            value: object = getattr(import_module(home), there)
+        except AttributeError:  # a module that nobody has imported yet
+            value = import_module(f"{home}.{there}")
+        globals()[name] = value
+        return value

@@ -17,22 +17,6 @@ from pantoum.text.unicode import without_surrogates
 if TYPE_CHECKING:
     from pantoum.data.given import GivenText
 
-__all__ = [
-    "Prompts",
-    "Texts",
-    "counting",
-    "lines",
-    "listed",
-    "listed_parts",
-    "listed_prompts",
-    "named",
-    "parts",
-    "printable",
-    "require_kind",
-    "say",
-    "whole_text",
-]
-
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
 MOST_BYTES = 1 << 20
@@ -109,10 +93,10 @@ def counting(what: str, progress: bool) -> Iterator[Callable[[int, int], None] |
 def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
     """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``: what it is
     in if it is not UTF-8."""
-    from pantoum.config.encoding_names import known_encoding
-    from pantoum.data import text_parts
+    from pantoum.config.rules import known_encoding
+    from pantoum.data import text_reader
 
-    return text_parts.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))
+    return text_reader.parts(text, None if encoding is None else known_encoding(encoding, "encoding"))
 
 
 def printable(prompt: str) -> str:

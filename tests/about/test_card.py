@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.about.card import card_rows, curve_rows, some
-from pantoum.about.file import inspect
+from pantoum.about.file import card_rows, curve_rows, inspect, some
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.network import LanguageModel

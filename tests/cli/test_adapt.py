@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pantoum
-from pantoum.cli.asked_to_stop import Asked, Stopped
+from pantoum.cli.running import Asked, Stopped
 
 
 def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: Path, tmp_path: Path) -> None:

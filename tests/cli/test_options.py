@@ -14,7 +14,7 @@ from pantoum.cli.main import make_parser
 from pantoum.config import TrainSettings, declared
 from pantoum.config.rules import ELSEWHERE
 from pantoum.config.setting import flag
-from pantoum.training.recipe import model_choice, update_choice
+from pantoum.training.recipe import choose, model_choice
 
 Run = Callable[..., Any]
 
@@ -101,13 +101,10 @@ def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pyt
         assert f"(default: {one.chosen})" in page if one.chosen else True
     sizes = [hidden for hidden, _ in model_choice.SIZES]
     assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {model_choice.MOST_MEMBERS} with" in page
-    assert (
-        f"(default: {update_choice.BATCH}, fewer" in page
-        and f"(default: {update_choice.CHUNK}, fewer" in page
-    )
-    assert f"{update_choice.LEAST_DROPOUT:g} to {update_choice.MOST_DROPOUT:g}" in page
+    assert f"(default: {choose.BATCH}, fewer" in page and f"(default: {choose.CHUNK}, fewer" in page
+    assert f"{choose.LEAST_DROPOUT:g} to {choose.MOST_DROPOUT:g}" in page
     assert f"at most {model_choice.NGRAM_EPOCHS:g} times" in page
-    for optimizer, decay in update_choice.WEIGHT_DECAY.items():
+    for optimizer, decay in choose.WEIGHT_DECAY.items():
         assert f"{decay:g} with {optimizer}" in page
 
 

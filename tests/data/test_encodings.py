@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pantoum.config import TrainSettings
-from pantoum.data import text_parts
-from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
+from pantoum.data import text_reader
+from pantoum.data.prepare import differences, open_prepared, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import SettingError, TextError
 from pantoum.text.encodings import LOOKED, guessed, sample_of
 
@@ -126,7 +127,7 @@ def test_a_text_as_it_comes_is_read_in_its_encoding(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(GERMAN.encode("cp1252"))
     (tmp_path / "b.txt").write_text(GERMAN)
     for name in ("a.txt", "b.txt"):
-        assert b"".join(text_parts.parts(tmp_path / name, "windows-1252")).decode() == GERMAN
+        assert b"".join(text_reader.parts(tmp_path / name, "windows-1252")).decode() == GERMAN
 
 
 def test_long_lines_are_sampled_where_they_are_not_ascii() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pantoum.data import expand, text_parts
+from pantoum.data import expand, text_reader
 from pantoum.data.expand import decompressed, transcoded
 from pantoum.data.forms import HEAD, form_of
 from pantoum.data.prepare import prepare
@@ -106,7 +106,7 @@ def test_the_same_text_gives_the_same_tokens_however_it_is_kept(tmp_path: Path) 
         prepared = prepare([tmp_path / name], out=tmp_path / f"{name}.out")
         shards.append((prepared.tokenizer.spec(), bytes(prepared.train.tokens)))
         assert prepared.facts["texts"][0]["size"] == len(data)
-        assert b"".join(text_parts.parts(tmp_path / name)) == TEXT
+        assert b"".join(text_reader.parts(tmp_path / name)) == TEXT
     assert shards[0] == shards[1] == shards[2]
 
 

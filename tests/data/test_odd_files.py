@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pantoum.data.prepare import Prepared, differences, prepare
+from pantoum.data.prepare import differences, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import TextError
 from pantoum.text.documents import ADVICE
 

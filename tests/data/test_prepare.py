@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
+from pantoum.data.prepare import differences, open_prepared, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import SettingError, ShardError, StorageError, TextError
 from pantoum.formats import durable
 from pantoum.text import pieces

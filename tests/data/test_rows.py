@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.data import ranged_rows
 from pantoum.data.batches import StatefulBatches
 from pantoum.errors import ShardError
 from pantoum.formats import durable, token_file
@@ -46,9 +45,9 @@ def test_batches_of_ranges_are_batches_of_the_array(data: st.DataObject) -> None
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(token_file, "LARGEST_IN_MEMORY", 0)
         patch.setattr(token_file, "BLOCK", 1 << data.draw(st.integers(6, 10)))
-        patch.setattr(ranged_rows, "LARGEST", 1 << data.draw(st.integers(2, 6)))
-        patch.setattr(ranged_rows, "LEAST", 4)
-        patch.setattr(ranged_rows, "MOST", data.draw(st.integers(1, 500)))
+        patch.setattr(token_file, "LARGEST", 1 << data.draw(st.integers(2, 6)))
+        patch.setattr(token_file, "LEAST", 4)
+        patch.setattr(token_file, "MOST", data.draw(st.integers(1, 500)))
         patch.setattr("warnings.warn", lambda *given, **named: None)
         tokens = np.random.default_rng(count).integers(0, vocab_size, count).astype(np.uint32)
         text = stored(Path(folder, "t"), tokens, vocab_size)
@@ -80,12 +79,12 @@ def test_windows_have_a_bound_however_many_rows_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     monkeypatch.setattr(token_file, "BLOCK", 1 << 14)
-    monkeypatch.setattr(ranged_rows, "LARGEST", 1 << 14)
-    monkeypatch.setattr(ranged_rows, "LEAST", 1 << 10)
-    monkeypatch.setattr(ranged_rows, "MOST", 1 << 18)
+    monkeypatch.setattr(token_file, "LARGEST", 1 << 14)
+    monkeypatch.setattr(token_file, "LEAST", 1 << 10)
+    monkeypatch.setattr(token_file, "MOST", 1 << 18)
     text = stored(tmp_path / "t", np.arange(8 * MIB) % 251, 251)
-    found = ranged_rows.RangedRows(text, batch_size, text.count // batch_size - 1)
+    found = token_file.RangedRows(text, batch_size, text.count // batch_size - 1)
     found.columns(0, 64)
     found.columns(64, 128)
     held = sum(window.nbytes for _, window in found._windows)
-    assert held <= max(ranged_rows.MOST, ranged_rows.LEAST * batch_size) + 65 * batch_size
+    assert held <= max(token_file.MOST, token_file.LEAST * batch_size) + 65 * batch_size

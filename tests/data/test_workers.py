@@ -46,11 +46,10 @@ def alive(process: int) -> bool:
 def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     sys.modules.setdefault("test_workers", sys.modules[__name__])
-    before = threading.active_count()
     for function in (square, refuse, end_at_three):
         monkeypatch.setattr(function, "__module__", "test_workers")
     yield
-    assert threading.active_count() <= before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pantoum-workers")]
 
 
 def test_the_results_are_those_of_map_in_order_by_a_few_processes() -> None:

@@ -42,9 +42,9 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 def with_valid_digest(data: bytes) -> bytes:
     """The same file with a SHA-256 that matches, as someone hostile would make it."""
-    zeros = data[: model_file.DIGITS.start] + b"0" * 64 + data[model_file.DIGITS.stop :]
+    zeros = data[: container.DIGITS.start] + b"0" * 64 + data[container.DIGITS.stop :]
     digest = hashlib.sha256(zeros).hexdigest().encode()
-    return data[: model_file.DIGITS.start] + digest + data[model_file.DIGITS.stop :]
+    return data[: container.DIGITS.start] + digest + data[container.DIGITS.stop :]
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:

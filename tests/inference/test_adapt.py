@@ -16,15 +16,13 @@ from hypothesis import strategies as st
 
 from pantoum.config import ScoreConfig
 from pantoum.errors import ModelFileError, SettingError
-from pantoum.formats.model_file import SCALE
+from pantoum.formats.model_file import FIRST_KEPT, LAST_KEPT, SCALE
 from pantoum.inference import adapt, adapt_rule
 from pantoum.inference.adapt import Adapter, Settings
-from pantoum.inference.adapt_rule import Rule, settings_for
+from pantoum.inference.adapt_rule import Mixture, Rule, settings_for
 from pantoum.inference.adapted import adapter_of
 from pantoum.inference.evaluation import evaluate
-from pantoum.inference.files.named_texts import FIRST_KEPT, LAST_KEPT
 from pantoum.inference.loaded_model import LoadedModel, load
-from pantoum.inference.mixture import Mixture
 from pantoum.inference.scoring.protocols import ROWS
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.kernels import without_core

@@ -15,7 +15,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
-from pantoum.inference.files.compact_matrices import Form, coded, halved
+from pantoum.inference.files.precision import Form, coded, halved
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import Array
 from pantoum.network.spec import TABLE

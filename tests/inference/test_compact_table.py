@@ -16,7 +16,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import export
-from pantoum.inference.files.compact_table import SPARE, compacted, parts_of, row_codes
+from pantoum.inference.files.precision import SPARE, compacted, parts_of, row_codes
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import RowCodes, without_core
 from pantoum.kernels.native.step import CoreStepper

@@ -25,7 +25,7 @@ from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation
 from pantoum.inference.writing.stream_batch import StreamBatch
-from pantoum.kernels.reference.counts import count_rows
+from pantoum.kernels.reference.tables import count_rows
 from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
 

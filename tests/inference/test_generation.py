@@ -12,10 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pantoum.config import GenerationConfig, ModelConfig, SamplingConfig
+from pantoum.inference.after_prompts import Distinct
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.distinct import Distinct
 from pantoum.inference.writing.generation import Generation, completed, draw_seed
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

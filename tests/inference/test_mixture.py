@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.inference.mixture import HOME, SHARE, Mixture
+from pantoum.inference.adapt_rule import HOME, SHARE, Mixture
 
 PLACE = 16
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pantoum.formats import plain_json
-from pantoum.inference.files.named_texts import MOST, named_texts
+from pantoum.formats.model_file import MOST, named_texts
 
 
 def texts(number: int) -> list[dict[str, Any]]:

@@ -16,11 +16,11 @@ from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.after_prompts import Distinct, most_draws
 from pantoum.inference.files import novelty
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.distinct import Distinct, most_draws
 from pantoum.inference.writing.generation import Generation, Piece, Text, completed
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import learner

@@ -6,7 +6,7 @@ import pytest
 
 from pantoum.config import SamplingConfig
 from pantoum.inference.writing.batch_rows import columns
-from pantoum.kernels.draw_rows import COLUMNS
+from pantoum.kernels.types import COLUMNS
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from pantoum.config import ScoreConfig
 from pantoum.errors import SettingError
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Score, ScoredText, Scorer
+from pantoum.inference.score import ScoredText, Scorer
 from pantoum.inference.scoring.reader import OneStream, PlainReader, ReadElsewhere
+from pantoum.inference.scoring.units import Score
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat  on the mat.\n\nA na\u00efve dog ran\nand"

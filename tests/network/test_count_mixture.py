@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig
-from pantoum.kernels.reference.counts import count_rows
+from pantoum.kernels.reference.tables import count_rows
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.counts import ITERATIONS, CountMixture, Counts, counted, fitted, mixed
 from pantoum.network.program import Program

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.kernels.reference.counts import count_rows
+from pantoum.kernels.reference.tables import count_rows
 from pantoum.network.mixers.counts import Counts, counted
 
 V, EOS = 5, 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
-from pantoum.kernels.reference.counts import mix_rows
+from pantoum.kernels.reference.tables import mix_rows
 from pantoum.network import LanguageModel
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.program import Program

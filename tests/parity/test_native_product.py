@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import native, precisions, reference
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Workspace
 
 SIZES = [(1, 1, 1), (3, 7, 33), (100, 33, 99), (61, 512, 96), (7, 2100, 70), (1, 513, 512)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from pantoum.errors import PantoumError
 from pantoum.kernels import native, reference
-from pantoum.kernels.draw_rows import DrawRows
+from pantoum.kernels.types import DrawRows
 
 NONE = np.zeros(0, np.int32)
 

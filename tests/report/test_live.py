@@ -335,7 +335,7 @@ def test_a_running_run_is_followed_to_its_end(
 
 
 def test_a_killed_run_is_said_to_be_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pantoum.report.run_files.PATIENCE", 0.0)
+    monkeypatch.setattr("pantoum.report.story.PATIENCE", 0.0)
     metrics_file.truncate_after(folder / "metrics.jsonl", 10)
     screen, stream = Screen(), io.StringIO()
     assert watch(folder, screen, sleep=lambda _: None) == "no longer running"

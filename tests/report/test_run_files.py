@@ -15,8 +15,8 @@ import pytest
 from pantoum.errors import RunError
 from pantoum.formats import metrics_file, model_file
 from pantoum.formats.run_lock import RunLock
-from pantoum.report import run_files
-from pantoum.report.run_files import follow, latest, read
+from pantoum.report import story
+from pantoum.report.story import follow, latest, read
 
 Make = Callable[..., list[dict[str, Any]]]
 
@@ -121,7 +121,7 @@ def test_a_killed_run_is_over_after_a_while(folder: Path, make_records: Make) ->
     (folder / ".lock").write_text(json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1}))
     clock = Clock()
     assert seen(folder, clock) == [(4, None, False), (4, None, True)]
-    assert clock.now >= run_files.PATIENCE
+    assert clock.now >= story.PATIENCE
 
 
 def test_a_run_on_another_machine_is_followed_until_its_last_word(folder: Path, make_records: Make) -> None:

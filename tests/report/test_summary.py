@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.summary import judgement, summary
+from pantoum.report.wording import judgement, summary
 
 FIGURES = {
     "nats_per_token": 1.5,

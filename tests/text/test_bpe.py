@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.errors import FormatError, SettingError
-from pantoum.text import bpe, bpe_merges
+from pantoum.text import bpe
 from pantoum.text.bpe import BpeLearner, BpeTokenizer, from_spec, learner
 
 TEXT = "the cat sat on the mat, and the other cat sat there with the hat. " * 20
@@ -75,24 +75,24 @@ def test_the_cache_of_pieces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_many_pieces_are_repeated_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bpe_merges, "MOST_REPEATED", 10)
+    monkeypatch.setattr(bpe, "MOST_REPEATED", 10)
     ranked = [("ab", 900), ("cd", 300), ("x" * 300, 50), ("ef", 1), ("gh", 1)]
-    assert bpe_merges.learn_merges(ranked, 50) == [(98, 99), (100, 101)]
-    monkeypatch.setattr(bpe_merges, "MOST_CHARACTERS", 3)
-    assert bpe_merges.learn_merges(ranked, 50) == [(98, 99)]
+    assert bpe.learn_merges(ranked, 50) == [(98, 99), (100, 101)]
+    monkeypatch.setattr(bpe, "MOST_CHARACTERS", 3)
+    assert bpe.learn_merges(ranked, 50) == [(98, 99)]
 
 
 def test_pieces_are_repeated_as_often_as_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bpe_merges, "BATCH", 3)
-    word = bpe_merges.LETTERS[97] + " "
-    assert list(bpe_merges._repeated([("a", 7), ("b", 0)])) == [word * 3, word * 3, word]
+    monkeypatch.setattr(bpe, "BATCH", 3)
+    word = bpe.LETTERS[97] + " "
+    assert list(bpe._repeated([("a", 7), ("b", 0)])) == [word * 3, word * 3, word]
 
 
 def test_merges_that_make_the_same_bytes_are_one() -> None:
-    letter = bpe_merges.LETTERS
+    letter = bpe.LETTERS
     a, b, c = letter[97], letter[98], letter[99]
     merges = [[a, b], [b, c], f"{a + b} {c}", [a, b + c]]
-    assert bpe_merges._numbered(merges) == [(98, 99), (99, 100), (257, 100)]
+    assert bpe._numbered(merges) == [(98, 99), (99, 100), (257, 100)]
 
 
 def test_marks_stay_in_their_words_and_signs_do_not() -> None:
@@ -170,7 +170,7 @@ def test_merges_may_not_stand_for_more_bytes_than_the_bound() -> None:
 
 
 def test_learning_ends_where_merges_would_stand_for_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bpe_merges, "MOST_BYTES", 40)
+    monkeypatch.setattr(bpe, "MOST_BYTES", 40)
     monkeypatch.setattr(bpe, "MOST_BYTES", 40)
     short = learned()
     assert 257 < short.vocab_size < 275

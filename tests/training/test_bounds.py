@@ -10,7 +10,7 @@ import pytest
 
 from pantoum.errors import CheckpointError, ModelFileError, SettingError
 from pantoum.formats import checkpoint, model_file, tensor_layout
-from pantoum.inference.files.named_texts import MOST
+from pantoum.formats.model_file import MOST
 
 
 def test_a_model_that_could_not_be_written_is_refused_before_training(

@@ -7,8 +7,7 @@ import pytest
 
 from pantoum.config import DropoutConfig
 from pantoum.training.reporting import learned_by_heart
-from pantoum.training.run.meter import Curve
-from pantoum.training.run.run_state import Best
+from pantoum.training.run.run_state import Best, Curve
 
 DROPOUT = DropoutConfig.parse("variational:0.4")
 

@@ -8,11 +8,9 @@ from pantoum.data.batches import Batch
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.files.precision import plain
-from pantoum.network import LanguageModel
-from pantoum.network.gradient import Gradient
-from pantoum.training.update import gradient_scale
+from pantoum.network import LanguageModel, gradient
+from pantoum.network.gradient import EVERY, Gradient, GradientScale
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.update.gradient_scale import EVERY, GradientScale
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import AdamW
 
@@ -36,7 +34,7 @@ def test_a_constant_gradient_gives_its_own_size_times_the_root_of_the_targets():
 
 
 def test_every_few_updates_count_and_the_first_ones_are_forgotten(monkeypatch):
-    monkeypatch.setattr(gradient_scale, "WINDOW", 4)
+    monkeypatch.setattr(gradient, "WINDOW", 4)
     scale = GradientScale(PARAMETERS)
     scale.updated(gradients(1e3), 0, 1, 1.0)
     for steps in range(1, EVERY):

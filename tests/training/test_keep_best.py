@@ -14,8 +14,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import tuned
 from pantoum.inference.evaluation import evaluate, held_out_loss
-from pantoum.inference.files.compact_matrices import coded, halved
-from pantoum.inference.files.compact_table import parts_of, row_codes
+from pantoum.inference.files.precision import coded, halved, parts_of, row_codes
 from pantoum.inference.loaded_model import load
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.kernels import RowCodes

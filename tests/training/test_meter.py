@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.training.run.meter import MOST_POINTS, Curve, UpdateSums
+from pantoum.training.run.run_state import MOST_POINTS, Curve, UpdateSums
 
 
 def test_means_of_what_was_added():

@@ -39,7 +39,7 @@ def test_a_file_that_is_cut_ends_the_run_where_it_is_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_file, "LARGEST_IN_MEMORY", 0)
-    monkeypatch.setattr("pantoum.data.ranged_rows.LARGEST", 64)
+    monkeypatch.setattr("pantoum.formats.token_file.LARGEST", 64)
     (tmp_path / "t.txt").write_text(TEXT)
     data = pantoum.prepare(tmp_path / "t.txt", tmp_path / "data", tokens="bytes").folder
     file = data / "prepared.safetensors"

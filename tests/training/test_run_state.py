@@ -15,8 +15,7 @@ from pantoum.report.record import PHASES
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.run.budget import Budget, Span
-from pantoum.training.run.meter import UpdateSums
-from pantoum.training.run.run_state import MOST_EARLIER, Best, RunState
+from pantoum.training.run.run_state import MOST_EARLIER, Best, RunState, UpdateSums
 from pantoum.training.update.update_guard import MOST_ROLLBACKS, UpdateGuard
 
 FIELDS = {field.name for field in fields(RunState)}

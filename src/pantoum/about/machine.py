@@ -32,8 +32,6 @@ from pantoum.network.stepping import stepper
 from pantoum.training.run.run_folder import machine as described
 from pantoum.training.update.optimizer import make_optimizer
 
-__all__ = ["Machine", "examine"]
-
 SECONDS = 0.6
 """Time for each rate."""
 WRITTEN = 20

@@ -30,13 +30,11 @@ import numpy as np
 from pantoum.config import TrainSettings
 from pantoum.config.model_config import GONE
 from pantoum.config.plain import as_typed
-from pantoum.data.prepare import Prepared
+from pantoum.data.prepared_file import Prepared
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import USABLE
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock
-
-__all__ = ["Forecast", "Plan", "forecast", "make_plan"]
 
 FLOOR, FALL, POWER = 0.80, 0.062, 0.5
 """Set by hand."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pantoum.cli.output import Output
 
-__all__ = ["add_options", "commands", "help_of", "module_of", "names", "run"]
-
 OURS = {
     "demo": "train two minutes on the source of Python's standard library, and show what the model writes",
     "train": "train a model on texts; what is not given is chosen from the size of the text and the time",

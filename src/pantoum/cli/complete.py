@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, json_text
+from pantoum.cli.running import Asked
 from pantoum.config import CompleteConfig
 
 EXAMPLES = """examples:

@@ -14,8 +14,6 @@ import re
 from pantoum.cli.output import Output
 from pantoum.cli.parser import Parser
 
-__all__ = ["EXAMPLES", "add_options", "answer", "run"]
-
 EXAMPLES = """examples:
   pantoum completion bash > pantoum         for ~/.local/share/bash-completion/completions
   pantoum completion zsh > _pantoum         for a folder of $fpath

@@ -20,7 +20,7 @@ from pantoum.config.plain import quoted
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.api import Run
+    from pantoum import Run
 
 EXAMPLES = """examples:
   pantoum demo --minutes 1

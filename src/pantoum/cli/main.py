@@ -17,8 +17,6 @@ from pantoum.cli.commands import add_options, help_of, module_of, names
 from pantoum.cli.commands import commands as described
 from pantoum.cli.parser import Parser, with_files
 
-__all__ = ["main", "make_parser"]
-
 MOST_THREADS = 1024
 ABOUT = "Train a recurrent language model on your own text, on your own machine, in minutes; then use it."
 START = """start with:

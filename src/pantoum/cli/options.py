@@ -17,8 +17,6 @@ from pantoum.config import AUTO
 from pantoum.config.setting import Setting, SettingGroup, declared, flag
 from pantoum.errors import SettingError
 
-__all__ = ["add_model", "add_settings", "from_environment", "given", "reader"]
-
 LARGEST_EXACT = 2.0**53
 """Below it every whole number is a ``float``."""
 FACTORS = {"k": 1e3, "m": 1e6, "%": 0.01}

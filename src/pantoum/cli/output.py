@@ -20,8 +20,6 @@ from typing import Any, TextIO
 from pantoum.config.plain import quoted
 from pantoum.errors import naming
 
-__all__ = ["Output", "abandon_stdout", "is_terminal", "json_text", "one_line", "runnable"]
-
 
 def one_line(text: str) -> str:
     """A message as one line; control characters are shown, not obeyed."""

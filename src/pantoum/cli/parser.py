@@ -1,16 +1,34 @@
 """The parser of the command line: errors are one line that says what to type instead.
 
+What a mistyped name probably meant has three sources, in this order: the name that other programs use for the
+same thing (``--lr``), an option that begins with what was typed (``--hidden``), a similar spelling
+(``trian``). A suggestion never changes what runs.
+
 Nothing here imports the settings: ``pantoum --help`` imports neither them nor the modules of the commands.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "with_files"]
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse asks shutil, which imports three compressors: 2 of 35 ms."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        columns = os.environ.get("COLUMNS", "")
+        if not columns.isdecimal() or int(columns) == 0:
+            try:
+                columns = str(os.get_terminal_size(sys.__stdout__.fileno()).columns)  # type: ignore[union-attr]
+            except (AttributeError, ValueError, OSError):  # no terminal
+                columns = "80"
+        super().__init__(prog, **{"width": (int(columns) or 80) - 2, **options})
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options.setdefault("allow_abbrev", False)
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Help)
         super().__init__(*arguments, **options)
         self.others: Callable[[], Mapping[str, Collection[str]]] = dict
         """Gives the options of the other commands, by their name: for suggestions."""
@@ -76,8 +94,7 @@ class Parser(argparse.ArgumentParser):
         """A name that is not among the choices: suggest a near one."""
         if action.choices is None or value in action.choices:
             return
-        from pantoum.cli.suggest import command_advice  # only a mistake pays for the import
-        from pantoum.config import nearest
+        from pantoum.config import nearest  # only a mistake pays for the import
 
         if isinstance(action, argparse._SubParsersAction):
             self.error(f"there is no command {value!r}: {command_advice(str(value), list(action.choices))}")
@@ -96,8 +113,6 @@ class Parser(argparse.ArgumentParser):
                 typed = quoted(words)
                 return f"the text to continue is given with --prompt: `{self.prog} ... --prompt {typed}`"
             return f"{words} is one argument too many"
-        from pantoum.cli.suggest import option_advice
-
         advice = option_advice(options[0], self.option_names(), self.others())
         name = options[0].partition("=")[0]
         return f"there is no option {name}" + (f": {advice}" if advice else "")
@@ -136,3 +151,57 @@ def with_files(words: Sequence[str]) -> list[str]:
     place = list(words).index("--")
     files = (f"./{word}" if word.startswith("-") and word != "-" else word for word in words[place + 1 :])
     return [*words[:place], *files]
+
+
+COMMANDS_ELSEWHERE = {
+    "convert": "export",
+    "eval": "evaluate",
+    "finetune": "train",
+    "predict": "generate",
+    "quantize": "export",
+    "sample": "generate",
+    "tokenize": "prepare",
+}
+
+
+def option_advice(typed: str, known: Collection[str], others: Mapping[str, Collection[str]]) -> str:
+    """What to type instead of an option that a command does not have; empty where nothing is near.
+
+    ``known``: the options of the command. ``others``: the options of the other commands by their name.
+    """
+    from pantoum.config.rules import ELSEWHERE, meant
+    from pantoum.config.setting import flag
+
+    name = typed.partition("=")[0]
+    bare = name.strip("-").lower().replace("-", "_")
+    names = {option.lstrip("-").replace("-", "_"): option for option in known}
+    elsewhere = ELSEWHERE.get(bare, "")
+    owners = [command for command, options in others.items() if {name, flag(elsewhere)} & set(options)]
+    if owners and elsewhere not in names:
+        return f"it is an option of `pantoum {'train' if 'train' in owners else owners[0]}`"
+    near = meant(bare, names) if len(bare) > 1 else None
+    return f"did you mean {names[near]}?" if near else ""
+
+
+def command_advice(typed: str, commands: Collection[str]) -> str:
+    """What to type instead of a command that does not exist."""
+    from pathlib import Path
+
+    from pantoum.config.rules import nearest
+
+    if typed == "help":
+        return "type `pantoum --help`, or `pantoum train --help` for one command"
+    if typed == "version":
+        return "type `pantoum --version`"
+    if typed == "pantoum":
+        return "it is typed twice; leave one out"
+    near = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
+    if near is not None:
+        return f"did you mean `pantoum {near}`?"
+    path = Path(typed)
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if path.exists():
+            is_model = path.suffix == ".safetensors" or (path / "model.safetensors").exists()
+            command = "generate" if is_model else "train"
+            return f"it is a file or folder: did you mean `pantoum {command} {typed}`?"
+    return "the commands are " + ", ".join(commands)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_model, add_settings, given
 from pantoum.cli.output import Output, is_terminal
+from pantoum.cli.running import Asked
 from pantoum.cli.score_forms import ESCAPES, FORMS, Numbered, ScoreSums
 from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.score import Scorer
     from pantoum.model import Model
 
 EXAMPLES = """examples:
@@ -83,29 +83,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
 
-class Growing(Protocol):
-    """A text that grows while it is scored, and whose place is saved (an app has it)."""
-
-    resumed: bool
-    first_line: int
-    starts: Any
-    saves: bool
-    """Whether it has a place to save it in."""
-
-    def batches(self, asked: Asked, /) -> Iterator[list[Score]]:
-        """The scores of what is there, then of what comes."""
-
-    def save(self) -> None:
-        """Save how far it was read."""
-
-
 def run(
     arguments: argparse.Namespace,
     output: Output,
-    follow: Callable[[Model, ScoreConfig, Scorer], Growing] | None = None,
+    follow: Callable[[Model, ScoreConfig, Scorer], Any] | None = None,
 ) -> int:
     """Score the text part by part and write the results as they come. ``follow``: makes what reads a text
-    that grows."""
+    that grows and saves how far (an app has it)."""
     if arguments.choices is not None:
         _score_choices(arguments, output)
         return 0

@@ -20,9 +20,7 @@ from pantoum.cli.output import is_terminal, json_text
 from pantoum.config.plain import Plain
 
 if TYPE_CHECKING:
-    from pantoum.inference.score import Score
-
-__all__ = ["ESCAPES", "FORMS", "Numbered", "ScoreForm", "ScoreSums"]
+    from pantoum.inference.scoring.units import Score
 
 ESCAPES = str.maketrans(
     {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}

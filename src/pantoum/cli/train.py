@@ -16,7 +16,7 @@ from pantoum.config.launcher import follows
 from pantoum.config.plain import quoted
 
 if TYPE_CHECKING:
-    from pantoum.api import Run
+    from pantoum import Run
 
 EXAMPLES = """examples:
   pantoum train book.txt                          five minutes, everything chosen

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Show the run until it ends, or print its newest record."""
     folder = path(arguments.run, "run")
     if arguments.json:
-        from pantoum.report.run_files import latest
+        from pantoum.report.story import latest
 
         output.json(latest(folder))
     else:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
     from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
-    from pantoum.config.reading_config import EvaluationConfig
     from pantoum.config.rules import (
         AUTO,
         function,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
         SamplingConfig,
         StreamConfig,
     )
-    from pantoum.config.score import UNITS, Alert, ScoreConfig
+    from pantoum.config.score import UNITS, Alert, EvaluationConfig, ScoreConfig
     from pantoum.config.setting import declared
     from pantoum.config.tokens import token_unit
     from pantoum.config.train import (
@@ -52,66 +51,20 @@ if TYPE_CHECKING:
         spell_softmax,
     )
 
-__all__ = [
-    "AUTO",
-    "BUDGETS",
-    "CELLS",
-    "DOCUMENTS",
-    "OF_ONE_COMMAND",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "SHAPE",
-    "UNITS",
-    "VERSION",
-    "Alert",
-    "AskedForm",
-    "CellSpec",
-    "CompleteConfig",
-    "DropoutConfig",
-    "EvaluationConfig",
-    "GenerationConfig",
-    "ModelConfig",
-    "SamplingConfig",
-    "ScoreConfig",
-    "StreamConfig",
-    "TextSettings",
-    "TrainSettings",
-    "check_table",
-    "declared",
-    "function",
-    "nearest",
-    "number",
-    "one_of",
-    "parse_softmax",
-    "path",
-    "require",
-    "several",
-    "spell_softmax",
-    "table_words",
-    "text",
-    "token_unit",
-    "truth",
-    "whole",
-]
-
 VERSION = "0.1.0"
 """The version of pantoum, the same as in ``pyproject.toml`` (tested)."""
 
 _HOMES = {
-    "cells": ("CELLS", "CellSpec"),
-    "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
-    "reading_config": ("EvaluationConfig",),
-    "rules": (
-        *("AUTO", "function", "nearest", "number", "one_of", "path", "require", "several", "text", "truth"),
-        "whole",
-    ),
-    "sampling": ("AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"),
-    "score": ("UNITS", "Alert", "ScoreConfig"),
-    "setting": ("declared",),
-    "tokens": ("token_unit",),
+    "cells": "CELLS CellSpec",
+    "model_config": "SHAPE DropoutConfig ModelConfig check_table table_words",
+    "rules": "AUTO function nearest number one_of path require several text truth whole",
+    "sampling": "AskedForm CompleteConfig GenerationConfig SamplingConfig StreamConfig",
+    "score": "UNITS Alert EvaluationConfig ScoreConfig",
+    "setting": "declared",
+    "tokens": "token_unit",
     "train": (
-        *("BUDGETS", "DOCUMENTS", "OF_ONE_COMMAND", "OPTIMIZERS", "SCHEDULES", "TextSettings"),
-        *("TrainSettings", "parse_softmax", "spell_softmax"),
+        "BUDGETS DOCUMENTS OF_ONE_COMMAND OPTIMIZERS SCHEDULES TextSettings TrainSettings parse_softmax "
+        "spell_softmax"
     ),
 }
 """The file of each name."""
@@ -121,7 +74,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     for home, names in _HOMES.items():
-        if name in names:
+        if name in names.split():
             value: object = getattr(import_module(f"pantoum.config.{home}"), name)
             globals()[name] = value
             return value

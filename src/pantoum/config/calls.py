@@ -17,8 +17,6 @@ from pantoum.config.rules import meant
 from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError, StorageError
 
-__all__ = ["public", "taking"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

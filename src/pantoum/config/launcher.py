@@ -19,20 +19,6 @@ from collections.abc import Mapping
 from pantoum.config.processors import machine_processors, thread_limit, usable_processors
 from pantoum.errors import TextError
 
-__all__ = [
-    "default_threads",
-    "follows",
-    "launched",
-    "launched_count",
-    "launched_rank",
-    "require_own_stdin",
-    "tasks_here",
-    "tasks_of_a_step",
-    "threads_of_a_rank",
-    "torchrun_count",
-    "unused_tasks",
-]
-
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 LOCAL_SIZE = (

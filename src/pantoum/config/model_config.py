@@ -12,23 +12,6 @@ from pantoum.config.plain import Plain
 from pantoum.config.rules import number, one_of, require, truth, whole
 from pantoum.errors import SettingError
 
-__all__ = [
-    "CELL",
-    "EMBEDDING_SIZE",
-    "HIDDEN_SIZE",
-    "MEMBERS",
-    "NGRAM_ROWS",
-    "NUM_LAYERS",
-    "SHAPE",
-    "TABLE_TITLE",
-    "DropoutConfig",
-    "ModelConfig",
-    "check_table",
-    "dropout_words",
-    "parse_orders",
-    "table_words",
-]
-
 TABLE_TITLE = "n-grams"
 """The table of logits, as people read it."""
 GONE: dict[str, Plain] = {"norm": None, "residual": False}

@@ -13,15 +13,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = [
-    "MOST_THREADS",
-    "THREAD_VARIABLES",
-    "control_group_limit",
-    "machine_processors",
-    "thread_limit",
-    "usable_processors",
-]
-
 THREAD_VARIABLES = (
     "PANTOUM_THREADS",
     "OPENBLAS_NUM_THREADS",

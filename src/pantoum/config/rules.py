@@ -8,32 +8,16 @@ value, the rule and what to do next, or returns the value as plain Python has it
 
 from __future__ import annotations
 
+import codecs
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pantoum.errors import SettingError
-
-__all__ = [
-    "AUTO",
-    "ELSEWHERE",
-    "Auto",
-    "function",
-    "meant",
-    "nearest",
-    "number",
-    "one_of",
-    "path",
-    "require",
-    "several",
-    "some_texts",
-    "text",
-    "texts",
-    "truth",
-    "whole",
-]
 
 AUTO = "auto"
 ELSEWHERE = {
@@ -198,3 +182,72 @@ def function(value: Value, argument: str) -> Value:
     fits = value is None or callable(value)
     require(fits, argument, value, "must be a function or None", "leave it out otherwise")
     return value
+
+
+def require_place(argument: str, out: str | os.PathLike[str]) -> None:
+    """Raise ``SettingError`` if no file can be there."""
+    target = Path(out)
+    if target.is_dir() or not target.parent.is_dir():
+        rule = "must be a file in a folder that exists"
+        raise SettingError(argument, os.fspath(out), rule, "give another file")
+
+
+def require_apart(
+    argument: str, out: str | os.PathLike[str], what: str, read: Iterable[str | os.PathLike[str] | None]
+) -> None:
+    """Raise ``SettingError`` if a file that is to be written is one of these, or lies in one of these folders
+    already. Names that are no files here, such as ``-`` or an address, are passed over."""
+    target = Path(out)
+    if not target.exists():
+        return
+    for name in read:
+        path = None if name is None else Path(name)
+        if path is None or not path.exists():
+            continue
+        inside = path.is_dir() and path.resolve() in target.resolve().parents
+        if inside or target.samefile(path):
+            raise SettingError(
+                argument, os.fspath(out), f"is {what}, which would be lost", "give another file"
+            )
+
+
+ENCODINGS = {
+    "utf-8": "utf_8", "utf-16": "utf_16", "utf-16-le": "utf_16_le", "utf-16-be": "utf_16_be",
+    "windows-1250": "cp1250", "windows-1251": "cp1251", "windows-1252": "cp1252", "windows-1253": "cp1253",
+    "windows-1254": "cp1254", "windows-1255": "cp1255", "windows-1256": "cp1256", "windows-1257": "cp1257",
+    "windows-1258": "cp1258", "iso-8859-1": "latin_1", "iso-8859-2": "iso8859_2", "iso-8859-5": "iso8859_5",
+    "iso-8859-7": "iso8859_7", "iso-8859-9": "iso8859_9", "iso-8859-15": "iso8859_15", "koi8-r": "koi8_r",
+    "koi8-u": "koi8_u", "mac-roman": "mac_roman", "mac-cyrillic": "mac_cyrillic", "shift-jis": "cp932",
+    "euc-jp": "euc_jp", "iso-2022-jp": "iso2022_jp", "gb18030": "gb18030", "big5": "big5", "euc-kr": "cp949",
+}  # fmt: skip
+"""The names that people know, and Python's codecs; every codec of text is known by its own name, too."""
+LARGER = {"shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949"}
+"""Codecs that lack characters of what goes by their names, and those that have them (Encoding Standard)."""
+NO_TEXT = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "utf_7")
+
+
+def codec_of(name: str) -> str | None:
+    """Python's codec for an encoding, as ``codecs.lookup`` takes it; ``None``: there is none for text."""
+    try:
+        codec = codecs.lookup(name)
+        codecs.getincrementaldecoder(name)
+        with suppress(UnicodeError):
+            b"a".decode(name)  # refused where it is no encoding of text, but of bytes or of strings
+    except (LookupError, ValueError):
+        return None
+    plain = codec.name.replace("-", "_")
+    return None if plain in NO_TEXT else LARGER.get(plain, plain)
+
+
+def encoding_name(codec: str) -> str:
+    """The name that people know for a codec."""
+    return next((name for name, each in ENCODINGS.items() if each == codec), codec)
+
+
+def known_encoding(name: object, argument: str) -> str:
+    """The name of an encoding, if it is one."""
+    if isinstance(name, str) and codec_of(name) is not None:
+        return name
+    meant = nearest(name, ENCODINGS) if isinstance(name, str) else None
+    advice = "give for example windows-1252 or shift-jis" if meant is None else f"did you mean {meant}?"
+    raise SettingError(argument, name, "must be an encoding of text that Python knows", advice)

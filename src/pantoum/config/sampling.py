@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from pantoum.config.reading_config import cache_size
 from pantoum.config.rules import number, path, require, some_texts, text, texts, truth, whole
+from pantoum.config.score import cache_size
 from pantoum.config.setting import SettingGroup, flag, setting
 from pantoum.errors import SettingError
-
-__all__ = ["AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
 
 
 class AskedForm(NamedTuple):

@@ -10,11 +10,57 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pantoum.config.reading_config import ReadingConfig
-from pantoum.config.rules import number, one_of, path, require, texts, truth, whole
-from pantoum.config.setting import setting
+from pantoum.config.rules import known_encoding, number, one_of, path, require, text, texts, truth, whole
+from pantoum.config.setting import SettingGroup, setting
 
-__all__ = ["MASKS", "UNITS", "Alert", "ScoreConfig", "ignored"]
+MOST_CACHE = 100_000
+"""Most tokens in a cache."""
+
+
+def cache_size() -> Any:
+    """The field of a cache of the recent past."""
+    return setting(
+        None,
+        "mix the model with a cache of the last N tokens (Grave and others 2016)",
+        partial(whole, most=MOST_CACHE),
+        metavar="N",
+        off=True,
+    )
+
+
+@dataclass(frozen=True)
+class ReadingConfig(SettingGroup):
+    """How a text is read with a model."""
+
+    encoding: str | None = setting(
+        None,
+        "encoding of text files that are not in UTF-8 or UTF-16, for example windows-1252",
+        known_encoding,
+        metavar="NAME",
+    )
+    adapt: bool = setting(
+        False, "let a copy of the model learn from each chunk of the text after scoring it", truth
+    )
+    cache: int | None = cache_size()
+    model_out: str | None = setting(
+        None,
+        "save the adapted model in this file at the end; `score` also every five minutes",
+        path,
+        metavar="F",
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(ReadingConfig):
+    """How a model is measured on a text."""
+
+    protocol: str = setting(
+        "carried",
+        "how the text is read; carried: in one pass with the state carried",
+        text,
+        metavar="carried|segments:N|windows:N",
+    )
+
 
 UNITS = ("token", "word", "line")
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"

@@ -16,8 +16,6 @@ from typing import Any, ClassVar, TypeVar
 
 from pantoum.config.rules import AUTO
 
-__all__ = ["Setting", "SettingGroup", "declared", "flag", "setting"]
-
 Rule = Callable[[Any, str], object]
 """The check of a value: it gets the value and the setting's name, and returns the value as it is kept."""
 Kind = TypeVar("Kind", bound="SettingGroup")

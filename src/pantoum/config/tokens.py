@@ -13,16 +13,6 @@ from typing import Literal
 from pantoum.config.rules import nearest, require, text
 from pantoum.errors import SettingError
 
-__all__ = [
-    "TOKEN_KINDS",
-    "TokenKind",
-    "check_tokens",
-    "parse_tokens",
-    "token_name",
-    "token_unit",
-    "written_kinds",
-]
-
 
 @dataclass(frozen=True)
 class TokenKind:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from pantoum.config.encoding_names import known_encoding
 from pantoum.config.model_config import (
     CELL,
     EMBEDDING_SIZE,
@@ -21,23 +20,10 @@ from pantoum.config.model_config import (
     dropout_words,
     parse_orders,
 )
-from pantoum.config.rules import AUTO, Auto, number, one_of, path, require, text, truth, whole
+from pantoum.config.rules import AUTO, Auto, known_encoding, number, one_of, path, require, text, truth, whole
 from pantoum.config.setting import SettingGroup, declared, flag, setting
 from pantoum.config.tokens import token_name, written_kinds
 from pantoum.errors import SettingError
-
-__all__ = [
-    "BUDGETS",
-    "DOCUMENTS",
-    "OF_ONE_COMMAND",
-    "OPTIMIZERS",
-    "SCHEDULES",
-    "TextSettings",
-    "TrainSettings",
-    "UpdateSettings",
-    "parse_softmax",
-    "spell_softmax",
-]
 
 BUDGETS = ("minutes", "steps", "epochs")
 """The units of a budget, of which one is given."""

@@ -25,11 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.config.plain import Plain
-from pantoum.data.ranged_rows import RangedRows, Tokens
 from pantoum.errors import SettingError, TextError
-from pantoum.formats.token_file import StoredTokens
-
-__all__ = ["Batch", "StatefulBatches"]
+from pantoum.formats.token_file import RangedRows, StoredTokens, Tokens
 
 CURSOR_KEYS = ("epoch", "batch", "batch_size", "seq_len", "tokens")
 

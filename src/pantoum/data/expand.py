@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pantoum.data.forms import HEAD, Form, form_of
 from pantoum.errors import TextError
 
-__all__ = ["Bound", "decompressed", "transcoded"]
-
 BLOCK, PIECE = 1 << 20, 1 << 14
 MOST_TIMES, ALWAYS = 1000, 64 << 20
 MEMORY_TIMES, MEMORY, MOST_MEMORY = 10, 68 << 20, 256 << 20

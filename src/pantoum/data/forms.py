@@ -3,17 +3,27 @@
 The content decides, not the name, with one exception: markup is read as a document only where the name ends
 with ``.html``, ``.htm`` or ``.xhtml``. So a person who wants to learn markup gives the file another ending.
 Strings that a Python program gives (``given``) are text whatever they hold: they stand in a folder ``GIVEN``.
+
+Packages read what is no plain text (``pantoum.readers``): an entry point of that group names a function
+``reader(head, name)`` of the first 64 KiB of a file and its name. It gives a function that reads such a file,
+from its beginning to text in UTF-8, piece by piece; or ``None`` where the file is not of its kind. Texts at
+an address, ``s3://bucket/corpus/``, are read likewise (``pantoum.addresses``).
 """
 
 from __future__ import annotations
 
 import codecs
+import io
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
+from pantoum import extensions
 from pantoum.config.plain import quoted
-
-__all__ = ["GIVEN", "HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
+from pantoum.errors import TextError
 
 GIVEN = "pantoum-given-strings"
 """The name of a folder in which every file is a text: each was a string."""
@@ -168,3 +178,84 @@ def _with_zeros(head: bytes) -> Form:
         if pairs >= 4 and zeros >= 2 * UTF16_SHARE * pairs and others == 0:
             return Form("UTF-16", "encoded", codec)
     return BINARY
+
+
+Reader: TypeAlias = Callable[[BinaryIO], Iterator[bytes]]
+
+
+class DocumentFile(io.FileIO):
+    """A document that is open to be read, and how it is called."""
+
+    def __init__(self, path: Path, label: str, encoding: str | None) -> None:
+        super().__init__(path, "rb")
+        self.path, self.label = path, label
+        self.encoding = encoding
+        """The encoding that was named for texts that do not say theirs."""
+
+
+def form_in(head: bytes, name: str) -> Form:
+    """What a file is: by what pantoum knows, or by an installed package that reads it."""
+    form = form_of(head, name)
+    if form.kind == "document" or (form == TEXT and not _others()):
+        return form
+    if form.kind != "compressed" and _reader(head, name) is not None:
+        return Form("a document", "document", "other")
+    return form
+
+
+def reader_of(path: Path, label: str) -> Reader:
+    """What reads a document; ``TextError`` where no installed package does."""
+    with path.open("rb") as file:
+        found = _reader(file.read(HEAD), path.name)
+    if found is None:
+        advice = "save it as plain text, or install pantoum again"
+        raise TextError(f"cannot read {label!r}: no installed package reads such documents; {advice}")
+    return found
+
+
+def _others() -> list[str]:
+    return [name for name in extensions.names("readers") if name != "documents"]
+
+
+def _reader(head: bytes, name: str) -> Reader | None:
+    return next(filter(None, (reader(head, name) for reader in extensions.each("readers"))), None)
+
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
+
+
+class RemoteFile(Protocol):
+    """A file at an address."""
+
+    @property
+    def address(self) -> str:
+        """As it is shown."""
+
+    @property
+    def name(self) -> str:
+        """As it is called in records: without the folder that was given."""
+
+    @property
+    def size(self) -> int | None:
+        """``None``: its server does not say."""
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether a folder was given."""
+
+    def same(self, other: Any) -> bool:
+        """Whether another one is this file."""
+
+    def open(self) -> BinaryIO:
+        """The file's bytes, to be read once."""
+
+
+def is_address(text: str) -> bool:
+    """Whether a text names a file at an address, and not a path of this machine."""
+    return ADDRESS.match(text) is not None
+
+
+def remote_files(text: str) -> list[RemoteFile]:
+    """The files that an address means: itself, or those of a folder that are not hidden."""
+    found: list[RemoteFile] = extensions.find("addresses", "texts")(text)
+    return found

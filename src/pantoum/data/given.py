@@ -21,8 +21,6 @@ from pantoum.errors import SettingError
 from pantoum.formats.system_calls import translated
 from pantoum.text.unicode import as_bytes
 
-__all__ = ["GivenText", "as_files"]
-
 GivenText: TypeAlias = "str | bytes | Iterable[str] | Iterable[bytes]"
 """A text, a file that is open for reading, or texts one after the other."""
 READ = 1 << 20

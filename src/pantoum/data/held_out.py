@@ -24,8 +24,6 @@ from typing import TypeAlias
 
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["Documents", "Split", "Tail", "last_tokens"]
-
 MOST_TOKENS = 200_000
 MOST_CHARACTERS = 2_000_000
 FINEST = 1_000_000

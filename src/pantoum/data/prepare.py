@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pantoum.config import AUTO, TextSettings, whole
 from pantoum.config.tokens import check_tokens
 from pantoum.data import prepared_file
-from pantoum.data.prepared_file import Prepared, TokenWriter, changes, opened, tokenizer_fingerprint
+from pantoum.data.prepared_file import Prepared, TokenWriter, changes, opened
 from pantoum.data.sources import Sources, found
 from pantoum.data.text_reader import Progress, in_encoding
 from pantoum.data.tokenizing import Tokenizing, tokenize
@@ -33,17 +33,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.config.keywords import Preparing
-
-__all__ = [
-    "Prepared",
-    "are_removed",
-    "differences",
-    "open_prepared",
-    "prepare",
-    "remove_tokens",
-    "restored",
-    "tokenizer_fingerprint",
-]
 
 Texts = Sequence["str | os.PathLike[str]"]
 SPACE = 3

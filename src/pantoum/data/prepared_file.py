@@ -32,19 +32,6 @@ from pantoum.formats.token_file import NAME, PREPARED, StoredTokens
 from pantoum.text.numbers import Numbers, smallest_dtype
 from pantoum.text.tokenizer import Tokenizer, from_spec
 
-__all__ = [
-    "PARTS",
-    "Prepared",
-    "TokenWriter",
-    "about",
-    "changes",
-    "opened",
-    "remove_tokens",
-    "require_room",
-    "spec_fingerprint",
-    "tokenizer_fingerprint",
-]
-
 PARTS = "train", "valid"
 ABOUT = "about"
 LARGEST = 64 << 20

@@ -28,15 +28,11 @@ from typing import BinaryIO
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
 from pantoum.config.plain import quoted
-from pantoum.data.addresses import RemoteFile, RemoteReader, is_address, remote_files
-from pantoum.data.documents import form_in
-from pantoum.data.forms import GIVEN, HEAD, TEXT, Form
+from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, RemoteFile, form_in, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
 from pantoum.formats.system_calls import translated
 from pantoum.formats.token_file import NAME
-
-__all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
 STDIN = "-"
 COPIED = 1 << 20
@@ -152,7 +148,7 @@ def found(
             durable.remove_tree(path)
 
 
-def open_source(source: Source) -> FileIO | RemoteReader:
+def open_source(source: Source) -> FileIO | BinaryIO:
     """The source's bytes, unbuffered."""
     if source.remote is not None and not source.copied:
         return source.remote.open()
@@ -353,7 +349,7 @@ def _at_hand(source: Source, keep_in: Path | None, kept: list[Path]) -> Source:
     return replace(source, path=copy.path, size=copy.size, copied=True)
 
 
-def _kept(stream: RemoteReader | BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
+def _kept(stream: BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
     """A copy of a stream that can be read only once."""
     path = durable.temporary_beside((keep_in or Path(tempfile.gettempdir())) / "stdin")
     kept.append(path)

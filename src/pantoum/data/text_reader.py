@@ -5,42 +5,41 @@ A byte order mark at the beginning of a file is dropped, with a note. CR LF stay
 compressed files and documents is taken out on the way; the hash and the size are those of the file on disk.
 What cannot be decoded is an error that names the file and the byte. A file that does not give the bytes it
 had when it was found has changed meanwhile, which is an error, too.
+
+``parts`` gives a file, or what stdin has by now, part by part: nothing waits for a part to be full, so a
+program that writes a line at a time into a pipe is answered a line at a time. stdin is taken as it is, unless
+it is compressed or in UTF-16: its first part says what it is.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import os
+import stat
+import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import FileIO
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from pantoum.config.encoding_names import codec_of
+from pantoum.config.launcher import require_own_stdin
 from pantoum.config.plain import Plain
-from pantoum.data.documents import DocumentFile, reader_of
+from pantoum.config.rules import codec_of
 from pantoum.data.expand import decompressed, transcoded
-from pantoum.data.sources import Source, Sources, open_source, unreadable
+from pantoum.data.forms import HEAD, DocumentFile, form_in, form_of, is_address, reader_of
+from pantoum.data.sources import STDIN, Source, Sources, found, open_source, unreadable
 from pantoum.errors import TextError
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of
 from pantoum.text.encodings import not_utf8, read_in
 from pantoum.text.numbers import UnknownCount
-
-__all__ = [
-    "BOM",
-    "MARK_LEFT_OUT",
-    "Measure",
-    "OddFileError",
-    "Progress",
-    "TextReader",
-    "content",
-    "file_hash",
-    "in_encoding",
-    "is_utf8",
-    "raw_blocks",
-]
 
 BLOCK = 1 << 20
 BOM = codecs.BOM_UTF8
@@ -265,3 +264,95 @@ def raw_blocks(source: Source) -> Iterator[bytes]:
                 yield raw
         except OSError as error:
             raise unreadable(source.label, error) from error
+
+
+PART = 1 << 16
+
+
+def parts(name: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
+    """The text of a file, or of stdin where the name is ``-``, as it comes; it is opened here and now.
+    ``encoding``: of a file that is not UTF-8, and of a stream, whose end nobody knows yet."""
+    name = os.fspath(name)
+    if name == STDIN:
+        if sys.stdin is None:
+            raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
+        require_own_stdin()
+        return _of_stream(sys.stdin.buffer, encoding=encoding)
+    if is_address(name):
+        return _of_address(name, encoding)
+    path = Path(name)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise unreadable(name, error) from None
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        require_own_stdin(name, status)
+        return _of_stream(file, path, encoding)
+    form = form_in(file.read(HEAD), path.name)
+    file.seek(0)
+    source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
+    (source,) = in_encoding(Sources([source], None, []), encoding).texts
+    try:
+        return _without_mark(content(_not_refused(source), _read(file)), name)
+    except TextError:
+        file.close()
+        raise
+
+
+def _of_address(name: str, encoding: str | None) -> Iterator[bytes]:
+    """The text of a file at an address, or of the files of a folder there."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pantoum-"))
+        sources = stack.enter_context(found([name], keep_in=Path(folder)))
+        kept = stack.pop_all()
+
+    def text() -> Iterator[bytes]:
+        with kept:
+            for source in in_encoding(sources, encoding).texts:
+                yield from _without_mark(content(source, raw_blocks(source)), source.label)
+
+    return text()
+
+
+def _of_stream(file: BinaryIO, path: Path = Path(STDIN), encoding: str | None = None) -> Iterator[bytes]:
+    """The text of a stream; its first part says what it is."""
+    blocks = _read(file)
+    first = next(blocks, b"")
+    form = form_of(first[:HEAD])
+    if form.kind == "document":
+        form = replace(form, kind="refused", advice="give the file by its name")
+    source = _not_refused(Source(path.name, path, sys.maxsize, 0, form, encoding=encoding))
+    yield from _without_mark(content(source, chain([first], blocks)), source.label)
+
+
+def _not_refused(source: Source) -> Source:
+    if source.form.kind == "refused":
+        raise TextError(
+            f"cannot read {source.label!r}: it is {source.form.name}, not a text; "
+            f"{source.form.advice_for(source.label)}"
+        )
+    return source
+
+
+def _without_mark(blocks: Iterator[bytes], label: str) -> Iterator[bytes]:
+    """The bytes of a text without its byte order mark, which may come in parts."""
+    begin = b""
+    for block in blocks:
+        begin += block
+        if len(begin) >= len(BOM) or not BOM.startswith(begin):
+            break
+    if begin.startswith(BOM):
+        warnings.warn(f"{label} {MARK_LEFT_OUT}", UserWarning, stacklevel=2)
+        begin = begin[len(BOM) :]
+    if begin:
+        yield begin
+    yield from blocks
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    """What is there, part by part; stdin stays open at the end."""
+    read = getattr(file, "read1", file.read)
+    with contextlib.nullcontext() if sys.stdin is not None and file is sys.stdin.buffer else file:
+        while data := read(PART):
+            yield data

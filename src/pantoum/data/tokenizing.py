@@ -42,14 +42,12 @@ from pantoum.data.text_reader import (
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.formats.system_calls import translated
-from pantoum.text.bpe_merges import LONGEST
+from pantoum.text.bpe import LONGEST_LEARNED
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import ADVICE, ShortLines, sign_of
 from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner
-
-__all__ = ["Tokenizing", "tokenize"]
 
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
@@ -331,7 +329,7 @@ class _Preparation:
         if most is not None and tokenizer.vocab_size < most:
             notes.append(
                 f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
-                f"having: the text is short, or has few words of at most {LONGEST} characters"
+                f"having: the text is short, or has few words of at most {LONGEST_LEARNED} characters"
             )
         return notes
 

@@ -30,8 +30,6 @@ from pantoum.config.launcher import default_threads
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError
 
-__all__ = ["Workers", "serve", "worth"]
-
 WORTH = 8 << 20
 """Bytes of text for which a worker is worth starting."""
 MOST = 8

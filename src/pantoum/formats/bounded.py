@@ -20,8 +20,6 @@ from pathlib import Path
 
 from pantoum.errors import FormatError, PantoumError
 
-__all__ = ["READ_SIZE", "fill", "opened", "read_small", "reported"]
-
 READ_SIZE = 1 << 20
 """Bytes read and hashed at a time: they are still in the cache when they are hashed."""
 

@@ -34,8 +34,6 @@ from typing import IO, NoReturn
 
 from pantoum.errors import PantoumError
 
-__all__ = ["BadFileError", "read_apart", "serve"]
-
 MEMORY, MEMORY_TIMES = 256 << 20, 10
 SECONDS, SECONDS_PER_MB = 20, 30
 BLOCK = 1 << 20

@@ -25,8 +25,6 @@ from pantoum.formats.container import Kind
 from pantoum.formats.system_calls import translated
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["CHECKPOINT", "MOST_STEPS", "Checkpoint", "clean_temporary", "commit", "newest", "prune", "read"]
-
 FOLDER = "checkpoints"
 MOST_STEPS = 10**12
 STATE, STATE_LIMIT = "state", 4_000_000

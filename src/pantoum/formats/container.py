@@ -35,20 +35,6 @@ from pantoum.errors import FormatError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array, Tensor
 
-__all__ = [
-    "DIGITS",
-    "Content",
-    "Kind",
-    "OpenFile",
-    "Writer",
-    "begins",
-    "head",
-    "header",
-    "parsed",
-    "read",
-    "write",
-]
-
 NO_DIGITS = b"0" * 64
 DIGITS_AFTER = tensor_layout.METADATA_PREFIX + b'"{\\"sha256\\":\\"'
 DIGITS = slice(8 + len(DIGITS_AFTER), 8 + len(DIGITS_AFTER) + 64)

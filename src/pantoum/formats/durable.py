@@ -31,23 +31,6 @@ try:
 except ImportError:
     fcntl = None  # type: ignore[assignment]
 
-__all__ = [
-    "Data",
-    "NewFile",
-    "append_line",
-    "clean_temporary",
-    "clear_left_behind",
-    "is_temporary",
-    "make_folder",
-    "new_file",
-    "new_folder",
-    "remove_tree",
-    "require_space",
-    "system",
-    "temporary_beside",
-    "write_file",
-]
-
 Data: TypeAlias = "Bytes | Iterable[Bytes]"
 
 WRITE_SIZE = 1 << 24

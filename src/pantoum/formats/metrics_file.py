@@ -18,8 +18,6 @@ from pantoum.config.plain import Plain
 from pantoum.errors import FormatError
 from pantoum.formats import bounded, durable, plain_json
 
-__all__ = ["append", "read", "truncate_after"]
-
 LINE_LIMIT = 1 << 20
 MOST_LINES = 100_000
 """A run writes some 3,000 lines a day."""

@@ -15,8 +15,6 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 
-__all__ = ["cost", "decode", "encode", "require_cost"]
-
 COSTS = ((b"[", 80), (b"{", 120), (b":", 80), (b",", 40))
 """Bytes of memory for each of these signs: a list and its first slots; a dict; a key with its entry; a value
 beside others. Measured with CPython 3.11 and rounded up: ``[],`` takes 22 times its text, ``{"a":1},`` 25."""

@@ -30,8 +30,6 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
     import msvcrt
 
-__all__ = ["LOCK_NAME", "RunLock", "held", "waited_for"]
-
 LOCK_NAME = ".lock"
 MOST_BYTES = 1000
 LOCKED_BYTE = 1 << 30

@@ -32,8 +32,6 @@ from numpy.typing import NDArray
 from pantoum.errors import StateError
 from pantoum.formats import bounded, durable
 
-__all__ = ["StateRecord", "from_bytes", "read", "read_bytes", "to_bytes", "write"]
-
 MAGIC = b"PANTOUMS"
 VERSION = 1
 HEAD = struct.Struct("<8sHHIQ32sB15s")

@@ -21,8 +21,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Bytes", "System", "storage_error", "translated"]
-
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 
 FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)

@@ -28,21 +28,6 @@ import numpy.typing as npt
 
 from pantoum.formats import plain_json
 
-__all__ = [
-    "HEADER_LIMIT",
-    "METADATA_PREFIX",
-    "Array",
-    "Tensor",
-    "data_chunks",
-    "header_bytes",
-    "header_length",
-    "header_of",
-    "parse",
-    "parse_any",
-    "require_finite",
-    "view",
-]
-
 HEADER_LIMIT = 1_000_000
 CHUNK = 1 << 20
 METADATA_PREFIX = b'{"__metadata__":{"pantoum":'

@@ -37,11 +37,9 @@ import numpy as np
 
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
-from pantoum.formats.model_file import ModelFile
-from pantoum.inference.adapt_rule import Rule, Settings, sampler_of, settings_for
-from pantoum.inference.files.named_texts import named_texts, told_times
+from pantoum.formats.model_file import ModelFile, named_texts, told_times
+from pantoum.inference.adapt_rule import Mixture, Rule, Settings, sampler_of, settings_for
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.mixture import Mixture
 from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
@@ -52,8 +50,6 @@ from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program, Wanted
-
-__all__ = ["Adapter", "Settings"]
 
 UNCHANGED_U = np.zeros(0, np.int64)
 CHUNKS = 5

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pantoum.config import require
 from pantoum.config.plain import Plain
+from pantoum.config.rules import require_apart, require_place
 from pantoum.data import prepared_file
 from pantoum.errors import FormatError, StorageError
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array, without_core
@@ -26,8 +26,6 @@ from pantoum.kernels.native.contexts import exp_of
 from pantoum.network.head import BIAS
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held
-
-__all__ = ["SavedMeanwhile", "adapted_to", "adapter_of", "as_state_of", "contexts_beside", "require_out"]
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""

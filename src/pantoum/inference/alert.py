@@ -31,8 +31,6 @@ from pantoum.inference.scoring.units import Decoding, Grouping, Pieces, Score
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["Peaks", "held_out_peaks", "peaks_of", "threshold"]
-
 CARD = "peaks"
 """The key in a model's card."""
 EXACT, GROWTH = 16, 1.25

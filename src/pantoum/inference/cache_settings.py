@@ -15,7 +15,7 @@ import numpy as np
 
 from pantoum.config import number, whole
 from pantoum.config.plain import Plain
-from pantoum.config.reading_config import MOST_CACHE
+from pantoum.config.score import MOST_CACHE
 from pantoum.errors import ModelFileError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
@@ -24,8 +24,6 @@ from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.counts import best_weight, mixed
 from pantoum.network.network_state import zeros
 from pantoum.network.program import Program
-
-__all__ = ["CARD_KEY", "TUNED_TOKENS", "tuned", "with_cache"]
 
 CARD_KEY = "cache"
 TUNED_TOKENS = 10_000

@@ -2,7 +2,7 @@
 
 An entry point of that group names a function ``constraint(model, asked, length, spaced)``, which gives a
 ``Constraint``, or ``None`` where the kind that is asked for is not its own. A function of the same module,
-``reader(asked)``, gives what says whether a whole text has the form.
+``reader(asked)``, gives what says whether a whole text has the form: its ``matches(text)``.
 """
 
 from __future__ import annotations
@@ -18,20 +18,11 @@ if TYPE_CHECKING:
     from pantoum.config import AskedForm
     from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["DROPPED", "Constraint", "WholeTexts", "constraint_of", "reader_of"]
-
 DROPPED = -1
 """In the place of a token: the text has ended before it."""
 
 
-class WholeTexts(Protocol):
-    """Says which whole texts have a form."""
-
-    def matches(self, text: str) -> bool:
-        """Whether the text has it."""
-
-
-class Constraint(WholeTexts, Protocol):
+class Constraint(Protocol):
     """Where one text stands in what it is to be."""
 
     mask: bytes
@@ -42,6 +33,9 @@ class Constraint(WholeTexts, Protocol):
     """Whether the text is whole and cannot go on."""
     free: bool
     """Whether the next token is drawn among all, and may be dropped."""
+
+    def matches(self, text: str) -> bool:
+        """Whether a whole text has the form."""
 
     def take(self, token: int) -> int:
         """The token that stands where this one was drawn; where ``free``, perhaps ``DROPPED``."""
@@ -60,10 +54,9 @@ def constraint_of(model: LoadedModel, asked: AskedForm, length: int, spaced: boo
     return found
 
 
-def reader_of(asked: AskedForm) -> WholeTexts:
-    """What says which texts have the form that is asked for."""
-    found: WholeTexts = next(_known(asked, lambda make: sys.modules[make.__module__].reader(asked)))
-    return found
+def reader_of(asked: AskedForm) -> Any:
+    """What says which texts have the form that is asked for: its ``matches(text)``."""
+    return next(_known(asked, lambda make: sys.modules[make.__module__].reader(asked)))
 
 
 def _known(asked: AskedForm, ask: Any) -> Iterator[Any]:

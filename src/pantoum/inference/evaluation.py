@@ -12,9 +12,10 @@ logits, never changes the model, and knows nothing of files.
 from __future__ import annotations
 
 import bz2
+import html
 import lzma
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,21 +24,12 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.figures import figures_html
 from pantoum.inference.scoring.protocols import ROWS, SEGMENTS, TextBlock, blocks, parse_protocol
 from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network.checks import require_finite
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
-
-__all__ = [
-    "COMPRESSED_BYTES",
-    "Evaluation",
-    "Progress",
-    "evaluate",
-    "held_out_loss",
-]
 
 COMPRESSED_BYTES, HURRIED_BYTES = 64_000_000, 1_000_000
 """At most so many bytes are given to xz and bz2: the figure is for scale."""
@@ -343,3 +335,13 @@ def _xz(data: bytearray) -> int:
     window = 1 << max(12, min(26, (len(data) - 1).bit_length()))
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
     return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))
+
+
+def figures_html(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A table with a title; titles, names and figures are plain text."""
+    lines = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(figure)}</td></tr>"
+        for name, figure in rows
+    )
+    return f"<table><caption>{html.escape(title)}</caption><tbody>{lines}</tbody></table>"

@@ -25,16 +25,13 @@ import numpy as np
 from pantoum import extensions
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
+from pantoum.config.rules import require_apart
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import durable, model_file
-from pantoum.formats.model_file import ModelFile
+from pantoum.formats.model_file import ModelFile, named_texts
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluation import Progress, evaluate
-from pantoum.inference.files.apart import require_apart
-from pantoum.inference.files.compact_matrices import coded_names
-from pantoum.inference.files.compact_table import compacted
-from pantoum.inference.files.named_texts import named_texts
-from pantoum.inference.files.precision import PRECISION, SCALE, plain, shape_of
+from pantoum.inference.files.precision import PRECISION, SCALE, coded_names, compacted, plain, shape_of
 from pantoum.inference.loaded_model import (
     LoadedModel,
     checked,
@@ -45,8 +42,6 @@ from pantoum.inference.loaded_model import (
 )
 from pantoum.kernels import Array, backend
 from pantoum.network.spec import named
-
-__all__ = ["cost", "export", "forms", "notes_on_cache", "to_int8"]
 
 INT8 = "int8"
 """Where the card of an int8 model says what it was made from and what that cost."""

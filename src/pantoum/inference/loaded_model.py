@@ -27,9 +27,17 @@ from pantoum.config.plain import Plain, quoted
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
-from pantoum.inference.files.compact_matrices import coded_names, is_half
-from pantoum.inference.files.compact_table import compact_tables, parts_of
-from pantoum.inference.files.precision import SCALE, plain, require_filled, shape_of, weights
+from pantoum.inference.files.precision import (
+    SCALE,
+    coded_names,
+    compact_tables,
+    is_half,
+    parts_of,
+    plain,
+    require_filled,
+    shape_of,
+    weights,
+)
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.packing import Codes, Weight, floats
@@ -39,18 +47,6 @@ from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 if TYPE_CHECKING:
     from pantoum.network.mixers.counts import CountMixture
-
-__all__ = [
-    "HUB",
-    "MODEL_NAME",
-    "LoadedModel",
-    "checked",
-    "counts_of",
-    "load",
-    "model_path",
-    "of_bytes",
-    "of_content",
-]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""

@@ -45,8 +45,6 @@ from pantoum.text.prompt import encode_prompt
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import REPLACEMENT
 
-__all__ = ["Completer", "Suggester", "Suggestion", "begun_word"]
-
 FEWEST, MOST = 4, 16
 """Beginnings that are read at once: few at first, because the words that they become may rule out others;
 later half as many as were read."""

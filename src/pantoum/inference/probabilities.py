@@ -39,8 +39,6 @@ from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["Continuation", "PairsFound", "choices_after", "judge", "sentence_nats"]
-
 TOKENS_AT_ONCE = 1 << 14
 
 

@@ -26,8 +26,6 @@ from pantoum.kernels import Array
 from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 
-__all__ = ["CHUNK", "Reading", "advance", "read_all"]
-
 CHUNK = 1024
 """Tokens that one reading has read at once where nobody waits for a turn."""
 LOGITS = 1 << 19

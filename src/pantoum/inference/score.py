@@ -3,7 +3,7 @@
 The first token is scored too, as what follows a newline (the border, with documents), so that a line's
 score does not depend on being the first. What a token decodes to is what is shown; a symbol unknown to the
 tokenizer, most surprising of all, and blank lines between documents are shown as the text has them
-(``originals``).
+(``Originals``).
 
 ``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
 the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
@@ -35,8 +35,6 @@ from pantoum.inference.adapted import SavedMeanwhile, adapter_of
 from pantoum.inference.alert import Peaks, peaks_of, threshold
 from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.scoring.ignored import Ignored
-from pantoum.inference.scoring.originals import Originals
 from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
 from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Piece, Pieces, Score
@@ -45,8 +43,14 @@ from pantoum.text.unicode import Forgiving, as_bytes
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+import re
+from collections import deque
+from itertools import accumulate, pairwise
 
-__all__ = ["Piece", "Score", "ScoredText", "Scorer", "asked_scorer", "resets"]
+from pantoum.inference.scoring.units import LONGEST, NO_PIECES, line_ends
+from pantoum.text.documents import borders, eos_text, mark
+from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.unicode import without_surrogates
 
 PART = 1 << 20
 """Characters of a line after which it is read although it has not ended."""
@@ -276,8 +280,111 @@ def _ordinary_peaks(model: LoadedModel, config: ScoreConfig) -> Peaks | None:
     """Those of the text that ``alert_text`` names, read by the model as it is."""
     if config.alert_text is None:
         return None
-    from pantoum.data import text_parts
+    from pantoum.data import text_reader
 
     streams = max(config.streams, SIDE_BY_SIDE)
     reading = replace(config, alert=None, alert_text=None, adapt=False, cache=None, streams=streams)
-    return peaks_of(Scorer(model, reading).read(text_parts.parts(config.alert_text, config.encoding)))
+    return peaks_of(Scorer(model, reading).read(text_reader.parts(config.alert_text, config.encoding)))
+
+
+class Ignored:
+    """Pieces as they come; those that are not judged, within matches of an expression, get a peak of 0.
+
+    The model reads them as it reads everything, and their nats count in the sums; only no alert comes from
+    them. A token that a match touches is ignored as a whole. Matches lie within a line, so its pieces wait
+    until it has ended.
+    """
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+        self._open: list[Pieces] = []
+        """The line that has not ended."""
+
+    def push(self, pieces: Pieces) -> Pieces:
+        """The pieces of the lines that these complete."""
+        ends = line_ends(pieces.texts)[-1:]  # the last
+        self._open.append(pieces.part(0, ends[0]) if ends else pieces)
+        if not ends and sum(len(part.texts) for part in self._open) < LONGEST:
+            return NO_PIECES
+        whole = Pieces.joined(self._open)
+        self._open = [pieces.part(ends[0])] if ends else []
+        return self._judged(whole)
+
+    def finish(self) -> Pieces:
+        """Those of the last line."""
+        left, self._open = Pieces.joined(self._open), []
+        return self._judged(left)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The texts of the line that has not ended."""
+        return [text for part in self._open for text in part.texts]
+
+    def kept(self) -> dict[str, Plain]:
+        """The line that has not ended, for a state file."""
+        return Pieces.joined(self._open).plain()
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._open = [Pieces.from_plain(kept)]
+
+    def _judged(self, pieces: Pieces) -> Pieces:
+        text, begin = "".join(pieces.texts), 0
+        touched = np.zeros(len(text) + 1, np.int64)
+        for line in text.split("\n"):
+            for match in self._pattern.finditer(line):
+                touched[begin + match.start() + 1 : begin + match.end() + 1] = 1
+            begin += len(line) + 1
+        edges = list(accumulate(map(len, pieces.texts), initial=0))
+        counted = np.cumsum(touched)[edges]
+        return pieces._replace(peaks=np.where(np.diff(counted) > 0, 0.0, pieces.peaks))
+
+
+class Originals:
+    """What a text contains where its tokens do not say it: words that the vocabulary lacks, and blank lines.
+
+    ``<unk>`` by itself would not say which word it stands for, and a border between documents reads as one
+    blank line although the text may have several. Tokens are scored later than they are read (a block at a
+    time in segments), but in their order. So the originals wait in queues, and each is put where its token
+    comes out. Only a tokenizer with an ``<unk>`` has unknown symbols; there each piece of the text is one
+    token. A ``<unk>`` that a pre-tokenised text contains is shown as it is and not counted.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer, self._unk = tokenizer, tokenizer.unk
+        self._stand_in = "" if self._unk is None else tokenizer.decode([self._unk])
+        self._border = eos_text(tokenizer.documents)
+        # White space is then counted to the word before it, and the decoder puts the space between two.
+        self._spaced = tokenizer.declared.spaces == "between"
+        self._symbols: deque[str] = deque()
+        self._borders: deque[str] = deque()
+        self.unknown = 0
+        """Tokens shown so far that the vocabulary lacks."""
+
+    def read(self, text: str, ids_T: Array) -> None:
+        """Keep what stands for ``<unk>``, and for borders, in a text that was read as these tokens."""
+        text, documents = without_surrogates(text)[0], self._tokenizer.documents
+        self._borders.extend(borders(text, documents))
+        at = self._places(ids_T).tolist()
+        if not at:
+            return
+        marked = mark(text, documents)
+        ends = accumulate((length for length, _ in self._tokenizer.token_lengths(marked)), initial=0)
+        symbols = [marked[start:end] for start, end in pairwise(ends)]
+        self._symbols.extend(symbols[place].strip() if self._spaced else symbols[place] for place in at)
+
+    def shown(self, ids_T: Array, pieces: Pieces) -> Pieces:
+        """The pieces of these tokens in the text's own words; tokens come in the order they were read in."""
+        texts = pieces.texts
+        for place in self._places(ids_T).tolist():
+            symbol = self._symbols.popleft()
+            self.unknown += not (self._spaced and symbol == self._stand_in)
+            texts[place] = texts[place].replace(self._stand_in, symbol)
+        if self._borders:
+            for place, text in enumerate(texts):
+                if self._borders and self._border in text:  # nothing else in such a text reads as one
+                    texts[place] = text.replace(self._border, self._borders.popleft())
+        return pieces
+
+    def _places(self, ids_T: Array) -> NDArray[np.int64]:
+        return np.zeros(0, np.int64) if self._unk is None else np.flatnonzero(ids_T == self._unk)

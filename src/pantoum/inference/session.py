@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Sampling
     from pantoum.inference.next_word import Suggester, Suggestion
 
-__all__ = ["Prediction", "Session"]
-
 Feed = str | bytes | Sequence[int] | Array
 
 

@@ -24,8 +24,6 @@ from pantoum.formats import state_file
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.network_state import NetworkState
 
-__all__ = ["State"]
-
 LARGE = 1e6
 """Numbers in a state are rarely larger: one that has such numbers is tried before it is used."""
 

@@ -15,10 +15,17 @@ import numpy.typing as npt
 
 from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
-from pantoum.kernels.draw_rows import DrawRows
-from pantoum.kernels.row_codes import RowCodes
-from pantoum.kernels.types import Array, DropoutDraw, Kernels, PackedMatrix, State, StepPart
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import (
+    Array,
+    DrawRows,
+    DropoutDraw,
+    Kernels,
+    PackedMatrix,
+    RowCodes,
+    State,
+    StepPart,
+    Workspace,
+)
 
 __all__ = [
     "Array",

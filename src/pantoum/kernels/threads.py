@@ -23,8 +23,6 @@ import numpy.typing as npt
 
 from pantoum.kernels import backend, native, without_core
 
-__all__ = ["Callers", "callers", "most_callers", "with_threads"]
-
 NAME = "PANTOUM_THREADS"
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from pantoum.network.blocks import (
     unroll,
     unroll_vjp,
 )
-from pantoum.network.language_model import LanguageModel
 from pantoum.network.network_state import concatenate_state
+from pantoum.network.parameters import LanguageModel
 
 __all__ = [
     "GRU",

@@ -39,20 +39,6 @@ from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
 from pantoum.network.stack import Layer, Layers, Pass, Vectors, copied
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "Block",
-    "Cell",
-    "MinGRU",
-    "Stack",
-    "cross_entropy",
-    "split_state",
-    "unroll",
-    "unroll_vjp",
-]
-
 Pullback: TypeAlias = Callable[..., tuple[Array, BlockState, dict[str, Array]]]
 """The backward pass of one ``unroll_vjp``: ``pullback(d_outputs_BTH, d_state=None)`` gives (d_inputs [B,T,E],
 d_initial_state, gradients by parameter name)."""

@@ -32,8 +32,6 @@ from pantoum.config import require, whole
 from pantoum.kernels import Array
 from pantoum.network.parameters import generator
 
-__all__ = ["CandidateSampler", "Candidates", "inclusion"]
-
 POWER = 0.75
 """The exponent of the counts, as for the noise of word2vec (Mikolov et al. 2013)."""
 

@@ -14,18 +14,7 @@ import numpy as np
 from pantoum.config import DropoutConfig, require, whole
 from pantoum.errors import PantoumError, SettingError
 from pantoum.kernels import Array, DropoutDraw
-from pantoum.kernels.draw_rows import NOT_FINITE
-
-__all__ = [
-    "as_array",
-    "check_lengths",
-    "check_resets",
-    "dropout_draw",
-    "require_finite",
-    "require_numbers",
-    "time_major_targets",
-    "time_major_tokens",
-]
+from pantoum.kernels.types import NOT_FINITE
 
 
 def as_array(value: object) -> Array:

@@ -22,8 +22,6 @@ from pantoum.kernels import Array
 from pantoum.network.network_state import NetworkState
 from pantoum.network.spec import declared, named, own_arrays, prefix
 
-__all__ = ["join", "join_scales", "join_states", "joined_config", "part", "part_states"]
-
 
 def joined_config(config: ModelConfig, members: int) -> ModelConfig:
     """The shape of so many models of this shape as one model."""

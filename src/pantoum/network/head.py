@@ -26,8 +26,6 @@ from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.spec import named
 
-__all__ = ["BIAS", "Head", "changed_rows", "shared_weight"]
-
 WEIGHT, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
 

@@ -33,9 +33,6 @@ from pantoum.network.parameters import under
 from pantoum.network.spec import Parameter, prefix
 from pantoum.network.stack import Layer, Layers, Pass, Tape, Vectors
 
-__all__ = ["Member"]
-
-
 MOST_TABLED = 1024
 """Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
 LARGE = 1024

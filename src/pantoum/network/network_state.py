@@ -23,17 +23,6 @@ from pantoum.kernels import Array
 from pantoum.network.checks import as_array
 from pantoum.network.spec import StateArray
 
-__all__ = [
-    "BlockState",
-    "NetworkState",
-    "check_state",
-    "concatenate_state",
-    "from_arrays",
-    "map_arrays",
-    "to_arrays",
-    "zeros",
-]
-
 BlockState: TypeAlias = "Array | tuple[BlockState, ...]"
 """The state of a cell or of a stack, in the public form."""
 

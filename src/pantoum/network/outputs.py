@@ -18,8 +18,6 @@ from pantoum.network.mixers import Found
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stack import Tape
 
-__all__ = ["Outputs"]
-
 ROWS_AT_ONCE = 64
 """Rows of a mixture, of all symbols, that are in memory at once."""
 ADDED_LOGITS, FEWEST_ROWS = 1 << 22, 64

@@ -23,8 +23,6 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels, PackedMatrix, RowCodes, Workspace
 
-__all__ = ["Codes", "Packer", "Purpose", "Weight", "floats", "looked_up"]
-
 Purpose: TypeAlias = Literal["train", "read"]
 
 

@@ -38,21 +38,19 @@ from pantoum.network.checks import (
 )
 from pantoum.network.gradient import Gradient
 from pantoum.network.head import Head
-from pantoum.network.language_model import LanguageModel
 from pantoum.network.member import Member
 from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.ngrams import Ngrams
 from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
+from pantoum.network.parameters import LanguageModel
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
 from pantoum.network.stack import Pass
 
 if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
     from pantoum.network.mixers.counts import CountMixture
-
-__all__ = ["WHOLE_BATCH", "BatchResult", "Program", "Wanted", "is_held"]
 
 
 @dataclass(frozen=True, eq=False)

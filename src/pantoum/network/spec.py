@@ -26,20 +26,6 @@ from typing import Literal, TypeAlias
 
 from pantoum.config import CELLS, CellSpec, ModelConfig
 
-__all__ = [
-    "TABLE",
-    "Parameter",
-    "Role",
-    "StateArray",
-    "declared",
-    "named",
-    "number",
-    "of_cell",
-    "own_arrays",
-    "prefix",
-    "state_of",
-]
-
 Role: TypeAlias = Literal["map", "input", "output", "table", "vector"]
 TABLE = "ngrams.weight"
 """The rows of logits of hashed n-grams."""

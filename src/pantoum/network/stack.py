@@ -26,8 +26,6 @@ from pantoum.config import CellSpec, DropoutConfig
 from pantoum.kernels import Array, DropoutDraw, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
 
-__all__ = ["Inputs", "Layer", "Layers", "Pass", "Tape", "Vectors", "copied"]
-
 Tape: TypeAlias = Any
 """What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
 

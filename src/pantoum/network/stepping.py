@@ -27,8 +27,6 @@ from pantoum.network.mixers import Mixer, ReadTokens
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 
-__all__ = ["SteppedLosses", "scan_stepper", "stepper"]
-
 UNSEEN = np.zeros((1, 0, 0), np.float32)
 FEWEST_STREAMS, MOST_LOGITS = 32, 1 << 22
 """Streams from which steps are faster, and the most logits of a block, which are kept until its end."""

@@ -21,11 +21,8 @@ from typing import Any
 
 from pantoum.config import BUDGETS, OF_ONE_COMMAND, TrainSettings, declared
 from pantoum.config.plain import Plain
-from pantoum.report.run_files import read
-from pantoum.report.story import Story
+from pantoum.report.story import Story, read
 from pantoum.report.wording import finite
-
-__all__ = ["FIGURES", "TITLES", "Comparison", "Figure", "Group", "compare", "comparison", "configuration"]
 
 FIGURES = (
     "bits_per_byte",

@@ -22,8 +22,6 @@ from pantoum.report.escape import markup, tag, visible
 from pantoum.report.terminal import watched
 from pantoum.report.wording import MISSING, clock, count, figure, finite, share
 
-__all__ = ["html", "plain", "show", "strip"]
-
 STRIP = 24
 LEAST_NAME = 8
 PICTURE = "picture"

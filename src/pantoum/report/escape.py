@@ -1,4 +1,5 @@
-"""Makes untrusted text safe to show: samples of a model, file names, validation text.
+"""Makes untrusted text safe to show: samples of a model, file names, validation text; and the head of the
+pages that show it, which load nothing.
 
 A model writes whatever it has learned to write, so a sample may hold ``</script>``, an escape sequence that
 repaints a terminal, or a mark that turns the rest of the line around. Such characters are shown, not obeyed:
@@ -8,10 +9,12 @@ of surrogate pairs as U+FFFD. Line feeds and tabs stay. Nothing is dropped witho
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import re
-
-__all__ = ["markup", "tag", "visible"]
+from functools import cache
+from importlib import resources
 
 # C0 and DEL and C1 controls; soft hyphen; zero-width and direction marks; line and paragraph separators;
 # direction overrides and isolates; invisible operators; the byte-order mark; interlinear marks; tag
@@ -52,3 +55,32 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
         if value is not None
     )
     return f"<{name}{spelled}>{content}</{name}>"
+
+
+@cache
+def asset(name: str) -> str:
+    """A style sheet or script of this folder."""
+    return (resources.files("pantoum.report") / name).read_text(encoding="utf-8")
+
+
+def page_head(title: str, style: str, script: str = "") -> str:
+    """The page as far as ``<body>``; ``script``: the one that may run in it."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="pantoum">
+<title>{markup(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+"""

@@ -40,12 +40,9 @@ from pantoum.report import loss
 from pantoum.report.escape import visible
 from pantoum.report.plot import plot
 from pantoum.report.record import Report
-from pantoum.report.run_files import follow, read
-from pantoum.report.story import RunHistory
+from pantoum.report.story import RunHistory, follow, read
 from pantoum.report.terminal import Progress, watched
 from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, rate, share
-
-__all__ = ["LiveView", "Scene", "frame", "possible", "watch"]
 
 # Middle tones, legible on dark and on light terminals alike; without colour the lines still differ.
 STYLES = {"axis": "dim", "training": "#4078c0", "validation": "bold #c45a2a", "": ""}

@@ -23,8 +23,6 @@ from typing import NamedTuple
 from pantoum.report.story import Reference, RunHistory
 from pantoum.report.wording import clock, count, scaled
 
-__all__ = ["Axis", "Bucket", "LossView", "bucketed", "by_time", "by_tokens", "loss_axis"]
-
 BUCKETS = 120
 MOST_TICKS = 6
 CLOCK = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)

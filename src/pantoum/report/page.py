@@ -16,10 +16,9 @@ from typing import Any
 
 from pantoum.config import BUDGETS
 from pantoum.config.plain import Plain
-from pantoum.report import document, loss, surprisal, svg
+from pantoum.report import escape, loss, surprisal, svg
 from pantoum.report.escape import markup, tag
 from pantoum.report.story import RunHistory, Sample, Story
-from pantoum.report.summary import judgement
 from pantoum.report.wording import (
     MISSING,
     clock,
@@ -27,14 +26,13 @@ from pantoum.report.wording import (
     count,
     figure,
     finite,
+    judgement,
     loss_in_words,
     perplexity,
     rate,
     share,
     spoken,
 )
-
-__all__ = ["render"]
 
 MOST_SAMPLES = 6
 MOST_ROWS = 24
@@ -62,10 +60,10 @@ def render(story: Story) -> str:
         _settings(story),
         _notes(story),
     )
-    script = document.file("page.js")
-    style = svg.STYLE + surprisal.style() + document.file("page.css")
+    script = escape.asset("page.js")
+    style = svg.STYLE + surprisal.style() + escape.asset("page.css")
     return (
-        document.begin(line, style, script)
+        escape.page_head(line, style, script)
         + tag("main", "\n".join(part for part in parts if part))
         + tag("footer", tag("p", markup(line), class_="line"))
         + f"<script>{script}</script>\n</body>\n</html>\n"

@@ -16,8 +16,6 @@ from pantoum.report.loss import Axis, LossView, bucketed
 from pantoum.report.story import LARGEST
 from pantoum.report.wording import finite
 
-__all__ = ["BARS", "Row", "plot", "sparkline"]
-
 Row = list[tuple[str, str]]
 """Spans of one line: the text, and what it is: ``axis``, ``training``, ``validation``, or nothing."""
 BLANK = 0x2800

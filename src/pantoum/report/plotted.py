@@ -15,8 +15,6 @@ from pantoum.report.comparison import TITLES, Comparison
 from pantoum.report.loss import by_time, by_tokens
 from pantoum.report.story import Story
 
-__all__ = ["plot_comparison", "plot_run"]
-
 VIEWS = {"time": by_time, "tokens": by_tokens}
 COLOURS = {"training": "#48698c", "validation": "#a8401c"}
 OTHERS = ("#3b7d4f", "#7a4d94", "#96701d", "#3a3a3a")

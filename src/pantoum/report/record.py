@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-__all__ = ["PHASES", "Report"]
-
 PHASES = ("preparing", "training", "evaluation", "sampling", "saving")
 """Where the time of a run goes; the keys of ``Report.phases``."""
 

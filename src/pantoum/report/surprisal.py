@@ -19,11 +19,9 @@ from typing import TypeAlias
 from pantoum.config import text
 from pantoum.config.calls import public
 from pantoum.inference import score
-from pantoum.report import document
+from pantoum.report import escape
 from pantoum.report.escape import markup, tag
 from pantoum.report.wording import figure
-
-__all__ = ["Page", "Scores", "Unit", "fragment", "html", "style"]
 
 BOUNDS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Nats per token at which the next tint begins."""
@@ -45,7 +43,7 @@ Unit: TypeAlias = "tuple[Sequence[Piece], float, bool]"
 
 def style() -> str:
     """The style of coloured text."""
-    return document.file("surprisal.css")
+    return escape.asset("surprisal.css")
 
 
 def level(nats: float) -> int:
@@ -129,8 +127,8 @@ class Page:
 
     def begin(self) -> str:
         """The beginning of the page."""
-        sheet = document.file("surprisal_page.css") + style()
-        return document.begin(f"{self._title}: surprisal", sheet) + "<main>" + self._open()
+        sheet = escape.asset("surprisal_page.css") + style()
+        return escape.page_head(f"{self._title}: surprisal", sheet) + "<main>" + self._open()
 
     def rows(self, units: Sequence[Unit]) -> str:
         """The next units of the text."""

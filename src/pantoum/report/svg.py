@@ -18,8 +18,6 @@ from pantoum.report.loss import Axis, Bucket, LossView, bucketed, loss_axis
 from pantoum.report.story import Note
 from pantoum.report.wording import figure
 
-__all__ = ["STYLE", "compared", "curve", "small", "spread_apart"]
-
 WIDTH, HEIGHT = 560, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 98, 30, 38
 EDGE, FLOOR = WIDTH - RIGHT, HEIGHT - BOTTOM

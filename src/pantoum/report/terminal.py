@@ -21,8 +21,6 @@ from pantoum.report.escape import visible
 from pantoum.report.record import Report
 from pantoum.report.wording import clock, count, figure, perplexity
 
-__all__ = ["Counter", "Progress", "in_notebook", "line", "watched"]
-
 LINE_SECONDS, SAMPLE_SECONDS = 5.0, 20.0
 """Seconds of the run between lines, and between samples."""
 SAMPLE_LINES = 8

@@ -17,8 +17,6 @@ from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount, joined, who
 from pantoum.text.tokenizer import Across, Tokenizer, require_documents, require_keys
 from pantoum.text.unicode import as_bytes
 
-__all__ = ["BYTES", "ByteTokenizer", "OfBytes", "declared_size", "from_spec"]
-
 BYTES = [bytes([b]) for b in range(256)]
 
 

@@ -29,8 +29,6 @@ from pantoum.text.tokenizer import (
 )
 from pantoum.text.unicode import REPLACEMENT
 
-__all__ = ["CharacterLearner", "CharacterTokenizer", "declared_size", "from_spec", "learner"]
-
 CODE_POINTS = 0x110000
 
 

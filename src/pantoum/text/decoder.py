@@ -13,8 +13,6 @@ from typing import Any
 
 from pantoum.text.numbers import EOS, whole_numbers
 
-__all__ = ["Decoder", "SpacedDecoder", "Utf8Decoder"]
-
 SPACE = b" "
 
 

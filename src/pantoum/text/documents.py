@@ -28,8 +28,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["ADVICE", "BORDER_SIGN", "ShortLines", "borders", "eos_text", "mark", "mark_blocks", "sign_of"]
-
 BORDER_SIGN = "\udfff"
 EOS_TEXT = {None: "", "lines": "\n", "blank-lines": "\n\n", "files": ""}
 

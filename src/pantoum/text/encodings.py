@@ -14,10 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from pantoum.config.encoding_names import codec_of, encoding_name
+from pantoum.config.rules import codec_of, encoding_name
 from pantoum.errors import TextError
-
-__all__ = ["NotUtf8Error", "advice", "guessed", "not_utf8", "page_text", "read_in", "sample_of"]
 
 COMMON = (
     "cp1252", "cp1250", "cp1251", "iso8859_15", "iso8859_2", "mac_roman", "koi8_r", "koi8_u", "cp932",

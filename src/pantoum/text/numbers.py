@@ -13,18 +13,6 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError
 
-__all__ = [
-    "EOS",
-    "UNK",
-    "Ids",
-    "Numbers",
-    "Tokens",
-    "UnknownCount",
-    "joined",
-    "smallest_dtype",
-    "whole_numbers",
-]
-
 Tokens: TypeAlias = "NDArray[np.uint32]"
 """What ``encode`` returns."""
 Numbers: TypeAlias = "NDArray[np.unsignedinteger[Any]]"

@@ -30,8 +30,6 @@ from numpy.typing import NDArray
 from pantoum.text.numbers import Numbers, smallest_dtype
 from pantoum.text.tokenizer import Across, TokenLearner
 
-__all__ = ["LONGEST", "Cutter", "PieceCounter", "chunks"]
-
 LONGEST = 1 << 16
 """Most characters of a piece."""
 MOST_HELD = 2 * LONGEST

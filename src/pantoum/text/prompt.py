@@ -18,8 +18,6 @@ from pantoum.text.numbers import Tokens, UnknownCount, joined
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
 
-__all__ = ["encode_prompt", "prompt_places", "space_held"]
-
 NAMED = 8
 """Symbols that a note names before it says how many more there are."""
 PLAIN = str.maketrans(

@@ -44,24 +44,6 @@ from pantoum.text.numbers import (
 )
 from pantoum.text.unicode import as_text
 
-__all__ = [
-    "MOST",
-    "Across",
-    "TokenLearner",
-    "TokenTexts",
-    "Tokenizer",
-    "declared_size",
-    "from_spec",
-    "learner",
-    "listed",
-    "refuse",
-    "require_documents",
-    "require_keys",
-    "require_texts",
-    "shown",
-]
-
-
 MOST = 1_000_000
 """Entries that a vocabulary may have: pieces, or merges."""
 

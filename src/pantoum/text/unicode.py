@@ -12,14 +12,6 @@ import warnings
 
 from pantoum.errors import SettingError
 
-__all__ = [
-    "REPLACEMENT",
-    "Forgiving",
-    "as_bytes",
-    "as_text",
-    "without_surrogates",
-]
-
 REPLACEMENT = "\ufffd"
 SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_UTF8 = "the text is not all in UTF-8: what is not is read as U+FFFD"

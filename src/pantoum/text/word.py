@@ -38,8 +38,6 @@ from pantoum.text.tokenizer import (
     require_texts,
 )
 
-__all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "declared_size", "from_spec", "learner"]
-
 UNKNOWN = "<unk>"
 """What ``<unk>`` decodes to, and how pre-tokenised corpora write it."""
 WHITESPACE = "words:whitespace"

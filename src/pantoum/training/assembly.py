@@ -15,7 +15,7 @@ import numpy as np
 from pantoum import kernels
 from pantoum.config.plain import Plain
 from pantoum.data.batches import StatefulBatches
-from pantoum.data.prepare import Prepared
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import CheckpointError, RunError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
@@ -33,15 +33,6 @@ from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import Backend, LocalBackend, TrainingEngine
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
-
-__all__ = [
-    "TrainingRun",
-    "carried_arrays",
-    "document_border",
-    "make_backend",
-    "make_batches",
-    "symbol_counts",
-]
 
 CARRIED, STREAMS = "carried.", "streams"
 

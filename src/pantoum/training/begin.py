@@ -9,10 +9,11 @@ written again with what was chosen and why.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,16 +23,16 @@ from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, Trai
 from pantoum.config.plain import Plain, as_typed
 from pantoum.config.setting import flag
 from pantoum.config.tokens import parse_tokens
-from pantoum.data.prepare import Prepared, open_prepared, prepare
+from pantoum.data.prepare import open_prepared, prepare
+from pantoum.data.prepared_file import Prepared, spec_fingerprint
 from pantoum.errors import SettingError, TextError
-from pantoum.formats import model_file
+from pantoum.formats import model_file, plain_json
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.evaluation import held_out_loss
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import TrainingRun, make_batches
 from pantoum.training.memory import require_memory
@@ -43,18 +44,6 @@ from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import TrainingEngine
-
-__all__ = [
-    "TrainingCommand",
-    "begin",
-    "choose_recipe",
-    "every",
-    "identity",
-    "monitored_tokens",
-    "prepare_texts",
-    "read_source",
-    "surprise",
-]
 
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002
@@ -164,7 +153,7 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
             "reasons": list(recipe.reasons),
             "budget": state.budget_in_words,
             "parameters": run.parameters,
-            "text": learned_text.of_facts(prepared.facts, prepared.tokenizer.spec()),
+            "text": learned_text(prepared.facts, prepared.tokenizer.spec()),
             "kind": prepared.tokenizer.kind,
             "vocab_size": prepared.tokenizer.vocab_size,
             "batch_size": state.batch_size,
@@ -344,3 +333,19 @@ def _agrees(asked: object, known: object) -> bool:
 def every(settings: TrainSettings) -> int | None:
     """Steps between checkpoints, if that was asked for."""
     return None if settings.checkpoint_every == AUTO else int(settings.checkpoint_every)
+
+
+def learned_text(facts: Mapping[str, Any], tokenizer: Mapping[str, Plain]) -> dict[str, Plain]:
+    """Which text a run learned from and how it was read, as fingerprints, for ``config.json`` and
+    ``compare``; from the facts of a prepared text and the spec of its tokenizer. The SHA-256 of several texts
+    is that of the list of theirs; ``None`` where one is not known."""
+    hashes = [text.get("sha256") for text in facts.get("texts", ())]
+    known = bool(hashes) and None not in hashes
+    several = hashlib.sha256(plain_json.encode(hashes)).hexdigest()
+    return {
+        "sha256": None if not known else hashes[0] if len(hashes) == 1 else several,
+        "valid_sha256": (facts.get("valid_text") or {}).get("sha256"),
+        "tokenizer": spec_fingerprint(tokenizer).hex(),
+        "documents": tokenizer.get("documents"),
+        "valid_fraction": facts.get("valid_fraction"),
+    }

@@ -25,8 +25,6 @@ from pantoum.errors import StorageError
 from pantoum.formats import durable
 from pantoum.training.run.run_folder import machine
 
-__all__ = ["Fastest", "cache_file", "fastest_precision"]
-
 ROUNDS = 12
 MOST_ROWS = 512
 MOST_BYTES = 1 << 20

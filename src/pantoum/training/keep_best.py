@@ -35,8 +35,7 @@ from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
 from pantoum.inference.evaluation import Evaluation, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
-from pantoum.inference.files.compact_matrices import finished_forms
-from pantoum.inference.files.precision import plain
+from pantoum.inference.files.precision import finished_forms, plain
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
@@ -47,8 +46,6 @@ from pantoum.network.spec import named
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.run.run_state import Best
 from pantoum.training.update.backend import Backend
-
-__all__ = ["FittedCounts", "KeepBest"]
 
 COST_TOKENS = 20_000
 """The tokens of the validation text on which the cost of the file's coding is measured."""

@@ -17,8 +17,6 @@ from pantoum.config import CELLS
 from pantoum.errors import SettingError
 from pantoum.training.recipe.recipe import Recipe
 
-__all__ = ["Need", "available", "estimate", "require_memory"]
-
 BASE = 80_000_000
 """Bytes of Python, NumPy and the core."""
 OF_WEIGHTS, OF_TABLES = 6, 3

@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.data.prepare import Prepared
+from pantoum.data.prepared_file import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
 from pantoum.training.fastest import fastest_precision
 from pantoum.training.memory import require_memory
 from pantoum.training.recipe.recipe import Outlook, Recipe
-
-__all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
 
 MOST_SECONDS, MOST_SHARE = 5.0, 0.03
 UPDATES = 4

@@ -23,13 +23,10 @@ from pantoum.report import page
 from pantoum.report.record import Report
 from pantoum.report.story import Story
 from pantoum.training.assembly import TrainingRun
-from pantoum.training.run.meter import Curve, UpdateSums
 from pantoum.training.run.run_folder import RunFolder
-from pantoum.training.run.run_state import Best
+from pantoum.training.run.run_state import Best, Curve, UpdateSums
 from pantoum.training.timing import Timing
 from pantoum.training.update.backend import StepResult
-
-__all__ = ["Reporter", "learned_by_heart", "passage", "sample_of"]
 
 Passage = tuple[list[str], list[float]]
 PASSAGE_TOKENS = 1000

@@ -15,16 +15,14 @@ from pantoum.config import VERSION
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError
 from pantoum.formats import metrics_file, model_file
+from pantoum.formats.model_file import named_texts
 from pantoum.inference.evaluation import Evaluation
-from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import Best, RunState
-
-__all__ = ["RunResult", "card", "monitor_of", "of_finished", "of_session"]
 
 UNITS = "losses are mean nats per token over the targets scored; tokens are counted after tokenisation"
 

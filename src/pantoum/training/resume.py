@@ -39,8 +39,9 @@ from pantoum.config import (
 )
 from pantoum.config.plain import Plain, as_typed, quoted
 from pantoum.config.setting import flag
-from pantoum.data.addresses import is_address
-from pantoum.data.prepare import Prepared, differences, open_prepared, restored
+from pantoum.data.forms import is_address
+from pantoum.data.prepare import differences, open_prepared, restored
+from pantoum.data.prepared_file import Prepared
 from pantoum.errors import (
     CheckpointError,
     PantoumError,
@@ -53,15 +54,12 @@ from pantoum.errors import (
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.spec import number
-from pantoum.report import learned_text
 from pantoum.training.assembly import STREAMS, TrainingRun, make_batches
-from pantoum.training.begin import TrainingCommand, begin, every, identity, read_source
+from pantoum.training.begin import TrainingCommand, begin, every, identity, learned_text, read_source
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Schedule, Span
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
-
-__all__ = ["resume"]
 
 OF_THE_RECIPE = {"softmax", *(each.name for kind in (Recipe, ModelConfig) for each in fields(kind))}
 """Settings that the recipe of a run tells, if it was not given them too."""
@@ -262,7 +260,7 @@ def _record_budget(
     commands: list[Plain] = list(before) if isinstance(before, list) else []
     if command:
         commands.append(list(command))
-    text = learned_text.of_facts(prepared.facts, prepared.tokenizer.spec())
+    text = learned_text(prepared.facts, prepared.tokenizer.spec())
     try:
         folder.write_config({**config, "text": text, "budget": words, "resumed_by": commands})
     except StorageError as problem:

@@ -21,8 +21,6 @@ from pantoum.training.result import card
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard
 
-__all__ = ["Saving", "all_finite"]
-
 KEPT = 3
 """Checkpoints that stay, beside those named."""
 LAST_TRIES, BETWEEN_TRIES = 3, 0.5

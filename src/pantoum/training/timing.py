@@ -26,8 +26,6 @@ from typing import TypeAlias
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.run.budget import Clock, Schedule, Span
 
-__all__ = ["ByClock", "BySteps", "Costs", "Rhythm", "Timing"]
-
 EVALUATIONS = 20
 EVALUATION_SHARE, SAVING_SHARE, SAMPLING_SHARE = 0.015, 0.01, 0.01
 EARLY, FEWEST, MOST_SHARE = (0.02, 0.05), 8, 0.06

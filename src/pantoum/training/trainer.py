@@ -35,8 +35,6 @@ from pantoum.training.saving import Saving
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard, Verdict
 
-__all__ = ["Trainer", "go_back"]
-
 
 class Trainer:
     """Trains a run until its budget is used or someone asks to stop."""

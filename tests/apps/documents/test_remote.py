@@ -18,9 +18,10 @@ import pytest
 import pantoum
 from pantoum.apps.documents import remote
 from pantoum.apps.documents.remote import shown
-from pantoum.data import text_parts, text_reader
-from pantoum.data.addresses import is_address
-from pantoum.data.prepare import Prepared, differences, prepare
+from pantoum.data import text_reader
+from pantoum.data.forms import is_address
+from pantoum.data.prepare import differences, prepare
+from pantoum.data.prepared_file import Prepared
 from pantoum.data.sources import found
 from pantoum.errors import TextError
 
@@ -294,11 +295,11 @@ def test_a_model_trains_evaluates_and_scores_at_addresses(
     memory.pipe("/corpus/poem.txt", POEM.encode())
     address = "memory://corpus/poem.txt"
     assert model.evaluate(address).nats_per_token == model.evaluate("poem.txt").nats_per_token
-    parts = list(text_parts.parts(address))
-    assert b"".join(parts) == b"".join(text_parts.parts(f"{address}.gz")) == POEM.encode()
+    parts = list(text_reader.parts(address))
+    assert b"".join(parts) == b"".join(text_reader.parts(f"{address}.gz")) == POEM.encode()
     assert [s.nats for s in model.score_stream(parts)] == [s.nats for s in model.score(POEM)]
     with pytest.raises(TextError, match="there is no such file"):
-        text_parts.parts("memory://missing")
+        text_reader.parts("memory://missing")
 
 
 def test_names_and_labels_of_sources(memory: Any, tmp_path: Path) -> None:

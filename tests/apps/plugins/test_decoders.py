@@ -5,6 +5,7 @@ The sound cannot tell ``cat`` from ``cad``; the words before and after can.
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,12 @@ def test_pyctcdecode_tells_words_by_their_context(speaker: Path, text: str) -> N
 
 
 @pytest.mark.parametrize("text", ["the cat sat on the mat", "the cad ran to the hat"])
-def test_flashlight_tells_words_by_their_context(speaker: Path, text: str) -> None:
+def test_flashlight_tells_words_by_their_context(
+    speaker: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoding = pytest.importorskip("flashlight.lib.text.decoder")
-    from pantoum.apps.plugins.flashlight_lm import FlashlightModel
-
-    language = FlashlightModel(speaker, WORDS)
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "examples" / "plugins"))
+    language = importlib.import_module("flashlight_lm").FlashlightModel(speaker, WORDS)
     trie, start = decoding.Trie(len(SIGNS), 1), language.start(False)
     for number, word in enumerate(WORDS):
         trie.insert([SIGNS.index(sign) for sign in word], number, language.score(start, number)[1])

@@ -37,21 +37,21 @@ def test_it_is_cloned_and_checked_as_an_estimator(detector: Any) -> None:
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.estimator_checks import check_estimator
 
-    from pantoum.apps.plugins.estimators import StateVectors, SurprisalDetector, TextGenerator
+    from pantoum.apps.plugins.estimators import StateVectors, SurprisalDetector
 
     fresh = clone(detector)
     assert fresh.get_params() == detector.get_params()
     with pytest.raises(NotFittedError):
         fresh.predict(TEXTS)
-    for kind in (SurprisalDetector, StateVectors, TextGenerator):
+    for kind in (SurprisalDetector, StateVectors):
         check_estimator(kind(train=TRAIN))
 
 
-def test_vectors_go_into_a_pipeline_and_texts_come_out(detector: Any, tmp_path: Path) -> None:
+def test_vectors_go_into_a_pipeline(detector: Any, tmp_path: Path) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    from pantoum.apps.plugins.estimators import StateVectors, TextGenerator
+    from pantoum.apps.plugins.estimators import StateVectors
 
     (tmp_path / "m").write_bytes(detector.file_)
     vectors = StateVectors(model=str(tmp_path / "m")).fit(TEXTS)
@@ -62,8 +62,6 @@ def test_vectors_go_into_a_pipeline_and_texts_come_out(detector: Any, tmp_path: 
     labels = [text.endswith("3 200") for text in TEXTS]
     pipeline = make_pipeline(StateVectors(model=str(tmp_path / "m")), LogisticRegression())
     assert pipeline.fit(TEXTS, labels).score(TEXTS, labels) > 0.5
-    writer = TextGenerator(model=str(tmp_path / "m"), writing={"length": 5, "seed": 1}).fit(TEXTS)
-    assert [type(text) for text in writer.predict(["GET", "PUT"])] == [str, str]
 
 
 def test_a_document_within_a_text_begins_from_zero(detector: Any, tmp_path: Path) -> None:

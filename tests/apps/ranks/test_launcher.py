@@ -10,7 +10,7 @@ from pantoum.apps.ranks.group import group as open_ranks
 from pantoum.config.launcher import default_threads, launched_rank, require_own_stdin, threads_of_a_rank
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import RankError, SettingError, TextError
-from pantoum.training.engines import group
+from pantoum.training.run_session import group
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_no_command_waits_for_a_stdin_that_may_never_end(monkeypatch, capsys, tm
     run = pantoum.train(tmp_path / "text.txt", run=tmp_path / "run", steps=1, **tiny)
     monkeypatch.setenv("PANTOUM_THREADS", "1")
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "0")
-    monkeypatch.setattr("pantoum.training.engines.launched", lambda: False)
+    monkeypatch.setattr("pantoum.training.run_session.launched", lambda: False)
     monkeypatch.chdir(tmp_path)
     assert main(command.format(m=run.folder).split()) == 1
     assert "cannot read '-': an MPI launcher has started this process" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program, Wanted
-from pantoum.training import engines
+from pantoum.training import run_session
 from pantoum.training.assembly import make_backend
 from pantoum.training.begin import TrainingCommand
 from pantoum.training.recipe.recipe import Recipe
@@ -176,9 +176,10 @@ def test_a_run_changes_engines_and_ranks(together: Any, tmp_path: Path) -> None:
             return train(TrainingCommand(chosen, texts, engine=engine))
 
         if count == 1:
-            return engines.train(None, texts, settings, own)
+            return run_session.train_together(None, texts, settings, own)
         return together(
-            count, lambda ranks: engines.train(RankGroup(with_tensors(ranks)), texts, settings, own)
+            count,
+            lambda ranks: run_session.train_together(RankGroup(with_tensors(ranks)), texts, settings, own),
         )[0]
 
     session(2, "run", "cpu", **new, stop_after=6)

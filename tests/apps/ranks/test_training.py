@@ -13,7 +13,7 @@ from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
-from pantoum.training import engines
+from pantoum.training import run_session
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -87,7 +87,9 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
 def test_a_rank_that_was_started_differently_is_named(run, story, tmp_path, together):
     def work(ranks):
         asked = {"run": str(tmp_path / "run"), "seed": ranks.rank, **run.shape}
-        return engines.train(RankGroup(ranks), [str(story)], asked, lambda *_: pytest.fail("it has begun"))
+        return run_session.train_together(
+            RankGroup(ranks), [str(story)], asked, lambda *_: pytest.fail("it has begun")
+        )
 
     with pytest.raises(
         RankError, match=r"rank 1 \(a thread\) differs from rank 0: seed is '1' there and '0'"
@@ -137,8 +139,10 @@ def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
     monkeypatch.setattr("pantoum.apps.ranks.group.command", lambda *_, **words: None)
     ranks = SimpleNamespace(rank=0, count=2)
     group = contextlib.nullcontext(RankGroup(ranks))
-    monkeypatch.setattr("pantoum.training.engines.group", lambda: group)
-    monkeypatch.setattr("pantoum.training.engines.engine", lambda settings: SimpleNamespace(name="a device"))
+    monkeypatch.setattr("pantoum.training.run_session.group", lambda: group)
+    monkeypatch.setattr(
+        "pantoum.training.run_session.engine", lambda settings: SimpleNamespace(name="a device")
+    )
     with pytest.raises(SettingError, match="device is 'cpu': it cannot be shared by MPI ranks"):
         pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()

@@ -19,7 +19,7 @@ from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.exporting import to_int8
-from pantoum.inference.files.compact_matrices import finished_forms
+from pantoum.inference.files.precision import finished_forms
 from pantoum.network import LanguageModel
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer

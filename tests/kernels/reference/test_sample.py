@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.errors import PantoumError
-from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.reference import sample as sampling
 from pantoum.kernels.reference.sample import philox, sampler, uniform
+from pantoum.kernels.types import DrawRows
 
 LOGITS_V = np.log(np.array([0.5, 0.25, 0.15, 0.1], np.float32))
 DRAWS = 1000

@@ -2,7 +2,6 @@
 
     SurprisalDetector   odd texts: ``predict`` gives -1 for an outlier, 1 for an ordinary text
     StateVectors        a vector per text: the outputs of the last layer after it
-    TextGenerator       the continuation of each text
 
 X is a list (or an array of one axis) of texts. ``fit`` trains a model on them, each a document, or reads that
 of ``model`` (a file or a run). ``train`` is a dict of settings of training: ``{"steps": 500, "seed": 1}``. A
@@ -20,11 +19,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from pantoum.seams import Array, LoadedModel, Model, model_path, of_bytes, require, sentence_nats, train
+from pantoum.seams import Array, LoadedModel, model_path, of_bytes, require, sentence_nats, train
 from pantoum.seams import check_number as number
 from pantoum.seams import check_text as checked
 
-__all__ = ["StateVectors", "SurprisalDetector", "TextGenerator"]
+__all__ = ["StateVectors", "SurprisalDetector"]
 
 
 class _OfTexts(BaseEstimator):
@@ -120,23 +119,6 @@ class StateVectors(TransformerMixin, _OfTexts):
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """A name for each column, as pipelines and ``set_output`` ask for them."""
         return np.array([f"unit{n}" for n in range(self._loaded.program.model.hidden_size)], object)
-
-
-class TextGenerator(_OfTexts):
-    """Writes on."""
-
-    def __init__(
-        self,
-        model: str | None = None,
-        train: dict[str, Any] | None = None,
-        writing: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(model, train)
-        self.writing = writing
-
-    def predict(self, X: Any) -> Array:
-        """The continuation of each text; ``writing`` has the settings of ``Model.generate``."""
-        return np.array(Model(self._loaded).generate(_texts(X), **(self.writing or {})), object)
 
 
 def _texts(X: Any) -> list[str]:

@@ -124,7 +124,7 @@ def time_limit() -> float:
 
 
 class RankGroup:
-    """The ranks of this job (``training.engines.Group``), seen by one of them."""
+    """The ranks of this job (``training.engines``), seen by one of them."""
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks, self.rank = ranks, ranks.rank

@@ -26,8 +26,6 @@ from pantoum.formats.model_file import COUNTS as PREFIX
 from pantoum.kernels import Array
 from pantoum.network.mixers.counts import MOST_ORDER, CountMixture, Counts, Order
 
-__all__ = ["PREFIX", "WEIGHTS", "arrays_of", "read", "with_weights"]
-
 WEIGHTS, DISCOUNTS = PREFIX + "weights", PREFIX + "discounts"
 LARGE = ".large"
 ESCAPE = 255

@@ -23,8 +23,6 @@ from pantoum.errors import ModelFileError
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["MOST_DOCUMENTS", "NoveltyFilter", "documents_of"]
-
 BITS, HASHES = 16, 8
 """A document's bits in all, and those that it sets."""
 MOST_DOCUMENTS = 4_000_000

@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-__all__ = ["LEAST_SPAN", "ROWS", "SEGMENTS", "WARM_TOKENS", "TextBlock", "blocks", "parse_protocol", "spans"]
-
 SEGMENTS = "segments:64"
 """The protocol of every held-out figure of a run."""
 WARM_TOKENS = 256

@@ -27,25 +27,11 @@ from pantoum.config.plain import Plain
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, ROWS, TextBlock, spans
 from pantoum.kernels import Array
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Workspace
 from pantoum.network.checks import require_finite
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import SteppedLosses
-
-__all__ = [
-    "Following",
-    "OneStream",
-    "PlainReader",
-    "ReadElsewhere",
-    "Reader",
-    "Scored",
-    "Segments",
-    "fitting",
-    "read_blocks",
-    "state_arrays",
-    "state_of",
-]
 
 AT_ONCE = 576
 """Tokens of one stream after which their nats are given out, so that a long part of a text is answered before

@@ -25,8 +25,6 @@ from pantoum.config.plain import Plain
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
-__all__ = ["NO_PIECES", "Decoding", "Grouping", "Piece", "Pieces", "Score", "line_ends"]
-
 LONGEST = 1 << 20
 """Tokens after which a word or line is given out although it has not ended."""
 MOST_OF_MEAN = 0.5

@@ -20,7 +20,6 @@ import numpy as np
 from pantoum.config import SamplingConfig, require
 from pantoum.kernels import Array
 
-__all__ = ["Adjusted", "Drawn", "log_probabilities", "most_probable"]
 SORTED = 512
 """Vocabularies of so many tokens are sorted whole."""
 

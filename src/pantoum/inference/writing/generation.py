@@ -31,8 +31,6 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.stream_batch import Stream, StreamBatch
 
-__all__ = ["Candidate", "Ending", "Generation", "Piece", "Text", "completed", "draw_seed", "tolerance"]
-
 
 def draw_seed() -> int:
     """A seed for those who gave none: short enough to be typed again."""

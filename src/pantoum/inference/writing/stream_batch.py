@@ -41,8 +41,6 @@ from pantoum.inference.writing.batch_rows import BatchRows, Parked, columns
 from pantoum.text.decoder import SPACE, Decoder
 from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
-__all__ = ["Stream", "StreamBatch", "StreamPiece"]
-
 PLAIN = SamplingConfig()
 FAILED = (
     "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "

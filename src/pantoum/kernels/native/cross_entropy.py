@@ -23,8 +23,7 @@ from pantoum.kernels.native.product import (
 )
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.reference.cross_entropy import chunks
-from pantoum.kernels.types import Array
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, Workspace
 
 __all__ = ["cross_entropy", "cross_entropy_gradient", "cross_entropy_of_logits"]
 

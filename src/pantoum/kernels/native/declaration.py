@@ -33,8 +33,6 @@ import numpy as np
 from pantoum.errors import CoreError
 from pantoum.kernels.types import Array
 
-__all__ = ["Declaration", "address"]
-
 NUMBERS = {
     "int32_t": ctypes.c_int32,
     "int64_t": ctypes.c_int64,

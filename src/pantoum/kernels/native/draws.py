@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.draw_rows import COLUMNS, DrawRows
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
-from pantoum.kernels.types import Array, DropoutDraw, RowCall
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import COLUMNS, Array, DrawRows, DropoutDraw, RowCall, Workspace
 
 __all__ = ["dropout", "dropout_scales", "frequencies", "sampler"]
 

@@ -17,10 +17,8 @@ from typing import NoReturn
 
 from pantoum.config.launcher import default_threads
 from pantoum.errors import CoreError, PantoumError, SettingError
-from pantoum.kernels.draw_rows import NOT_FINITE
 from pantoum.kernels.native.declaration import Declaration
-
-__all__ = ["Library", "core", "missing"]
+from pantoum.kernels.types import NOT_FINITE
 
 OF_LOGITS = 4
 """The status PANTOUM_NOT_FINITE: the caller's logits, not the call, are wrong."""

@@ -19,8 +19,7 @@ from pantoum.kernels.native.declaration import address
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_rows
 from pantoum.kernels.reference.product import check_codes
-from pantoum.kernels.types import Array
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, Workspace
 
 __all__ = [
     "PRECISIONS",

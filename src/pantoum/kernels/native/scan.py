@@ -17,8 +17,7 @@ from pantoum.kernels import reference
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import PRECISIONS, CoreMatrix, bytes_of
 from pantoum.kernels.reference.scan import ReferenceTape
-from pantoum.kernels.types import Array, RecurrentWeight, State
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, RecurrentWeight, State, Workspace
 
 __all__ = ["CoreTape", "scan", "scan_vjp"]
 

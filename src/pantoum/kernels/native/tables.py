@@ -17,8 +17,7 @@ import numpy as np
 from pantoum.errors import CoreError
 from pantoum.kernels.native.library import core
 from pantoum.kernels.reference.tables import used_rows
-from pantoum.kernels.row_codes import RowCodes
-from pantoum.kernels.types import SIZES, Array, CountTree
+from pantoum.kernels.types import SIZES, Array, CountTree, RowCodes
 
 __all__ = [
     "checked_rows",

@@ -4,7 +4,6 @@ One file per operation and per cell. Every function works in float32 and float64
 """
 # ruff: noqa: F403  (each file lists its operations)
 
-from pantoum.kernels.reference.counts import *
 from pantoum.kernels.reference.cross_entropy import *
 from pantoum.kernels.reference.dropout import *
 from pantoum.kernels.reference.product import *

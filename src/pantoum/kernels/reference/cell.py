@@ -27,17 +27,6 @@ import numpy as np
 from pantoum.config import CellSpec
 from pantoum.kernels.types import Array
 
-__all__ = [
-    "Backward",
-    "Forward",
-    "Gates",
-    "Given",
-    "Taped",
-    "equations",
-    "sigmoid_slope",
-    "tanh_slope",
-]
-
 Gates = Sequence[Array]
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.types import Array, PackedMatrix
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, PackedMatrix, Workspace
 
 __all__ = [
     "chunks",

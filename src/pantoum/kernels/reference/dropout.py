@@ -23,8 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.types import Array, DropoutDraw
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, DropoutDraw, Workspace
 
 __all__ = ["dropout", "dropout_scales", "dropout_threshold", "mix"]
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 from pantoum.kernels.reference.cell import Backward, Forward, Gates, Given, Taped, sigmoid_slope, tanh_slope
 from pantoum.kernels.types import Array
 
-__all__ = ["backward", "early", "early_backward", "forward"]
-
 
 def early(x: Given) -> tuple[Gates, Array]:
     """The gates r z, and the operand of the second product."""

@@ -12,8 +12,6 @@ import numpy as np
 from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid_slope, tanh_slope
 from pantoum.kernels.types import Array
 
-__all__ = ["backward", "forward"]
-
 
 def forward(x: Given) -> Forward:
     """One step."""

@@ -23,8 +23,7 @@ import numpy as np
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import types
-from pantoum.kernels.types import Array
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, Workspace
 
 __all__ = [
     "MOST_CODES",

@@ -8,8 +8,6 @@ from __future__ import annotations
 from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, tanh_slope
 from pantoum.kernels.types import Array
 
-__all__ = ["backward", "forward"]
-
 
 def forward(x: Given) -> Forward:
     """One step."""

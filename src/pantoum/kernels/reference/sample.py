@@ -25,8 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.errors import PantoumError
-from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
-from pantoum.kernels.types import Array, RowCall
+from pantoum.kernels.types import NOT_FINITE, Array, DrawRows, RowCall
 
 __all__ = ["frequencies", "philox", "sampler", "uniform", "with_sum"]
 

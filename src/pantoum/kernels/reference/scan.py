@@ -26,8 +26,7 @@ from pantoum.config import CellSpec
 from pantoum.errors import CoreError
 from pantoum.kernels.reference.cell import Given, Taped, equations
 from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradient
-from pantoum.kernels.types import Array, RecurrentWeight, State, StepPart
-from pantoum.kernels.workspace import Workspace
+from pantoum.kernels.types import Array, RecurrentWeight, State, StepPart, Workspace
 
 __all__ = ["ReferenceTape", "scan", "scan_vjp", "stepper"]
 

@@ -25,12 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.kernels.reference.counts import mix_rows, normalise_rows
+from pantoum.kernels.reference.tables import mix_rows, normalise_rows
 from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.counts import mixed
 from pantoum.network.spec import StateArray
-
-__all__ = ["Cache", "FoundCache"]
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

@@ -45,11 +45,9 @@ from pantoum.kernels.native.contexts import (
     context_probabilities,
     read_contexts,
 )
-from pantoum.kernels.reference.counts import mix_rows
+from pantoum.kernels.reference.tables import mix_rows
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.spec import StateArray
-
-__all__ = ["MOST_SYMBOLS", "ContextMixer", "ContextMixture"]
 
 MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""

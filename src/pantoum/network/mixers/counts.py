@@ -44,20 +44,6 @@ from pantoum.kernels.types import SIZES, ContextsOfLength, CountTree
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.spec import StateArray
 
-__all__ = [
-    "MOST_ENTRIES",
-    "MOST_ORDER",
-    "MOST_TOKENS",
-    "Contexts",
-    "CountMixture",
-    "Counts",
-    "Order",
-    "best_weight",
-    "counted",
-    "fitted",
-    "mixed",
-]
-
 MOST_ORDER = 8
 BLOCK = 1 << 16
 """N-grams that are computed with at a time, or those of one context where it has more."""

@@ -27,8 +27,6 @@ from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.packing import Weight, looked_up
 from pantoum.network.spec import StateArray
 
-__all__ = ["MULTIPLIER", "FoundRows", "Ngrams"]
-
 MULTIPLIER = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: the upper bits of a product with it are Fibonacci hashing (Knuth, vol. 3)."""
 

@@ -1,7 +1,12 @@
 """Chooses every setting that was not given, from the size of the text and the time.
 
-``model_choice`` chooses the model, ``update_choice`` how it is updated; here are the order in which they do,
-and the rest: the learning rate falls linearly from the warm-up to the end, and weights are averaged. For a
+``model_choice`` chooses the model; here is the rest. B is 64 and T is 64, smaller where that would leave too
+few updates. Muon updates the matrices of the stack, where its Newton-Schulz iterations cost little beside the
+rest of the update. The learning rate is proportional to the square root of the batch and inversely
+proportional to that of the width; it falls linearly from the warm-up to the end. Weight decay is ten times as
+large under Muon as usual for Adam: the steps of Muon have one size, whatever the gradient, so nothing else
+keeps the weights small. Variational dropout grows with the number of epochs and with the size of the model
+relative to the text. Weights are averaged. For a
 vocabulary of more than 512 symbols some choices are others: see ``large_vocabulary``.
 
 A setting that was given is never changed. Each choice comes with its reason (``--plan`` prints them). Nothing
@@ -10,21 +15,13 @@ here reads a clock or a text. The runs behind the numbers: decisions 049 and 059
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
-from pantoum.config import AUTO, ModelConfig, TrainSettings
+from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
+from pantoum.training.recipe import large_vocabulary
 from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
-from pantoum.training.recipe.recipe import Outlook, Recipe
-from pantoum.training.recipe.update_choice import (
-    WEIGHT_DECAY,
-    batch_of,
-    dropout_of,
-    optimizer_of,
-    rate_of,
-    shards_of,
-)
-
-__all__ = ["choose"]
+from pantoum.training.recipe.recipe import Outlook, Recipe, work
 
 WARM_UP = 0.04
 AVERAGED_SHARE = 0.05
@@ -82,3 +79,111 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
 
 def _float_or_off(value: float | str | None) -> float | None:
     return None if value is None else float(value)
+
+
+BATCH, CHUNK = 64, 64
+UPDATES_PER_EPOCH, LEAST_UPDATES = 30, 160
+RATE_BATCH = 4096
+RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
+"""Peak learning rate at this many units, for batches of ``RATE_BATCH`` tokens; Muon uses five times it."""
+ROUNDS_COST, MOST_FOR_ROUNDS = 1.8, 0.6
+"""The Newton-Schulz iterations take ``ROUNDS_COST * H / (B * T)`` of the time of an update
+(docs/log/training-speed.md); above this share the cheaper updates of AdamW are worth more."""
+WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.1}
+DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
+"""Variational dropout: this times the square root of (epochs times the root of the work per token of the
+text); none where that is below the least."""
+FINE_TUNING = 0.3
+"""The learning rate of fine-tuning, as a share of the rate from scratch, for characters."""
+
+
+def batch_of(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, reasons: list[str]
+) -> tuple[int, int]:
+    """B and T: 64 x 64 (of words 64 x 32), smaller where the text or the time leaves too few updates."""
+    longest = large_vocabulary.CHUNK if outlook.large else CHUNK
+    chunk = longest if settings.seq_len == AUTO else int(settings.seq_len)
+    if settings.seq_len == AUTO:
+        chunk = max(8, min(longest, 2 ** int(math.log2(max(8, outlook.tokens // 64)))))
+    if settings.batch_size != AUTO:
+        return int(settings.batch_size), chunk
+    most = outlook.tokens / (UPDATES_PER_EPOCH * chunk)
+    if outlook.operations is not None:
+        most = min(most, outlook.tokens_read(model, 1) / (LEAST_UPDATES * chunk))
+    batch, shards = max(1, min(BATCH, 2 ** int(math.log2(max(1.0, most))))), shards_of(settings)
+    batch = math.ceil(batch / shards) * shards  # shards of one size
+    reasons.append(
+        f"{batch} streams x {chunk} steps: at least {UPDATES_PER_EPOCH} updates per epoch"
+        + ("" if outlook.operations is None else f", and {LEAST_UPDATES} in the time")
+    )
+    return batch, chunk
+
+
+def shards_of(settings: TrainSettings) -> int:
+    """Parts of the batch whose gradients are added in a fixed order."""
+    return 1 if settings.shards == AUTO else int(settings.shards)
+
+
+def dropout_of(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, read: float, reasons: list[str]
+) -> DropoutConfig:
+    """More of it the more often the text is read, and the larger the model is beside it."""
+    if settings.dropout != AUTO:
+        return DropoutConfig.parse(settings.dropout)
+    passes = read / outlook.tokens
+    if outlook.large:
+        dropout = large_vocabulary.dropout(passes)
+    else:
+        by_heart = passes * math.sqrt(work(model, outlook.compared) / outlook.tokens)
+        rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
+        dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
+    reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} epochs")
+    return dropout
+
+
+def optimizer_of(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, batch: int, reasons: list[str]
+) -> str:
+    """Muon where its iterations are cheap beside the update: they grow with the width, not with the batch."""
+    if settings.optimizer != AUTO:
+        return settings.optimizer
+    if settings.learning_rate != AUTO or settings.schedule == "constant":
+        reasons.append("adamw: a given learning rate and a constant schedule are meant for it")
+        return "adamw"
+    rounds_cost = large_vocabulary.ROUNDS_COST if outlook.large else ROUNDS_COST
+    share = rounds_cost * model.hidden_size / batch
+    kind = "muon" if share <= MOST_FOR_ROUNDS else "adamw"
+    reasons.append(f"{kind}: the iterations of Muon would take {share:.0%} of an update")
+    return kind
+
+
+def rate_of(
+    outlook: Outlook,
+    model: ModelConfig,
+    optimizer: str,
+    batch: int,
+    fine_tuning: bool,
+    reasons: list[str],
+) -> float:
+    """The highest rate: with the square root of the batch, against that of the width; higher for words."""
+    rate, width = RATES[optimizer]
+    rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
+    rate = min(max(rate, 5e-4), 8e-3)
+    why = f"batches of {batch:,} tokens and {model.hidden_size} units"
+    updates = max(1.0, outlook.tokens_read(model, batch) / batch)
+    if fine_tuning:
+        why += ", on weights already trained"
+        if outlook.large and outlook.surprise is not None:
+            rate *= large_vocabulary.fine_tuning(outlook.surprise, updates)
+            why += (
+                f", which need {outlook.surprise:g} nats per token more for this text than for their own, "
+                f"{updates:,.0f} updates of a large vocabulary"
+            )
+        else:
+            rate *= FINE_TUNING
+    elif outlook.large and optimizer == "muon":
+        rate *= large_vocabulary.rate(updates)
+        why += f", {updates:,.0f} updates of a large vocabulary"
+    rate = float(f"{rate:.3g}")
+    reasons.append(f"learning rate {rate:g}: for {why}")
+    return rate

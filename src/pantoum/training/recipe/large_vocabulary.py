@@ -31,21 +31,6 @@ import math
 
 from pantoum.config import DropoutConfig
 
-__all__ = [
-    "CHUNK",
-    "MEMBER_EPOCHS",
-    "MOST_MEMBERS",
-    "MOST_PER_TOKEN",
-    "ROUNDS_COST",
-    "SIZES",
-    "SYMBOLS",
-    "TOKENS_PER_WORK",
-    "dropout",
-    "embedding_size",
-    "fine_tuning",
-    "rate",
-]
-
 SYMBOLS = 512
 """Most symbols of a vocabulary that is not large: those of characters and bytes."""
 SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 640, 768, 1024))

@@ -23,8 +23,6 @@ from pantoum.errors import SettingError
 from pantoum.training.recipe import large_vocabulary
 from pantoum.training.recipe.recipe import Outlook, work
 
-__all__ = ["counted_order", "members_of", "samples", "shape", "with_tables"]
-
 SIZES = (
     (32, 1),
     (64, 1),

@@ -18,8 +18,6 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
 from pantoum.training.recipe import large_vocabulary
 
-__all__ = ["MOST_EPOCHS", "Outlook", "Recipe", "compared", "work"]
-
 OFF = {"kneser_ney": None, "samples": None}
 """What files do not tell where it is off."""
 TARGETS = 1024

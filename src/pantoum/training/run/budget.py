@@ -30,8 +30,6 @@ from dataclasses import asdict, dataclass
 from pantoum.config import SCHEDULES, TrainSettings, one_of
 from pantoum.config.plain import Plain
 
-__all__ = ["DEFAULT_MINUTES", "Budget", "Clock", "Schedule", "Span"]
-
 DEFAULT_MINUTES = 5.0
 DECAY = 0.4
 """Share of a trapezoid that is decay."""

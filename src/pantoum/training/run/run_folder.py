@@ -31,14 +31,12 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain, quoted
-from pantoum.data.addresses import is_address
+from pantoum.data.forms import is_address
 from pantoum.data.prepare import remove_tokens
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import durable, metrics_file, plain_json
 from pantoum.formats.run_lock import LOCK_NAME, RunLock
 from pantoum.formats.system_calls import translated
-
-__all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine", "run_named"]
 
 RUNS = Path("runs")
 CONFIG = "config.json"

@@ -22,10 +22,7 @@ from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Span
-from pantoum.training.run.meter import Curve
 from pantoum.training.update.update_guard import MOST_ROLLBACKS
-
-__all__ = ["Best", "RunState"]
 
 VERSION = 1
 MOST_EARLIER = 100
@@ -41,6 +38,73 @@ class Best:
     """Whether they are the running average."""
     loss: float
     """Validation loss over the monitored part; nats per token by ``segments:64``."""
+
+
+MOST_POINTS = 200
+
+
+@dataclass
+class UpdateSums:
+    """Sums over accepted updates."""
+
+    loss: float = 0.0
+    accuracy: float = 0.0
+    updates: int = 0
+    tokens: int = 0
+
+    def add(self, loss: float, accuracy: float, tokens: int) -> None:
+        """Count one update."""
+        self.loss += loss
+        self.accuracy += accuracy
+        self.updates += 1
+        self.tokens += tokens
+
+    @property
+    def mean_loss(self) -> float | None:
+        """``None`` if nothing was counted."""
+        return self.loss / self.updates if self.updates else None
+
+    @property
+    def mean_accuracy(self) -> float | None:
+        """``None`` if nothing was counted."""
+        return self.accuracy / self.updates if self.updates else None
+
+
+class Curve:
+    """Points ``{step, tokens, loss, valid}`` of a whole run, at most ``MOST_POINTS``: then every second one
+    goes.
+
+    Points come by the steps (with minutes, by the time used), not by the clock as reports do. Their sums are
+    in the checkpoint, so that a resumed run draws the same curve to the bit.
+    """
+
+    def __init__(self) -> None:
+        self.points: list[dict[str, Plain]] = []
+        self.sums = UpdateSums()
+        """Since the last point."""
+
+    def mark(self, step: int, tokens: int, valid: float | None) -> None:
+        """Make a point of what was counted since the last one."""
+        self.points.append({"step": step, "tokens": tokens, "loss": self.sums.mean_loss, "valid": valid})
+        self.sums = UpdateSums()
+        if len(self.points) > MOST_POINTS:
+            # The newest stays; of the others those with a validation loss go last, being fewer.
+            without = [point for point in self.points[:-1] if point["valid"] is None]
+            going = without[::2] if len(without) > MOST_POINTS // 2 else self.points[:-1:2]
+            gone = {id(point) for point in going}
+            self.points = [point for point in self.points if id(point) not in gone]
+
+    def spec(self) -> dict[str, Plain]:
+        """Plain values, for the checkpoint."""
+        return {"points": [dict(point) for point in self.points], "sums": asdict(self.sums)}
+
+    @staticmethod
+    def from_spec(spec: Mapping[str, Any]) -> Curve:
+        """The inverse of ``spec``."""
+        curve = Curve()
+        curve.points = [dict(point) for point in spec["points"]]
+        curve.sums = UpdateSums(**spec["sums"])
+        return curve
 
 
 @dataclass

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["StopSignals", "ending_at_once"]
-
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 

@@ -36,8 +36,6 @@ from pantoum.training.update.shards import Shards, Share
 if TYPE_CHECKING:
     from pantoum.training.recipe.recipe import Recipe
 
-__all__ = ["Backend", "LocalBackend", "Members", "SharedBackend", "StepResult", "TrainingEngine"]
-
 
 @dataclass(frozen=True)
 class StepResult:

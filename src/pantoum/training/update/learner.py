@@ -29,15 +29,12 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.kernels.threads import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.gradient import Gradients, norm
+from pantoum.network.gradient import Gradients, GradientScale, norm
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
-from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.optimizer import AdamW
 from pantoum.training.update.shards import Node, Shards, Share, gradient_sum, side_by_side
-
-__all__ = ["SELDOM", "MemberLearner", "require_arrays"]
 
 SELDOM = 16
 

@@ -27,8 +27,6 @@ from pantoum.network.gradient import Gradients
 from pantoum.network.spec import declared, named
 from pantoum.training.update.shards import Share
 
-__all__ = ["AdamW", "Muon", "make_optimizer", "map_blocks"]
-
 BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent
 network change their size fast."""

@@ -28,8 +28,6 @@ from pantoum.kernels import Array
 from pantoum.kernels.threads import Callers
 from pantoum.network.gradient import Gradient, Gradients
 
-__all__ = ["Node", "Shards", "Share", "gradient_sum", "halves", "side_by_side", "tree_sum"]
-
 T = TypeVar("T")
 
 Node: TypeAlias = tuple[int, int]

@@ -28,8 +28,6 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 
-__all__ = ["MOST_IN_ALL", "MOST_ROLLBACKS", "NEAR", "PATIENCE", "WINDOW", "UpdateGuard", "Verdict"]
-
 WINDOW = 64
 KNOWN = 16
 PATIENCE = 3
