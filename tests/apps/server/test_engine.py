@@ -13,7 +13,6 @@ from pantoum.apps.server import job as jobs
 from pantoum.apps.server.engine import Engine
 from pantoum.apps.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
 from pantoum.config import SamplingConfig
-from pantoum.errors import PantoumError
 from pantoum.inference.reading import Reading
 from pantoum.inference.writing.stream_batch import StreamBatch
 
@@ -274,34 +273,6 @@ def test_a_slot_goes_to_the_client_that_has_fewest_and_some_places_are_kept_for_
         assert not any(one.begun for one in taken[4:])
         for one in taken[1:]:
             engine.cancel(one)
-        await freed(engine)
-
-    play(body)
-
-
-def test_settings_that_a_batch_refuses_are_the_jobs_error(play: Play) -> None:
-    async def body(engine: Engine) -> None:
-        reading = Reading(engine.model, None, engine.model.tokenizer.encode("T"))
-        bad = inbox(engine).job(reading, Writing(5, SamplingConfig(logit_bias={9999: 1.0}), 1))
-        engine.submit(bad)
-        with pytest.raises(PantoumError, match="logit_bias"):
-            await finished(bad.inbox)
-        await freed(engine)
-
-    play(body)
-
-
-def test_whatever_fails_in_the_thread_it_lives_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def body(engine: Engine) -> None:
-        writer = job(engine, 10**6)
-        engine.submit(writer)
-        await anext(writer.inbox.events())
-        engine._commands.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-        with pytest.raises(ZeroDivisionError):
-            await finished(writer.inbox)
-        after = job(engine, 5)
-        engine.submit(after)
-        await finished(after.inbox)
         await freed(engine)
 
     play(body)

@@ -40,18 +40,6 @@ def test_a_free_slot_goes_to_the_client_and_the_job_with_fewest(slots: Slots) ->
     assert given == [first, other, second]
 
 
-def test_a_job_waits_once_and_is_counted_while_it_has_slots(slots: Slots) -> None:
-    one = job()
-    slots.wait(one)
-    slots.wait(one)
-    slots.leave(one)
-    assert slots.next() is None
-    slots.take(one)
-    assert slots.taken == 1 and one.held == 1
-    slots.give_back(one)
-    assert slots.taken == 0 and one.held == 0
-
-
 @pytest.mark.parametrize(("held", "after"), [(1, SLICE), (2, SLICE / 2), (3, SLICE / 3)])
 def test_who_has_more_makes_room_the_sooner(slots: Slots, held: int, after: float) -> None:
     holder, waiting = job(), job()
@@ -68,14 +56,6 @@ def test_a_client_with_many_small_jobs_makes_room_for_another_one(slots: Slots) 
         slots.take(one)
     slots.wait(waiting)
     assert slots.who_makes_room(waiting, crowd, SLICE / 3 + 1e-3) is crowd[0]
-
-
-def test_nobody_makes_room_for_a_job_that_has_as_much(slots: Slots) -> None:
-    holder, waiting = job(), job()
-    slots.take(holder)
-    slots.take(waiting)
-    slots.wait(waiting)
-    assert slots.who_makes_room(waiting, [holder, waiting], 1000.0) is None
 
 
 def test_it_is_checked_for_somebody_only_now_and_then(slots: Slots) -> None:

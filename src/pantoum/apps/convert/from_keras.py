@@ -49,7 +49,8 @@ Settings = dict[str, dict[str, Any]]
 
 
 def reader() -> Callable[[IO[bytes]], Iterator[bytes]]:
-    """What reads such files. h5py is loaded here, before the process is bounded; ``_arrays`` says if it lacks."""
+    """What reads such files. h5py is loaded here, before the process is bounded; ``_arrays`` says where it
+    is missing."""
     with suppress(ImportError):
         import h5py  # noqa: F401
     return lambda file: blocks(_model(file))

@@ -16,7 +16,7 @@ import numpy as np
 from pantoum.errors import StateError
 from pantoum.seams import Array, Plain, Scorer, bounded, durable, plain_json, tensor_layout
 
-__all__ = ["read", "unusable", "write"]
+__all__ = ["read", "unusable", "verified", "write"]
 
 NO_DIGITS = "0" * 64
 KIND = " pantoum score state 1"
@@ -46,7 +46,7 @@ def write(scorer: Scorer, path: Path, of: Mapping[str, Plain], place: Mapping[st
 def read(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Mapping[str, Plain], int]:
     """Let a new scorer go on from the file: (how far the text was read, the lines of it that are unanswered).
     ``StateError`` where the file is damaged, or of another model or other settings."""
-    arrays, body = _verified(path)
+    arrays, body = verified(path)
     kept, place, was = body.get("scorer"), body.get("place"), body.get("of")
     if not (isinstance(kept, dict) and isinstance(place, dict) and isinstance(was, dict)):
         raise unusable(path, "it is no state of score")
@@ -60,7 +60,7 @@ def read(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Mapping[s
     return place, scorer.waiting_text.count("\n")
 
 
-def _verified(path: Path) -> tuple[dict[str, Array], dict[str, Plain]]:
+def verified(path: Path) -> tuple[dict[str, Array], dict[str, Plain]]:
     """The arrays and the rest of a state, verified."""
     data = bounded.read_small(path, MOST_BYTES, StateError)
     try:
