@@ -58,6 +58,14 @@ def test_a_client_with_many_small_jobs_makes_room_for_another_one(slots: Slots) 
     assert slots.who_makes_room(waiting, crowd, SLICE / 3 + 1e-3) is crowd[0]
 
 
+def test_nobody_makes_room_for_a_job_that_has_as_much(slots: Slots) -> None:
+    holder, waiting = job(), job()
+    slots.take(holder)
+    slots.take(waiting)
+    slots.wait(waiting)
+    assert slots.who_makes_room(waiting, [holder, waiting], 1000.0) is None
+
+
 def test_it_is_checked_for_somebody_only_now_and_then(slots: Slots) -> None:
     holder, waiting = job(), job()
     for _ in range(3):
