@@ -261,8 +261,12 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
         order.append("parsed")
 
     def receiving() -> Any:
-        message = {"type": "http.request", "body": b" " * (guard.LARGE + 1), "more_body": False}
-        return AsyncMock(side_effect=[message, {"type": "http.disconnect"}])
+        messages = [{"type": "http.request", "body": b" " * (guard.LARGE + 1), "more_body": False}]
+
+        async def receive() -> Any:
+            return messages.pop() if messages else await asyncio.Event().wait()  # the client stays
+
+        return receive
 
     async def others() -> None:
         while order.count("parsed") < 5:
