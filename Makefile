@@ -5,11 +5,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SOURCES := pyproject.toml $(BIN)/python $(shell find src core -type f -not -name '*.pyc' 2>/dev/null)
 # Groups and extras of pyproject.toml, by a pip that does not know groups, too.
 install = $(BIN)/python .ci/group $(1) >$(VENV)/wanted.txt && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/wanted.txt
 
-.PHONY: demo test check check-tools sanitize dist release-check coverage docs site gallery format bench bench-quality mutants clean help
+.PHONY: demo pages test check check-tools sanitize dist release-check coverage docs site gallery format bench bench-quality mutants clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -17,12 +18,25 @@ help:  ## what can be made
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml $(BIN)/python $(shell find src core -type f -not -name '*.pyc' 2>/dev/null)
+$(VENV)/.installed: $(SOURCES)
 	$(call install,test) .
-	@touch $(STAMP)
+	@touch $(STAMP) $(VENV)/.bare
 
-demo: $(STAMP)  ## train on Python's own standard library for two minutes, then read what the model writes
+# What users have: pantoum without the packages of its tests.
+$(VENV)/.bare: $(SOURCES)
+	@echo "Installing pantoum in $(VENV). A C++ compiler builds its core: about a minute of two cores."
+	@echo "(Without a compiler NumPy computes instead, more slowly.)"
+	$(BIN)/python -m pip install --disable-pip-version-check .
+	@touch $@
+
+demo: $(VENV)/.bare  ## train on Python's own standard library for two minutes, then read what the model writes
 	$(BIN)/pantoum demo
+
+pages: $(VENV)/.bare  ## build, once, what `pantoum export --to html` puts into pages: needs 101 MB for minutes
+	@echo "Fetching a compiler (101 MB, removed again) and compiling the core for browsers: some three minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/ziglang 'ziglang>=0.13'
+	PYTHONPATH=build/ziglang $(BIN)/python -m pantoum.apps.web.module
+	rm -rf build/ziglang
 
 test: $(STAMP)  ## the whole test suite: under 5 minutes on 2 cores, no network, no PyTorch
 	sh .ci/in-memory $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not oracle and not slow'

@@ -243,7 +243,7 @@ def schemas(folder: Path, every: int) -> int:
             try:
                 text = str(model.generate("", length=3000, seed=1, json_schema=json.dumps(schema)))
             except SettingError as error:
-                verdict = "refused" if "cannot be kept to" in error.rule else "not found"
+                verdict = "refused" if "is not supported" in error.rule else "not found"
                 told = error.rule
             else:
                 verdict, told = ("right" if is_json_of(schema)(text) else "WRONG"), text

@@ -77,8 +77,11 @@ class Run:
         found = self.evaluation
         loss = ""
         if found is not None:
+            from pantoum.report.wording import how_measured
+
             loss = f", validation loss {found.nats_per_token:.4g} nats per token"
             loss += f", perplexity {found.perplexity:.4g} per word" if found.unit == "word" else ""
+            loss += f" ({how_measured(found.to_dict())})"
         stopped = "" if self.stopped is None else f", stopped ({self.stopped})"
         return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
 

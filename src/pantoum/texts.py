@@ -123,7 +123,9 @@ def lines(file: str, argument: str, most: int = MOST_BYTES) -> list[str]:
     """The texts of a file, a line each, in ``.jsonl`` a JSON string each; empty lines are none."""
     text, notes = without_surrogates(whole_text(file, argument, most))
     if notes:
-        warnings.warn(f"{file} is not all in UTF-8: what is not is read as U+FFFD", UserWarning, stacklevel=2)
+        warnings.warn(
+            f"{file} is not all in UTF-8: other bytes are read as U+FFFD", UserWarning, stacklevel=2
+        )
     found = [line.removesuffix("\r") for line in text.split("\n")]
     places = [number for number, line in enumerate(found, start=1) if line.strip()]
     require(bool(places), argument, file, "has no line that is not empty", "write a text per line")

@@ -51,7 +51,7 @@ def test_what_a_card_of_ours_says_is_shown() -> None:
                 "step": 12_345,
                 "tokens_trained": 5_140_000,
                 "validation": {"nats_per_character": 1.25, "bits_per_byte": 1.8, "protocol": "segments:64"},
-                "int8": {"cost": {"nats_per_token": 0.0012, "protocol": "carried", "tokens": 900}},
+                "int8": {"cost": {"float32": 1.5, "int8": 1.5012, "protocol": "carried", "tokens": 900}},
                 "adapted": [{"texts": [{"name": "z"}], "tokens": 10}],
                 "adapted_times": 1_200,
                 "curve": [{"loss": 4.0}, {"loss": 2.0}],
@@ -60,11 +60,11 @@ def test_what_a_card_of_ours_says_is_shown() -> None:
     )
     assert rows["trained on"] == "a.txt, b.txt, c.txt and 8,997 more"
     assert rows["after"] == "12,345 steps; the whole run read 5.14 M tokens"
-    assert rows["held out"].startswith("1.250 nats per character, 1.80 bits per byte (xz —) by segments:64")
-    assert rows["int8 costs"] == "+0.0012 nats per token by carried (900 tokens)"
+    assert rows["held out"].startswith("1.250 nats per character, 1.80 bits per byte (xz —) (segments:64)")
+    assert rows["int8"] == "1.5012 nats per token, 1.5000 in float32 (carried)"
     assert rows["adapted"] == "1,200 times; the first and the last:"
     assert rows["adapted to"] == "z, 10 tokens"
-    assert rows["loss"] == "4.00 █▁ 2.00"
+    assert rows["training"] == "4.00 █▁ 2.00 nats per token of its batches"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
     assert "adapted to    a prompt, " in told and "by segments:64, before it adapted" in told
     for options, words in (
         (("--adapt", "--state-out", state), "give --model-out FILE too"),
-        (("--adapt", "--state-out", state, "--model-out", state), "file of its own"),
+        (("--adapt", "--state-out", state, "--model-out", state), "give two different files"),
         (("--model-out", model), "give --adapt too"),
     ):
         done = run("generate", trained, "--prompt", prompt, *options)

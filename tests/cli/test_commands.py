@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -151,12 +152,18 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "TEXT_BYTES", 60_000)
+    monkeypatch.setattr(demo, "LARGEST_FILE", 5_000)
     done = run("demo", "--minutes", "0.05")
     assert done.code == 0, done
-    assert "Training loss from the first" in done.out and "def read_" in done.out
+    assert "Nats per character over time" in done.out and "After '# XXX '" in done.out
+    written = done.out.partition("After 'def read_':")[2].splitlines()
+    assert all(demo.WORD.search(line) for line in written if line.strip() and not line.startswith("After"))
     assert any(line.startswith("validation loss: ") for line in done.lines)
-    assert "note:" not in done.err and str(Path(os.__file__).parent) not in done.out + done.err
+    # A busy machine leaves no time for all of the held-out text: the one note that may be there.
+    assert [
+        line for line in done.err.splitlines() if "note:" in line and "the time was over" not in line
+    ] == []
+    assert str(Path(os.__file__).parent) not in done.out + done.err
     assert done.lines[-1] == "pantoum generate runs/demo --prompt 'def read_' --min-p none"
     assert run(*shlex.split(done.lines[-1])[1:], "--length", "9").out.startswith("def read_")
     again = run("demo", "--minutes", "0.03", "--json", "--quiet")
@@ -182,6 +189,23 @@ def test_the_commands_to_try_next_run_as_printed(trained: Path, tmp_path: Path) 
     assert runnable("pantoum info x") == "pantoum info x"  # in another program it is only a name
 
 
+@pytest.mark.parametrize(("activated", "named"), [("", "{}/pantoum generate r"), ("1", "pantoum generate r")])
+def test_a_path_of_this_process_alone_is_not_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, activated: str, named: str
+) -> None:
+    """``uvx`` and ``pipx run`` put their environment on PATH for this process only."""
+    program = tmp_path / "pantoum"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    if activated:
+        monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert runnable("pantoum generate r") == named.format(tmp_path)
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_server_is_named_where_it_can_run(
     run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
@@ -190,22 +214,29 @@ def test_the_server_is_named_where_it_can_run(
     assert ("pantoum serve" in run("train", "--run", trained, "--resume").err) == installed
 
 
-def test_the_demos_text_is_a_few_megabytes_of_plain_source(tmp_path: Path) -> None:
+def test_the_demos_text_is_the_small_modules_of_the_library(tmp_path: Path) -> None:
     for name, content in {
         "b.py": "x = 1\n",
         "a.py": "y = 2\n",
-        "big.py": "#" * 300_000,
+        "big.py": "#" * 16_001,
         "z.txt": "no",
         "n.py": "# \u00e9\n",
-        "test/t.py": "no",
         "json/c.py": "z = 3\n",
         "e.py": "",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert [Path(p).name for p in demo.library_source(tmp_path)] == ["a.py", "b.py", "c.py"]
+    assert [Path(p).name for p in demo.library_source(tmp_path)] == ["a.py", "b.py"]
     with pytest.raises(pantoum.PantoumError, match="no Python source"):
-        demo.library_source(tmp_path / "test" / "none")
+        demo.library_source(tmp_path / "none")
+
+
+def test_a_demo_that_is_worse_than_a_compressor_says_why() -> None:
+    figures = {"bits_per_byte": 2.4, "xz_bits_per_byte": 2.5, "bz2_bits_per_byte": 2.3}
+    done = SimpleNamespace(history=[SimpleNamespace(epoch=1.25)], evaluation=SimpleNamespace(**figures))
+    assert "read the text 1.2 times" in demo._why_not_better(done)
+    done.evaluation.bz2_bits_per_byte = 2.41
+    assert demo._why_not_better(done) == ""
 
 
 def test_n_grams_go_with_the_model_wherever_it_goes(run: Run, text: Path, tmp_path: Path) -> None:

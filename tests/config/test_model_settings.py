@@ -102,5 +102,5 @@ def test_what_there_was_is_in_every_file_and_no_network_has_it() -> None:
     spec = ModelConfig().spec()
     assert (spec["norm"], spec["residual"]) == (None, False)
     for gone in ({"norm": "layer"}, {"residual": True}, {"residual": 0}):
-        with pytest.raises(SettingError, match=f"{next(iter(gone))}.*which no network has any more"):
+        with pytest.raises(SettingError, match=f"{next(iter(gone))}.*which this version no longer has"):
             ModelConfig.from_spec({**spec, **gone})

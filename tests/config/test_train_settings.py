@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pantoum.config import AUTO, TrainSettings, parse_softmax, spell_softmax
+from pantoum.config import AUTO, GenerationConfig, SamplingConfig, TrainSettings, parse_softmax, spell_softmax
 from pantoum.errors import SettingError
 
 
@@ -97,3 +100,94 @@ def test_one_order_none_and_auto() -> None:
 def test_the_symbols_that_are_compared_are_spelt_as_they_are_read(text: str, samples: int | None) -> None:
     assert TrainSettings(softmax=text).softmax == text
     assert parse_softmax(text) == samples == parse_softmax(spell_softmax(samples))
+
+
+def test_a_single_stop_text_is_one_text_and_not_its_letters() -> None:
+    assert SamplingConfig(stop="end").stop == ("end",)  # type: ignore[arg-type]
+    assert SamplingConfig(stop=("a", "b")).stop == ("a", "b")
+
+
+def test_the_bounds_themselves_may_be_given() -> None:
+    assert SamplingConfig(temperature=0.0, top_k=1, top_p=1.0, min_p=0.0, repetition_penalty=100.0)
+    assert GenerationConfig(length=0, seed=2**63 - 1, count=100_000).model_out is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (SamplingConfig, {"stop": ("a", "")}, "must be a text that is not empty"),
+        (SamplingConfig, {"stop": (3,)}, "must be a text that is not empty"),
+        (SamplingConfig, {"temperature": -0.1}, "at least 0 and at most 100"),
+        (SamplingConfig, {"temperature": "hot"}, "must be a number"),
+        (SamplingConfig, {"top_k": 0}, "top_k is 0"),
+        (SamplingConfig, {"top_p": 0.0}, "above 0 and at most 1"),
+        (SamplingConfig, {"min_p": 1.1}, "at least 0 and at most 1"),
+        (SamplingConfig, {"repetition_penalty": 0}, "above 0 and at most 100"),
+        (GenerationConfig, {"length": -1}, "at least 0"),
+        (GenerationConfig, {"count": 0}, "from 1 to 100000"),
+        (GenerationConfig, {"seed": 2**63}, "seed is 9223372036854775808"),
+    ],
+)
+def test_what_cannot_be_is_refused(kind: type[Any], given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        kind(**given)
+
+
+PLACE = "class UpdateSettings(SettingGroup):\n"
+FIELD = """
+    noise: float = setting(
+        0.0, "noise that is added to the gradient", partial(number, least=0.0, below=1.0), metavar="X"
+    )
+"""
+SCRIPT = """
+import importlib.util, sys
+
+found = importlib.util.find_spec("pantoum.config.train")
+module = sys.modules[found.name] = importlib.util.module_from_spec(found)
+source = open(found.origin, encoding="utf-8").read()
+head, class_, body = source.partition({place!r})
+exec(compile(head + class_ + {field!r} + body, found.origin, "exec"), module.__dict__)
+
+import inspect
+import pantoum
+from pantoum.cli.main import main
+
+assert inspect.signature(pantoum.train).parameters["noise"].default == 0.0
+small = ["--steps", "2", "--hidden-size", "8", "--num-layers", "1", "--quiet", "--run"]
+assert main(["train", "t.txt", "--noise", "0.25", "--stop-after", "1", *small, "noisy"]) == 0
+assert main(["train", "--run", "noisy", "--resume", "--noise", "0.5"]) == 1
+assert main(["train", "--run", "noisy", "--resume", "--noise", "0.25", "--quiet"]) == 0
+assert main(["train", "t.txt", "--noise", "2"]) == 1
+assert main(["train", "t.txt", "--noise", "much"]) == 1
+main(["train", "--help"])
+"""
+
+
+def test_an_option_of_training_is_one_field(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat sat on the mat. A dog ran!\n" * 30)
+    script = SCRIPT.format(place=PLACE, field=FIELD)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "noisy" / "config.json").read_text())["settings"]["noise"] == 0.25
+    assert "noise is 0.5, the run has 0.25" in done.stderr
+    assert "--noise is 2.0: it must be a number at least 0 and below 1" in done.stderr
+    assert "--noise is 'much': it must be a number" in done.stderr
+    assert "noise that is added to the gradient (default: 0.0)" in " ".join(done.stdout.split())
+
+
+def test_the_place_of_the_field_is_in_the_file() -> None:
+    from pantoum.config import train
+
+    source = Path(train.__file__).read_text(encoding="utf-8")
+    assert source.count(PLACE) == 1
+
+
+@pytest.mark.parametrize("flag", ["once", "option"])
+def test_a_field_may_be_of_one_command_or_of_calls_alone(flag: str) -> None:
+    from pantoum.config import SamplingConfig, TrainSettings, declared
+
+    known = {**declared(TrainSettings), **declared(SamplingConfig)}
+    shown = {name for name, one in known.items() if getattr(one, flag) is (flag == "once")}
+    assert ("resume" in shown and "steps" not in shown) if flag == "once" else shown == {"logit_bias"}

@@ -201,7 +201,7 @@ def test_a_text_of_too_many_words_is_read_twice(
 def test_settings_without_effect_are_said(tmp_path: Path) -> None:
     path = text_file(tmp_path, STORY)
     assert "no effect" in prepare([path], tokens="bytes", vocab_size=99, out=tmp_path / "1").notes[0]
-    assert "found no more than" in prepare([path], tokens="bpe:9000", out=tmp_path / "2").notes[0]
+    assert "found only" in prepare([path], tokens="bpe:9000", out=tmp_path / "2").notes[0]
 
 
 # An existing folder. ------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_a_touched_text_is_the_same_a_changed_one_is_not(tmp_path: Path) -> None
     text_file(tmp_path, STORY)
     assert differences(prepared, [path]) == []
     text_file(tmp_path, STORY.replace("day", "dax"))
-    assert differences(prepared, [path]) == [f"{str(path)!r} is another text than 'book.txt' was"]
+    assert differences(prepared, [path]) == [f"{str(path)!r} is not the text 'book.txt' that was used before"]
     again = open_prepared(tmp_path / "out", [path])
     assert "dax" in parts(again)[0] and "prepared again" in again.notes[-1]
 

@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for text, message in (
         ("none", "there is no such file; check the spelling"),
-        ("empty", "holds no regular file"),
+        ("empty", "has no regular files"),
         ("file/x", "a part of its path is a file"),
         ("a\0b", "null"),
     ):
@@ -142,7 +142,7 @@ def test_a_link_that_leads_to_itself_is_left_out_and_named(tmp_path: Path) -> No
         assert [source.name for source in sources.texts] == ["book"]
         assert sources.notes == [f"left out, because the link leads to itself: {tmp_path / 'in' / 'loop'}"]
     (tmp_path / "in" / "book").unlink()
-    with pytest.raises(TextError, match="holds no regular file"):
+    with pytest.raises(TextError, match="has no regular files"):
         names(tmp_path / "in", keep_in=tmp_path)
 
 
@@ -190,5 +190,5 @@ def test_a_text_in_the_place_of_a_name_is_cut_and_told_where_it_belongs(tmp_path
 
 def test_a_missing_file_is_not_its_own_correction(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to("gone.txt")
-    with pytest.raises(TextError, match=r"it is a link to 'gone\.txt', which is not there"):
+    with pytest.raises(TextError, match=r"it is a link to 'gone\.txt', which does not exist"):
         names(tmp_path / "link.txt", keep_in=tmp_path)

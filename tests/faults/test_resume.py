@@ -202,7 +202,7 @@ def test_a_log_that_cannot_be_cut_does_not_stop_a_run(run, tmp_path, monkeypatch
     monkeypatch.setattr(metrics_file, "truncate_after", refuse)
     result = run("run", resume=True)
     assert result.finished
-    assert "the log keeps records of steps that will come again: the disk says no" in result.notes
+    assert "the log keeps records of steps that will be repeated: the disk says no" in result.notes
 
 
 @pytest.mark.parametrize("setting", ["checkpoint_every", "stop_after", "keep_data"])

@@ -40,7 +40,7 @@ def test_a_prolonged_run_that_is_stopped_takes_another_budget_from_where_it_was_
     run("run", steps=13, resume=True, stop_after=32)
     assert span_of(tmp_path / "run")["end"] == 33.0
     with pytest.raises(
-        SettingError, match=r"steps is 12: it must be more than was used of it already.*step 32"
+        SettingError, match=r"steps is 12: it must be more than the run has used already.*step 32"
     ):
         run("run", steps=12, resume=True)
     assert run("run", resume=True).steps == 33
@@ -109,7 +109,7 @@ def test_an_unfinished_run_takes_another_budget_if_it_has_not_used_as_much(run, 
     for steps in (3, 4):
         with pytest.raises(SettingError) as caught:
             run("run", steps=steps, resume=True)
-        rule = "it must be more than was used of it already: the run is at step 4"
+        rule = "it must be more than the run has used already: it is at step 4"
         advice = "give more, or leave it out to complete the run"
         assert str(caught.value) == f"steps is {steps}: {rule}; {advice}"
     assert run("run", steps=5, resume=True, stop_after=5).steps == 5
@@ -183,7 +183,7 @@ def test_a_command_that_was_killed_at_its_end_does_not_go_further_twice(run, tmp
             run("cut", steps=4, resume=True)
     result = run("cut", steps=4, resume=True)
     assert result.steps == 10 and result.finished and not result.already
-    told = "the command that finished the run was killed before its end, which is done again"
+    told = "the command that was to finish the run was killed: its last part is done again"
     assert told in result.notes
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert run("cut", resume=True).already

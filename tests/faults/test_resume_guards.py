@@ -92,7 +92,7 @@ def test_what_never_recovers_ends_with_a_clear_error_and_nothing_bad_on_disk(run
 def test_a_spike_of_the_texts_own_is_accepted_in_the_end(run, spoil):
     spoil({step: {"loss": 9.0} for step in range(30, 33)})
     result = run("run", steps=60)
-    assert result.finished and any("the text is like this" in note for note in result.notes)
+    assert result.finished and any("this part of the text is unusual" in note for note in result.notes)
 
 
 def test_a_rate_that_is_far_too_high_does_not_end_in_a_broken_model(run, tmp_path):

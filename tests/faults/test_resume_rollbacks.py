@@ -138,7 +138,7 @@ def test_noise_after_calm_text_is_the_texts_own_and_the_rate_is_kept(tmp_path):
     settings = TrainSettings(run=str(tmp_path / "run"), steps=100, **asked)
     result = train(TrainingCommand(settings, [text]), told.append)
     assert result.finished and sum("ROLLED BACK" in note for note in result.notes) == 1
-    assert any("the text is like this" in note for note in result.notes)
+    assert any("this part of the text is unusual" in note for note in result.notes)
     assert told[-1].learning_rate == pytest.approx(0.025)
 
 
@@ -156,4 +156,4 @@ def test_passages_of_noise_at_a_high_rate_do_not_end_a_run_that_recovers(tmp_pat
     result = train(TrainingCommand(settings, [str(text)]))
     assert result.stopped == "stop_after"
     assert any("ROLLED BACK" in note for note in result.notes)
-    assert any("the text is like this" in note for note in result.notes)
+    assert any("this part of the text is unusual" in note for note in result.notes)

@@ -231,7 +231,9 @@ def test_a_state_that_could_not_be_read_is_not_written(
 ) -> None:
     size = len(state_file.to_bytes(record()))
     monkeypatch.setattr(state_file, "MOST_BYTES", size - 1)
-    words = f"cannot be kept: it would have {size} bytes, at most {size - 1} are allowed; use a smaller cache"
+    words = (
+        f"cannot be saved: it would have {size} bytes, at most {size - 1} are allowed; use a smaller cache"
+    )
     with pytest.raises(StateError, match=words):
         state_file.write(tmp_path / "state", record())
     assert not list(tmp_path.iterdir())

@@ -68,7 +68,7 @@ def test_what_cannot_be_is_refused(model: LoadedModel, make: Make) -> None:
         Session(with_cache(model, 7), Session(model).state)
     with pytest.raises(StateError, match="made with a cache"):
         Session(model, Session(with_cache(model, 7)).state)
-    with pytest.raises(ModelFileError, match="no settings of a cache"):
+    with pytest.raises(ModelFileError, match="no cache settings"):
         with_cache(make("words"), 5)
     with pytest.raises(SettingError, match="cache"):
         with_cache(model, 0)

@@ -151,7 +151,7 @@ def test_novel_needs_the_whole_document(names: LoadedModel, tmp_path: Path) -> N
     model = pantoum.load(tmp_path / "m")
     session = model.session()
     session.feed("The")
-    with pytest.raises(SettingError, match="goes on with the document of a state, which holds no text"):
+    with pytest.raises(SettingError, match="continues the document of a state, which stores no text"):
         model.generate(novel=True, seed=1, state=session.state)
     assert isinstance(model.generate("\nThe", length=3, seed=1, novel=True, state=session.state), str)
     session.feed("\n")

@@ -90,3 +90,22 @@ def test_windows_begin_from_nothing() -> None:
 def test_another_protocol_is_refused_with_the_rule(wrong: str) -> None:
     with pytest.raises(SettingError, match=r"protocol is .*must be carried, segments:N or windows:N"):
         parse_protocol(wrong)
+
+
+@pytest.mark.parametrize(("length", "part"), [(200_000, 7_700), (5_000, 2_048), (5_000, 4_998), (700, 600)])
+def test_a_part_of_the_targets_is_spread_over_the_text(length: int, part: int) -> None:
+    """What a run monitors: as many targets as asked for, each warmed, in every part of the text."""
+    scored = [block.at_BT[block.scored_BT] for block in blocks(np.arange(length), "segments:64", part=part)]
+    at_N = np.sort(np.concatenate(scored))
+    assert len(at_N) == len(set(at_N)) == part
+    spans = max(1, min(64, part // 512))
+    parts = np.bincount(at_N * spans // (length - 1), minlength=spans)
+    assert parts.min() >= part // spans - 1
+
+
+def test_a_part_that_is_all_of_a_text_is_read_like_the_text() -> None:
+    whole, part = (
+        [block.at_BT.tolist() for block in blocks(np.arange(3_000), "segments:64", part=part)]
+        for part in (None, 2_999)
+    )
+    assert whole == part

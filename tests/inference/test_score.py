@@ -154,7 +154,7 @@ def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytes
         assert sum(s.tokens for batch in scorer.finish() for s in batch) == 8
 
 
-@pytest.mark.filterwarnings("ignore:the text is not all in UTF-8")
+@pytest.mark.filterwarnings("ignore:parts of the text are not UTF-8")
 @pytest.mark.parametrize("data", [b"", b"\x00" * 99, b"\xff\xfe\x80" * 99, b"\r\n\r\r\n", b"\xef\xbb\xbfa\n"])
 @pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace", "bpe"])
 def test_hostile_bytes_are_scored(make: Make, kind: str, data: bytes) -> None:
@@ -197,7 +197,7 @@ def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None
 
 def test_what_is_not_utf8_is_said_once_and_scored(characters: LoadedModel) -> None:
     data = "The caf\u00e9 sat\n".encode() + b"The caf\xe9 \xe9\n\xff\xc3"
-    with pytest.warns(UserWarning, match="not all in UTF-8.*--encoding") as said:
+    with pytest.warns(UserWarning, match="not UTF-8.*--encoding") as said:
         found = list(Scorer(characters).read(data[at : at + 1] for at in range(len(data))))
     assert len(said) == 1
     assert "".join(score.text for score in found) == data.decode(errors="replace")

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference import reading as reading_module
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.batch_rows import BatchRows
+from pantoum.inference.writing.batch_rows import BatchRows, columns
+from pantoum.kernels.types import COLUMNS
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat on the mat.\nA dog ran and ran.\nThe end"
@@ -277,3 +279,19 @@ def test_a_long_prompt_is_fed_in_chunks(characters: LoadedModel, monkeypatch: py
     session = fed(characters, "The cat " * 2_000)
     assert max(sizes) == reading_module.CHUNK and sum(sizes) == 15_999
     assert session.state.tokens_seen == 16_000
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (SamplingConfig(), {"temperature": 0.9, "min_p": 0.05}),
+        (SamplingConfig(greedy=True, temperature=2.0, min_p=None), {"temperature": 0.0}),
+        (
+            SamplingConfig(1.5, 7, 0.9, 0.1, 1.2),
+            {"temperature": 1.5, "top_k": 7, "top_p": 0.9, "min_p": 0.1, "penalty": 1.2},
+        ),
+    ],
+)
+def test_settings_become_columns(sampling: SamplingConfig, expected: dict[str, float]) -> None:
+    assert columns(sampling) == expected
+    assert set(expected) <= set(COLUMNS)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.config import ScoreConfig
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.score import Scorer
+from pantoum.inference.scoring import reader as reading
 from pantoum.inference.scoring import units
+from pantoum.inference.scoring.reader import OneStream, PlainReader, Reader
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces, Score
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
@@ -132,3 +138,124 @@ def test_a_unit_that_is_too_long_is_cut_and_the_next_begins(by: str, monkeypatch
     assert [score.text for score in found] == (
         ["aaaa", "aa\n", "bb"] if by == "line" else ["aaaa", "aa", "\nbb"]
     )
+
+
+Make = Callable[..., LoadedModel]
+ODD = "The cat  PANIC 0xf\u00e9!\n\n\u6c34\tsat on a mat\u00bf\n"
+
+
+def shown(
+    model: LoadedModel,
+    text: str,
+    by: str = "line",
+    streams: int = 1,
+    cuts: list[int] | None = None,
+) -> list[str]:
+    edges = [0, *sorted(cuts or []), len(text)]
+    parts = [text[start:end] for start, end in itertools.pairwise(edges)]
+    scorer = Scorer(model, ScoreConfig(by=by, streams=streams), pieces=True)
+    scores = list(scorer.read(parts))
+    assert all("".join(piece for piece, _ in score.pieces) == score.text for score in scores)
+    return [score.text for score in scores]
+
+
+@pytest.mark.parametrize("documents", [None, "lines"])
+@pytest.mark.parametrize("kind", ["characters", "words"])
+@given(
+    text=st.text(st.sampled_from("Tca t\n\tX\u6c34\u00e9"), max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    by=st.sampled_from(["token", "word", "line"]),
+)
+@settings(max_examples=40)
+def test_units_put_together_are_the_text(
+    make: Make, kind: str, documents: str | None, text: str, cuts: list[int], by: str
+) -> None:
+    model = make(kind, documents)
+    cuts = [min(cut, len(text)) for cut in cuts]
+    assert "".join(shown(model, text, by, cuts=cuts)) == text
+    assert (model.tokenizer.encode("X") == model.tokenizer.unk).all()
+
+
+@pytest.mark.parametrize("kind", ["characters", "words", "words:whitespace"])
+def test_lines_are_those_of_the_text_in_one_stream_and_in_several(make: Make, kind: str) -> None:
+    model, text = make(kind), ODD * 60
+    expected = text.splitlines(keepends=True)
+    if kind == "words:whitespace":
+        expected = [" ".join(line.split()) + "\n" for line in expected]
+    assert shown(model, text) == expected == shown(model, text, streams=3)
+
+
+def test_what_is_no_character_is_shown_as_none(characters: LoadedModel) -> None:
+    with pytest.warns(UserWarning, match="lone surrogates"):
+        assert shown(characters, "a\ud83dX\n") == ["a\ufffdX\n"]
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
+@given(
+    text=st.text(st.sampled_from("Tca \n\n\n\r\u6c34"), max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    streams=st.sampled_from([1, 3]),
+)
+@settings(max_examples=40)
+def test_blank_lines_between_documents_are_those_of_the_text(
+    make: Make, kind: str, text: str, cuts: list[int], streams: int
+) -> None:
+    found = shown(make(kind, "blank-lines"), text, "line", streams, [min(cut, len(text)) for cut in cuts])
+    assert "".join(found) == text
+
+
+def test_unknown_tokens_are_counted_as_they_are_scored(make: Make) -> None:
+    text = "The cat sat on the mat \u6c34\n" * 100
+    scorer = Scorer(make("characters"), ScoreConfig(by="line"))
+    batches, tokens, counted = itertools.chain(scorer.feed(text), scorer.finish()), 0, []
+    for scores in batches:
+        tokens += sum(score.tokens for score in scores)
+        counted.append((scorer.unknown_tokens, tokens))
+    assert len(counted) > 2 and counted[-1] == (100, len(text))
+    assert all(unknown <= tokens / 20 for unknown, tokens in counted if tokens)
+
+
+def tokens(model: LoadedModel, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    ids_BN = rng.integers(0, model.vocab_size, (1, 41))
+    return ids_BN[:, :-1], ids_BN[:, 1:], rng.random((1, 40)) < 0.1
+
+
+@pytest.mark.parametrize("cuts", [[40], [1, 2, 7, 40], [39, 40]])
+def test_calls_of_any_size_are_one_reading(
+    characters: LoadedModel, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, cuts: list[int]
+) -> None:
+    inputs_BT, targets_BT, reset_BT = tokens(characters, rng)
+    nats_BT, _, _ = characters.program.losses(
+        inputs_BT, targets_BT, characters.program.initial_state(1), reset_BT=reset_BT
+    )
+    monkeypatch.setattr(reading, "ROWS", 15)
+    reader = PlainReader(characters)
+    found = [
+        reader.losses(inputs_BT[:, a:b], targets_BT[:, a:b], reset_BT[:, a:b])
+        for a, b in itertools.pairwise([0, *cuts])
+    ]
+    assert np.concatenate(found, axis=1) == pytest.approx(nats_BT, abs=1e-5)
+
+
+def test_without_resets_the_state_is_carried(characters: LoadedModel, rng: np.random.Generator) -> None:
+    inputs_BT, targets_BT, reset_BT = tokens(characters, rng)
+    carried = PlainReader(characters).losses(inputs_BT, targets_BT, None)
+    assert carried == pytest.approx(
+        PlainReader(characters).losses(inputs_BT, targets_BT, np.zeros_like(reset_BT))
+    )
+
+
+def test_a_scorer_reads_through_the_reader_that_it_is_given(
+    characters: LoadedModel, make: Callable[..., LoadedModel]
+) -> None:
+    class Doubled:
+        def __init__(self) -> None:
+            self._plain: Reader = PlainReader(characters)
+
+        def losses(self, *arguments: np.ndarray) -> np.ndarray:
+            return 2 * self._plain.losses(*arguments)
+
+    plain = [s.nats for s in Scorer(characters).read(["The cat"])]
+    following = OneStream(Doubled(), characters.border, None)
+    doubled = [s.nats for s in Scorer(characters, following=following).read(["The cat"])]
+    assert doubled == pytest.approx([2 * nats for nats in plain])

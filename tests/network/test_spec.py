@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,12 @@ from hypothesis import strategies as st
 
 import pantoum
 from pantoum.config import CELLS, ModelConfig
-from pantoum.network import LanguageModel
+from pantoum.errors import ModelFileError, SettingError
+from pantoum.inference.files.precision import SPARE, require_filled
+from pantoum.inference.loaded_model import _is_held
+from pantoum.kernels import reference
+from pantoum.network import GRU, LanguageModel
+from pantoum.network.packing import Codes, Weight
 from pantoum.network.parameters import initial
 from pantoum.network.program import Program
 from pantoum.network.spec import declared, named, number, state_of
@@ -93,3 +100,137 @@ def test_no_other_module_tells_a_parameter_from_its_name() -> None:
     }
     layers = {"network/stack.py", "network/blocks.py", "network/member.py"}  # weight_ih, ... of a cell
     assert {name for name, names in found.items() if names} <= known | layers
+
+
+def test_assignment_copies_into_the_blocks_array() -> None:
+    cell, values = GRU(2, 3), np.ones((9, 2))
+    array = cell.parameters["weight_ih"]
+    cell.parameters["weight_ih"] = values
+    values[...] = 5
+    assert cell.parameters["weight_ih"] is array
+    assert (array == 1).all()
+
+
+def test_update_takes_over_all_arrays_of_another_model() -> None:
+    one, other = (LanguageModel(5, hidden_size=3, num_layers=2, seed=seed) for seed in (0, None))
+    other.parameters.update(one.parameters)
+    for name, array in one.parameters.items():
+        np.testing.assert_array_equal(other.parameters[name], array)
+    other.parameters.update({"head.bias": np.ones(5)})
+    assert not one.parameters["head.bias"].any()
+
+
+def test_a_deep_copy_is_a_model_of_its_own() -> None:
+    model = LanguageModel(5, hidden_size=3, num_layers=1)
+    twin = copy.deepcopy(model)
+    twin.parameters["stack.0.weight_hh"][...] = 7
+    assert (twin.parameters["stack.0.weight_hh"] == 7).all()
+    assert not (model.parameters["stack.0.weight_hh"] == 7).any()
+
+
+def test_an_unknown_name_and_another_shape_are_refused() -> None:
+    parameters = GRU(2, 3).parameters
+    with pytest.raises(
+        SettingError, match="parameter is 'weight': it is not one of this block's; use one of"
+    ):
+        parameters["weight"] = np.zeros(3)
+    with pytest.raises(SettingError, match=r"parameter bias_ih is \(8,\): it must have the shape \(9,\)"):
+        parameters["bias_ih"] = np.zeros(8)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_its_numbers_are_known_before_it_is_made(data: st.DataObject) -> None:
+    config = ModelConfig(
+        cell=data.draw(st.sampled_from(["rnn", "gru", "gru-before", "lstm", "mingru"])),
+        hidden_size=data.draw(st.integers(3, 20)),
+        num_layers=data.draw(st.integers(1, 3)),
+        embedding_size=data.draw(st.none() | st.integers(3, 20)),
+        ngrams=data.draw(st.sampled_from([(), (2,), (2, 5)])),
+        ngram_rows=16,
+    )
+    vocab_size = data.draw(st.integers(3, 40))
+    true = LanguageModel(vocab_size, config=config, seed=None).num_parameters
+    assert number(config, vocab_size) == true
+
+
+def test_what_the_arrays_cannot_fill_is_refused_before_it_is_made() -> None:
+    config = ModelConfig("lstm", 65_536, 256)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match="m: its configuration needs 8,779,0"):
+            require_filled(config, 98, 100, Path("m"))
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_nearly_filled_is_left_to_the_check_of_each_array() -> None:
+    config = ModelConfig("gru", 64, 1)
+    needed = number(config, 10)
+    assert 0 < needed < SPARE
+    require_filled(config, 10, 0, "m")
+    with pytest.raises(ModelFileError):
+        require_filled(ModelConfig("gru", 1024, 1), 10, 10, "m")
+    exact = number(ModelConfig("gru", 2048, 1), 10) - SPARE
+    require_filled(ModelConfig("gru", 2048, 1), 10, exact, "m")
+
+
+WEIGHTS_OF_A_FILE_V = 11
+WEIGHTS_OF_A_FILE_SHAPES: list[dict[str, Any]] = [
+    *({"cell": cell} for cell in CELLS),
+    {"embedding_size": 5},
+    {"embedding_size": 5, "tied": True},
+    {"embedding_size": 16, "tied": True},
+    {"ngrams": (2, 4), "ngram_rows": 32},
+    {"embedding_size": 5, "members": 2},
+    {"members": 3, "ngrams": (3,), "ngram_rows": 16, "cell": "lstm"},
+]
+
+
+def made(shape: dict[str, Any]) -> LanguageModel:
+    config = ModelConfig(**{"hidden_size": 16, "num_layers": 2, **shape})
+    model = LanguageModel(WEIGHTS_OF_A_FILE_V, config=config, seed=2)
+    random = np.random.default_rng(3)
+    for array in model.parameters.values():
+        array += random.standard_normal(array.shape).astype(np.float32) / 10
+    return model
+
+
+def read(program: Program) -> bytes:
+    """What it makes of a text in two parts."""
+    tokens, state, found = np.arange(24).reshape(2, 12) % WEIGHTS_OF_A_FILE_V, program.initial_state(2), []
+    for part in (tokens[:, :5], tokens[:, 5:]):
+        logits, state = program.logits(part, state)
+        found.append(logits.tobytes())
+    return b"".join(found + [array.tobytes() for array in state.arrays])
+
+
+@pytest.mark.parametrize("shape", WEIGHTS_OF_A_FILE_SHAPES, ids=str)
+def test_what_is_only_multiplied_may_go_away(shape: dict[str, Any]) -> None:
+    model = made(shape)
+    expected = read(Program(model))
+    lent = {name: array.copy() for name, array in model.parameters.items()}
+    empty = LanguageModel(WEIGHTS_OF_A_FILE_V, config=model.config, seed=None)
+    program = Program(empty, lent)
+    for name, array in lent.items():
+        if not _is_held(declared(model.config, WEIGHTS_OF_A_FILE_V)[name]):
+            array[...] = np.nan
+    assert read(program) == expected
+    assert not empty.parameters["head.bias"].any()
+
+
+@pytest.mark.parametrize("shape", WEIGHTS_OF_A_FILE_SHAPES, ids=str)
+def test_codes_are_read_as_a_program_in_int8_reads_their_weights(shape: dict[str, Any]) -> None:
+    model, coded = made(shape), dict[str, Weight]()
+    for name, array in model.parameters.items():
+        coded[name] = Codes(*reference.quantize(array)) if array.ndim == 2 else array
+        if declared(model.config, WEIGHTS_OF_A_FILE_V)[name].role in ("input", "table"):
+            model.parameters[name] = coded[name].floats()  # what is looked up is looked up as floats
+    expected = Program(model, precision="int8")
+    if model.config.tied or model.config.embedding_size is not None:
+        found, _ = Program(model, coded).logits(np.array([[3, 1]]), model.initial_state(1))
+        near, _ = expected.logits(np.array([[3, 1]]), model.initial_state(1))
+        np.testing.assert_allclose(found, near, atol=0.1)
+        return
+    assert read(Program(model, coded)) == read(expected)

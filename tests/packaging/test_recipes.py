@@ -34,11 +34,10 @@ def plain(requirement: str) -> str:
     return requirement.replace(" ", "").lower()
 
 
-def test_the_conda_recipe_has_the_version_and_requirements_of_the_project() -> None:
+def test_the_conda_recipe_has_the_requirements_of_the_project() -> None:
     yaml = pytest.importorskip("yaml")
     recipe = yaml.safe_load((ROOT / "packaging" / "conda" / "recipe.yaml").read_text("utf-8"))
     assert set(recipe) == {"context", "package", "source", "build", "requirements", "tests", "about"}
-    assert recipe["context"]["version"] == PROJECT["version"]
     python = f"python{PROJECT['requires-python']}"
     wanted = {plain(each) for each in [python, *PROJECT["dependencies"]]}
     assert {plain(each) for each in recipe["requirements"]["run"]} == wanted
@@ -46,10 +45,20 @@ def test_the_conda_recipe_has_the_version_and_requirements_of_the_project() -> N
     assert entry == f"pantoum = {PROJECT['scripts']['pantoum']}"
 
 
-def test_who_cites_it_has_the_name_version_and_authors_of_the_project() -> None:
+def test_the_version_is_one_wherever_it_stands(metadata: Any) -> None:
+    from version import PLACES
+
+    found = {
+        name: re.findall(pattern, (ROOT / name).read_text("utf-8"), re.MULTILINE)
+        for name, pattern in PLACES.items()
+    }
+    assert found == {name: [PROJECT["version"]] for name in PLACES}, "python packaging/version.py VERSION"
+
+
+def test_who_cites_it_has_the_address_and_authors_of_the_project() -> None:
     yaml = pytest.importorskip("yaml")
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
-    assert citation["version"] == PROJECT["version"] and citation["license"] == PROJECT["license"]["text"]
+    assert citation["license"] == PROJECT["license"]["text"]
     assert citation["authors"] == PROJECT["authors"]
     assert citation["repository-code"] == STATED["tool"]["pantoum"]["repository"]
     assert citation["url"] == STATED["tool"]["pantoum"]["documentation"]

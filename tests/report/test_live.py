@@ -57,11 +57,11 @@ def test_all_is_there_where_there_is_room(make_records: Make) -> None:
     assert "67 %  0:20 used  0:10 left" in lines[1]
     for words in (
         "┤",
-        "training 1.531   validation 1.713   best 1.713 at 230 k",
+        "training 1.531   validation (segments:64) 1.713   best 1.713 at 230 k",
         "tokens/s 12.8 k   step 40",
         "rate 0.00133",
         "training 94.0 %   evaluation 4.0 %   saving 2.0 %",
-        "it writes after 230 k characters",
+        "the model writes after 230 k characters",
         "A line written at step 36.",
         "! a note",
     ):
@@ -114,7 +114,8 @@ def test_only_the_newest_notes_are_seen(make_records: Make) -> None:
 
 def test_of_words_the_best_perplexity_is_shown(make_records: Make) -> None:
     history = RunHistory.of(make_records(60, 40))
-    assert "best 1.713 at 230 k   perplexity 5.55" in "\n".join(text(Scene("book", history, unit="word")))
+    shown = " ".join("\n".join(text(Scene("book", history, unit="word"))).split())
+    assert "best 1.713 at 230 k perplexity with unknown words 5.55" in shown
     assert "perplexity" not in "\n".join(text(Scene("book", history, unit="character")))
 
 

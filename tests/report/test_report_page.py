@@ -161,7 +161,7 @@ def test_what_is_missing_is_left_out(make_records: Make) -> None:
         "table",
     ):
         assert words not in page.text, words
-    assert "in training; no text was held out" in page.text
+    assert "training loss; no text was held out" in page.text
 
 
 def test_before_the_final_figures_the_best_so_far_stands_there(
@@ -308,7 +308,7 @@ def test_n_grams_and_ensembles_are_said_in_the_headline(config: dict[str, Any]) 
 def test_the_page_says_why_curve_and_figure_differ(story: Story) -> None:
     assert "To save time" not in render(story)
     part = replace(story, config={**story.config, "monitored_tokens": 2049})
-    words = "measured on the first 2,048 of"
+    words = "measured on 2,048 of"
     assert words in render(part) and "the figure at the top of the page is measured on all of them" in render(
         part
     )

@@ -10,6 +10,7 @@ import pytest
 from pantoum.report.wording import judgement, summary
 
 FIGURES = {
+    "protocol": "segments:64",
     "nats_per_token": 1.5,
     "nats_per_character": 1.25,
     "bits_per_byte": 1.8,
@@ -37,7 +38,7 @@ def result(folder: Path, **changes: Any) -> dict[str, Any]:
 def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
     assert summary(result(tmp_path)) == [
         "finished after step 1,234, 5.14 M tokens and 5 minutes 1 second",
-        "validation loss: 1.250 nats per character, accuracy 61.2 %",
+        "validation loss: 1.250 nats per character (segments:64), accuracy 61.2 %",
         "bits per byte:   1.80, beside 2.90 (xz) and 2.60 (bz2)",
         "the model predicts the validation text better than xz and bz2 compress it",
         f"model:  {tmp_path}/model.safetensors (2.5 MB, 620 k parameters)",
@@ -59,7 +60,7 @@ def test_what_is_not_known_is_not_invented(tmp_path: Path) -> None:
     assert "validation: none, because no text was held out" in summary(result(tmp_path, validation=None))
     words = {**FIGURES, "nats_per_character": None, "bits_per_byte": None}
     lines = summary(result(tmp_path, validation=words, model=str(tmp_path / "none")))
-    assert "validation loss: 1.500 nats per token, accuracy 61.2 %" in lines and len(lines) == 3
+    assert "validation loss: 1.500 nats per token (segments:64), accuracy 61.2 %" in lines and len(lines) == 3
 
 
 @pytest.mark.parametrize(
@@ -76,17 +77,18 @@ def test_a_short_text_has_no_verdict_and_none_a_negative_figure(
 
 
 def test_words_are_summed_up_by_their_perplexity(tmp_path: Path) -> None:
-    lines = summary(result(tmp_path, validation={**FIGURES, "nats_per_token": 5.0, "unit": "word"}))
-    assert "validation loss: 5.000 nats per word, perplexity 148.4 per word, accuracy 61.2 %" in lines
+    found = {**FIGURES, "nats_per_token": 5.0, "unit": "word", "unknown_tokens": 1234}
+    figures = "5.000 nats per word, perplexity 148.4 per word (segments:64, 1,234 unknown words)"
+    assert f"validation loss: {figures}, accuracy 61.2 %" in summary(result(tmp_path, validation=found))
 
 
 def test_a_loss_of_a_part_is_said_to_be_one(tmp_path: Path) -> None:
     found = {**FIGURES, "tokens": 111_000, "unit": "character"}
-    monitor = {"tokens": 20_000, "nats_per_token": 1.546}
+    monitor = {"protocol": "segments:64", "tokens": 20_000, "nats_per_token": 1.546}
     lines = summary(result(tmp_path, validation=found, monitor=monitor))
     assert lines[2] == (
-        "while training:  1.546 nats per character at best, on the first 20,000 of the 111,000 characters "
-        "held out"
+        "while training:  1.546 nats per character at best (segments:64), on 20,000 of these 111,000 "
+        "characters"
     )
     whole = summary(result(tmp_path, validation=found, monitor={**monitor, "tokens": 111_000}))
     assert not any("while training" in line for line in whole)

@@ -46,7 +46,7 @@ def shown(*reports: Report, stream: io.StringIO | None = None) -> str:
 
 def test_a_line_says_what_matters() -> None:
     assert line(FIRST) == "   0:01  step 1  loss 4.500  12.3 k tokens/s  1:15 left"
-    assert "validation 2.000 (best 1.900)" in line(replace(FIRST, valid=2.0), best=1.9)
+    assert "validation 2.000 (segments:64, best 1.900)" in line(replace(FIRST, valid=2.0), best=1.9)
     assert "validation 1.900" in line(FIRST, best=1.9) and "left" not in line(replace(FIRST, time_left=None))
 
 
@@ -66,7 +66,8 @@ def test_the_best_held_out_loss_is_remembered() -> None:
         replace(FIRST, valid=2.0), replace(FIRST, seconds=9.0, valid=2.5), replace(FIRST, seconds=20.0)
     )
     assert (
-        "validation 2.500 (best 2.000)" in text.splitlines()[1] and "validation 2.000" in text.splitlines()[2]
+        "validation 2.500 (segments:64, best 2.000)" in text.splitlines()[1]
+        and "validation 2.000" in text.splitlines()[2]
     )
 
 
@@ -80,7 +81,7 @@ def test_notes_and_samples_are_shown_safely() -> None:
 
 def test_samples_are_not_shown_at_every_record() -> None:
     text = shown(*(replace(FIRST, seconds=float(s), sample="hm") for s in range(0, 60, 5)))
-    assert text.count("it writes") == 2
+    assert text.count("the model writes") == 2
 
 
 def test_a_stream_that_fails_ends_the_view_and_nothing_else() -> None:
@@ -108,7 +109,9 @@ def test_a_counter_rewrites_its_share_and_cleans_up(monkeypatch: pytest.MonkeyPa
 
 def test_a_run_on_words_says_its_perplexity() -> None:
     report = replace(FIRST, valid=5.0)
-    assert "validation 5.000  perplexity 148.4  " in line(report, best=5.0, unit="word")
+    assert "validation 5.000 (segments:64)  perplexity 148.4 with unknown words  " in line(
+        report, best=5.0, unit="word"
+    )
     assert "perplexity" not in line(report, best=5.0, unit="character")
     stream = io.StringIO()
     progress = Progress(stream)

@@ -54,5 +54,5 @@ def test_a_run_tells_it_at_its_end(run, tmp_path) -> None:
     path = tmp_path / "few.txt"
     path.write_text("".join(random.Random(1).choices("abcdefgh", k=700)))  # nothing can be learned of it
     result = run(texts=[str(path)], steps=150, learning_rate=0.03, valid_fraction=0.2)
-    assert any("so the text was learned by heart" in note for note in result.notes)
+    assert any("so the model learned the text by heart" in note for note in result.notes)
     assert not any("learned by heart" in note for note in run("other", steps=20).notes)

@@ -78,7 +78,7 @@ def test_a_config_that_cannot_be_changed_is_a_note(run, resume, monkeypatch):
 
     monkeypatch.setattr(durable, "write_file", full)
     result = resume(steps=4)
-    assert result.finished and "config.json keeps the budget before: the disk is full" in result.notes
+    assert result.finished and "config.json keeps the earlier budget: the disk is full" in result.notes
 
 
 def test_seeds_are_one_group_and_a_prolonged_run_and_another_text_are_others(run, resume, text, tmp_path):

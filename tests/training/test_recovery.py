@@ -11,7 +11,7 @@ from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import Outlook
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.run_state import RunState
-from pantoum.training.trainer import go_back
+from pantoum.training.saving import go_back
 from pantoum.training.update.update_guard import UpdateGuard
 
 STEPS = (10, 20, 25, 30, 33)
@@ -73,7 +73,7 @@ def test_what_is_said_names_the_step_the_folder_and_the_reason(folder):
     notes = []
     now = replace(RunState.from_spec(checkpoint.newest(folder).state), good=[30], step=30, run="another")
     go_back(folder, now, notes.append)
-    assert "recovery passes over the checkpoint of step 30" in notes[0]
+    assert "recovery skips the checkpoint of step 30" in notes[0]
     assert "step-00000030.safetensors' belongs to another run" in notes[0]
 
 

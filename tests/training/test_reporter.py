@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 import pantoum
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterLearner
+from pantoum.training import reporting
 from pantoum.training.reporting import SAMPLE_DOCUMENTS, passage, sample_of
 
 
@@ -43,3 +46,10 @@ def test_the_last_record_has_the_last_pace(tmp_path: Path) -> None:
     run = pantoum.train(text="The cat sat.\nThe dog ran.\n" * 90, run=str(tmp_path / "run"), **small)
     assert run.history[-1].ended == "finished" and run.history[-1].loss is None
     assert all(record.tokens_per_second > 0.0 for record in run.history)
+
+
+def test_a_sample_of_blanks_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = iter(["   \n  ", " a  ", "a word", "unread"])
+    found = (SimpleNamespace(texts=[SimpleNamespace(text=next(written))]) for _ in range(4))
+    monkeypatch.setattr(reporting, "completed", lambda generation: next(found))
+    assert sample_of(model("The cat sat.\n" * 9, None), 1) == "a word" and next(written) == "unread"

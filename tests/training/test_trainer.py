@@ -3,17 +3,26 @@
 import hashlib
 import json
 import math
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import pantoum
 from pantoum import kernels
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import open_prepared
-from pantoum.errors import RunError, SettingError, TextError
-from pantoum.formats import checkpoint, metrics_file, model_file
+from pantoum.errors import RunError, SettingError, ShardError, TextError
+from pantoum.formats import checkpoint, metrics_file, model_file, token_file
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import load
 from pantoum.training import assembly
+from pantoum.training.keep_best import KeepBest
+from pantoum.training.reporting import Reporter
+from pantoum.training.run.run_state import RunState
+from pantoum.training.saving import Saving
+from pantoum.training.trainer import Trainer
 
 
 def digest(path):
@@ -175,3 +184,110 @@ def test_batches_and_a_backend_are_made_once(run, made, resumed):
     assert sorted(name for name, _ in made) == ["backend", "batches"]
     draws = next(given[-1] for name, given in made if name == "backend")
     assert draws is not resumed, "weights that a checkpoint overwrites are not drawn"
+
+
+HELPERS = {
+    KeepBest: ("monitor", "release"),
+    RunState: ("add_point",),
+    Reporter: ("report", "write_page_if_due"),
+    Saving: ("checkpoint",),
+}
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The names of what is called at each step, by its number."""
+    at, inside = {}, []
+
+    def recorded(name, honest):
+        def call(self, *arguments, **named):
+            if inside:
+                at[inside[-1]].append(name)
+            return honest(self, *arguments, **named)
+
+        return call
+
+    def after_step(self):
+        inside.append(self.run.state.step)
+        at[self.run.state.step] = []
+        after(self)
+        inside.clear()
+
+    for kind, names in HELPERS.items():
+        for name in names:
+            monkeypatch.setattr(kind, name, recorded(name, getattr(kind, name)))
+    after = Trainer.after_step
+    monkeypatch.setattr(Trainer, "after_step", after_step)
+    return at
+
+
+def test_the_order_is_that_of_decision_042_at_every_step(run, called):
+    run(steps=3)
+    hooks = ["monitor", "add_point", "report", "write_page_if_due", "release", "checkpoint"]
+    assert called == dict.fromkeys((1, 2, 3), hooks)
+
+
+def test_the_checkpoint_of_a_step_knows_the_evaluation_of_that_step(run):
+    result = run(steps=40, stop_after=8)
+    for step in checkpoint.steps(result.run):
+        state = RunState.of(checkpoint.read(result.run, step))
+        assert state.curve.points[-1]["step"] == step and state.curve.points[-1]["valid"] is not None
+        assert state.best is not None and state.best.step <= step
+    assert checkpoint.steps(result.run)[-1] == 8
+
+
+def test_a_record_holds_what_was_found_before_it(run):
+    reports = [report for report in run(steps=8).history if report.ended is None]
+    evaluated = [report for report in reports if report.valid is not None]
+    assert [report.step for report in evaluated] == list(range(1, 9))
+    assert [report.step for report in evaluated if report.sample is not None] == [4, 8]
+
+
+TEXT = "".join(f"The {i}th cat sat on mat {i * i % 17}.\n" for i in range(600))
+SMALL: Any = {"hidden_size": 8, "num_layers": 1, "batch_size": 5, "seq_len": 7, "progress": False}
+
+
+@pytest.mark.parametrize("tokens", ["bytes", "words"])
+def test_the_model_is_the_same_byte_for_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: str
+) -> None:
+    (tmp_path / "t.txt").write_text(TEXT)
+    data = pantoum.prepare(tmp_path / "t.txt", tmp_path / "data", tokens=tokens, documents="lines").folder
+    pantoum.train(data=data, run=tmp_path / "memory", steps=9, **SMALL)
+    monkeypatch.setattr(token_file, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(token_file, "BLOCK", 1 << 10)
+    data = pantoum.prepare(tmp_path / "t.txt", tmp_path / "again", tokens=tokens, documents="lines").folder
+    pantoum.train(data=data, run=tmp_path / "ranged", steps=9, stop_after=4, **SMALL)
+    pantoum.train(run=tmp_path / "ranged", resume=True, progress=False)
+    one, other = (tmp_path / name / "model.safetensors" for name in ("memory", "ranged"))
+    assert pantoum.load(one).generate("The", length=40, seed=1) == pantoum.load(other).generate(
+        "The", length=40, seed=1
+    )
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_file_that_is_cut_ends_the_run_where_it_is_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_file, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr("pantoum.formats.token_file.LARGEST", 64)
+    (tmp_path / "t.txt").write_text(TEXT)
+    data = pantoum.prepare(tmp_path / "t.txt", tmp_path / "data", tokens="bytes").folder
+    file = data / "prepared.safetensors"
+
+    def cut(report: object) -> None:
+        os.truncate(file, file.stat().st_size // 2)
+
+    with pytest.raises(ShardError, match="it was cut while it was in use"):
+        pantoum.train(data=data, run=tmp_path / "run", epochs=1, checkpoint_every=5, on_report=cut, **SMALL)
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_damaged_text_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text(TEXT)
+    data = pantoum.prepare(tmp_path / "t.txt", tmp_path / "data", tokens="bytes").folder
+    with (data / "prepared.safetensors").open("r+b") as file:
+        file.seek(20_000)
+        file.write(b"\xff\x01")
+    with pytest.raises(ShardError, match="its SHA-256 does not match"):
+        pantoum.train(data=data, run=tmp_path / "run", epochs=1, **SMALL)

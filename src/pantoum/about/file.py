@@ -43,7 +43,17 @@ from pantoum.network.spec import named
 from pantoum.report.escape import visible
 from pantoum.report.plot import sparkline
 from pantoum.report.story import RunHistory
-from pantoum.report.wording import clock, comparable, count, figure, finite, loss_in_words, perplexity, size
+from pantoum.report.wording import (
+    clock,
+    comparable,
+    count,
+    figure,
+    finite,
+    how_measured,
+    loss_in_words,
+    perplexity,
+    size,
+)
 from pantoum.training.run.run_folder import RunFolder
 
 STATE_MAGIC = b"PANTOUMS"
@@ -133,7 +143,7 @@ def _start(path: Path) -> bytes:
 
 def _foreign(path: Path) -> FormatError:
     return FormatError(
-        f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a "
+        f"{str(path)!r} is no file or folder of pantoum: it must be a model, a state, a "
         "checkpoint, an archive, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
@@ -165,7 +175,7 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
-    held_as = ", held as codes of eight bits" if precision != "int8" and coded_names(found.parameters) else ""
+    held_as = ", stored in eight bits" if precision != "int8" and coded_names(found.parameters) else ""
     lacks = _lacking(found)
     facts["lacks"] = lacks
     rows = [
@@ -259,7 +269,7 @@ def _run(path: Path) -> Info:
         ("checkpoints", ", ".join(f"{step:,}" for step in steps) or "none"),
     ]
     if model is None:
-        said = "damaged: pantoum info --verify says how" if folder.model.exists() else "none yet"
+        said = "damaged; `pantoum info --verify` shows where" if folder.model.exists() else "none yet"
         rows += [("model", said), *curve_rows(curve)]
     else:
         rows += [("model", MODEL_NAME), *(row for row in model.rows if row[0] != "sha256")]
@@ -310,7 +320,10 @@ def _state(path: Path) -> Info:
         ("tokens seen", f"{found.tokens_seen:,}"),
         ("last token", "none" if found.last_token is None else f"number {found.last_token}, not read yet"),
         ("arrays", f"{sizes} numbers: one array per layer, two per LSTM layer, last that of n-grams"),
-        ("model", f"SHA-256 {found.model_sha256}" if found.model_sha256 else "one that was never written"),
+        (
+            "model",
+            f"SHA-256 {found.model_sha256}" if found.model_sha256 else "of a model that was never saved",
+        ),
     ]
     if found.pending == b" ":
         rows.append(("undecoded", "a space before the next word"))
@@ -339,12 +352,8 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows += _held_out(_part(card, "validation"), ", before it adapted" if card.get("adapted") else "")
     if isinstance(_part(card, "int8").get("cost"), Mapping):
         cost = _part(_part(card, "int8"), "cost")
-        nats = finite(cost.get("nats_per_token"))
-        costs = count(None) if nats is None else f"{nats:+.4f}"
-        protocol = f"{cost.get('protocol')!s:.40}"
-        rows.append(
-            ("int8 costs", f"{costs} nats per token by {protocol} ({count(cost.get('tokens'))} tokens)")
-        )
+        before, after = (figure(cost.get(name), 4) for name in ("float32", "int8"))
+        rows.append(("int8", f"{after} nats per token, {before} in float32 ({how_measured(cost)})"))
     if finite(times := card.get("adapted_times")):
         rows.append(("adapted", f"{whole(times)} times; the first and the last:"))
     for one in _mappings(card.get("adapted")):
@@ -357,7 +366,11 @@ def curve_rows(losses: Sequence[object]) -> Rows:
     """The losses drawn, the first and the last in figures."""
     drawn = sparkline(losses)
     known = [loss for loss in losses if finite(loss) is not None]
-    return [("loss", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)}")] if drawn else []
+    if not drawn:
+        return []
+    return [
+        ("training", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)} nats per token of its batches")
+    ]
 
 
 def some(names: Sequence[object], number: int = 0) -> str:
@@ -394,7 +407,8 @@ def _held_out(validation: Mapping[str, Plain], when: str) -> Rows:
     if finite(bits := validation.get("bits_per_byte")) is not None:
         beside = f" (xz {figure(validation.get('xz_bits_per_byte'), 2)})"
         loss += f", {figure(bits, 2)} bits per byte{beside if comparable(validation.get('bytes')) else ''}"
-    rows = [("held out", f"{loss} by {validation.get('protocol')!s:.40}{when}")]
+    rows = [("held out", f"{loss} ({how_measured(validation)}){when}")]
     if validation.get("unit") == "word":
-        rows.append(("perplexity", f"{perplexity(validation.get('nats_per_token'))} per word"))
+        shown = perplexity(validation.get("nats_per_token"))
+        rows.append(("perplexity", f"{shown} per word ({how_measured(validation)})"))
     return [*rows, ("accuracy", figure(validation.get("accuracy")))]

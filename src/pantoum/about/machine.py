@@ -173,8 +173,8 @@ def arithmetic() -> tuple[str, bool]:
 def advice(native: bool, cores: int, product: float) -> list[str]:
     """What a person could do to train faster here."""
     lines = {
-        f"the native core is not in use ({kernels.without_core()}): NumPy does the arithmetic; "
-        "it is faster with pantoum installed where there is a C++ compiler": not native,
+        f"the native core is not in use ({kernels.without_core()}): NumPy computes instead, more slowly; "
+        "install pantoum where there is a C++ compiler": not native,
         "matrix products are slow: is the machine busy, or NumPy built without a BLAS?": product
         < SLOW_PRODUCT,
         "one core only: allow --minutes twice what others would": cores == 1,

@@ -31,6 +31,7 @@ from pantoum.config import TrainSettings
 from pantoum.config.model_config import GONE
 from pantoum.config.plain import as_typed
 from pantoum.data.prepared_file import Prepared
+from pantoum.report.wording import HELD_OUT
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import USABLE
@@ -61,8 +62,8 @@ class Forecast:
     def __str__(self) -> str:
         return (
             f"about {self.nats_per_token:.3g} nats per token, {self.bits_per_byte:.3g} bits per byte on the "
-            f"validation text, within {self.error:.0%} (xz, after the training text: "
-            f"{self.xz_bits_per_byte:.3g})"
+            f"validation text ({HELD_OUT}), within {self.error:.0%}; xz has {self.xz_bits_per_byte:.3g} bits "
+            "per byte after it has read the training text"
         )
 
 
@@ -99,7 +100,10 @@ class Plan:
             ("memory", f"about {self.memory / 1e6:,.0f} MB"),
             *((name, as_typed(value)) for name, value in {**chosen, **model}.items()),
             *(("because", reason) for reason in self.reasons),
-            ("expect", "no figure: nothing is held out" if self.expected is None else str(self.expected)),
+            (
+                "expect",
+                "no figure, because no text is held out" if self.expected is None else str(self.expected),
+            ),
         ]
         return "\n".join(f"{name:<22}{value}" for name, value in rows)
 

@@ -28,9 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--text",
         metavar="TEXT",
-        help="in place of the table: the bits per byte of this text under each model, the least first, as "
-        "when each is of one author; for the order a token that a model does not know costs eight bits per "
-        "byte; - is stdin",
+        help="instead of the table: the bits per byte of this text under each model, lowest first, for "
+        "example to find its author; in this order an unknown token counts as eight bits; - is stdin",
     )
     parser.add_argument("--encoding", metavar="E", help="encoding of the text if it is not UTF-8 or UTF-16")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="in place of texts: minimal pairs in the form of BLiMP, a file or a folder; may be repeated",
+        help="instead of texts: minimal pairs in the form of BLiMP, a file or a folder; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         )
         return 2
     alone = not pairs or not (arguments.texts or settings)
-    rule = "takes the place of texts and of all that says how these are read"
+    rule = "cannot be given together with texts or options of reading them"
     require(alone, "pairs", arguments.pairs, rule, "give --pairs alone")
     model = load(arguments.model)
     if pairs:

@@ -37,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Convert the model and print what it costs."""
     from pantoum import api
+    from pantoum.report.wording import how_measured
 
     found = api.export(
         arguments.model, arguments.to, arguments.out, text=arguments.text, progress=not output.quiet
@@ -45,12 +46,12 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if arguments.json:
         output.json(found)
         return
-    output.answer(f"{found['out']}: {found['bytes']:,} bytes, made from {found['bytes_before']:,}")
+    output.answer(f"{found['out']}: {found['bytes']:,} bytes, from {found['bytes_before']:,} bytes")
     if found.get("cost"):
         cost = found["cost"]
         output.answer(
-            f"int8 costs {cost['nats_per_token']:+.4f} nats per token: {cost['float32']:.4f} before, "
-            f"{cost['int8']:.4f} in int8 (protocol {cost['protocol']}, {cost['tokens']:,} targets)"
+            f"loss: {cost['int8']:.4f} nats per token in int8, {cost['float32']:.4f} in float32 "
+            f"({how_measured(cost)}, {cost['tokens']:,} targets)"
         )
     for hint in hints:
         output.answer(hint)

@@ -109,7 +109,7 @@ def _require_one_state(arguments: argparse.Namespace, how_much: GenerationConfig
     advice = "give --model-out FILE too, which saves that model, or leave --state-out out"
     require(not how_much.adapt or model_out is not None, "state_out", out, rule, advice)
     same = model_out is not None and Path(model_out).resolve() == Path(out).resolve()
-    require(not same, "state_out", out, "is the file of --model-out, too", "give each a file of its own")
+    require(not same, "state_out", out, "is also the file of --model-out", "give two different files")
 
 
 def _prompt(text: str) -> str:

@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a model, state, checkpoint, archive, run folder or prepared folder",
     )
     parser.add_argument(
-        "--verify", action="store_true", help="load it as well, all of it: the errors are those of loading"
+        "--verify", action="store_true", help="also load all of it, and report what is damaged"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -43,14 +43,23 @@ def json_text(value: object) -> str:
 
 
 def runnable(command: str) -> str:
-    """A command of pantoum as this shell can run it: by the path of the program where it is not on PATH."""
+    """A command of pantoum as this shell can run it: by the path of the program where it is not on PATH, or
+    only on that of this process, as under ``uvx``."""
     name, _, rest = command.partition(" ")
-    started = sys.argv[0]
-    if shutil.which(name) is None and Path(started).name == name and Path(started).is_file():
-        name = quoted(started)
-    elif shutil.which(name) is None and Path(started).parts[-2:] == (name, "__main__.py"):
+    started, there = Path(sys.argv[0]), shutil.which(name)
+    lent = there is not None and Path(there).parent == Path(sys.executable).parent and _lent_path()
+    if there is not None and not lent:
+        return f"{name} {rest}"
+    if started.name == name and started.is_file():
+        name = quoted(str(started))
+    elif started.parts[-2:] == (name, "__main__.py"):
         name = f"{quoted(sys.executable)} -m {name}"
     return f"{name} {rest}"
+
+
+def _lent_path() -> bool:
+    """Whether this is an environment that no shell has activated."""
+    return sys.prefix != sys.base_prefix and "VIRTUAL_ENV" not in os.environ
 
 
 class Output:
@@ -68,6 +77,11 @@ class Output:
         if sys.stdout is None:
             raise OSError(errno.EBADF, "it is closed", "stdout")
         return sys.stdout
+
+    @property
+    def unicode(self) -> bool:
+        """Whether stdout can show pictures made of characters."""
+        return (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
 
     def write(self, text: str) -> None:
         """Write a part of an answer immediately."""

@@ -128,7 +128,7 @@ class Parser(argparse.ArgumentParser):
         line = " ".join(message.split()).removeprefix("argument ").replace(": is ", " is ", 1)
         line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
         line = re.sub(
-            r"^(\S+?)(/\S+)?: ignored explicit argument (.*)$", r"\1 takes no value, and has \3", line
+            r"^(\S+?)(/\S+)?: ignored explicit argument (.*)$", r"\1 takes no value, but has \3", line
         )
         missing = re.fullmatch("the following arguments are required: (.*)", line)
         if missing:
@@ -194,7 +194,7 @@ def command_advice(typed: str, commands: Collection[str]) -> str:
     if typed == "version":
         return "type `pantoum --version`"
     if typed == "pantoum":
-        return "it is typed twice; leave one out"
+        return "it is given twice; leave one out"
     near = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
     if near is not None:
         return f"did you mean `pantoum {near}`?"

@@ -30,8 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_processes,
         default=AUTO,
         metavar="N",
-        help="processes that split the text into words or byte-pair tokens; the result is the same (default: "
-        "one per core, as far as the text is long enough)",
+        help="processes that split the text into words or byte-pair tokens; the result is the same with "
+        "any number (default: one per core where the text is long enough)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

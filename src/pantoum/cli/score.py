@@ -36,8 +36,8 @@ Each row has the nats of the unit, the nats of its most surprising token (the pe
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
 peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an ordinary
 text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines
-that the model was not trained on; without them it is the validation text of the run, all of it judged.
-With --alert-by mean that figure stands in the place of the peak.
+that the model was not trained on; without them the ordinary text is the validation text of the run.
+With --alert-by mean the mean replaces the peak.
 With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3
@@ -72,13 +72,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
     parser.add_argument(
-        "--only-alerts", action="store_true", help="write the alerts alone; the sums still count everything"
+        "--only-alerts", action="store_true", help="print only the alerts; the sums still count everything"
     )
     parser.add_argument(
         "--choices",
         metavar="FILE",
-        help="print how probable each line of this file is after TEXT, whose last line end does not count: "
-        "its share by whole texts, and its share per token, which does not depend on the length",
+        help="print how probable each line of this file is as a continuation of TEXT without its last line "
+        "end: its share by the whole line, and by the mean per token, which does not favour short lines",
     )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
@@ -110,7 +110,9 @@ def run(
     log = None if follow is None else follow(model, config, scorer)
     parts = [] if log is not None else texts.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
+    protocol = "each document alone" if config.documents or model.documents else "carried"
+    protocol = f"segments:{config.streams}" if config.streams > 1 else protocol
+    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by, protocol)
     numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
@@ -121,6 +123,7 @@ def run(
             batches = scorer.batches(asked.waited_for(parts)) if log is None else log.batches(asked)
             for scores in batches:
                 sums.add(scores)
+                sums.unknown = scorer.unknown_tokens
                 output.write(form.rows([row for row in numbered(scores) if row[1].alert or not alone]))
                 if not noted and sums.tokens >= KNOWN_AFTER:
                     noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)

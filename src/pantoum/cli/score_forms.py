@@ -39,6 +39,10 @@ class ScoreSums:
     token: str = "token"
     """What a token of the model is."""
     alert_by: str = "peak"
+    protocol: str = "carried"
+    """How the text was read."""
+    unknown: int = 0
+    """Tokens that the vocabulary lacks."""
     units: int = 0
     tokens: int = 0
     nats: float = 0.0
@@ -67,11 +71,13 @@ class ScoreSums:
         if self.by not in ("token", token):
             parts.insert(0, many(self.units, self.by))
         if self.nats_per_token is not None:
+            from pantoum.report.wording import how_measured, perplexity
+
+            told = {"protocol": self.protocol, "unit": token, "unknown_tokens": self.unknown}
             parts.append(f"{self.nats_per_token:.3f} nats per {token}")
             if words:
-                from pantoum.report.wording import perplexity
-
                 parts.append(f"perplexity {perplexity(self.nats_per_token)} per word")
+            parts[-1] += f" ({how_measured(told)})"
         if self.threshold is not None:
             above = f"{self.threshold:.2f} nats" if self.alert_by == "peak" else f"{self.threshold:.4f}"
             parts.append(f"{many(self.alerts, 'alert')} above {above}")

@@ -236,7 +236,7 @@ class ModelConfig:
         values = {name: value for name, value in spec.items() if name not in GONE}
         gone = {name: spec[name] for name in GONE if spec.get(name, GONE[name]) is not GONE[name]}
         if gone:
-            rule = f"has {', '.join(gone)}, which no network has any more"
+            rule = f"has {', '.join(gone)}, which this version no longer has"
             raise SettingError("the model's configuration", gone, rule, "train again", shown=False)
         unknown = sorted(set(values) - {f.name for f in fields(ModelConfig)})
         if unknown:

@@ -250,4 +250,4 @@ def known_encoding(name: object, argument: str) -> str:
         return name
     meant = nearest(name, ENCODINGS) if isinstance(name, str) else None
     advice = "give for example windows-1252 or shift-jis" if meant is None else f"did you mean {meant}?"
-    raise SettingError(argument, name, "must be an encoding of text that Python knows", advice)
+    raise SettingError(argument, name, "must be a text encoding that Python knows", advice)

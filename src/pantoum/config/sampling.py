@@ -93,7 +93,7 @@ class SamplingConfig(SettingGroup):
     )
     frequency_penalty: float | None = setting(
         None,
-        "subtract X from the logit of a token for each time that the text has it, from -2 to 2",
+        "subtract X from the logit of a token for each time it occurs in the text, from -2 to 2",
         PENALTY,
         metavar="X",
         off=True,
@@ -125,7 +125,7 @@ class SamplingConfig(SettingGroup):
         None, "write only what this Lark grammar accepts (extra: forms)", text, metavar="FILE"
     )
     choices: tuple[str, ...] | None = setting(
-        None, "write one of these texts, one a line of the file (extra: forms)", some_texts, metavar="FILE"
+        None, "write one of these texts, one per line of the file (extra: forms)", some_texts, metavar="FILE"
     )
 
     def agree(self) -> None:
@@ -159,7 +159,7 @@ class StreamConfig(SettingGroup):
 
     length: int = setting(
         500,
-        "tokens to write at most; the text ends up to a fifth earlier, at a line or sentence end",
+        "most tokens to write; the text ends up to a fifth earlier, at the end of a line or sentence",
         partial(whole, least=0),
         metavar="N",
     )
@@ -201,8 +201,8 @@ class GenerationConfig(StreamConfig):
     )
     redraw: bool = setting(
         False,
-        "draw texts freely, and again in the place of those that lack the form: they are as probable as the "
-        "model has them (with --matching, --json-schema, --grammar or --choices)",
+        "draw texts without the constraint and replace those that do not match, so that the probabilities "
+        "of the model are kept (with --matching, --json-schema, --grammar or --choices)",
         truth,
     )
     n_best: int | None = setting(

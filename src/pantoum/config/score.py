@@ -159,8 +159,8 @@ class ScoreConfig(ReadingConfig):
     )
     documents: bool = setting(
         False,
-        "score each line as a document of its own: the state is reset before it (a model that was trained "
-        "on documents resets it before each of these in any case)",
+        "score each line as a document of its own: the state is reset before it (a model trained on "
+        "documents always does so)",
         truth,
     )
     alert: str | float | None = setting(
@@ -179,7 +179,7 @@ class ScoreConfig(ReadingConfig):
     alert_by: str = setting(
         "peak",
         "what is compared with the threshold: the nats of the most surprising token; or, for lines that are "
-        "sequences of events, the mean nats of its tokens, of which each counts half a nat at most",
+        "sequences of events, the mean nats of its tokens, each counted as half a nat at most",
         partial(one_of, choices=("peak", "mean")),
         metavar="peak|mean",
     )

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.config import whole
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_file import RangedRows, StoredTokens, Tokens
@@ -176,11 +177,9 @@ def _as_tokens(
 
 def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int, int]:
     """The sizes asked for, or smaller ones, first B and then T, with a warning that says so."""
-    for argument, value in (("batch_size", batch_size), ("seq_len", seq_len)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise SettingError(argument, value, "must be a whole number of at least 1", "give such a number")
-    fitting_T = min(int(seq_len), num_tokens - 1)
-    fitting_B = min(int(batch_size), (num_tokens - 1) // fitting_T)
+    batch_size, seq_len = whole(batch_size, "batch_size"), whole(seq_len, "seq_len")
+    fitting_T = min(seq_len, num_tokens - 1)
+    fitting_B = min(batch_size, (num_tokens - 1) // fitting_T)
     if (fitting_B, fitting_T) != (batch_size, seq_len):
         warnings.warn(
             f"the text has {num_tokens} tokens, too few for batches of {batch_size} x {seq_len}: "

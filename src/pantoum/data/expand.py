@@ -67,8 +67,8 @@ class Bound:
         self._left -= count
         if self._left < 0:
             raise TextError(
-                f"cannot read {self._label!r}: it expands to more than {self._times:,} times its size, as no "
-                "text does; give a text file"
+                f"cannot read {self._label!r}: it expands to more than {self._times:,} times its size, "
+                "which no text does; give a text file"
             )
 
     def counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -140,7 +140,9 @@ def _maker(form: Form, label: str, size: int) -> Callable[[], Decompressor]:
         return lambda: lzma.LZMADecompressor(memlimit=memory)
     zstd = _zstd()
     if zstd is None:
-        raise TextError(f"cannot read {label!r}: it is {form.name}, and nothing here reads it; {ZSTD_ADVICE}")
+        raise TextError(
+            f"cannot read {label!r}: it is {form.name}, which is not supported here; {ZSTD_ADVICE}"
+        )
     window = {zstd.DecompressionParameter.window_log_max: min(memory.bit_length() - 1, MOST_WINDOW)}
 
     def made() -> Decompressor:

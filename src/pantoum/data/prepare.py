@@ -75,7 +75,7 @@ def prepare(
         prepared.notes.append(f"waited for another command that prepared {str(folder)!r}")
     if (processes or 1) > 1 and not request.splits:
         prepared.notes.append(
-            f"processes {processes} has no effect: only words and byte-pair encoding are worth several"
+            f"processes {processes} has no effect: only words and byte-pair encoding use several"
         )
     return prepared
 

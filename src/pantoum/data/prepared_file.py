@@ -151,7 +151,7 @@ def changes(facts: Mapping[str, Any], sources: Sources) -> list[str]:
         same = (source.name, source.size, source.mtime_ns) == (then["name"], then["size"], then["mtime_ns"])
         known = same and source.mtime_ns != 0
         if not known and (source.size != then["size"] or file_hash(source) != then["sha256"]):
-            differ.append(f"{source.label!r} is another text than {then['name']!r} was")
+            differ.append(f"{source.label!r} is not the text {then['name']!r} that was used before")
     return differ
 
 
@@ -202,7 +202,7 @@ def _open(folder: Path, *, verified: bool = False) -> tuple[OpenFile, dict[str, 
     with PREPARED.told(path):
         content = plain_json.decode(file.read(ABOUT).tobytes()) if ABOUT in file else None
         if not isinstance(content, dict):
-            raise ValueError("it does not say which text it is of")
+            raise ValueError("it does not say which text it was made from")
     return file, content
 
 

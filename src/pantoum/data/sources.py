@@ -163,7 +163,9 @@ def unreadable(name: str, error: OSError | ValueError) -> TextError:
     system = getattr(error, "strerror", None) or str(error)
     if isinstance(error, FileNotFoundError) and Path(name).is_symlink():
         where = str(Path(name).readlink())
-        return TextError(f"cannot read {name!r}: it is a link to {where!r}, which is not there; name a file")
+        return TextError(
+            f"cannot read {name!r}: it is a link to {where!r}, which does not exist; name a file"
+        )
     if isinstance(error, FileNotFoundError) and (near := _near(Path(name))) is not None:
         return TextError(f"cannot read {name!r}: there is no such file; did you mean {near!r}?")
     too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
@@ -253,7 +255,9 @@ def _of(text: str, keep_in: Path | None, kept: list[Path], notes: list[str]) -> 
             _refuse_own_folder(path)
             files = sorted(_files(path, keep_in, notes))
             if not files:
-                raise TextError(f"the folder {text!r} holds no regular file that is not hidden; name another")
+                raise TextError(
+                    f"the folder {text!r} has no regular files, or only hidden ones; name another"
+                )
             for _, file, size, mtime_ns in files:
                 yield Source(file.relative_to(path).as_posix(), file, size, mtime_ns, in_folder=True)
         elif stat.S_ISREG(status.st_mode):

@@ -133,7 +133,7 @@ class TextReader:
             raise _odd(source, offset - len(held_bytes), held_bytes[0])
         if size != source.size:
             raise TextError(
-                f"{source.label!r} had {source.size:,} bytes and gave {size:,}: it changed "
+                f"{source.label!r} had {source.size:,} bytes, but {size:,} were read: it changed "
                 "while it was read; try again when nothing writes to it"
             )
         self.files.append(

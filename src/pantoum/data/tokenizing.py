@@ -126,7 +126,7 @@ def _without_odd_files(preparation: _Preparation) -> Tokenized:
         if not others:
             raise TextError(f"{error} (of {len(odd):,} files, none is UTF-8)") from None
         found = advice(sample_of(content(odd[0], raw_blocks(odd[0]))))
-        note = f"left out, because not UTF-8: {left_out(odd)}; to have {odd[0].name} read, {found}"
+        note = f"left out, because they are not UTF-8: {left_out(odd)}; to read {odd[0].name}, {found}"
         rest = replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd)
         return _tokenize(replace(preparation, sources=rest))
     except NotUtf8Error as error:

@@ -77,8 +77,8 @@ def read_small(path: Path | str, limit: int, error: type[FormatError]) -> bytes:
     with opened(path, error) as (file, size):
         if size > limit:
             raise error(
-                f"cannot read {str(path)!r}: its {size:,} bytes are more than the {limit:,} that "
-                "such a file can have; it is not one of ours, use another"
+                f"cannot read {str(path)!r}: its {size:,} bytes are more than the {limit:,} allowed for "
+                "such a file; pantoum did not write it, use another"
             )
         data = file.read(size)
         if data is None or len(data) != size:

@@ -63,7 +63,7 @@ def to_bytes(record: StateRecord) -> bytes:
     """The record's bytes; what cannot be kept is refused."""
     arrays = [np.ascontiguousarray(layer, "<f4").reshape(-1) for layer in record.layers]
     last = NO_TOKEN if record.last_token is None else record.last_token
-    _require(0 < len(arrays) <= MOST_ARRAYS, f"it has {len(arrays)} arrays, 1 to {MOST_ARRAYS} can be kept")
+    _require(0 < len(arrays) <= MOST_ARRAYS, f"it has {len(arrays)} arrays, 1 to {MOST_ARRAYS} are allowed")
     _require(all(bool(np.isfinite(array).all()) for array in arrays), "it holds values that are not finite")
     _require(record.last_token is None or 0 <= last < NO_TOKEN, f"its last token is {last}")
     _require(0 <= record.tokens_seen < 1 << 63, f"its count of tokens is {record.tokens_seen}")
@@ -78,7 +78,7 @@ def to_bytes(record: StateRecord) -> bytes:
     size = len(body) + DIGEST_SIZE
     if size > MOST_BYTES:
         raise StateError(
-            f"the state cannot be kept: it would have {size:,} bytes, at most {MOST_BYTES:,} are allowed; "
+            f"the state cannot be saved: it would have {size:,} bytes, at most {MOST_BYTES:,} are allowed; "
             "use a smaller cache"
         )
     return body + hashlib.sha256(body).digest()

@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile, named_texts, told_times
@@ -44,12 +45,13 @@ from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.checks import require_finite
-from pantoum.network.head import changed_rows
+from pantoum.network.gradient import Gradients
 from pantoum.network.mixers import Mixer
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program, Wanted
+from pantoum.network.spec import named
 
 UNCHANGED_U = np.zeros(0, np.int64)
 CHUNKS = 5
@@ -390,3 +392,10 @@ def _coded(model: LoadedModel) -> Program:
     """The model itself in int8."""
     program, ready = model.program, model.program.precision == "int8"
     return program if ready else Program(model.network, precision="int8", mixers=[program.counts])
+
+
+def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
+    """The rows of the weight of the head that a step along these gradients changes; ``None``: all."""
+    rows = [gradients[name].rows_U for name in named(config, "input" if config.tied else "output")]
+    known = [rows_U for rows_U in rows if rows_U is not None]
+    return np.unique(np.concatenate(known)) if len(known) == len(rows) else None

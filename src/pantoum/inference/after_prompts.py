@@ -161,7 +161,7 @@ class Distinct:
             not (novel and begun) or bool(before),
             "novel",
             novel,
-            "cannot be known of a text that goes on with the document of a state, which holds no text",
+            "cannot be checked for a text that continues the document of a state, which stores no text",
             "give the document as the prompt in place of the state, or leave novel out",
         )
         self._form = _reader(sampling) if how_much.redraw else None

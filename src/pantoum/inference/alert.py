@@ -136,7 +136,7 @@ def threshold(
         if config.alert_by != "peak":
             raise _refusal(config, "is learned from the peaks of the validation text")
         if config.mask or config.ignore:
-            raise _refusal(config, "is learned from the validation text with everything in it judged")
+            raise _refusal(config, "is learned from the validation text without --mask and --ignore")
         ordinary = _kept(model.card, config.by)
     if ordinary is None:
         raise _refusal(

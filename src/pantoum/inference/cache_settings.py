@@ -88,8 +88,8 @@ def with_cache(model: LoadedModel, size: int) -> LoadedModel:
     said = model.card.get(CARD_KEY)
     if not isinstance(said, Mapping):
         raise ModelFileError(
-            f"{'the model' if model.path is None else model.path} has no settings of a cache: "
-            "training tunes them where the vocabulary has more than 512 tokens and a text is held out; leave "
+            f"{'the model' if model.path is None else model.path} has no cache settings: training tunes "
+            "them where the vocabulary has more than 512 tokens and a text is held out; leave "
             "--cache out, or train again"
         )
     weight = number(said.get("weight"), "the weight of the cache", least=0.0, most=1.0)

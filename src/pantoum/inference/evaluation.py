@@ -85,7 +85,7 @@ class Evaluation:
     def __repr__(self) -> str:
         figures = (
             (self.nats_per_token, f"nats per {self._shown_unit}"),
-            (self.perplexity if self.unit == "word" else None, "perplexity per word"),
+            (self.perplexity if self.unit == "word" else None, f"perplexity per word{self._lacking}"),
             (self.nats_per_character, "nats per character"),
             (self.bits_per_byte, "bits per byte"),
         )
@@ -115,11 +115,17 @@ class Evaluation:
                 f"{shown(self.bits_per_byte)}   (xz {shown(self.xz_bits_per_byte)}, "
                 f"bz2 {shown(self.bz2_bits_per_byte)})",
             ),
-            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}"),
+            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}{self._lacking}"),
             ("accuracy", shown(self.accuracy)),
         ]
         rows += [("note", self.note)] if self.note else []
         return rows
+
+    @property
+    def _lacking(self) -> str:
+        """What makes a perplexity look better than it is: the words that the vocabulary lacks."""
+        many = f"{self.unknown_tokens:,} unknown {self._shown_unit}{'s' * (self.unknown_tokens != 1)}"
+        return f" ({many})" if self.unknown_tokens else ""
 
     @property
     def _shown_unit(self) -> str:
@@ -180,8 +186,8 @@ def evaluate(
             characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
     if targets < total:
         left_out = (
-            f"the time was over when {targets:,} of {total:,} targets were read, spread over the text: "
-            "the figures are theirs"
+            f"the time ended after {targets:,} of {total:,} targets, spread over the text: the figures are "
+            "of these"
         )
         note = left_out if note is None else f"{note}; {left_out}"
         characters, size = (round(many * targets / total) for many in (characters, size))
@@ -213,10 +219,12 @@ def held_out_loss(
     tokens: Array,
     tokenizer: Tokenizer,
     nats_T: NDArray[np.float32] | None = None,
+    part: int | None = None,
 ) -> float:
     """The mean loss by ``SEGMENTS`` alone, in nats per token: what a training run asks every now and then. It
-    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target."""
-    found = _read_text(program, tokens, tokenizer, SEGMENTS, None)
+    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; of ``part``
+    targets, spread over the text, it keeps NaN for the others."""
+    found = _read_text(program, tokens, tokenizer, SEGMENTS, None, part)
     targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
     return nats / targets
 
@@ -227,6 +235,7 @@ def _read_text(
     tokenizer: Tokenizer,
     protocol: str,
     adapter: Adapter | None,
+    part: int | None = None,
 ) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks of a text as they are read, each with the nats of its targets and the predictions."""
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
@@ -245,7 +254,7 @@ def _read_text(
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
     if adapter is None:
         for block, nats_BT, predictions_BT, _ in read_blocks(
-            program, blocks(tokens, protocol), resets_V, predict=True
+            program, blocks(tokens, protocol, part=part), resets_V, predict=True
         ):
             yield block, nats_BT, predictions_BT
         return

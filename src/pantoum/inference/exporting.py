@@ -106,7 +106,7 @@ def _cost(
 
 def notes_on_cache(content: ModelFile, what: str) -> list[str]:
     """The note that a model that knows a cache loses it in another form."""
-    cached = f"{what} is without the cache, which `evaluate --cache` and others use"
+    cached = f"{what} does not have the cache, which `evaluate --cache` and others use"
     return [cached] if CARD_KEY in content.card else []
 
 
@@ -114,7 +114,7 @@ def to_int8(content: ModelFile) -> ModelFile:
     """The same model with its matrices in int8."""
     shape, precision = shape_of(content.config)
     if precision == "int8":
-        raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
+        raise SettingError("to", "int8", "is already the precision of this model", "give the float32 model")
     kernels, made = backend(np.float32), dict[str, Array]()
     parameters, _ = compacted(content.parameters, named(shape, "table"))
     coded = coded_names(parameters)

@@ -41,7 +41,7 @@ from pantoum.inference.files.precision import (
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.packing import Codes, Weight, floats
-from pantoum.network.program import Program, is_held
+from pantoum.network.program import Program
 from pantoum.network.spec import Parameter, declared, named
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
@@ -205,7 +205,7 @@ def _refuse_other_files(path: Path) -> None:
     if all((path.parent / name).is_file() for name in (MODEL_NAME, "config.json")):  # of a run
         advice = f"did you mean {str(path.parent)!r}?"
     elif form.readable:
-        advice = f"train one of it first: `pantoum train {quoted(str(path))}`; MODEL comes before TEXT"
+        advice = f"train one on it first: `pantoum train {quoted(str(path))}`; MODEL comes before TEXT"
     raise ModelFileError(f"{str(path)!r} is {form.name}, not a model; {advice}")
 
 
@@ -296,7 +296,14 @@ def _held(parameter: Parameter, weight: Weight) -> Weight:
     if parameter.role == "table" and isinstance(weight, Codes) and not weight.stored:
         return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
     coded = isinstance(weight, Codes) and weight.stored  # the program makes its own numbers of these
-    return _kept(floats(weight)) if is_held(parameter) and not coded else weight
+    return _kept(floats(weight)) if _is_held(parameter) and not coded else weight
+
+
+def _is_held(parameter: Parameter) -> bool:
+    """Whether a program for reading holds the very array of this parameter: of a table, of vectors, and of
+    input vectors. The columns of one-hot inputs it adds up with the bias."""
+    looked_up = parameter.role == "input" and not parameter.by_columns
+    return looked_up or parameter.role in ("table", "vector")
 
 
 def _kept(array: Array) -> Array:

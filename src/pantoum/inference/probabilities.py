@@ -243,7 +243,7 @@ def _read(path: Path) -> Iterator[tuple[str, str, str]]:
             good = bad = about = None
         if not (isinstance(good, str) and isinstance(bad, str) and good and bad and about is not None):
             raise TextError(
-                f"{str(path)!r}, line {number}, is no pair: it must be a JSON object with the texts "
+                f"{str(path)!r}, line {number}, is not a pair: it must be a JSON object with the texts "
                 "sentence_good and sentence_bad; give a file in the form of BLiMP"
             )
         yield good, bad, about

@@ -37,7 +37,7 @@ from pantoum.network.network_state import BlockState, check_state, from_arrays, 
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
-from pantoum.network.stack import Layer, Layers, Pass, Vectors, copied
+from pantoum.network.stack import Layer, Layers, Pass, Tape, Vectors
 
 Pullback: TypeAlias = Callable[..., tuple[Array, BlockState, dict[str, Array]]]
 """The backward pass of one ``unroll_vjp``: ``pullback(d_outputs_BTH, d_state=None)`` gives (d_inputs [B,T,E],
@@ -233,7 +233,7 @@ def unroll_vjp(
         d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
         d_arrays = None if d_state is None else to_arrays(check_state(d_state, last))
         d_x_TBE, d_initial, found = layers.backward(
-            copied(tape), _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
+            _copied(tape), _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
         )
         # A cell is a stack of one layer, whose names have no number.
         named = {name if name in names else name.partition(".")[2]: d for name, d in found.items()}
@@ -241,6 +241,14 @@ def unroll_vjp(
         return _turned(d_x_TBE), d_state0, {name: named[name] for name in names}
 
     return _turned(outputs_TBH), last, pullback
+
+
+def _copied(tape: Tape) -> Tape:
+    """A tape of ``Layers`` for one backward pass, which overwrites a part of it: this one stays."""
+    tapes, dropout = tape
+    return [
+        (inputs, replace(scanned, gates_TBG=scanned.gates_TBG.copy())) for inputs, scanned in tapes
+    ], dropout
 
 
 def cross_entropy(logits: Array, targets: Array) -> float:

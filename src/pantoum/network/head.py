@@ -19,12 +19,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pantoum.config import ModelConfig
 from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.candidates import Candidates
-from pantoum.network.gradient import Gradient, Gradients
+from pantoum.network.gradient import Gradient
 from pantoum.network.packing import Packer, Weight, floats
-from pantoum.network.spec import named
 
 WEIGHT, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
@@ -164,10 +162,3 @@ def shared_weight(
         else:
             shared_VH[changed_U, columns] = embedding_VE[changed_U] / kind(K)
     return shared_VH
-
-
-def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
-    """The rows of the weight of the head that a step along these gradients changes; ``None``: all."""
-    rows = [gradients[name].rows_U for name in named(config, "input" if config.tied else "output")]
-    known = [rows_U for rows_U in rows if rows_U is not None]
-    return np.unique(np.concatenate(known)) if len(known) == len(rows) else None

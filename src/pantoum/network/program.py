@@ -3,7 +3,7 @@
 A program never changes and never remembers a call. When the weights change, a new one is built: for training
 in the workspace of the one before, whose memory it takes over, so a program for training holds until the next
 one is built there. A program for reading holds what it needs of the weights: matrices in packed form alone,
-and the very arrays of what is only looked up or added (``is_held``).
+and the very arrays of what is only looked up or added.
 
     read   ``logits``, ``last_logits``, ``losses``, ``hidden``; ``network.stepping`` reads token by token
     train  the same, and ``gradients``
@@ -45,7 +45,7 @@ from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.parameters import LanguageModel
-from pantoum.network.spec import Parameter, declared, own_arrays, state_of
+from pantoum.network.spec import declared, own_arrays, state_of
 from pantoum.network.stack import Pass
 
 if TYPE_CHECKING:  # programs without them import neither
@@ -121,7 +121,7 @@ class Program:
         """``weights``: in place of those of the model, by the names of its parameters; ``mixers``: what is
         mixed with the network, in this order; ``by_turns``: of the ``Packer``, false where a program for
         training makes several passes; ``changed_U``: the only rows of the head that have changed since the
-        program before in this workspace was made (``head.changed_rows``)."""
+        program before in this workspace was made (``inference.adapt.changed_rows``)."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
         self.precision, self.purpose = precision, purpose
         self._workspace = Workspace() if workspace is None else workspace
@@ -306,7 +306,7 @@ class Program:
         gradients, size = dict(of_head), self.config.hidden_size
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
-            scope = _scope(workspace, place)
+            scope = workspace.scope(f"member {place}")
             gradients |= member.backward(tape, own.reshape(T, B, size), scope, wanted.below)
         for name, gradient in tied.items():
             gradients[name] = gradients[name].plus(gradient) if name in gradients else gradient
@@ -336,7 +336,9 @@ class Program:
         outputs, last, tapes = [], list[Array](), []
         for place, member in enumerate(self.members):
             own = list(islice(left, own_arrays(self.config)))
-            outputs_TBH, after, tape = member.forward(tokens_TB, own, steps, _scope(workspace, place))
+            outputs_TBH, after, tape = member.forward(
+                tokens_TB, own, steps, workspace.scope(f"member {place}")
+            )
             outputs.append(outputs_TBH)
             last += after
             tapes.append(tape)
@@ -351,13 +353,6 @@ class Program:
             else:
                 mixing.append((mixer.name, part))
         return Outputs(self.head, hidden_TBH, adding, mixing, NetworkState(tuple(last)), tapes)
-
-
-def is_held(parameter: Parameter) -> bool:
-    """Whether a program for reading holds the very array of this parameter: of a table, of vectors, and of
-    input vectors. The columns of one-hot inputs it adds up with the bias."""
-    looked_up = parameter.role == "input" and not parameter.by_columns
-    return looked_up or parameter.role in ("table", "vector")
 
 
 def _result(
@@ -386,7 +381,3 @@ def _result(
 def _by_stream(array_N: Array, shape: tuple[int, ...]) -> Array:
     """A number, or a row, per token in the order of the steps [T,B], as an array [B,T] or [B,T,V]."""
     return np.ascontiguousarray(array_N.reshape(*shape, *array_N.shape[1:]).swapaxes(0, 1))
-
-
-def _scope(workspace: Workspace, place: int) -> Workspace:
-    return workspace.scope(f"member {place}")

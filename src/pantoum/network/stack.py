@@ -16,7 +16,7 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -165,14 +165,6 @@ class Vectors:
             d_projection_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace
         )
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
-
-
-def copied(tape: Tape) -> Tape:
-    """A tape of ``Layers`` for one backward pass, which overwrites a part of it: this one stays."""
-    tapes, dropout = tape
-    return [
-        (inputs, replace(scanned, gates_TBG=scanned.gates_TBG.copy())) for inputs, scanned in tapes
-    ], dropout
 
 
 @dataclass(frozen=True)

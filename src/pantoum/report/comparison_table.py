@@ -20,7 +20,7 @@ from rich.text import Text
 from pantoum.report.comparison import Comparison, Group, spelled
 from pantoum.report.escape import markup, tag, visible
 from pantoum.report.terminal import watched
-from pantoum.report.wording import MISSING, clock, count, figure, finite, share
+from pantoum.report.wording import HELD_OUT, MISSING, clock, count, figure, finite, share
 
 STRIP = 24
 LEAST_NAME = 8
@@ -56,6 +56,7 @@ DROPPED = (
     "best_valid",
 )
 """What a narrow terminal goes without, first things first."""
+JUDGED = f"losses: {HELD_OUT}; validation: while training"
 SPREADS = ("bits_per_byte", "perplexity", "nats_per_character", "best_valid")
 
 
@@ -67,7 +68,7 @@ def show(comparison: Comparison, stream: TextIO) -> None:
     console = Console(file=stream, highlight=False)
     table, below = _fitting(comparison, console)
     console.print(table)
-    for line in below:
+    for line in [*below, JUDGED]:
         console.print(Text(line))
     for note in comparison.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
@@ -80,7 +81,7 @@ def plain(comparison: Comparison) -> str:
     console = Console(file=text, color_system=None, width=_width(table) + 1)
     console.print(table)
     rows = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join([*rows, *(f"note: {note}" for note in comparison.notes)])
+    return "\n".join([*rows, JUDGED, *(f"note: {note}" for note in comparison.notes)])
 
 
 def html(comparison: Comparison) -> str:
@@ -89,7 +90,8 @@ def html(comparison: Comparison) -> str:
         "".join(tag("td" if number else "th", markup(cell)) for cell in row)
         for number, row in enumerate(_cells(comparison, list(COLUMNS)))
     ]
-    notes = "".join(tag("div", markup(f"note: {note}")) for note in comparison.notes)
+    below = [JUDGED, *(f"note: {note}" for note in comparison.notes)]
+    notes = "".join(tag("div", markup(line)) for line in below)
     return tag("table", "".join(tag("tr", row) for row in rows)) + notes
 
 

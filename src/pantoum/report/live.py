@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -42,7 +43,7 @@ from pantoum.report.plot import plot
 from pantoum.report.record import Report
 from pantoum.report.story import RunHistory, follow, read
 from pantoum.report.terminal import Progress, watched
-from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, rate, share
+from pantoum.report.wording import HELD_OUT, MISSING, clock, count, figure, finite, perplexity, rate, share
 
 # Middle tones, legible on dark and on light terminals alike; without colour the lines still differ.
 STYLES = {"axis": "dim", "training": "#4078c0", "validation": "bold #c45a2a", "": ""}
@@ -99,7 +100,7 @@ def frame(scene: Scene, width: int, height: int) -> RenderableType:
     if writing and room >= 4:
         tokens = history.samples[-1].tokens
         after = f" after {count(tokens)} {scene.unit}s" if tokens is not None else ""
-        rule = Rule(Text(f"it writes{after}"), align="left", style="dim")
+        rule = Rule(Text(f"the model writes{after}"), align="left", style="dim")
         lines += [Text(), rule, *writing[-(room - 3) :], Text()]
     return Group(*lines, *notes)
 
@@ -166,9 +167,13 @@ def _figures(scene: Scene) -> list[list[tuple[str, str, str]]]:
                 figure(history.newest("loss")),
                 "training",
             ),
-            ("validation", figure(history.newest("valid")), "validation"),
+            (f"validation ({HELD_OUT})", figure(history.newest("valid")), "validation"),
             ("best", best_words, ""),
-            ("perplexity", perplexity(best["valid"]) if words and best is not None else MISSING, ""),
+            (
+                "perplexity with unknown words",
+                perplexity(best["valid"]) if words and best is not None else MISSING,
+                "",
+            ),
             ("accuracy", share(last.get("accuracy")), ""),
         ],
         [
@@ -200,7 +205,7 @@ def _flowed(group: list[tuple[str, str, str]], width: int) -> list[Text]:
 def _sample(scene: Scene, width: int) -> list[Text]:
     if not scene.history.samples:
         return []
-    text = scene.history.samples[-1].text.lstrip("\r\n")
+    text = re.sub(r"\n\s*\n", "\n", scene.history.samples[-1].text).lstrip("\r\n")
     streaming = scene.shown is not None and scene.shown < len(text)
     text = visible(text[: scene.shown]).expandtabs(4) + "▌" * streaming
     return [_line(part) for each in text.split("\n") for part in (chop_cells(each, width) or [""])]

@@ -20,6 +20,7 @@ from pantoum.report import escape, loss, surprisal, svg
 from pantoum.report.escape import markup, tag
 from pantoum.report.story import RunHistory, Sample, Story
 from pantoum.report.wording import (
+    HELD_OUT,
     MISSING,
     clock,
     comparable,
@@ -91,9 +92,9 @@ def _main_figure(story: Story) -> tuple[str, str, str]:
     if value != MISSING:
         return value, unit, held_out
     if history.best is not None:
-        return figure(history.best["valid"]), f"nats per {story.unit}", held_out
+        return figure(history.best["valid"]), f"nats per {story.unit}", f"{held_out} ({HELD_OUT})"
     value = figure(history.newest("loss"))
-    what = "in training; no text was held out" if history.ended else "in training"
+    what = "training loss; no text was held out" if history.ended else "training loss"
     return ("", "", "") if value == MISSING else (value, f"nats per {story.unit}", what)
 
 
@@ -106,11 +107,13 @@ def _headline(story: Story) -> str:
         return head
     main = tag("p", f"{tag('strong', value)} {tag('span', f'{unit}<br>{what}')}", class_="figure")
     best = story.history.best if story.evaluation is None else None
+    unknown = story.score("unknown_tokens")
+    lacking = f" ({unknown:,.0f} unknown)" if unknown and story.unit == "word" else ""
     rows = [
         ("nats per word", figure(story.score("nats_per_token")) if story.unit == "word" else MISSING),
         (
             f"perplexity per {story.unit}",
-            perplexity(story.score("nats_per_token") if best is None else best["valid"]),
+            perplexity(story.score("nats_per_token") if best is None else best["valid"]) + lacking,
         ),
         ("bits per byte", figure(story.score("bits_per_byte"))),
         ("accuracy", share(story.score("accuracy"))),
@@ -243,7 +246,7 @@ def _curves(story: Story) -> str:
     words = (
         "Each point of the training curve is the mean of the reports in one of 120 equal parts of the axis; "
         "the band spans their lowest and highest value. Each validation point is an evaluation; the filled "
-        "one is the best, whose weights are saved. "
+        f"one is the best, whose weights are saved. Its protocol is {HELD_OUT}. "
     )
     if history.last.get("sampled") is True:
         words += (
@@ -254,10 +257,10 @@ def _curves(story: Story) -> str:
     part, whole = story.number("monitored_tokens"), story.score("tokens")
     if part and whole and history.best is not None and part - 1 < whole:
         words += (
-            f"To save time, the validation points are measured on the first {part - 1:,.0f} of {whole:,.0f} "
-            f"{story.unit}s of the validation text (best: {figure(history.best['valid'])}); the figure at "
-            f"the top of the page is measured on all of them ({figure(story.score('nats_per_token'))} nats "
-            f"per {story.unit})."
+            f"To save time, the validation points are measured on {part - 1:,.0f} of {whole:,.0f} "
+            f"{story.unit}s, spread over the validation text (best: {figure(history.best['valid'])}); the "
+            "figure at the top of the page is measured on all of them "
+            f"({figure(story.score('nats_per_token'))} nats per {story.unit})."
         )
     body = tag("div", "".join(pictures), class_="pair") + _note(words)
     return _section(

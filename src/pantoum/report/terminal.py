@@ -19,12 +19,12 @@ from typing import IO, TextIO
 
 from pantoum.report.escape import visible
 from pantoum.report.record import Report
-from pantoum.report.wording import clock, count, figure, perplexity
+from pantoum.report.wording import HELD_OUT, clock, count, figure, perplexity
 
 LINE_SECONDS, SAMPLE_SECONDS = 5.0, 20.0
 """Seconds of the run between lines, and between samples."""
 SAMPLE_LINES = 8
-WIDE = 100
+WIDE = 130
 """Characters that no line of figures exceeds, so that one covers the one before."""
 
 
@@ -51,9 +51,9 @@ def line(report: Report, best: float | None = None, unit: str = "token") -> str:
     words.append(f"{'sampled loss' if report.sampled else 'loss'} {figure(report.loss)}")
     if best is not None:
         held_out = best if report.valid is None else report.valid
-        words.append(f"validation {figure(held_out)}")
-        words[-1] += f" (best {figure(best)})" if held_out > best else ""
-        words += [f"perplexity {perplexity(held_out)}"] if unit == "word" else []
+        better = f", best {figure(best)}" if held_out > best else ""
+        words.append(f"validation {figure(held_out)} ({HELD_OUT}{better})")
+        words += [f"perplexity {perplexity(held_out)} with unknown words"] if unit == "word" else []
     words.append(f"{count(report.tokens_per_second)} tokens/s")
     words += [f"{clock(report.time_left)} left"] if report.time_left is not None else []
     return "  ".join(words)
@@ -106,8 +106,9 @@ class Progress:
             lines.append(f"\r{moment:<{WIDE}}" if self._in_place else moment)
         if report.sample and report.seconds - self._sampled >= SAMPLE_SECONDS:
             self._sampled = report.seconds
-            lines.append(f"--- after {count(report.tokens)} tokens it writes")
-            lines += [f"  | {text}" for text in visible(report.sample).splitlines()[:SAMPLE_LINES]]
+            lines.append(f"--- after {count(report.tokens)} tokens the model writes")
+            written = [text for text in visible(report.sample).splitlines() if text.strip()]
+            lines += [f"  | {text}" for text in written[:SAMPLE_LINES]]
         return lines
 
 

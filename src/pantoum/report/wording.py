@@ -15,6 +15,8 @@ from pantoum.config.plain import Plain
 
 MISSING = "—"
 UNITS = ("byte", "character", "word")
+HELD_OUT = "segments:64"
+"""The protocol of every validation loss of a run (``SEGMENTS`` of evaluation)."""
 LEAST_BYTES = 5_000
 """Bytes of a validation text on which a model and a compressor are compared."""
 
@@ -55,6 +57,18 @@ def loss_in_words(evaluation: Mapping[str, object]) -> tuple[str, str]:
     if per_character is None or unit == "byte":
         return figure(evaluation.get("nats_per_token")), f"nats per {unit}"
     return figure(per_character), "nats per character"
+
+
+def how_measured(evaluation: Mapping[str, object]) -> str:
+    """What belongs beside a loss or a perplexity, for brackets: the protocol, and how many targets the
+    vocabulary lacks, which make both look better. ``segments:64, 1,234 unknown words``."""
+    words = [f"{evaluation.get('protocol') or 'unknown protocol'!s:.40}"]
+    words += ["adapting"] if evaluation.get("adapt") is True else []
+    if (size := finite(evaluation.get("cache"))) is not None:
+        words.append(f"cache of {count(size)} tokens")
+    if lacking := finite(evaluation.get("unknown_tokens")):
+        words.append(f"{lacking:,.0f} unknown {unit_of(evaluation)}{'' if lacking == 1 else 's'}")
+    return ", ".join(words)
 
 
 def perplexity(nats: object) -> str:
@@ -161,12 +175,13 @@ def _validation(evaluation: Mapping[str, Plain] | None, monitor: Mapping[str, Pl
     if unit == "word":
         nats = evaluation["nats_per_token"]
         loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
-    lines = [f"validation loss: {loss}, accuracy {share(evaluation['accuracy'])}"]
+    accuracy = share(evaluation["accuracy"])
+    lines = [f"validation loss: {loss} ({how_measured(evaluation)}), accuracy {accuracy}"]
     part, whole = finite(monitor.get("tokens")), finite(evaluation.get("tokens"))
     if part is not None and whole is not None and part < whole:
         lines.append(
-            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on the first "
-            f"{part:,.0f} of the {whole:,.0f} {unit}s held out"
+            f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best "
+            f"({monitor.get('protocol')}), on {part:,.0f} of these {whole:,.0f} {unit}s"
         )
     names = ("bits_per_byte", "xz_bits_per_byte", "bz2_bits_per_byte", "bytes")
     bits, xz, bz2, many = (finite(evaluation.get(name)) for name in names)

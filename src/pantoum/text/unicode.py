@@ -14,8 +14,8 @@ from pantoum.errors import SettingError
 
 REPLACEMENT = "\ufffd"
 SURROGATE = re.compile("[\ud800-\udfff]")
-NOT_UTF8 = "the text is not all in UTF-8: what is not is read as U+FFFD"
-NOTE = "lone surrogates (bytes that are not UTF-8) are no characters: each was replaced by U+FFFD"
+NOT_UTF8 = "parts of the text are not UTF-8: they are read as U+FFFD"
+NOTE = "lone surrogates (bytes that are not UTF-8) are not characters: each was replaced by U+FFFD"
 
 
 def without_surrogates(text: str) -> tuple[str, list[str]]:

@@ -83,15 +83,16 @@ class TrainingRun:
         count = 1 if engine is None else engine.processes
         if count > shards:
             raise RunError(
-                f"shards is {shards}: the run can be shared by so many ranks at most, and "
-                f"{count} were started; start fewer, or begin a new run with --shards {count}"
+                f"shards is {shards}: the run can be shared by no more ranks than that, and {count} were "
+                f"started; start fewer, or begin a new run with --shards {count}"
             )
         missing = kernels.native.missing()
         if engine is not None and engine.note:
             self.notes.append(engine.note)
         elif missing is not None and kernels.without_core() == missing:  # nobody asked for NumPy
             self.notes.append(
-                f"{missing}: NumPy trains, some four times slower; install pantoum where a C++ compiler is"
+                f"{missing}: NumPy trains, some four times slower; install pantoum where there is a C++ "
+                "compiler"
             )
 
     def go_to(self, found: Checkpoint | None) -> None:

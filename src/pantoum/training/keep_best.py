@@ -1,9 +1,9 @@
 """The best weights so far, by validation loss, and the model file that holds them.
 
-Every now and then the last and the averaged weights are both scored by ``segments:64`` over the first
-``monitored`` tokens of the held-out text (all of it where that is cheap), by products in the run's own
-precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the
-kept weights are scored once over the whole held-out text: that is the figure in the model's card and in
+Every now and then the last and the averaged weights are both scored by ``segments:64`` over ``monitored``
+tokens, in pieces spread over the held-out text (all of it where that is cheap), by products in the run's own
+precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the kept
+weights are scored once over the whole held-out text: that is the figure in the model's card and in
 ``train --json``. It is in float32, as everybody will read the model, or, where that would take too much of a
 short run's minutes, in the run's precision; the figure says which, and both agree to 0.0001 nats.
 
@@ -88,12 +88,12 @@ class FittedCounts:
         return CountMixture(self.counts, np.full(self.counts.buckets, UNFITTED, np.float32))
 
     def fit(self, nats_T: npt.NDArray[np.float32]) -> tuple[CountMixture, float]:
-        """The mixture with a network that has these nats for the first held-out targets; its mean loss."""
-        p_T, buckets_T = self._p_T[: len(nats_T)], self._buckets_T[: len(nats_T)]
-        if not np.isfinite(nats_T).all():
-            return self.unfitted(), float("nan")
-        weights_C = fitted(nats_T, p_T, buckets_T, self.counts)
-        return CountMixture(self.counts, weights_C), float(mixed(nats_T, p_T, weights_C[buckets_T]).mean())
+        """The mixture with a network that has these nats for the held-out targets; its mean loss. NaN: that
+        target was not scored."""
+        scored_T = np.isfinite(nats_T)
+        nats_N, p_N, buckets_N = nats_T[scored_T], self._p_T[scored_T], self._buckets_T[scored_T]
+        weights_C = fitted(nats_N, p_N, buckets_N, self.counts)
+        return CountMixture(self.counts, weights_C), float(mixed(nats_N, p_N, weights_C[buckets_N]).mean())
 
     def arrays(self, mixture: CountMixture) -> dict[str, Array]:
         """What the model file holds of them."""
@@ -137,7 +137,7 @@ class KeepBest:
         self._counts, self._better_mixture = counts, None if counts is None else counts.unfitted()
         self._tokenizer = tokenizer
         self._valid = valid
-        self._monitored = None if valid is None else valid[:monitored]
+        self._monitored = monitored if valid is None else min(monitored, len(valid))
         self._kept: dict[str, Array] | None = None
         self._held: dict[str, Array] | None = None
         """The kept weights as a finished run's file holds them."""
@@ -167,12 +167,12 @@ class KeepBest:
     @property
     def judges_nothing(self) -> bool:
         """Whether nothing is held out, so that the last weights are kept."""
-        return self._monitored is None
+        return self._valid is None
 
     @property
     def tokens_scored(self) -> int:
         """Tokens that one ``look`` reads, for both kinds of weights."""
-        return 0 if self._monitored is None else 2 * _read(len(self._monitored))
+        return 0 if self._valid is None else 2 * _read(self._monitored)
 
     def at_the_end(self, affordable: float = math.inf) -> tuple[str, int]:
         """The precision in which the run's end scores the held-out text: float32 if that takes no longer than
@@ -189,9 +189,9 @@ class KeepBest:
 
     def measure_mixing(self) -> None:
         """Measure, once, how much longer a token takes with counts mixed in than without."""
-        if self._mixed_costs is not None or self._monitored is None or not self._better:
+        if self._mixed_costs is not None or self._valid is None or not self._better:
             return
-        times, tokens = [], self._monitored[:MIXED_TOKENS]
+        times, tokens = [], self._valid[: min(self._monitored, MIXED_TOKENS)]
         for mixture in (self._better_mixture, None):
             program = self._program(self._better, self._precision, mixture)
             held_out_loss(program, tokens[:64], self._tokenizer)
@@ -202,7 +202,7 @@ class KeepBest:
 
     def monitor(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The validation loss of the better weights, and whether they are the best so far."""
-        if self._monitored is None:
+        if self._valid is None:
             self._better = backend.weights(averaged=False) or {}
             return None, False
         found = []
@@ -210,7 +210,7 @@ class KeepBest:
             weights = backend.weights(averaged)
             if weights is not None:
                 program = self._program(weights, self._precision)
-                loss, mixture = self._loss(program, self._monitored)
+                loss, mixture = self._loss(program, self._valid)
                 found.append((loss if math.isfinite(loss) else math.inf, averaged, weights, mixture))
         loss, averaged, self._better, self._better_mixture = min(found, key=lambda each: each[:2])
         if not math.isfinite(loss):
@@ -238,12 +238,12 @@ class KeepBest:
         try:
             found = model_file.read(path)
             monitor = found.card["monitor"]
-            if monitor is None or self._monitored is None:
+            if monitor is None or self._valid is None:
                 return None
             known = Best(
                 int(found.card["step"]), bool(found.card["averaged"]), float(monitor["nats_per_token"])
             )
-            comparable = monitor["tokens"] == len(self._monitored) - 1
+            comparable = monitor["tokens"] == self._monitored - 1
         except (PantoumError, KeyError, TypeError, ValueError) as problem:
             self.best = None
             return f"{problem}: the best model is sought anew"
@@ -265,10 +265,10 @@ class KeepBest:
                     self._held, self._kept = held, after
                     return  # they come from such a file, whose card has said it
         self.coding = {"tokens": 0, "nats_per_token": None}
-        if self._monitored is None:
+        if self._valid is None:
             self._held, self._kept = self._forms[-1](before, tables)
             return
-        tokens = self._monitored[:COST_TOKENS]
+        tokens = self._valid[: min(self._monitored, COST_TOKENS)]
         loss = self._loss_alone(before, tokens)
         for form in self._forms:
             self._held, self._kept = form(before, tables)
@@ -348,12 +348,12 @@ class KeepBest:
             return None
         return CountMixture(self._counts.counts, weights_C)
 
-    def _loss(self, program: Program, tokens: Array) -> tuple[float, CountMixture | None]:
+    def _loss(self, program: Program, valid: Array) -> tuple[float, CountMixture | None]:
         """The validation loss of a network, and of the counts beside it where there are any."""
-        if self._counts is None:
-            return held_out_loss(program, tokens, self._tokenizer), None
-        nats_T = np.full(len(tokens) - 1, np.nan, np.float32)
-        held_out_loss(program, tokens, self._tokenizer, nats_T)
+        nats_T = np.full(len(valid) - 1, np.nan, np.float32)
+        loss = held_out_loss(program, valid, self._tokenizer, nats_T, self._monitored - 1)
+        if self._counts is None or not math.isfinite(loss):
+            return loss, None if self._counts is None else self._counts.unfitted()
         mixture, loss = self._counts.fit(nats_T)
         return loss, mixture
 

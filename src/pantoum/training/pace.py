@@ -64,7 +64,7 @@ def chosen_by_pace(
         rate = times * operations_a_second(recipe, prepared, left)
         recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
     tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
-    measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens per second"
+    measured = f"measured: {rate / 1e9:.3g} billion operations and {tokens_per_second:,.0f} tokens per second"
     return replace(recipe, reasons=(measured, *chosen_for, *recipe.reasons)), tokens_per_second
 
 

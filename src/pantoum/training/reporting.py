@@ -38,6 +38,8 @@ LEAST_RISE = 0.01
 """Nats per token. The learning rate ends close to 0, so a loss that ends higher by one percent of the
 perplexity did not do so by chance."""
 SAMPLE_TOKENS, SAMPLE_DOCUMENTS, DOCUMENT_TOKENS = 200, 10, 60
+SAMPLE_DRAWS = 4
+"""Seeds that are tried where a sample is mostly white space."""
 
 
 class Reporter:
@@ -169,12 +171,17 @@ def passage(model: LoadedModel, valid: Any) -> Passage:
 
 def sample_of(model: LoadedModel, seed: int) -> str:
     """Something that the model writes with the default settings, the same for the same weights: a text, or
-    ten documents where it learned short ones."""
-    documents = model.tokenizer.documents
+    ten documents where it learned short ones. Of source code a text may be white space to its end; then
+    another seed is tried."""
+    documents, text = model.tokenizer.documents, ""
     count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
-    how_much = GenerationConfig(length=length, seed=seed, count=count, exact=True)
-    generation = Generation(model, State.start(model), SamplingConfig(), how_much)
-    return "\n".join(text.text for text in completed(generation).texts)
+    for number in range(SAMPLE_DRAWS):
+        how_much = GenerationConfig(length=length, seed=seed + number, count=count, exact=True)
+        generation = Generation(model, State.start(model), SamplingConfig(), how_much)
+        text = "\n".join(text.text for text in completed(generation).texts)
+        if 2 * len("".join(text.split())) > len(text):
+            break
+    return text
 
 
 def learned_by_heart(curve: Curve, best: Best | None, dropout: DropoutConfig) -> str | None:
@@ -191,7 +198,9 @@ def learned_by_heart(curve: Curve, best: Best | None, dropout: DropoutConfig) ->
         return None
     more = f"more dropout than {dropout.spell()}" if dropout.active else "dropout"
     return (
-        f"the best weights, which are kept, are those of step {best.step:,} of {points[-1]['step']:,}: after "
-        f"that the validation loss rose from {best.loss:.3f} to {end:.3f} and the training loss fell, so the "
-        f"text was learned by heart; give less time, {more} (--dropout), a smaller --hidden-size or more text"
+        f"the best weights, which were saved, are those of step {best.step:,} of {points[-1]['step']:,}: "
+        "after "
+        f"that the validation loss rose from {best.loss:.3f} to {end:.3f} and the training loss fell, so "
+        f"the model learned the text by heart; give less time, {more} (--dropout), a smaller --hidden-size "
+        "or more text"
     )

@@ -161,7 +161,7 @@ def card(
 
 
 def monitor_of(state: RunState, best: Best | None) -> dict[str, Plain] | None:
-    """The best loss during training: of the first tokens of the held-out text."""
+    """The best loss during training, of tokens that are spread over the held-out text."""
     if best is None:
         return None
     return {"protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss}

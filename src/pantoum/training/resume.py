@@ -132,7 +132,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     ]
     lost = run.keep_best.recall(folder.model)
     if again:
-        run.notes.append("the command that finished the run was killed before its end, which is done again")
+        run.notes.append("the command that was to finish the run was killed: its last part is done again")
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
 
@@ -237,7 +237,7 @@ def _with_budget(
             raise SettingError(
                 asked.kind,
                 int(asked.amount) if asked.amount.is_integer() else asked.amount,
-                f"must be more than was used of it already: the run is at step {state.step:,}",
+                f"must be more than the run has used already: it is at step {state.step:,}",
                 "give more, or leave it out to complete the run",
             )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
@@ -264,7 +264,7 @@ def _record_budget(
     try:
         folder.write_config({**config, "text": text, "budget": words, "resumed_by": commands})
     except StorageError as problem:
-        return [f"config.json keeps the budget before: {problem}"]
+        return [f"config.json keeps the earlier budget: {problem}"]
     return []
 
 

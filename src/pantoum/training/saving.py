@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 
-from pantoum.errors import StorageError
+from pantoum.errors import CheckpointError, StorageError
 from pantoum.formats import checkpoint, model_file
+from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.evaluation import Evaluation
 from pantoum.kernels import Array
 from pantoum.training.assembly import TrainingRun, carried_arrays
 from pantoum.training.result import card
+from pantoum.training.run.run_state import RunState
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard
 
@@ -137,3 +140,24 @@ def all_finite(arrays: Mapping[str, Array]) -> bool:
             for array in arrays.values()
             if array.dtype.kind == "f"
         )
+
+
+def go_back(folder: Path, now: RunState, note: Callable[[str], None]) -> tuple[Checkpoint, RunState] | None:
+    """The last good checkpoint before the state ``now``, and its state; ``None``: there is none.
+
+    One that does not verify is said, and the good one before it is taken, then any other that verifies. If
+    the list is empty there is none, whatever was saved for other reasons: the start depends on no stop."""
+    if not now.good:
+        return None
+    others = [step for step in checkpoint.steps(folder) if step <= now.step and step not in now.good]
+    for candidate in (*reversed(now.good), *reversed(others)):
+        try:
+            found = checkpoint.read(folder, candidate)
+            state = RunState.of(found)
+            state.require_run(now.run, found.path)
+        except CheckpointError as problem:
+            note(f"recovery skips the checkpoint of step {candidate:,}: {problem}")
+            continue
+        if not state.in_trouble:
+            return found, state
+    return None

@@ -9,29 +9,24 @@ saved (``saving``) and told (``reporting``). Everything that a resumed run needs
 ``RunState``, so any step can be the last of a session and the first of the next. The arithmetic is known only
 as a ``Backend``.
 
-A rollback goes to the last good checkpoint of the run (``go_back``). A checkpoint is *good* if it was made at
-a moment that the rhythm names (with steps: on the grid of evaluations, whatever saving interval was asked
-for) and the update before it was not bad. The run's state lists the last good steps, which follow from the
-trajectory alone: a run that was stopped and resumed anywhere has the same list, and so goes back to the same
-step, as the run that was never stopped. Retention keeps the listed checkpoints.
+A rollback goes to the last good checkpoint of the run (``saving.go_back``). A checkpoint is *good* if it was
+made at a moment that the rhythm names (with steps: on the grid of evaluations, whatever saving interval was
+asked for) and the update before it was not bad. The run's state lists the last good steps, which follow from
+the trajectory alone: a run that was stopped and resumed anywhere has the same list, and so goes back to the
+same step, as the run that was never stopped. Retention keeps the listed checkpoints.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 
-from pantoum.errors import CheckpointError, DivergedError, ShardError, StorageError
-from pantoum.formats import checkpoint
-from pantoum.formats.checkpoint import Checkpoint
+from pantoum.errors import DivergedError, ShardError, StorageError
 from pantoum.inference.evaluation import Evaluation
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter, learned_by_heart, passage, sample_of
 from pantoum.training.run.budget import Clock
-from pantoum.training.run.run_state import RunState
 from pantoum.training.run.signals import StopSignals
-from pantoum.training.saving import Saving
+from pantoum.training.saving import Saving, go_back
 from pantoum.training.timing import Timing
 from pantoum.training.update.update_guard import UpdateGuard, Verdict
 
@@ -187,7 +182,7 @@ class Trainer:
         run.go_to(found)
         self._note(
             f"{why}: ROLLED BACK to step {state.step:,}, going on at "
-            f"{self.guard.rate_factor:g} of the rate ({self.guard.rollbacks}. rollback)"
+            f"{self.guard.rate_factor:g} of the rate (rollback {self.guard.rollbacks})"
         )
         self.reporter.forget()
         self._evaluated_at = None  # an evaluation of the same step number was one of other weights
@@ -210,7 +205,7 @@ class Trainer:
             if self.evaluation is not None and run.prepared.valid is not None:
                 if (read := self.evaluation.tokens) < (held := run.prepared.valid.count - 1):
                     self._note(
-                        f"the time was over: the validation figures are of {read:,} of {held:,} "
+                        f"the time ended: the validation figures are of {read:,} of {held:,} "
                         "held-out tokens, spread over the text"
                     )
                 model = keep.kept_model()
@@ -237,24 +232,3 @@ class Trainer:
             self.saving.model(surely=True)
         self._report(ended="stopped")
         self.reporter.write_page()
-
-
-def go_back(folder: Path, now: RunState, note: Callable[[str], None]) -> tuple[Checkpoint, RunState] | None:
-    """The last good checkpoint before the state ``now``, and its state; ``None``: there is none.
-
-    One that does not verify is said, and the good one before it is taken, then any other that verifies. If
-    the list is empty there is none, whatever was saved for other reasons: the start depends on no stop."""
-    if not now.good:
-        return None
-    others = [step for step in checkpoint.steps(folder) if step <= now.step and step not in now.good]
-    for candidate in (*reversed(now.good), *reversed(others)):
-        try:
-            found = checkpoint.read(folder, candidate)
-            state = RunState.of(found)
-            state.require_run(now.run, found.path)
-        except CheckpointError as problem:
-            note(f"recovery passes over the checkpoint of step {candidate:,}: {problem}")
-            continue
-        if not state.in_trouble:
-            return found, state
-    return None

@@ -137,7 +137,7 @@ def biased(arrays: dict[str, Any], nodes: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [(stateful, "a state that is not zero"), (scaled, "operator Mul"), (shifted, "operator Add"),
-     (biased, "no constants")],
+     (biased, "not constants")],
 )  # fmt: skip
 def test_what_the_graph_does_beside_is_refused(
     tmp_path: Path, alphabet: Alphabet, change: Callable[..., None], words: str

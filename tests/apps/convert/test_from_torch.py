@@ -93,7 +93,7 @@ def test_halves_and_eleven_layers_are_read_in_order(
     [
         ({"rnn__weight_ih_l0_reverse": (20, 3)}, "two directions"),
         ({"rnn__weight_hr_l0": (2, 5)}, "a projection"),
-        ({"other__weight": (9, 5), "other__bias": (9,)}, "cannot be told among"),
+        ({"other__weight": (9, 5), "other__bias": (9,)}, "cannot be identified among"),
         ({"rnn__weight_hh_l0": (25, 5)}, "1, 3 or 4 times its columns"),
         ({"rnn__bias_hh_l0": (19,)}, "no lstm has"),
         ({"encoder__weight": (8, 3)}, "do not fit each other"),
@@ -166,7 +166,7 @@ def test_many_matrices_are_refused_at_once(tmp_path: Path, alphabet: Alphabet) -
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [('{"9": "a"}'.replace("9", "9" * 5000), "number its tokens"), ("[1, 2]", "a list of texts")],
+    [('{"9": "a"}'.replace("9", "9" * 5000), "number its tokens"), ("[1, 2]", "a list of strings")],
 )
 def test_a_vocabulary_that_is_none_is_refused(tmp_path: Path, text: str, words: str) -> None:
     safetensors.numpy.save_file(state_dict(**LSTM), tmp_path / "m")
@@ -191,7 +191,7 @@ def test_a_pickle_and_a_text_are_refused(tmp_path: Path) -> None:
         made.writestr("m/data.pkl", b"\x80\x02}q\x00.")
     for data in (b"\x80\x02}q\x00.", archive.getvalue()):
         (tmp_path / "m.pt").write_bytes(data)
-        with pytest.raises(ModelFileError, match=r"nothing is unpickled here.* save its state_dict"):
+        with pytest.raises(ModelFileError, match=r"pantoum opens no pickles.* save its state_dict"):
             import_model(tmp_path / "m.pt", tmp_path / "n")
     (tmp_path / "m").write_bytes(b"Once upon")
     with pytest.raises(ModelFileError, match="none of the files"):

@@ -219,7 +219,7 @@ def test_a_file_of_another_size_than_was_told_is_an_error(tmp_path: Path, breaki
     breaking.at = 99
     assert prepared(tmp_path, "breaking://a").train.count == 3 << 20
     breaking.told_size = 17
-    with pytest.raises(TextError, match="'breaking://a' had 17 bytes and gave 3,145,728: it changed"):
+    with pytest.raises(TextError, match="'breaking://a' had 17 bytes, but 3,145,728 were read: it changed"):
         prepared(tmp_path, "breaking://a", tokens="bytes")
 
 
@@ -240,7 +240,7 @@ def test_missing_files_protocols_and_packages(
     with pytest.raises(TextError, match=r"'nowhere://a': ValueError: Protocol not known.*check the address"):
         prepared(tmp_path, "nowhere://a")
     memory.mkdir("/empty")
-    with pytest.raises(TextError, match="holds no file that is not hidden"):
+    with pytest.raises(TextError, match="has no files, or only hidden ones"):
         prepared(tmp_path, "memory://empty")
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(TextError, match=r"needs fsspec; pip install 'pantoum\[remote\]'"):

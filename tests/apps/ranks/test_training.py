@@ -152,7 +152,9 @@ def test_more_ranks_than_shards_are_refused(run):
     with pytest.raises(SettingError, match="shards is 2: it must be at least the number of ranks, 3"):
         run(3, "run", steps=2, shards=2)
     run(1, "run", steps=4, shards=2, stop_after=2)
-    with pytest.raises(RunError, match="shards is 2: the run can be shared by so many ranks at most, and 3"):
+    with pytest.raises(
+        RunError, match="shards is 2: the run can be shared by no more ranks than that, and 3"
+    ):
         run(3, "run", resume=True)
 
 

@@ -72,7 +72,7 @@ def test_a_trusted_proxy_names_the_client(
 
 
 def test_a_proxy_is_an_address_or_a_network() -> None:
-    with pytest.raises(SettingError, match=r"forwarded_allow_ips .* has 'proxy', which is no address"):
+    with pytest.raises(SettingError, match=r"forwarded_allow_ips .* has 'proxy', which is neither"):
         ServeSettings(forwarded_allow_ips="127.0.0.1, proxy")
 
 

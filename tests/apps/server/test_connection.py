@@ -115,8 +115,10 @@ def test_beyond_the_bound_the_longest_silent_connection_goes(
     serve: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     until: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(connection, "MOST", 8)
+    monkeypatch.setattr(connection.Connection, "_told", False)
     server = serve(slots=2)
     place = ("127.0.0.1", int(server.url.rpartition(":")[2]))
     with ExitStack() as opened, server.client.stream("POST", "/v1/completions", json=STREAM) as answer:
@@ -127,6 +129,9 @@ def test_beyond_the_bound_the_longest_silent_connection_goes(
         with httpx.Client(base_url=server.url) as client:
             assert client.get("/health").status_code == 200
         assert len(server.connections) <= 8 and next(text)
+    assert [record.getMessage()[:1] for record in caplog.records if "as many as fit" in record.message] == [
+        "8"
+    ]
 
 
 def test_clients_that_read_nothing_give_their_slots_to_others_at_once(

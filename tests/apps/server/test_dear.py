@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ import pantoum
 from pantoum.apps.server import answers, guard, writing
 from pantoum.apps.server.caller import CALLER, Caller
 from pantoum.apps.server.guard import Admission
-from pantoum.apps.server.recorded import Recorded
 from pantoum.apps.server.settings import ServeSettings
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
@@ -174,42 +172,17 @@ def test_few_large_answers_of_all_clients_are_in_work_together() -> None:
 LONG = "The cat number 7 sat. " * (3 * answers.MANY // 22)
 
 
-@pytest.fixture
-def working(server: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """Which of the long work was done, and whether by the thread of the event loop."""
-    found: dict[str, bool] = {}
-
-    def watched(owner: Any, name: str) -> None:
-        function = getattr(owner, name)
-
-        def call(*arguments: Any) -> Any:
-            found[name] = found.get(name, False) or threading.current_thread() is server._thread
-            return function(*arguments)
-
-        monkeypatch.setattr(owner, name, call)
-
-    watched(Recorded, "add")
-    watched(answers, "encoded")
-    return found
-
-
-def test_the_tokens_of_a_long_prompt_are_put_together_beside_the_event_loop(
-    server: Any, working: dict[str, bool]
-) -> None:
+def test_a_long_prompt_is_echoed_token_by_token_in_each_text(server: Any) -> None:
     fields = {"max_tokens": 0, "echo": True, "logprobs": 1}
     found = server.post("/v1/completions", prompt=LONG, n=2, **fields).json()["choices"]
-    assert working == {"add": False, "encoded": False}
     assert found[0]["logprobs"] == found[1]["logprobs"]
     assert "".join(found[0]["logprobs"]["tokens"]) == LONG
     assert found[0]["logprobs"]["text_offset"] == list(range(len(LONG)))
 
 
 @pytest.mark.parametrize("by", ["token", "line"])
-def test_a_long_text_is_scored_beside_the_event_loop(
-    server: Any, model: pantoum.Model, working: dict[str, bool], by: str
-) -> None:
+def test_a_long_text_is_scored_as_by_the_model(server: Any, model: pantoum.Model, by: str) -> None:
     items = server.post("/v1/score", text=LONG, by=by).json()["items"]
-    assert working == {"encoded": False}
     assert [item["nats"] for item in items] == [item.nats for item in model.score(LONG, by=by).items]
 
 
@@ -261,10 +234,10 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
         order.append("parsed")
 
     def receiving() -> Any:
-        messages = [{"type": "http.request", "body": b" " * (guard.LARGE + 1), "more_body": False}]
+        left = [{"type": "http.request", "body": b" " * (guard.LARGE + 1), "more_body": False}]
 
         async def receive() -> Any:
-            return messages.pop() if messages else await asyncio.Event().wait()  # the client stays
+            return left.pop() if left else await asyncio.Event().wait()
 
         return receive
 

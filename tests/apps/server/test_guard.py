@@ -141,7 +141,7 @@ def test_small_events_are_sent_without_delay(server: Any) -> None:
 
 
 def test_an_address_of_another_machine_is_said_of_the_host() -> None:
-    with pytest.raises(SettingError, match=r"host is '192\.0\.2\.1': it is no address of this machine"):
+    with pytest.raises(SettingError, match=r"host is '192\.0\.2\.1': it is not an address of this machine"):
         listening("192.0.2.1", 0)
 
 

@@ -69,7 +69,7 @@ def test_head_is_where_get_is_and_allow_names_methods(server: Any) -> None:
         assert head.headers["content-type"] == got.headers["content-type"]
     refused = server.client.put("/v1/completions")
     assert refused.status_code == 405 and refused.headers["allow"] == "POST"
-    assert "PUT is no method" in refused.json()["error"]["message"]
+    assert "PUT is not a method" in refused.json()["error"]["message"]
 
 
 def test_large_json_is_compressed_where_the_client_takes_it(server: Any) -> None:

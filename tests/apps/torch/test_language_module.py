@@ -350,7 +350,7 @@ def test_a_module_that_was_trained_becomes_a_model_again(torch: Any, tmp_path: P
     assert new.generate("The", length=5, seed=1) == pantoum.load(tmp_path / "new.safetensors").generate(
         "The", length=5, seed=1
     )
-    with pytest.raises(SettingError, match="another network"):
+    with pytest.raises(SettingError, match="not the network of like"):
         save(to_torch(build(cell="lstm")), tmp_path / "no.safetensors", like=model)
     with torch.no_grad():
         module.head.bias[0] = float("nan")

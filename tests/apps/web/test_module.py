@@ -73,6 +73,13 @@ def test_where_the_installation_cannot_be_written_the_cache_keeps_them(places: t
     assert {name: (cache / name).read_bytes() for name in found} == found
 
 
+def test_make_pages_keeps_them_in_the_cache(places: tuple[Path, Path]) -> None:
+    made.main()
+    for name in made.MODULES:
+        (places[0] / name).unlink()  # another environment
+    assert made.modules() == {name: (places[1] / name).read_bytes() for name in made.MODULES}
+
+
 def test_without_a_compiler_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(PantoumError, match=r"pip install ziglang") as refused:

@@ -64,8 +64,8 @@ MOST_PLAIN, MOST_PAYLOAD, MOST_RECORDS = 1 << 20, 1 << 22, 1 << 16
 DIGEST = 32
 MOST_BYTES = 2**63 - 1
 ANOTHER_COPY = "use another copy of it"
-USE_ANOTHER = f"{ANOTHER_COPY}, or save what is whole with --keep-going"
-NO_ARCHIVE = "it is no archive of pantoum", "decompress what `pantoum compress` wrote"
+USE_ANOTHER = f"{ANOTHER_COPY}, or recover the undamaged parts with --keep-going"
+NO_ARCHIVE = "it is not an archive of pantoum", "give a file that `pantoum compress` wrote"
 RECORDS = (None, "lines", "list")
 ArchiveSource: TypeAlias = "SupportsRead[bytes | None]"
 """What can be read: a file or a pipe."""

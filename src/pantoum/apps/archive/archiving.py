@@ -44,9 +44,19 @@ def compress(
     beside the model learn as they read."""
     made: Iterable[Frame]
     if model is None:
-        require(not adapt, "adapt", True, "needs a model", "without one it learns as it reads anyway")
         require(
-            not lines, "documents", "lines", "needs a model", "give one: it tells what lines have in common"
+            not adapt,
+            "adapt",
+            True,
+            "needs a model",
+            "leave --adapt out: without a model it always learns as it reads",
+        )
+        require(
+            not lines,
+            "documents",
+            "lines",
+            "needs a model",
+            "give a model, which knows what the lines have in common",
         )
         made = map(_Learning(verify).frame, _blocks(source, None))
     elif lines:
@@ -190,7 +200,7 @@ def _lines(source: ArchiveSource) -> Iterator[tuple[list[bytes], bool]]:
         if not cut:
             raise TextError(
                 f"a line has more than {MOST_PLAIN:,} bytes: with --documents each must fit in a frame; "
-                "leave it out"
+                "leave --documents out"
             )
         lines, held = held[:cut].split(payloads.END), held[cut:]
         ended = not lines[-1]

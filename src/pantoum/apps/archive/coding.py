@@ -124,7 +124,7 @@ class LaneDecoding(Lanes):
     def checked(self) -> Array:
         """The tokens; ``ArchiveError`` where the bits are none of theirs."""
         if self._broken:
-            raise refusal("a frame has bits that nobody has encoded")
+            raise refusal("a frame has bits that no encoder writes")
         return self.tokens
 
 
@@ -154,7 +154,7 @@ def require_core() -> None:
     if without_core() is not None:
         raise CoreError(
             f"an archive with a model needs the native core, whose bits are the same on every machine, and "
-            f"{without_core()}; install pantoum where a C++ compiler is"
+            f"{without_core()}; install pantoum where there is a C++ compiler"
         )
 
 

@@ -12,16 +12,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "HELP", "add_options", "run"]
 
-HELP = "compress files without a loss, with a model or without one"
+HELP = "compress files losslessly, with or without a model"
 EXAMPLES = """examples:
   pantoum compress book.txt
   pantoum compress today.log --model runs/app
   pantoum compress names.txt --model runs/names --documents lines
   tar c notes | pantoum compress - --out notes.tar.pantoum
 
-It is slow: xz and zstd are the better choice wherever speed matters; without the native core it takes some
-75 times the processor time. A file that was made with a model needs the very same model to be read, so keep
-both. The guide: docs/how-to/compress.md
+It is slow: xz and zstd are the better choice wherever speed matters. A file that was compressed with a model
+can only be decompressed with the same model, so keep both. The guide: docs/how-to/compress.md
 """
 
 
@@ -30,7 +29,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from pantoum.apps.archive.settings import CompressConfig
     from pantoum.seams import add_settings
 
-    parser.add_argument("files", nargs="+", metavar="FILE", help="files to compress, each alone; - is stdin")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="files to compress, each into its own archive; - is stdin"
+    )
     parser.add_argument(
         "--model", metavar="MODEL", help="compress with this model file, or the best model of this run folder"
     )
@@ -90,5 +91,5 @@ def words(found: dict[str, object]) -> str:
             text += f"; xz -6 {int(str(found['xz_bytes'])) / before:.1%}"
         text += ")"
     if found.get("model_bytes"):
-        text += f", and the model has {int(str(found['model_bytes'])):,}"
+        text += f", plus the model, {int(str(found['model_bytes'])):,}"
     return text

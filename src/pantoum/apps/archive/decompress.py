@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "HELP", "add_options", "run"]
 
-HELP = "read what `pantoum compress` wrote, all of it or a part"
+HELP = "decompress archives of `pantoum compress`, whole or in part"
 EXAMPLES = """examples:
   pantoum decompress book.txt.pantoum --out again.txt
   pantoum decompress today.log.pantoum --model runs/app --out - | grep ERROR
@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="the file (default: ARCHIVE less .pantoum, of stdin stdout); - is stdout",
     )
-    parser.add_argument("--test", action="store_true", help="read all of the archives, but write nothing")
+    parser.add_argument("--test", action="store_true", help="decode the archives, but write nothing")
     add_settings(parser, DecompressConfig)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -39,7 +39,7 @@ def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, 
     ]
     if header.records is None:
         needed = readable_size(memory())
-        rows.append(("memory", f"{needed} where a frame is read without a model"))
+        rows.append(("memory", f"{needed} to read frames without a model"))
     return facts, rows
 
 

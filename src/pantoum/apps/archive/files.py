@@ -137,7 +137,7 @@ def decompress_file(
                 yield chunk
 
         if _is_part(settings) and not source.seekable():
-            rule, advice = "can be read in part only where it is a file", "write the pipe to a file first"
+            rule, advice = "can be read in part only from a file", "write the pipe to a file first"
             raise SettingError("archive", name, rule, advice)
         if target is None:
             for _ in chunks():

@@ -84,7 +84,7 @@ def decided(decoder: Any, family: Any, decider: Any, given_NV: Array | None = No
         try:
             way = int(decoder.decode(family, two_12)[0])
         except (AssertionError, ValueError):
-            raise refusal("a frame has bits that nobody has encoded") from None
+            raise refusal("a frame has bits that no encoder writes") from None
         chance, symbol = decider.decide(way)
     return int(symbol)
 

@@ -237,7 +237,7 @@ def _unknown(tokenizer: Tokenizer, text: str, tokens: Array) -> Iterator[bytes]:
         return
     ends = np.cumsum([characters for characters, _ in tokenizer.token_lengths(text)])
     if len(ends) != len(tokens):
-        raise refusal("a token is no piece of the text")
+        raise refusal("a token is not part of the text")
     for token in unknown:
         begin = int(ends[token - 1]) if token else 0
         yield text[begin : int(ends[token])].encode("utf-8", "surrogateescape")

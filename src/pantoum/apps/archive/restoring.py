@@ -75,7 +75,7 @@ class _Decompressor:
                 and self._seen + sum(one.plain for one in group) + frame.plain > self._most
             ):
                 raise refusal(
-                    f"it stands for more than {self._most:,} bytes, the most that was asked for",
+                    f"it expands to more than --max-output ({self._most:,} bytes)",
                     "give a larger --max-output if you trust it",
                 )
             if frame.kind == Kind.MODEL:
@@ -91,7 +91,7 @@ class _Decompressor:
         if not group:
             return
         if self._model is None:
-            raise refusal("it has a frame of a model, and names none")
+            raise refusal("it has a frame that needs a model, and names no model")
         taken = list(group)
         group.clear()
         for frame, found in zip(taken, payloads.decode_texts(self._model, taken), strict=True):
@@ -122,7 +122,7 @@ class _Decompressor:
             self._learner = MixingReader(model)
         learner, of_model = self._learner, kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED)
         if learner is None or isinstance(learner, MixingReader) is not of_model:
-            raise refusal("a frame builds on one that is lost")
+            raise refusal("a frame depends on one that is lost")
         if isinstance(learner, MixingReader):
             return learner.decode(frame)
         if kind == Kind.LEARNED:
@@ -187,7 +187,7 @@ def records(file: BinaryIO, model: LoadedModel | None, numbers: Iterable[int] | 
         rule = (
             f"must be from 0 to {total - 1:,}, the last record"
             if total
-            else "is not there: there are no records"
+            else "does not exist: the archive is empty"
         )
         chosen.append(whole(number, "record", least=0))
         require(chosen[-1] < total, "record", number, rule, "give another one")

@@ -21,7 +21,7 @@ class CompressConfig(SettingGroup):
 
     documents: str | None = setting(
         None,
-        "make each line a record that is read without the others; needs a model",
+        "make each line a record that can be decompressed alone; needs a model",
         partial(one_of, choices=("lines",)),
         metavar="lines",
     )
@@ -32,7 +32,7 @@ class CompressConfig(SettingGroup):
     )
     overwrite: bool = setting(False, "replace an archive that exists", truth)
     no_verify: bool = setting(
-        False, "do not decode and compare what was encoded, which takes half of the time", truth
+        False, "skip the check that decodes and compares the archive, which takes half of the time", truth
     )
 
     def agree(self) -> None:
@@ -46,23 +46,23 @@ class DecompressConfig(SettingGroup):
     """How an archive is read."""
 
     keep_going: bool = setting(
-        False, "leave out what is damaged, say what it was, and write all that is whole", truth
+        False, "leave out damaged parts, report them, and write everything else", truth
     )
     overwrite: bool = setting(False, "replace a file that exists", truth)
     max_output: int | None = setting(
         None,
-        "refuse an archive that stands for more than N bytes",
+        "refuse an archive that expands to more than N bytes",
         partial(whole, least=0, most=MOST),
         metavar="N",
     )
     offset: int | None = setting(
         None,
-        "only the bytes from this one on; the frames before it are not read",
+        "begin at this byte; earlier frames are not read",
         partial(whole, least=0, most=MOST),
         metavar="N",
     )
     length: int | None = setting(
-        None, "only so many bytes, from --offset on", partial(whole, least=0, most=MOST), metavar="N"
+        None, "write only this many bytes, from --offset on", partial(whole, least=0, most=MOST), metavar="N"
     )
     record: int | None = setting(
         None,
@@ -76,7 +76,7 @@ class DecompressConfig(SettingGroup):
         ranged = self.offset is not None or self.length is not None
         rule, advice = "cannot be given together with --offset or --length", "leave one of them out"
         require(self.record is None or not ranged, "record", self.record, rule, advice)
-        rule = "needs the archive to be whole where a part of it is asked for"
+        rule = "cannot be given where a part of the archive is asked for"
         require(
             not self.keep_going or not (ranged or self.record is not None), "keep_going", True, rule, advice
         )

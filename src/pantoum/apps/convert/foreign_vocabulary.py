@@ -66,7 +66,7 @@ def vocabulary_of(
         return Vocabulary(from_spec(spec), np.arange(size))
     declared = None if kind is None else check_tokens(kind)
     if file is None:
-        rule = f"is missing: the model has {size:,} symbols, which may be anything"
+        rule = f"is missing: the model has {size:,} symbols, and does not say which"
         bytes_only = size in (256, 257) and (declared is None or declared.unit == "byte")
         require(bytes_only, "vocabulary", None, rule, "give --vocabulary FILE, its tokens in their order")
         tokenizer = from_spec({"kind": "bytes", "documents": None})
@@ -121,10 +121,10 @@ def _tokens(data: bytes) -> list[str]:
         found = sorted(pairs, key=pairs.__getitem__)
         if [pairs[token] for token in found] != list(range(len(found))):
             raise BadFileError(
-                "it must number its tokens from 0 on, none left out", "give every token its number"
+                "it must number its tokens from 0 on, without gaps", "give every token its number"
             )
     if not all(isinstance(token, str) for token in found):
-        raise BadFileError("it must be a list of texts")
+        raise BadFileError("it must be a list of strings")
     return list(found)
 
 
@@ -136,7 +136,7 @@ def _numbered(tokens: list[str], kind: TokenKind) -> Vocabulary:
     places: dict[str, int] = {}
     for number, token in enumerate(tokens):
         rule = "is in the vocabulary twice"
-        require(token not in places, "vocabulary", token, rule, "give every symbol another token")
+        require(token not in places, "vocabulary", token, rule, "give every symbol a token of its own")
         places[token] = number
     ends = ("\n", *ENDS) if kind.ends_lines else ENDS
     special = [next((places.pop(name) for name in names if name in places), -1) for names in (ends, UNKNOWN)]

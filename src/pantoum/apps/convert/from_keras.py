@@ -41,16 +41,15 @@ USUAL: dict[str, dict[str, tuple[Any, ...]]] = {
 }  # fmt: skip
 """The layers that can be imported, and the settings that they must have."""
 UNSAID = (
-    "a file of weights does not say what its layers do: usual activations and directions are taken, "
-    "and layers one after another; a .keras file says it"
+    "a file of weights does not describe its layers: the default activations and directions are assumed, "
+    "and layers in sequence; a .keras file describes them"
 )
 Parts = Mapping[str, Mapping[int, Array]]
 Settings = dict[str, dict[str, Any]]
 
 
 def reader() -> Callable[[IO[bytes]], Iterator[bytes]]:
-    """What reads such files. h5py is loaded here, before the process is bounded; ``_arrays`` says where it
-    is missing."""
+    """What reads such files. h5py is loaded before the process is bounded; ``_arrays`` says if it lacks."""
     with suppress(ImportError):
         import h5py  # noqa: F401
     return lambda file: blocks(_model(file))
@@ -64,12 +63,12 @@ def _model(file: IO[bytes]) -> ForeignModel:
             names = archive.namelist()
             if any(name.endswith("data.pkl") for name in names):
                 raise BadFileError(
-                    "it is a file of torch.save, which is pickled, and nothing is unpickled here",
+                    "it is a file of torch.save, a pickle, and pantoum opens no pickles",
                     "save its state_dict by safetensors.torch.save_file",
                 )
             if WEIGHTS not in names:
                 raise BadFileError(
-                    f"it has no {WEIGHTS}, so it is no .keras file", "save the model as .keras"
+                    f"it has no {WEIGHTS}, so it is not a .keras file", "save the model as .keras"
                 )
             config = plain_json.decode(archive.read(CONFIG)) if CONFIG in names else None
             weights = io.BytesIO(archive.read(WEIGHTS))
@@ -143,7 +142,7 @@ def _arrays(file: IO[bytes]) -> dict[str, Array]:
             if name.startswith("optimizer") or item.dtype.kind != "f":
                 continue
             if item.is_virtual or item.external:
-                raise BadFileError(f"{name} lies in another file", "save it with its weights in one")
+                raise BadFileError(f"{name} lies in another file", "save it with its weights in one file")
             found[name] = np.asarray(item[()], np.float64 if item.dtype.itemsize > 4 else np.float32)
     return found
 
@@ -188,7 +187,7 @@ def _layer(name: str, parts: Mapping[int, Array], settings: Mapping[str, Any]) -
         raise BadFileError(f"{name}/cell/vars lacks a kernel or a recurrent kernel", "save it again")
     units = max(1, len(recurrent))
     if recurrent.size // units**2 not in ORDERS:
-        raise BadFileError(f"{name} has weights of no GRU, LSTM or SimpleRNN")
+        raise BadFileError(f"{name} has weights that fit no GRU, LSTM or SimpleRNN")
     cell, gates = ORDERS[recurrent.size // units**2]
     if cell == "gru" and not settings.get("reset_after", bias is None or bias.ndim == 2):
         cell = "gru-before"

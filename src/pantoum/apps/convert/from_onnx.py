@@ -62,7 +62,7 @@ def _model(content: bytes, data_name: str, data: IO[bytes] | None) -> ForeignMod
                 f"it has the operator {walk.stopped[0]} where no plain recurrent model has one",
                 "only an embedding, recurrent layers and a linear layer can be imported",
             )
-        what = "several outputs" if heads else "no output that a linear layer gives after a recurrent one"
+        what = "several outputs" if heads else "it has no output of a linear layer after a recurrent one"
         raise BadFileError(f"it has {what}", "export the whole model")
     weight_HV, bias_V = heads[0].head
     return ForeignModel(
@@ -153,7 +153,7 @@ class _Walk:
             return replace(flow, one_hot=True) if usual and flow.table is None else None
         if kind in RECURRENT and flow.head is None:
             if any(name and array is None for name, array in zip(names[1:4], given[1:4], strict=True)):
-                raise BadFileError(f"its {kind} has weights that are no constants")
+                raise BadFileError(f"its {kind} has weights that are not constants")
             if any(name in self._learned for name in names[5:7]):
                 raise BadFileError(
                     f"its {kind} begins with a state that is not zero", "export it without one"

@@ -76,7 +76,7 @@ def _model(arrays: Mapping[str, Array]) -> ForeignModel:
     except KeyError as problem:
         raise BadFileError(f"a cell is without {problem}") from None
     if not made:
-        raise BadFileError("no variable of it is of GRUCell, BasicLSTMCell or BasicRNNCell")
+        raise BadFileError("none of its variables belongs to a GRUCell, BasicLSTMCell or BasicRNNCell")
     head, bias = _head(others, made[-1].units)
     numbers = [name for name, array in others.items() if array.ndim == 0]
     bias_V, inputs = others[bias], made[0].inputs
@@ -91,7 +91,7 @@ def _model(arrays: Mapping[str, Array]) -> ForeignModel:
             "only plain layers can be imported",
         )
     notes = ["forget_bias is taken to be 1, TensorFlow's default"] * (made[0].cell == "lstm")
-    notes += [f"single numbers are passed over: {', '.join(sorted(numbers)[:8])}"] * bool(numbers)
+    notes += [f"scalars are ignored: {', '.join(sorted(numbers)[:8])}"] * bool(numbers)
     table = None if one_hot else others[tables[0]]
     return ForeignModel("TensorFlow 1", made, table, others[head].T, bias_V, tuple(notes))
 
@@ -174,7 +174,7 @@ def arrays_of(index: IO[bytes], data: Mapping[str, IO[bytes]]) -> dict[str, Arra
         if kind is None:
             continue
         if len(part) != entry.size or prod(entry.shape) * np.dtype(kind).itemsize != entry.size:
-            raise BadFileError(f"tensor {name} is cut or has another size")
+            raise BadFileError(f"tensor {name} is cut short or has the wrong size")
         found[name] = np.frombuffer(part, kind).reshape(entry.shape)
     return found
 
@@ -182,7 +182,7 @@ def arrays_of(index: IO[bytes], data: Mapping[str, IO[bytes]]) -> dict[str, Arra
 def _entries(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
     """(the number of data files, where each tensor lies)."""
     if len(data) < FOOTER or not data.endswith(MAGIC):
-        raise BadFileError("it is no index of a checkpoint")
+        raise BadFileError("it is not the index of a checkpoint")
     place, footer = 0, data[-FOOTER:]
     for _ in range(2):  # past the handle of the block of metadata
         _, place = _number(footer, place)
@@ -195,7 +195,7 @@ def _entries(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
                 header = dict(_fields(value))
                 shards = int(header.get(1, 1))
                 if header.get(2, 0):
-                    raise BadFileError("it is of a big-endian machine")
+                    raise BadFileError("it comes from a big-endian machine")
     return shards, found
 
 

@@ -152,7 +152,7 @@ def _others(arrays: Mapping[str, Array], inputs: int, units: int) -> tuple[Array
         heads = embeddings
     if len(heads) != 1 or len(embeddings) > 1:
         raise BadFileError(
-            f"its embedding and output layer cannot be told among {_listed(matrices) or 'no matrices'}",
+            f"its embedding and output layer cannot be identified among {_listed(matrices) or 'no matrices'}",
             "it must have one of each at most",
         )
     head_VH, bias = matrices[heads[0]], _bias(heads[0], arrays)

@@ -52,7 +52,7 @@ __all__ = ["converted", "import_model", "of_layer", "read_source"]
 HEAD = 9
 MOST_READ = 4096
 """Tokens of a text that are read with both."""
-PICKLED = "it is pickled, and nothing is unpickled here: save its state_dict by safetensors.torch.save_file"
+PICKLED = "it is a pickle, and pantoum opens no pickles: save its state_dict by safetensors.torch.save_file"
 KINDS = (
     "a state_dict in safetensors, a .weights.h5 or .keras file, an ONNX graph, or an index of TensorFlow 1"
 )

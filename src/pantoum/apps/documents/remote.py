@@ -101,7 +101,7 @@ def remote_files(text: str) -> list[RemoteFile]:
         }
     names = [name for name in below if not any(part.startswith(".") for part in name.split("/"))]
     if not names:
-        raise TextError(f"the folder {shown(text)!r} holds no file that is not hidden; name another")
+        raise TextError(f"the folder {shown(text)!r} has no files, or only hidden ones; name another")
     names.sort(key=lambda name: name.encode("utf-8", "surrogateescape"))
     begin = shown(text).rstrip("/")
     return [

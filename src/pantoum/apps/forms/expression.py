@@ -253,7 +253,7 @@ class _Rust:
             self._refuse(f"the flag {unknown.name}")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise SettingError(self._argument, self._pattern, f"has {what}, which cannot be kept to", ADVICE)
+        raise SettingError(self._argument, self._pattern, f"has {what}, which is not supported", ADVICE)
 
 
 def examples(pattern: str, signs: Sequence[str], writes: Callable[[str], bool]) -> Iterator[str]:

@@ -98,7 +98,7 @@ class TokenForm:
         self.vocabulary, self.asked = vocabulary, asked
         self._grammar, *others = parts_of(asked)
         if others:
-            rule = "is an intersection of rules, which no text can be held to token by token"
+            rule = "is an intersection of rules, which cannot be followed token by token"
             raise SettingError(asked.kind, asked.text, rule, "add redraw, or give one rule", shown=False)
         self.automaton = Automaton(vocabulary.tokens, self._grammar, asked)
         """The automaton that the next texts begin in."""
@@ -328,13 +328,13 @@ class TokenForm:
         if lacking is not None:
             return f"{rule}: its vocabulary lacks {lacking!r}"
         if gone is not None:
-            rule = f"has no text of fewer than {gone:,} tokens that was found"
+            rule = f"has no known text of fewer than {gone:,} tokens"
         if text or gone is None:
             after = f"after {'...' * (len(text) > SHOWN)}{text[-SHOWN:]!r}"
             rule += f": {after if text else 'at its beginning'}"
             following = self.reader.following(text).decode("ascii", "replace")
             needed = needed or (following if len(following) == 1 else "")
-            rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
+            rule += f" must come {needed!r}" if needed else " the rule needs what the vocabulary lacks"
         if short and not needed:
             rule += f", as for {short[:SHOWN]!r}"
         return rule

@@ -65,7 +65,7 @@ INTERSECTION = re.compile(r"^start[ \t]*:[ \t]*(\w+(?:[ \t]*&[ \t]*\w+)+)[ \t]*$
 ADVICE = {
     "matching": "give a simpler expression",
     "json_schema": "change the schema",
-    "grammar": "mend it; docs/how-to/forms.md shows a whole one",
+    "grammar": "fix it; docs/how-to/forms.md shows a complete one",
     "choices": "give fewer or shorter ones",
 }
 
@@ -85,7 +85,7 @@ def grammar_of(asked: AskedForm, spaced: bool = False) -> str:
     try:
         asked.text.encode()
     except UnicodeEncodeError:
-        rule = "has characters that no text has"
+        rule = "has lone surrogates, which are not characters"
         raise SettingError(asked.kind, asked.text, rule, "give it in UTF-8") from None
     if asked.kind == "grammar":
         token = re.search(r"<[^\s>]*>?", QUOTED.sub('""', asked.text))
@@ -165,7 +165,7 @@ def matcher_of(tokens: Any, grammar: str, asked: AskedForm, step_fuel: int | Non
 
     parts = len(PART.findall(QUOTED.sub('""', grammar)))
     if parts > PARTS:
-        rule = f"has {parts:,} rules, groups and objects: at most {PARTS:,} can be kept to"
+        rule = f"has {parts:,} rules, groups and objects: at most {PARTS:,} are supported"
         raise SettingError(asked.kind, asked.text, rule, ADVICE[asked.kind])
     matcher = made() if parts <= FEW_PARTS else _deeply(made)
     if matcher.is_error():
@@ -234,8 +234,8 @@ def refused(asked: AskedForm, message: str) -> SettingError:
         told = told[place.end() :]
     where = f" at line {place[1]}, column {place[2]}" if place is not None and asked.kind == "grammar" else ""
     if "oneOf" in told:
-        rule = "has oneOf with alternatives of which a text may match several, which cannot be kept to"
+        rule = "has oneOf with alternatives of which a text may match several, which is not supported"
         advice = "give anyOf, or alternatives that exclude one another: by type, or by a const of a property"
         return SettingError(asked.kind, asked.text, rule, advice)
-    rule = f"cannot be kept to{where}: {' '.join(told.split())[:300]}"
+    rule = f"is not supported{where}: {' '.join(told.split())[:300]}"
     return SettingError(asked.kind, asked.text, rule, ADVICE[asked.kind])

@@ -96,7 +96,7 @@ class Follower:
         if place is not None and place.inode:
             self._look_for(place)
             if not self._next:
-                self._begin_anew("the place where the state file stops is in no file of this log")
+                self._begin_anew("no file of this log has the place where the state file stops")
         elif not self._path.exists():
             raise unreadable(str(path), FileNotFoundError(2, "No such file or directory"))
 

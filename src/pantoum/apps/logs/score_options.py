@@ -18,13 +18,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow",
         action="store_true",
-        help="go on reading the file as it grows, also when it is rotated or cut, until the command is ended",
+        help="keep reading the file as it grows, even when it is rotated or truncated, until the command "
+        "is stopped",
     )
     parser.add_argument(
         "--state-file",
         default=None,
         metavar="F",
-        help="with --follow: keep in this file how far the log was read; a restart goes on from there",
+        help="with --follow: save in this file how far the log was read; after a restart reading goes on "
+        "from there",
     )
 
 

@@ -57,7 +57,9 @@ class UnitReading(Reading):
         self.layers = config.members * config.num_layers
         U = self.layers * config.hidden_size
         for unit in units:
-            require(unit < U, "units", unit, f"is none of this model: they are 0 to {U - 1}", "give another")
+            require(
+                unit < U, "units", unit, f"is not a unit of this model: they are 0 to {U - 1}", "give another"
+            )
         self._units_K = np.array(units, np.int64)
         self.values_TK = np.empty((T, len(units)), np.float32)
         self._property_T = None if property_T is None else np.array(property_T, np.float64)

@@ -19,7 +19,7 @@ import asyncio
 import json
 import logging
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -78,6 +78,8 @@ class Connection(HttpToolsProtocol):
     """Whether the client has ended its side."""
     _since = 0.0
     """When the client last said something."""
+    _told: ClassVar = False
+    """Whether the log has said that connections were closed."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
@@ -241,7 +243,9 @@ class Connection(HttpToolsProtocol):
         closing = min(silent, key=lambda one: one._since, default=self)
         self.connections.discard(closing)  # counted no more, though its end comes later
         closing.transport.abort()
-        log.debug("%d connections are open, as many as fit (ulimit -n allows more): one was closed", MOST)
+        if not Connection._told:
+            log.warning("%d connections are open, as many as fit: silent ones are closed (ulimit -n)", MOST)
+            Connection._told = True
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

@@ -40,8 +40,8 @@ OBJECT = {"type": "object"}
 
 
 def sampling_of(request: WritingRequest) -> SamplingConfig:
-    """How a request wants tokens to be drawn. The default of the temperature is that of OpenAI; settings that
-    OpenAI does not have take the default of ``pantoum generate``."""
+    """How a request wants tokens to be drawn. What it leaves out has the default of ``pantoum generate``: at
+    OpenAI's temperature of 1 models of a few minutes misspell."""
     for name, why in UNABLE.items():
         value = getattr(request, name)
         if value:
@@ -67,7 +67,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
     except SettingError as error:
         raise _of_field(error, field) from None
     return SamplingConfig(
-        temperature=1.0 if request.temperature is None else request.temperature,
+        temperature=SamplingConfig.temperature if request.temperature is None else request.temperature,
         top_k=request.top_k,
         top_p=request.top_p,
         min_p=SamplingConfig.min_p if request.min_p is None else request.min_p,

@@ -120,7 +120,7 @@ class Admission:
             return None
         return RequestError(
             401,
-            "this server needs a key: send the header Authorization: Bearer KEY",
+            "this server needs a key: send the header `Authorization: Bearer KEY`",
             code="invalid_api_key",
             headers={"WWW-Authenticate": "Bearer"},
         )
@@ -130,7 +130,7 @@ class Admission:
         host = named.rpartition("]")[0].strip("[") if named.startswith("[") else named.partition(":")[0]
         assert self._hosts is not None
         if named and host not in self._hosts and not host.endswith(".localhost"):
-            rule = f"the header Host names {host!r}, which this server does not answer for"
+            rule = f"the Host header names {host!r}, which is not a name of this server"
             return RequestError(403, f"{rule}; start it with --allow-host NAME, or with keys", code="host")
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         ours = origin.partition("://")[2] == named or origin in self._origins or "*" in self._origins
@@ -159,7 +159,7 @@ def keys_of(lines: Sequence[str], argument: str, place: str) -> list[Key]:
             continue
         name = NAME.fullmatch(words[1]) if len(words) == 2 else None
         if len(words) > 1 and name is None:
-            rule = f"has words in line {number} that say nothing of a key"
+            rule = f"has more than a key and a name in line {number}"
             raise SettingError(argument, place, rule, "write KEY, or KEY name=NAME")
         found.append(Key(words[0].encode(), name[1] if name else ""))
     if not found:

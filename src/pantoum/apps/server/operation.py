@@ -25,7 +25,7 @@ COUNTED = {
     "tokens_read": "Tokens of prompts that the model read",
     "tokens_written": "Tokens that the model wrote",
     "texts_begun": "Texts that were begun",
-    "texts_ended": "Texts that came to their end",
+    "texts_ended": "Texts that were completed",
     "texts_cancelled": "Texts that were given up",
 }
 GAUGES: tuple[tuple[str, str, Callable[[Engine], int]], ...] = (

@@ -56,7 +56,7 @@ def refusal(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, TimeoutError):
-        told = "the answer takes longer than ten minutes; ask for less of it at a time"
+        told = "the answer takes longer than ten minutes; ask for less at a time"
         return RequestError(503, told, code="timeout", headers={"X-Should-Retry": "false"})
     if isinstance(error, StateError):
         return RequestError(422, str(error), param="state", code="invalid_state")
@@ -104,7 +104,7 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         told = str(error.detail)
         if error.status_code == 405:
-            told = f"{request.method} is no method of this path"
+            told = f"{request.method} is not a method of this path"
         elif error.status_code == 400 and "parsing the body" in told:
             told = "the request is not JSON in UTF-8, or nested too deeply; /docs has the schema"
         return answer(RequestError(error.status_code, told, headers=dict(error.headers or {})))

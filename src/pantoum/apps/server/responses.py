@@ -18,7 +18,7 @@ from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import ChatMessage, ResponsesRequest
 from pantoum.apps.server.signing import Signer
 from pantoum.apps.server.writing import Choice, Request, begin, encode
-from pantoum.seams import Plain
+from pantoum.seams import Plain, SamplingConfig
 
 __all__ = ["routes"]
 
@@ -51,7 +51,7 @@ class ResponseText:
             "reasoning": {"effort": None, "summary": None},
             "seed": request.seed,
             "store": False,
-            "temperature": 1.0 if fields.temperature is None else fields.temperature,
+            "temperature": SamplingConfig.temperature if fields.temperature is None else fields.temperature,
             "text": {"format": fields.response_format or {"type": "text"}},
             "tool_choice": "auto",
             "tools": [],

@@ -69,11 +69,14 @@ class WritingRequest(RequestFields):
     settings of ``pantoum generate``, and ``return_state``."""
 
     temperature: float | None = Field(
-        None, ge=0.0, le=100.0, description="Default 1, as OpenAI's; 0 is greedy."
+        None,
+        ge=0.0,
+        le=100.0,
+        description="Default 0.9, as pantoum generate, not 1, as OpenAI's; 0 is greedy.",
     )
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     top_k: int | None = Field(None, ge=1)
-    min_p: float | None = Field(None, ge=0.0, le=1.0)
+    min_p: float | None = Field(None, ge=0.0, le=1.0, description="Default 0.05; 0: none.")
     repetition_penalty: float | None = Field(None, gt=0.0, le=100.0)
     frequency_penalty: float | None = Field(None, ge=-2.0, le=2.0)
     presence_penalty: float | None = Field(None, ge=-2.0, le=2.0)
@@ -107,7 +110,7 @@ class WritingRequest(RequestFields):
     user: str | None = None
 
 
-STANDS = "Where the session must stand; elsewhere it is a 409, so that nothing is done twice."
+STANDS = "The tokens that the session must have read; otherwise the answer is 409 and nothing is done twice."
 
 
 class GenerateRequest(WritingRequest):
@@ -209,7 +212,7 @@ class SuggestRequest(RequestFields):
 
     model: str | None = None
     prompt: str | None = None
-    session: str | None = Field(None, description="The id of a session, which stays where it is.")
+    session: str | None = Field(None, description="The id of a session, which does not change.")
     k: int = Field(3, ge=1, le=100)
 
 

@@ -44,7 +44,7 @@ __all__ = ["MARKS", "Held", "SessionTable", "model_of", "read_text", "routes", "
 MARKS = 16
 """States that a session keeps: where it stands, and the newest places it can be rewound to."""
 UNCHANGED = "nothing was changed: try again later"
-UNKNOWN = "whether the change was kept is not known: read the session before you try again"
+UNKNOWN = "it is not known whether the change was saved: read the session before you try again"
 HEAD = struct.Struct("<QI")
 Result = TypeVar("Result")
 Mark = tuple[int, bytes]

@@ -21,25 +21,25 @@ class ServeSettings(SettingGroup):
 
     host: str = setting(
         "127.0.0.1",
-        "the address to listen on; another than loopback needs --api-key-file",
+        "the address to listen on; any but a loopback address needs --api-key-file",
         text,
         metavar="ADDRESS",
     )
     port: int = setting(
         8000,
-        "the port to listen on; 0 takes a free one and tells it",
+        "the port to listen on; 0 takes a free one and prints it",
         partial(whole, least=0, most=65535),
         metavar="N",
     )
     root_path: str = setting(
         "",
-        "the prefix under which a proxy shows the server, and which it takes away",
+        "the path under which a proxy serves this server, which the proxy removes",
         text,
         metavar="/PREFIX",
     )
     forwarded_allow_ips: str | None = setting(
         None,
-        "proxies whose X-Forwarded-For names the client: addresses or networks with commas between; *: any",
+        "proxies whose X-Forwarded-For names the client: addresses or networks, separated by commas; *: any",
         text,
         metavar="ADDRESSES",
     )
@@ -51,7 +51,7 @@ class ServeSettings(SettingGroup):
     )
     queue: int = setting(
         256,
-        "texts that may wait for a slot; then the answer is 429",
+        "texts that may wait for a slot; when all places are taken the answer is 429",
         partial(whole, least=0, most=1_000_000),
         metavar="N",
     )
@@ -61,12 +61,12 @@ class ServeSettings(SettingGroup):
     api_keys: str | None = field(
         default=None,
         repr=False,
-        metadata={"help": "keys with commas or lines between", "rule": text, "option": False},
+        metadata={"help": "keys, separated by commas or lines", "rule": text, "option": False},
     )
     """Keys as in that file. A secret stands in no command line: from the environment alone."""
     state_key_file: str | None = setting(
         None,
-        "the key that signs states; made where it does not exist",
+        "the key that signs states; created if it does not exist",
         path,
         metavar="FILE",
         chosen="state.key in the user's state folder",
@@ -90,15 +90,15 @@ class ServeSettings(SettingGroup):
             "root_path",
             self.root_path,
             "must begin with / and not end with it",
-            "give --root-path /models, say",
+            "give for example --root-path /models",
         )
         for address in (self.forwarded_allow_ips or "*").split(","):
             require(
                 address.strip() == "*" or _is(ip_network, address.strip()),
                 "forwarded_allow_ips",
                 self.forwarded_allow_ips,
-                f"has {address.strip()!r}, which is no address and no network",
-                "give --forwarded-allow-ips 127.0.0.1,10.0.0.0/8, say",
+                f"has {address.strip()!r}, which is neither an address nor a network",
+                "give for example --forwarded-allow-ips 127.0.0.1,10.0.0.0/8",
             )
         host = self.host.strip("[]")
         require(

@@ -71,7 +71,7 @@ def load_key(path: Path) -> bytes:
             "state_key_file", str(path), rule, "name a file in a folder of your own"
         ) from error
     if public:
-        rule = "can be read by everybody on this machine, who could then forge states"
+        rule = "can be read by everybody on this machine, and whoever has it can forge states"
         raise SettingError("state_key_file", str(path), rule, f"run: chmod 600 {path}")
     if len(key) < KEY_SIZE:
         rule = f"must hold at least {KEY_SIZE} bytes"

@@ -128,7 +128,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"the sessions' file refused ({error})") from error
+        raise StoreError(f"the file of sessions reports an error ({error})") from error
 
 
 PREFIX = "pantoum:session:"

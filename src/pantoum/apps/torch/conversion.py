@@ -79,7 +79,7 @@ def save(module: LanguageModule, path: str | os.PathLike[str], like: Model) -> M
     )
     network, old = from_torch(module), like._loaded
     fits = network.config == old.config and network.vocab_size == old.vocab_size
-    rule = "is another network than that of like"
+    rule = "is not the network of like"
     require(fits, "module", module.config, rule, "give a module that to_torch or load has made of it")
     weights = {name: array.astype(np.float32) for name, array in network.parameters.items()}
     wrong = [name for name, array in weights.items() if not np.isfinite(array).all()]

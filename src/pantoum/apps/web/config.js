@@ -28,7 +28,7 @@ const SPARE = 1 << 20;
 export function shapeOf(config, vocabSize) {
   const unknown = Object.keys(config).filter((key) => !KNOWN.includes(key));
   need(!unknown.length, `the model's configuration has unknown keys: ${unknown.join(", ")}; use a newer pantoum`);
-  need((config.norm ?? null) === null && !config.residual, "the model has norm or residual, which no network has any more: train again");
+  need((config.norm ?? null) === null && !config.residual, "the model has norm or residual, which this version no longer has: train again");
   const bounded = (/** @type {string} */ key, /** @type {number} */ most, /** @type {any} */ missing) => {
     const value = config[key] ?? missing;
     need(Number.isInteger(value) && value >= 1 && value <= most, `the model's ${key} is ${value}: it must be from 1 to ${most}`);

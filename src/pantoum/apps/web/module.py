@@ -4,8 +4,10 @@ There are two modules: ``pantoum.wasm`` runs wherever there is 128-bit SIMD, and
 is several times faster in float32, where the browser has a fused multiply-add (``fused.js`` finds out). Both
 compute the same bits. The wheels of a release have them, beside this file. Where they lack, and in a working
 copy after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles them, and
-they are kept: beside this file, or, where that cannot be written, in the user's cache folder.
+they are kept: beside this file, or, where that cannot be written, in the user's cache folder. ``make pages``
+keeps them in that folder, which outlives an environment, and removes the compiler.
 
+    python -m pantoum.apps.web.module                     puts the modules into the user's cache folder
     python -m pantoum.apps.web.module FOLDER              compiles the modules into a folder
     python -m pantoum.apps.web.module FOLDER TEST.cpp...  tests of the core as programs for wasmtime
 
@@ -137,8 +139,8 @@ def _dispatch(paths: list[str]) -> list[str]:
 def _clang(arguments: list[str], folder: Path) -> None:
     if importlib.util.find_spec("ziglang") is None:
         raise PantoumError(
-            "the module for browsers is not in this installation: install the compiler that makes it once "
-            "with `pip install ziglang` (101 MB), then give the command again"
+            "the modules for browsers are not in this installation: `make pages` in the clone builds them "
+            "once; elsewhere `pip install ziglang` (101 MB), then give the command again"
         )
     # Where nothing can be written in a home, the compiler's own cache goes with the folder.
     home = os.environ.get("HOME") or os.environ.get("LOCALAPPDATA")
@@ -194,13 +196,15 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pantoum"
 
 
-def main(out: str, *tests: str) -> None:
-    """Compile the modules, or tests of the core with all paths, into a folder."""
-    folder = Path(out)
+def main(out: str | None = None, *tests: str) -> None:
+    """Put the modules, or tests of the core with all paths, into a folder: without one, the modules into the
+    user's cache folder."""
+    folder = _cache() if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     if not tests:
-        for name, data in compiled().items():
+        for name, data in (modules() if out is None else compiled()).items():
             (folder / name).write_bytes(data)
+            print(f"{folder / name}: {len(data):,} bytes")
         return
     with tempfile.TemporaryDirectory() as scratch:
         objects = [made for own in _objects(list(PATHS), Path(scratch)).values() for made in own]

@@ -58,7 +58,7 @@ export function stateBytes({ layers, lastToken, tokensSeen, pending, modelSha256
 export function stateOf(bytes) {
   const fits = (/** @type {unknown} */ condition, /** @type {string} */ problem) =>
     need(condition, `the state cannot be used: ${problem}; use another copy of it, or start without a state`);
-  fits(bytes instanceof Uint8Array, "it is no Uint8Array");
+  fits(bytes instanceof Uint8Array, "it is not a Uint8Array");
   fits(new TextDecoder().decode(bytes.subarray(0, 8)) === MAGIC, "it is not a state of pantoum");
   fits(bytes.length >= HEAD + DIGEST && bytes.length <= MOST_BYTES, `it has ${bytes.length} bytes`);
   const end = bytes.length - DIGEST;

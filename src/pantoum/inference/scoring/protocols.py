@@ -80,18 +80,21 @@ def parse_protocol(protocol: str) -> tuple[str, int]:
     return match[1] or "carried", number
 
 
-def blocks(tokens: Array, protocol: str, size: int | None = None) -> Iterator[TextBlock]:
+def blocks(
+    tokens: Array, protocol: str, size: int | None = None, part: int | None = None
+) -> Iterator[TextBlock]:
     """The text's blocks in reading order, of at most ``size`` tokens (default: ``ROWS``); ``tokens`` may be
-    a memory map."""
+    a memory map. ``part``: how many targets of segments are scored, see ``spans``."""
     kind, number = parse_protocol(protocol)
     if kind == "windows":
         yield from _windows(tokens, number, size)
     else:
-        yield from spans(tokens, 1 if kind == "carried" else number, size)
+        yield from spans(tokens, 1 if kind == "carried" else number, size, part)
 
 
-def spans(tokens: Array, most: int, size: int | None = None) -> Iterator[TextBlock]:
-    """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets.
+def spans(tokens: Array, most: int, size: int | None = None, part: int | None = None) -> Iterator[TextBlock]:
+    """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets. Of ``part`` targets: the
+    beginnings of fewer spans, so that what is scored is spread over the text.
 
     Span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at most and the last span is one
     of the longest: the state of its row after the last block is the state after the text.
@@ -101,9 +104,11 @@ def spans(tokens: Array, most: int, size: int | None = None) -> Iterator[TextBlo
         span S-1                         ....|================|         the next text continues its row
     """
     targets = len(tokens) - 1
-    count = max(1, min(most, targets // LEAST_SPAN))
-    edges = np.arange(count + 1, dtype=np.int64) * targets // count
-    starts_B, ends_B = edges[:-1], edges[1:]
+    scored = targets if part is None else min(part, targets)
+    count = max(1, min(most, scored // LEAST_SPAN))
+    i_B = np.arange(count, dtype=np.int64)
+    gaps_B = i_B * (targets - scored) // count
+    starts_B, ends_B = i_B * scored // count + gaps_B, (i_B + 1) * scored // count + gaps_B
     if count > 1:
         yield from _columns(tokens, starts_B[1:] - WARM_TOKENS, starts_B[1:], False, "zero", size)
     yield from _columns(tokens, starts_B, ends_B, True, "join", size)

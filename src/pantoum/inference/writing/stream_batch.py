@@ -51,21 +51,6 @@ FAILED = (
 class Stream:
     """A stream of a batch. After its end it keeps its figures and its state."""
 
-    __slots__ = (
-        "_batch",
-        "_decoder",
-        "_held",
-        "_kept",
-        "_shown",
-        "_stops",
-        "adjusted",
-        "careful",
-        "parked",
-        "place",
-        "row",
-        "stopped",
-    )
-
     def __init__(
         self,
         batch: StreamBatch,
@@ -141,17 +126,9 @@ class Stream:
         """The bytes of a character that is not whole yet."""
         return b"" if self._decoder is None else self._decoder.pending
 
-    def writes_in(self, batch: StreamBatch) -> bool:
-        """Whether it joined this batch."""
-        return self._batch is batch
-
     def end(self, state: State) -> None:
         """It leaves its row; its figures and this state are kept."""
         self._kept = self.tokens, self.nats, self.log_probability, state
-
-    def resume(self, row: int) -> None:
-        """It has a row again."""
-        self.row, self._kept, self.parked = row, None, None
 
     def take(self, token: int, tokenizer: Tokenizer) -> str:
         """What can be shown after a token; ``stopped`` says when a stop string is complete."""
@@ -326,7 +303,7 @@ class StreamBatch:
             row = self._next_row()
             self._rows.put_back(row, parked)
             self._add(stream)
-            stream.resume(row)
+            stream.row, stream._kept, stream.parked = row, None, None
             self._failed = False
 
     def round(self) -> list[StreamPiece]:
@@ -363,7 +340,7 @@ class StreamBatch:
             return self._rows.figures(row)
 
     def _require_own(self, stream: Stream) -> None:
-        fits = isinstance(stream, Stream) and stream.writes_in(self)
+        fits = isinstance(stream, Stream) and stream._batch is self
         rule = "is not a stream of this batch"
         require(fits, "stream", stream, rule, "give it to the batch that it joined")
 

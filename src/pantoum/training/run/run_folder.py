@@ -125,7 +125,7 @@ class RunFolder:
         with translated("read", self.config):
             if not self.config.is_file():
                 raise RunError(
-                    f"run is {str(self.path)!r}: it holds no run, for there is no {CONFIG} in it; {advice}, "
+                    f"run is {str(self.path)!r}: it holds no run, because it has no {CONFIG}; {advice}, "
                     "or leave --resume out and give another name to begin one"
                 )
             content = self.config.read_bytes()
@@ -146,7 +146,7 @@ class RunFolder:
         try:
             metrics_file.truncate_after(self.metrics, step)
         except StorageError as problem:
-            return [f"the log keeps records of steps that will come again: {problem}"]
+            return [f"the log keeps records of steps that will be repeated: {problem}"]
         return []
 
 
@@ -204,7 +204,7 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
         if runs and _is_run(runs[-1][0].path):
             command = f"pantoum train --run {quoted(str(runs[-1][0].path))} --resume"
             advice = f"`{command}` goes on with the one that began last"
-        raise RunError(f"nothing says which run is to go on: give --run DIR; {advice}")
+        raise RunError(f"it is not clear which run to continue: give --run DIR; {advice}")
     # ``runs/part-2`` may be the second of ``part.txt`` or the first of ``part-2.txt``.
     stem = _name(settings, texts, 1)
     named = re.compile(re.escape(stem) + r"(?:-[1-9][0-9]*)?")

@@ -118,7 +118,8 @@ class MemberLearner:
                 state.select(rows),
                 wanted,
                 reset_BT=own_batch.reset_BT,
-                workspace=self._place(place),
+                # No scope: scopes share arrays, and other shards are computed beside this one.
+                workspace=self._workspace.kept(f"place {place}", Workspace),
             )
             results[shard] = result
             return result.gradients
@@ -135,10 +136,6 @@ class MemberLearner:
             }
         return [results[shard] for shard in range(*own)], sums
 
-    def _place(self, number: int) -> Workspace:
-        """The workspace of a shard that others are computed beside: no scope, because scopes share arrays."""
-        return self._workspace.kept(f"place {number}", Workspace)
-
     def take(self, gradients: Gradients, targets: int) -> None:
         """The gradients of a batch of so many ``targets``, for ``update``."""
         self._gradients, self._targets = gradients, targets
@@ -151,24 +148,16 @@ class MemberLearner:
         self._scale.updated(self._gradients, self._optimizer.steps, self._targets, factor)
         self._optimizer.step(self._gradients, rate, factor)
         if self._averaged is not None and self._decay is not None:
-            decays = [min(self._decay, (1.0 + n) / (10.0 + n)) for n in self._last_updates()]
+            steps = self._optimizer.steps
+            since = range((steps - 1) // SELDOM * SELDOM + 1, steps + 1)  # what is averaged seldom was
+            decays = [min(self._decay, (1.0 + n) / (10.0 + n)) for n in since]
             for name, averaged in self._averaged.items():
                 gradient, parameter = self._gradients[name], self.model.parameters[name]
                 if gradient.rows_U is None:
                     self._kernels.average(gradient.along(averaged), gradient.along(parameter), decays[-1])
-                elif self._optimizer.steps % SELDOM == 0:
+                elif steps % SELDOM == 0:
                     decay = math.prod(decays)
                     self._kernels.average(gradient.along(averaged), gradient.along(parameter), decay)
-
-    def _last_updates(self) -> range:
-        """The numbers of the updates since a parameter that is averaged seldom was averaged."""
-        steps = self._optimizer.steps
-        return range((steps - 1) // SELDOM * SELDOM + 1, steps + 1)
-
-    @property
-    def updates(self) -> int:
-        """Updates done."""
-        return self._optimizer.steps
 
     def join(self, share: Share) -> None:
         """From now on several processes make the same updates, and share what is costly in them."""

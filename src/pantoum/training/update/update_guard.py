@@ -112,7 +112,7 @@ class UpdateGuard:
             return Verdict.SKIP
         as_high = finite and self._is_as_high(loss)
         if finite and self._again(step) and (as_high or loss <= self._sane):
-            self.last_reason = f"step {step}: {what} again, at a lower rate: the text is like this here"
+            self.last_reason = f"step {step}: {what} again, at a lower rate: this part of the text is unusual"
             self._bad_in_a_row = 0
             self._losses.clear()
             self._losses.append(loss)

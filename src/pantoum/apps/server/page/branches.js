@@ -4,7 +4,7 @@
 // `base` the state that its text continues from, or null; `state` and `border` {value, seen, length, model} after the
 // text and before its last lines. The text is kept by itself, as it is: whatever else cannot be read, it can.
 
-const SETTINGS = { temperature: 0.8, topP: 1, length: 120, auto: false, suggest: false, paint: "surprisal", layer: 0, unit: 0, model: null };
+const SETTINGS = { temperature: 0.9, topP: 1, length: 120, auto: false, suggest: false, paint: "surprisal", layer: 0, unit: 0, model: null };
 const OWN = { parent: null, at: 0, base: null, state: null, border: null };
 const OPEN = "pantoum.open"; // the text that this tab shows
 
@@ -40,7 +40,7 @@ export class Branches {
     for (const each of texts) this.add({ ...each, id: name(each.id), parent: name(each.parent) }, false);
     if (!texts.length && words.trim()) {
       this.add({ text: words }, false);
-      tell("What this browser had kept could not be read. It is kept as it is, as a text of its own.");
+      tell("What this browser had saved could not be read. It is kept unchanged, as a text of its own.");
     } else this.settings = { ...this.settings, ...found?.settings, open: name(found?.current) };
     this.kept.remove("desk");
   }

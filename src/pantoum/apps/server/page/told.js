@@ -17,8 +17,8 @@ export function figures(blocks, cursor, words) {
   if (!count) return "";
   const mean = sum / count;
   const figure = words
-    ? `${mean.toFixed(2)} nats per word, perplexity ${Math.exp(mean).toLocaleString("en", { maximumSignificantDigits: 4 })}`
-    : `${mean.toFixed(2)} nats per token`;
+    ? `${mean.toFixed(2)} nats per word, perplexity ${Math.exp(mean).toLocaleString("en", { maximumSignificantDigits: 4 })} with unknown words (carried)`
+    : `${mean.toFixed(2)} nats per token (carried)`;
   const part = read.length < blocks.length ? " in what was read" : "";
   return figure + part + atCursor(blocks, cursor);
 }

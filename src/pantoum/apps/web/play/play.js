@@ -143,9 +143,9 @@ function heard(report) {
   const mean = recent.reduce((sum, [, loss]) => sum + loss, 0) / recent.length;
   const perStep = seconds / losses.length;
   const more = step < run.steps ? `; ${left((run.steps - step) * perStep)}` : "";
-  $("figures").textContent = `Step ${step} of ${run.steps}; loss ${mean.toFixed(3)}; ${perStep.toFixed(2)} seconds per step${more}`;
+  $("figures").textContent = `Step ${step} of ${run.steps}; training loss ${mean.toFixed(3)}; ${perStep.toFixed(2)} seconds per step${more}`;
   drawCurve($("curve"), run.curve, run.steps);
-  $("curve-title").textContent = `The loss from step 1, ${run.curve[0][1].toFixed(2)}, to step ${step}, ${mean.toFixed(2)} nats`;
+  $("curve-title").textContent = `The training loss from step 1, ${run.curve[0][1].toFixed(2)}, to step ${step}, ${mean.toFixed(2)} nats`;
   if (first) show();
 }
 

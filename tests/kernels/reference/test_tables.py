@@ -1,11 +1,17 @@
-"""Sums of a table's rows, sums into rows, and the update of the rows in use, against their equations."""
+"""Sums of rows of a table, sums into rows, codes of rows, and the update of rows in use, by their
+equations."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from pantoum.kernels import reference
+from pantoum.kernels import RowCodes, reference
 
 SIZES = [(1, 1, 1, 1), (5, 2, 7, 3), (40, 3, 9, 17), (300, 4, 1000, 65)]
 """N tokens, O rows each, R rows of the table, V columns."""
@@ -72,3 +78,59 @@ def test_the_first_use_of_a_row_is_its_longest_step() -> None:
     np.testing.assert_allclose(table_RV, [[0, 0], [-0.1, 0.1]], rtol=1e-6)
     reference.rms_rows(table_RV, np.array([1]), gradient_UV, squares_RV, **settings)
     np.testing.assert_allclose(table_RV[1], np.array([-0.1, 0.1]) * (1 + 1.99**-0.5), rtol=1e-6)
+
+
+TABLES = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 9), st.integers(1, 7)),
+    elements=st.floats(-1e6, 1e6, width=32) | st.sampled_from([0.0, 31.0, -15.5, 2.0**-99, 1e-38]),
+)
+
+
+GREATEST = st.sampled_from([1, 31, 100, 127])
+
+
+@given(TABLES, GREATEST)
+@example(np.array([[805.0]], np.float32), 100)
+def test_a_number_is_off_by_half_a_scale_and_a_row_that_is_not_used_is_zero(
+    table_RV: Any, greatest: int
+) -> None:
+    coded = RowCodes.of(table_RV, greatest)
+    assert np.abs(coded.codes_UV).max(initial=0) <= greatest
+    greatest_R = np.abs(table_RV).max(axis=1)
+    unused_R = greatest_R < 2.0**-100
+    step_R = coded.scales_U[coded.places_R]
+    # Doubled codes (the form that coding again gives) are all even, and their step was halved.
+    doubled_R = (coded.codes_UV % 2 == 0).all(axis=1)[coded.places_R]
+    most_R = np.where(unused_R, greatest_R, np.where(doubled_R, step_R, step_R / 2))
+    assert (np.abs(coded.floats() - table_RV).max(axis=1) <= most_R).all()
+    assert (coded.places_R[unused_R] == 0).all() and not coded.floats()[unused_R].any()
+    assert (step_R[~unused_R] < 2 * greatest_R[~unused_R] / greatest * 1.0001).all()  # no wider than need be
+
+
+@given(TABLES, GREATEST)
+def test_coding_again_gives_the_same(table_RV: Any, greatest: int) -> None:
+    once = RowCodes.of(table_RV, greatest)
+    again = RowCodes.of(once.floats(), greatest)
+    for first, second in zip(vars(once).values(), vars(again).values(), strict=True):
+        assert np.array_equal(first, second)
+
+
+def test_rows_by_number() -> None:
+    table = np.arange(12.0).reshape(4, 3)
+    out = np.empty((3, 3))
+    assert reference.lookup(table, np.array([2, 0, 2]), out=out) is out
+    np.testing.assert_array_equal(out, table[[2, 0, 2]])
+
+
+@pytest.mark.parametrize("vocab_size", [3, 128, 129, 3000])
+@pytest.mark.parametrize("into", [True, False])
+def test_the_gradient_is_each_symbols_sum(vocab_size: int, into: bool) -> None:
+    random = np.random.default_rng(0)
+    tokens, d = random.integers(0, vocab_size, 200), random.standard_normal((200, 5))
+    expected = np.zeros((vocab_size, 5))
+    np.add.at(expected, tokens, d)
+    out = np.full((vocab_size, 5), np.nan) if into else None
+    found = reference.lookup_gradient(d, tokens, vocab_size, out=out)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert out is None or found is out
