@@ -202,7 +202,7 @@ def test_what_is_left_over_is_refused_and_single_numbers_are_said(tmp_path: Path
     with pytest.raises(ModelFileError, match="LayerNorm/gamma"):
         import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
     path = checkpoint(tmp_path / "m", {**arrays, "Model/lr": np.array(0.5, np.float32)})
-    assert "passed over: Model/lr" in import_model(path, tmp_path / "n", alphabet(tmp_path, 9))["notes"][1]
+    assert "ignored: Model/lr" in import_model(path, tmp_path / "n", alphabet(tmp_path, 9))["notes"][1]
 
 
 def test_many_names_of_the_same_bytes_are_refused(tmp_path: Path, alphabet: Alphabet) -> None:
