@@ -219,7 +219,7 @@ def test_records_by_number(make: Callable[..., LoadedModel]) -> None:
     assert restored(archived, model, record=1) == DATA.split(b"\n")[1]
     with pytest.raises(SettingError, match="the last record"):
         restored(archived, model, record=10**6)
-    with pytest.raises(ArchiveError, match="no records"):
+    with pytest.raises(ArchiveError, match="it has no records"):
         restored(compressed(DATA, model), model, record=0)
     with pytest.raises(SettingError, match="needs a model"):
         compressed(DATA, None, lines=True)
@@ -277,7 +277,7 @@ def test_what_is_whole_is_saved(make: Callable[..., LoadedModel], small_frames: 
 
 def forged(model: LoadedModel, *given: Frame) -> bytes:
     """An archive of frames with checksums that match, as someone hostile would make it."""
-    index, header = Index(), Header(model.sha256, "list" if given[0].records else None, 20)
+    index, header = Index(), Header(model.sha256, "list" if given[0].records else None)
     for frame in given:
         index.add(frame)
     return header.to_bytes() + b"".join(one.head + one.payload for one in given) + index.to_bytes()
@@ -306,7 +306,7 @@ def test_forged_frames_are_refused_in_words(make: Callable[..., LoadedModel], da
 
 def test_a_bomb_stops_at_the_bound(make: Callable[..., LoadedModel]) -> None:
     archived = compressed(b"a" * 5000, None)
-    with pytest.raises(ArchiveError, match="4,999 bytes"):
+    with pytest.raises(ArchiveError, match=r"more than --max-output \(4,999 bytes\)"):
         restored(archived, None, max_output=4999)
     assert restored(archived, None, max_output=5000) == b"a" * 5000
 
@@ -344,7 +344,7 @@ def test_the_same_archive_on_every_path_and_with_any_threads(make: Callable[...,
     assert hashlib.sha256(compressed(DATA, None)).hexdigest() == LEARNED
 
 
-LEARNED = "794828173dde5f5d4771265b414f6618714b049cb025007263096cac695f2bff"
+LEARNED = "6b8921149ea413adf137a824062ccfa9c18222ae781c1bf09ded1a71ec5e88f9"
 """The same of one that was made without a model."""
-GOLDEN = "e9ac792c9957a71d8de608ca844530c17728c96c094647ead412d2d45f98d564"
+GOLDEN = "894824fa9e6f39c105e52ef4fb73099765eb2032af1f50476a91756a9e37826b"
 """SHA-256 of that archive: one that was made yesterday must be read tomorrow."""

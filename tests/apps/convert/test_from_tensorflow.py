@@ -186,7 +186,7 @@ def test_older_names_and_a_cut_file(tmp_path: Path, alphabet: Alphabet, imported
     np.testing.assert_allclose(found[0], logits(tokens), atol=1e-5)
     data = tmp_path / "m.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-4])
-    with pytest.raises(ModelFileError, match="more bytes than its files"):
+    with pytest.raises(ModelFileError, match="is cut short or has the wrong size"):
         import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
     index = tmp_path / "m.index"
     whole = index.read_bytes()
@@ -219,7 +219,7 @@ def test_many_names_of_the_same_bytes_are_refused(tmp_path: Path, alphabet: Alph
     footer = number(0) + number(0) + number(len(table)) + number(len(last) - 5)
     magic = (0xDB4775248B80FB57).to_bytes(8, "little")
     (tmp_path / "m.index").write_bytes(table + last + footer.ljust(40, b"\0") + magic)
-    with pytest.raises(ModelFileError, match="more bytes than its files"):
+    with pytest.raises(ModelFileError, match="none of its variables"):
         import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
 
 

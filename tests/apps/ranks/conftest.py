@@ -50,19 +50,6 @@ class ThreadRanks:
     def place(self, rank: int) -> str:
         return f"rank {rank} (a thread)"
 
-    def broadcast(self, message: bytes | None = None) -> bytes:
-        if self.rank:
-            return self._get(0)
-        for rank in range(1, self.count):
-            self._put(rank, message or b"")
-        return message or b""
-
-    def gather(self, message: bytes) -> list[bytes]:
-        if self.rank:
-            self._put(0, message)
-            return []
-        return [message, *(self._get(rank) for rank in range(1, self.count))]
-
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
     ) -> Callable[[], None]:

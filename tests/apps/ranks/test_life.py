@@ -31,7 +31,7 @@ class Beats:
 def test_rank_0_misses_the_one_that_is_silent():
     limit = 0.3
     beats, lost = Beats(rounds=round(limit / pause_of(limit)) + 2), queue.Queue()
-    life = Life(beats, 0, 4, limit, lambda rank, seconds: lost.put((rank, seconds)))
+    life = Life(beats.send, beats.received, 0, 4, limit, lambda rank, seconds: lost.put((rank, seconds)))
     assert beats.were_sent.wait(PATIENCE)
     assert lost.empty() and beats.sent == {1, 2, 3}, "all are alive, for longer than the limit"
     beats.silent = {2}
@@ -44,14 +44,15 @@ def test_rank_0_misses_the_one_that_is_silent():
 def test_others_listen_to_rank_0():
     beats, lost = Beats(), queue.Queue()
     beats.silent = {0, 1, 3}
-    life = Life(beats, 2, 4, 0.2, lambda rank, seconds: lost.put(rank))
+    life = Life(beats.send, beats.received, 2, 4, 0.2, lambda rank, seconds: lost.put(rank))
     assert lost.get(timeout=PATIENCE) == 0 and beats.sent == {0}
     life.close()
 
 
 def test_a_rank_whose_launcher_has_ended_ends(monkeypatch):
     lost = queue.Queue()
-    life = Life(Beats(), 1, 2, 0.3, lambda rank, seconds: lost.put(rank))
+    beats = Beats()
+    life = Life(beats.send, beats.received, 1, 2, 0.3, lambda rank, seconds: lost.put(rank))
     monkeypatch.setattr(os, "getppid", lambda: 1)
     assert lost.get(timeout=PATIENCE) is None
     life.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -112,21 +111,6 @@ def test_a_client_that_reads_nothing_is_cut_off_also_where_it_asks_again(
     until(lambda: not hasty.connections and not hasty.engine.taken)
 
 
-def test_requests_that_wait_behind_an_answer_are_bounded_and_answered_in_order(
-    hasty: Any,
-) -> None:
-    count, most = 2000, 0
-    with socket.create_connection(("127.0.0.1", int(hasty.url.rpartition(":")[2])), timeout=60) as client:
-        sending = threading.Thread(target=client.sendall, args=(GET * count,))
-        sending.start()
-        found = b""
-        while found.count(b"HTTP/1.1 200") < count:
-            most = max([most, *(len(one.pipeline) for one in list(hasty.connections))])
-            found += client.recv(1 << 16)
-        sending.join()
-    assert most <= connection.PIECE // len(GET) + 1
-
-
 def test_beyond_the_bound_the_longest_silent_connection_goes(
     serve: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -134,6 +118,7 @@ def test_beyond_the_bound_the_longest_silent_connection_goes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(connection, "MOST", 8)
+    monkeypatch.setattr(connection.Connection, "_told", False)
     server = serve(slots=2)
     place = ("127.0.0.1", int(server.url.rpartition(":")[2]))
     with ExitStack() as opened, server.client.stream("POST", "/v1/completions", json=STREAM) as answer:
@@ -144,8 +129,9 @@ def test_beyond_the_bound_the_longest_silent_connection_goes(
         with httpx.Client(base_url=server.url) as client:
             assert client.get("/health").status_code == 200
         assert len(server.connections) <= 8 and next(text)
-    told = [record for record in caplog.records if "connections are open" in record.getMessage()]
-    assert 1 <= len(told) < 10
+    assert [record.getMessage()[:1] for record in caplog.records if "as many as fit" in record.message] == [
+        "8"
+    ]
 
 
 def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
@@ -155,15 +141,3 @@ def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
         ask(STREAM)
     until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken)
     assert hasty.text(max_tokens=5)
-
-
-def test_little_of_a_stream_waits_unsent_and_more_of_a_whole_answer(
-    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None]
-) -> None:
-    for fields, most in ((STREAM, connection.STREAMED), (LARGE, connection.BUFFER)):
-        client = ask(fields)
-        until(lambda: paused(hasty))
-        (one,) = [one for one in list(hasty.connections) if one.flow.write_paused]
-        assert one.transport.get_write_buffer_limits()[1] == most
-        client.close()
-        until(lambda: not paused(hasty))

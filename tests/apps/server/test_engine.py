@@ -10,11 +10,9 @@ import pytest
 
 import pantoum
 from pantoum.apps.server import job as jobs
-from pantoum.apps.server import slots
 from pantoum.apps.server.engine import Engine
 from pantoum.apps.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
 from pantoum.config import SamplingConfig
-from pantoum.errors import PantoumError
 from pantoum.inference.reading import Reading
 from pantoum.inference.writing.stream_batch import StreamBatch
 
@@ -280,34 +278,6 @@ def test_a_slot_goes_to_the_client_that_has_fewest_and_some_places_are_kept_for_
     play(body)
 
 
-def test_settings_that_a_batch_refuses_are_the_jobs_error(play: Play) -> None:
-    async def body(engine: Engine) -> None:
-        reading = Reading(engine.model, None, engine.model.tokenizer.encode("T"))
-        bad = inbox(engine).job(reading, Writing(5, SamplingConfig(logit_bias={9999: 1.0}), 1))
-        engine.submit(bad)
-        with pytest.raises(PantoumError, match="logit_bias"):
-            await finished(bad.inbox)
-        await freed(engine)
-
-    play(body)
-
-
-def test_whatever_fails_in_the_thread_it_lives_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def body(engine: Engine) -> None:
-        writer = job(engine, 10**6)
-        engine.submit(writer)
-        await anext(writer.inbox.events())
-        engine._commands.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
-        with pytest.raises(ZeroDivisionError):
-            await finished(writer.inbox)
-        after = job(engine, 5)
-        engine.submit(after)
-        await finished(after.inbox)
-        await freed(engine)
-
-    play(body)
-
-
 def test_a_prompt_that_is_read_while_its_client_reads_slowly_is_written_after_when_it_has_read(
     play: Play, model: pantoum.Model
 ) -> None:
@@ -353,7 +323,7 @@ def test_a_long_prompt_delays_no_prompt_of_another_kind(play: Play) -> None:
 def test_whoever_wants_one_slot_gets_it_also_where_endless_texts_have_all(
     play: Play, model: pantoum.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "SLICE", 0.05)
+    monkeypatch.setattr(jobs, "SLICE", 0.05)
     expected = model.generate("The cat", length=20_000, exact=True, seed=1, temperature=1.0)
 
     async def body(engine: Engine) -> None:
@@ -381,7 +351,7 @@ def test_whoever_wants_one_slot_gets_it_also_where_endless_texts_have_all(
 def test_whoever_wants_one_slot_gets_it_also_where_long_prompts_are_read_in_all(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "SLICE", 0.05)
+    monkeypatch.setattr(jobs, "SLICE", 0.05)
 
     async def body(engine: Engine) -> None:
         long = [job(engine, 0, "The cat sat. " * 40_000) for _ in range(4)]

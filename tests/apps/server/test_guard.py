@@ -55,7 +55,6 @@ def test_a_body_beyond_a_megabyte_is_refused_also_without_its_length(server: Any
         ("/v1/completions", {}, 429),
         ("/v1/nothing", {}, 404),
         ("/v1/completions", {"host": "elsewhere.example"}, 403),
-        ("/v1/completions", {"content-length": "2000000"}, 413),
     ],
 )
 def test_an_error_ends_when_the_body_was_taken_for_else_the_connection_is_reset(

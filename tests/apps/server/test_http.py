@@ -1,17 +1,14 @@
-"""HTTP as it comes over a socket: heads without end, other protocols, clients that end their side."""
+"""HTTP as it comes over a socket: heads without end, other protocols, clients that go away."""
 
 from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
-
-from pantoum.apps.server import connection
 
 BODY = json.dumps({"prompt": "The cat", "max_tokens": 9, "seed": 1}).encode()
 HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -57,7 +54,6 @@ def answered(client: socket.socket, sent: bytes) -> tuple[int, dict[str, Any]]:
     [
         GET + b"X: " + b"a" * 80_000,
         b"GET /" + b"a" * 80_000,
-        GET + b"".join(b"X-%d: a\r\n" % n for n in range(300)),
         GET + b"X" * 80_000,
     ],
 )
@@ -76,23 +72,9 @@ def test_a_head_of_sixty_kilobytes_is_read(dial: Callable[[], socket.socket]) ->
 def test_what_follows_a_body_has_an_end_too(server: Any, dial: Callable[[], socket.socket]) -> None:
     client = dial()
     client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: " + b"a" * 80_000)
-    assert whole(client).startswith(b"HTTP/1.1 431 ") and not server.engine.taken
-
-
-def test_a_parser_gets_few_pieces_of_a_head_that_is_too_long(
-    dial: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pieces = []
-    fed = connection.Connection._feed
-    monkeypatch.setattr(
-        connection.Connection, "_feed", lambda self, piece: pieces.append(len(piece)) or fed(self, piece)
-    )
-    client = dial()
-    client.sendall(GET + b"X: ")
-    with pytest.raises(OSError, match=r"pipe|reset"):
-        for _ in range(4000):
-            client.sendall(b"a" * 65_536)
-    assert sum(pieces) <= connection.MOST_HEAD + 2 * connection.PIECE
+    with suppress(ConnectionResetError):
+        assert whole(client) == b""
+    assert not server.engine.taken
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
@@ -107,6 +89,16 @@ def test_a_request_that_offers_another_protocol_keeps_its_body(
     first, _, second = whole(client).partition(b'{"status":"ok"}')
     text = json.loads(first.partition(b"\r\n\r\n")[2].partition(b"HTTP/1.1")[0])["choices"][0]["text"]
     assert text == server.text("The cat", max_tokens=9, seed=1) and not second
+
+
+def test_a_client_that_has_gone_before_its_answer_gives_its_slot_back(
+    server: Any, dial: Callable[[], socket.socket], until: Callable[..., None]
+) -> None:
+    client = dial()
+    client.sendall(WORKING)
+    until(lambda: server.engine.taken == 1)
+    client.close()
+    until(lambda: not server.engine.taken)
 
 
 @pytest.mark.parametrize("sent", [GET + b"\r\n", ASKED, ASKED + GET + b"\r\n"])
@@ -128,49 +120,6 @@ def test_a_client_that_ends_its_side_within_a_request_gets_nothing(
     client.sendall(ASKED[:-3])
     client.shutdown(socket.SHUT_WR)
     assert whole(client) == b""
-
-
-def test_a_client_that_has_gone_before_its_answer_gives_its_slot_back(
-    server: Any, dial: Callable[[], socket.socket], until: Callable[..., None]
-) -> None:
-    client = dial()
-    client.sendall(WORKING)
-    until(lambda: server.engine.taken == 1)
-    client.close()
-    until(lambda: not server.engine.taken)
-
-
-def test_a_fault_behind_a_request_in_work_does_not_disturb_its_answer(
-    dial: Callable[[], socket.socket],
-) -> None:
-    client = dial()
-    client.sendall(ASKED + b"no HTTP\r\n\r\n")
-    found = whole(client)
-    assert found.startswith(b"HTTP/1.1 200") and found.count(b"HTTP/1.1") == 1
-    assert json.loads(found.partition(b"\r\n\r\n")[2])["usage"]["completion_tokens"] == 9
-
-
-@pytest.mark.parametrize("asked", [GET + b"\r\n", b"POST" + GET[3:] + b"Content-Length: 2\r\n\r\n{}"])
-def test_what_waits_behind_a_request_in_work_has_a_bound(
-    server: Any, dial: Callable[[], socket.socket], asked: bytes
-) -> None:
-    client, most, left = dial(), 0, 800
-
-    def push() -> None:
-        with suppress(OSError):
-            while left > 0:
-                client.sendall(asked * 1000)
-
-    sending = threading.Thread(target=push)
-    sending.start()
-    with suppress(OSError):
-        while left > 0 and (part := client.recv(1 << 16)):
-            left -= part.count(b"HTTP/1.1")
-            most = max([most, *(len(one._unparsed) for one in list(server.connections))])
-    left = 0
-    client.close()
-    sending.join(60)
-    assert not sending.is_alive() and most <= 2 * connection.AHEAD
 
 
 @pytest.mark.parametrize(

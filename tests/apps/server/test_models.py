@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,23 +53,6 @@ def test_two_models_of_one_name_are_refused(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "mats")
     with pytest.raises(SettingError, match="give it another one"):
         Models([str(run), str(tmp_path / "mats")], ServeSettings())
-
-
-def test_requests_in_a_crowd_of_threads_all_get_their_own_text(serve: Callable[..., Any], run: Path) -> None:
-    server, model = serve(slots=3, queue=100), pantoum.load(run)
-    found: dict[int, str] = {}
-
-    def ask(seed: int) -> None:
-        found[seed] = server.text("The", max_tokens=25, seed=seed)
-
-    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == {
-        seed: model.generate("The", length=25, exact=True, seed=seed, temperature=1.0) for seed in range(20)
-    }
 
 
 def test_a_name_may_stand_before_a_path(run: Path, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def test_a_store_of_an_unknown_kind_is_refused(address: str) -> None:
 def test_half_of_a_surrogate_pair_is_refused(server: Any, path: str, name: str) -> None:
     body = json.dumps({name: "a\ud800b", "echo": True, "logprobs": 1})
     response = server.client.post(f"/v1/{path}", content=body, headers={"Content-Type": "application/json"})
-    assert response.status_code == 400 and response.json()["error"]["param"] == name
+    assert response.status_code == 400 and "half of a surrogate" in response.json()["error"]["message"]
 
 
 def test_a_clock_that_jumps_ahead_deletes_no_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

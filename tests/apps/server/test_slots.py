@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.apps.server.slots import CHECK, SLICE, Slots
+from pantoum.apps.server.job import CHECK, SLICE, Slots
 
 
 class Waiting(SimpleNamespace):
@@ -38,18 +38,6 @@ def test_a_free_slot_goes_to_the_client_and_the_job_with_fewest(slots: Slots) ->
         slots.take(found)
         given.append(found)
     assert given == [first, other, second]
-
-
-def test_a_job_waits_once_and_is_counted_while_it_has_slots(slots: Slots) -> None:
-    one = job()
-    slots.wait(one)
-    slots.wait(one)
-    slots.leave(one)
-    assert slots.next() is None
-    slots.take(one)
-    assert slots.taken == 1 and one.held == 1
-    slots.give_back(one)
-    assert slots.taken == 0 and one.held == 0
 
 
 @pytest.mark.parametrize(("held", "after"), [(1, SLICE), (2, SLICE / 2), (3, SLICE / 3)])

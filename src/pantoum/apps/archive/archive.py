@@ -2,12 +2,11 @@
 
     header   at  bytes  what
              0   8      b"PANTOUMZ"
-             8   1      version, 2
+             8   1      version, 3
              9   1      1: a model is needed; 0: none
              10  1      what a record is: 0 there are none, 1 a line, 2 what ``compress_many`` was given
-             11  1      S: the contexts that learn from nothing have 2^S slots; 0: there are none
-             12  4      CRC-32 of bytes 0 to 11 and of the SHA-256
-             16  32     SHA-256 of the model's file, if one is needed
+             11  4      CRC-32 of bytes 0 to 10 and of the SHA-256
+             15  32     SHA-256 of the model's file, if one is needed
 
     frame    0   1      0xF5
              1   1      its kind (``Kind``)
@@ -54,16 +53,14 @@ __all__ = [
 ]  # fmt: skip
 
 MAGIC = b"PANTOUMZ"
-VERSION = 2
+VERSION = 3
 SUFFIX = ".pantoum"
 """What the name of an archive ends with."""
-HEADER = struct.Struct("<8sBBBBI")
+HEADER = struct.Struct("<8sBBBI")
 HEAD = struct.Struct("<BB3s3sIIH")
 FRAME, INDEX = 0xF5, 0xF6
 MOST_PLAIN, MOST_PAYLOAD, MOST_RECORDS = 1 << 20, 1 << 22, 1 << 16
 """Bytes that a frame stands for, bytes of its payload, and its records, at most."""
-MOST_SLOTS = 26
-"""Contexts of 2^26 slots take 700 MB."""
 DIGEST = 32
 MOST_BYTES = 2**63 - 1
 ANOTHER_COPY = "use another copy of it"
@@ -113,14 +110,12 @@ class Header:
     """The SHA-256 of the model's file, 64 hex digits; empty: no model is needed."""
     records: str | None = None
     """``lines``, or ``list``: ``compress_many``; ``None``: a text in one piece."""
-    slots: int = 0
-    """The base-2 logarithm of the slots of contexts that learn from nothing; 0: no frame needs them."""
 
     def to_bytes(self) -> bytes:
         """The bytes of the header."""
         model = bytes.fromhex(self.model)
         place = RECORDS.index(self.records)
-        head = HEADER.pack(MAGIC, VERSION, bool(model), place, self.slots, 0)[:12]
+        head = HEADER.pack(MAGIC, VERSION, bool(model), place, 0)[:-4]
         return head + struct.pack("<I", crc32(model, crc32(head))) + model
 
 
@@ -216,17 +211,17 @@ def read_header(source: ArchiveSource) -> Header:
     start = _exactly(source, HEADER.size)
     _require(start[:8] == MAGIC, *NO_ARCHIVE)
     _require(len(start) == HEADER.size, "it is cut", ANOTHER_COPY)
-    _, version, model, records, slots, crc = HEADER.unpack(start)
+    _, version, model, records, crc = HEADER.unpack(start)
     _require(
         version == VERSION,
         f"its version is {version}, this pantoum reads {VERSION}",
         "use the version of pantoum that wrote it",
     )
     digest = _exactly(source, DIGEST if model else 0)
-    _require(crc32(digest, crc32(start[:12])) == crc, "its header is damaged", ANOTHER_COPY)
-    fits = model <= 1 and records < len(RECORDS) and slots <= MOST_SLOTS and len(digest) == model * DIGEST
+    _require(crc32(digest, crc32(start[:-4])) == crc, "its header is damaged", ANOTHER_COPY)
+    fits = model <= 1 and records < len(RECORDS) and len(digest) == model * DIGEST
     _require(fits, "its header is impossible", ANOTHER_COPY)
-    return Header(digest.hex(), RECORDS[records], slots)
+    return Header(digest.hex(), RECORDS[records])
 
 
 def read(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 from zlib import crc32
 
-from pantoum.apps.archive import learning, payloads
+from pantoum.apps.archive import payloads
 from pantoum.apps.archive.archive import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
 from pantoum.apps.archive.learning import Learner, MixingReader
 from pantoum.errors import ArchiveError, PantoumError, TextError
@@ -76,7 +76,7 @@ def compress_records(given: Iterable[bytes], model: LoadedModel, *, verify: bool
 
 def _header(model: LoadedModel | None, records: str | None) -> Header:
     if model is None:
-        return Header(slots=learning.SLOTS)
+        return Header()
     require(
         bool(model.sha256),
         "model",
@@ -84,7 +84,7 @@ def _header(model: LoadedModel | None, records: str | None) -> Header:
         "was never written to a file",
         "save it, and load it from there",
     )
-    return Header(model.sha256, records, 0 if records else learning.SLOTS)
+    return Header(model.sha256, records)
 
 
 def _written(header: Header, made: Iterable[Frame], tell: Tell | None) -> Iterator[bytes]:
@@ -154,7 +154,7 @@ class _Learning:
             self._learners, self._frames = [], 0
         begins = not self._learners
         if begins:
-            self._learners = [Learner(learning.SLOTS) for _ in range(1 + self._verify)]
+            self._learners = [Learner() for _ in range(1 + self._verify)]
         payload, kind = self._learners[0].encode(block), Kind.BEGUN if begins else Kind.CONTINUED
         if self._verify:
             _require_same([self._learners[1].decode(payload, len(block))], [block])
@@ -172,7 +172,7 @@ def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Itera
     readers = list[MixingReader]()
     for number, block in enumerate(blocks):
         if not readers or number % FRAMES_A_CHAIN == 0:
-            readers, begun = [MixingReader(model, learning.SLOTS) for _ in range(1 + verify)], False
+            readers, begun = [MixingReader(model) for _ in range(1 + verify)], False
         payload = readers[0].encode(block)
         if payload is None or len(payload) >= len(block):
             yield Frame(Kind.STORED, len(block), crc32(block), block)

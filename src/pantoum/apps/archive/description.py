@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.apps.archive import archive
-from pantoum.apps.archive.learning import memory_of
+from pantoum.apps.archive.learning import memory
 from pantoum.errors import ArchiveError
 from pantoum.seams import bounded, readable_size
 
@@ -26,7 +26,7 @@ def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, 
         "frames": len(index.plain),
         "records": records if header.records is not None else None,
         "model_sha256": header.model or None,
-        "memory": memory_of(header.slots) if header.slots else None,
+        "memory": memory() if header.records is None else None,
     }
     share = f" ({total / plain:.1%}, {8 * total / plain:.3f} bits per byte)" if plain else ""
     rows = [
@@ -37,8 +37,8 @@ def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, 
         ),
         ("model", f"SHA-256 {header.model}" if header.model else "none: it learns as it reads"),
     ]
-    if header.slots:
-        needed = readable_size(memory_of(header.slots))
+    if header.records is None:
+        needed = readable_size(memory())
         rows.append(("memory", f"{needed} to read frames without a model"))
     return facts, rows
 

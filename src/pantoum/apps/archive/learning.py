@@ -23,7 +23,7 @@ from pantoum.apps.archive.archive import Frame, refusal
 from pantoum.apps.archive.coding import PRECISION, code_bytes, coder, require_core, total_of, words_of
 from pantoum.seams import MOST_SYMBOLS, Array, ContextMixer, LoadedModel, backend, require, stepper
 
-__all__ = ["SLOTS", "Learner", "MixingReader", "memory_of"]
+__all__ = ["SLOTS", "Learner", "MixingReader", "memory"]
 
 SLOTS = 22
 """The base-2 logarithm of the pairs of slots of the contexts: 78 MB."""
@@ -36,16 +36,16 @@ PARTS = 22
 WHOLE, SCALE = 1 << PRECISION, 1 << PRECISION - PARTS
 
 
-def memory_of(slots: int) -> int:
-    """The bytes that contexts of 2^``slots`` pairs of slots take."""
-    return 10 * (1 << slots) + 36_000_000
+def memory() -> int:
+    """The bytes that contexts take."""
+    return 10 * (1 << SLOTS) + 36_000_000
 
 
 class Learner:
     """Contexts of bytes, and where they stand in a text."""
 
-    def __init__(self, slots: int) -> None:
-        self._contexts = ContextMixer([bytes([byte]) for byte in range(256)], slot_bits=slots)
+    def __init__(self) -> None:
+        self._contexts = ContextMixer([bytes([byte]) for byte in range(256)], slot_bits=SLOTS)
 
     def read(self, data: bytes) -> Array:
         """Learn from some bytes; the chances of their decisions [Q]."""
@@ -92,7 +92,7 @@ def decided(decoder: Any, family: Any, decider: Any, given_NV: Array | None = No
 class MixingReader:
     """A model and contexts beside it, and where they stand in a text."""
 
-    def __init__(self, model: LoadedModel, slots: int) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         program, V = model.program, model.vocab_size
         require_core()
         rule, advice = f"is for vocabularies of at most {MOST_SYMBOLS:,}", "leave it out"
@@ -105,7 +105,7 @@ class MixingReader:
         counts_1V = program.head.bias_V[None].astype(np.float32)
         backend(np.float32).frequencies(counts_1V, total_of(V))
         pieces = [model.tokenizer.decode_bytes([number]) for number in range(V)]
-        self._contexts = ContextMixer(pieces, counts_1V[0].astype(np.int64), beside=1, slot_bits=slots)
+        self._contexts = ContextMixer(pieces, counts_1V[0].astype(np.int64), beside=1, slot_bits=SLOTS)
 
     def encode(self, data: bytes) -> bytes | None:
         """The payload of the next bytes; ``None`` where the tokenizer cannot express them."""

@@ -105,21 +105,21 @@ class _Decompressor:
         yield from self._checked(frame, found)
 
     def _decoded(self, frame: Frame) -> bytes:
-        kind, model, slots = frame.kind, self._model, self._header.slots
+        kind, model = frame.kind, self._model
         if kind == Kind.STORED:
             return frame.payload
         if kind == Kind.RECORDS and model is not None and self._header.records is not None:
             columns = payloads.columns_of(frame)
             found = payloads.decode_records(model, frame, columns, range(len(columns)))
             return payloads.plain_of(found, columns.ended if self._header.records == "lines" else None)
-        if not kind.learns or not slots:
+        if not kind.learns or self._header.records is not None:
             raise refusal("it has a frame of a kind that its header excludes")
         if kind == Kind.BEGUN:
-            self._learner = Learner(slots)
+            self._learner = Learner()
         elif kind == Kind.ADAPTED_BEGUN:
             if model is None or model.vocab_size > MOST_SYMBOLS:
                 raise refusal("it has a frame that its model cannot have")
-            self._learner = MixingReader(model, slots)
+            self._learner = MixingReader(model)
         learner, of_model = self._learner, kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED)
         if learner is None or isinstance(learner, MixingReader) is not of_model:
             raise refusal("a frame depends on one that is lost")

@@ -7,8 +7,7 @@ order, block by block, and never copied as a whole. What breaks in the middle, o
 ``TextError`` that names the address. User names, passwords and queries (which may hold a signature) are not
 shown.
 
-A file that changes while it is read is an error: its size is compared by whoever reads it, and the time of
-its last change here, if it is larger than one block and its store has that time.
+The size of a file is compared by whoever reads it, so one that grows or shrinks meanwhile is an error.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ __all__ = ["RemoteFile", "RemoteReader", "remote_files"]
 
 WITHIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 """An address in the words of an error."""
-LARGE = 1 << 20
-"""Bytes from which a file is not read by one request."""
 MOST_WORDS = 300
 """Characters of an error of fsspec that are shown."""
 
@@ -58,34 +55,19 @@ class RemoteFile:
         """The file's bytes, to be read once."""
         return RemoteReader(self)
 
-    def changed(self) -> object:
-        """When it was changed last; ``None`` if its store does not say."""
-        with suppress(Exception):  # stores that do not say raise errors of many kinds
-            return self.system.modified(self.path)
-        return None
-
 
 class RemoteReader:
     """Reads a remote file; a context manager."""
 
     def __init__(self, file: RemoteFile) -> None:
-        self._file, self._count, self._changed = file, 0, file.changed()
+        self._file = file
         with _in_words(file.address):
             self._stream = file.system.open(file.path, "rb")
 
     def read(self, size: int) -> bytes:
         """At most ``size`` bytes, none at the end."""
         with _in_words(self._file.address):
-            data = bytes(self._stream.read(size))
-        self._count += len(data)
-        if not data and self._count > LARGE:
-            with suppress(Exception):
-                self._file.system.invalidate_cache()
-            if self._file.changed() != self._changed:
-                raise TextError(
-                    f"{self._file.address!r} changed while it was read; try again when nothing writes to it"
-                )
-        return data
+            return bytes(self._stream.read(size))
 
     def __enter__(self) -> RemoteReader:
         return self

@@ -122,7 +122,7 @@ class _Rust:
         self._anchored = _has_anchor(tree)
         found = self._possible(tree, EDGE, EDGE, self._flags)
         if found is None:
-            self._refuse("an anchor that can never match")
+            self._refuse("an anchor that can never hold")
         return f"(?i:{found})" if self._flags & re.IGNORECASE else found
 
     def _sequence(self, tree: Tree, before: Kinds, after: Kinds, flags: int) -> str:
@@ -213,7 +213,7 @@ class _Rust:
         if lines or (kind == "AT_END" and after >= OTHER):  # what stands there may be the end of a line
             holds = {True, False}
         if len(holds) > 1 or (before == after == EDGE and kind == "AT_NON_BOUNDARY"):
-            self._refuse(f"{ANCHORS[kind]} that may match or not")
+            self._refuse(f"{ANCHORS[kind]} where it may hold or not")
         if holds == {False}:
             raise _NeverError
         return ""

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pantoum.apps.logs import score_state, score_state_file
+from pantoum.apps.logs import score_state
 from pantoum.apps.logs.follow import Follower, Place
 from pantoum.errors import StorageError
 from pantoum.seams import Plain, ScoreConfig, require, require_apart, require_place
@@ -113,4 +113,4 @@ def _resumed(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Place
     try:
         return Place.from_plain(place), waiting
     except (KeyError, ValueError, TypeError) as problem:
-        raise score_state_file.unusable(path, problem) from None
+        raise score_state.unusable(path, problem) from None

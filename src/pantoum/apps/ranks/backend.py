@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.apps.ranks.sums import RankSums, node_of
-from pantoum.apps.ranks.transport import Pending, Ranks
+from pantoum.apps.ranks.transport import Pending, Ranks, broadcast
 from pantoum.seams import (
     Array,
     Batch,
@@ -44,12 +44,12 @@ COUNTS = "counts"
 
 def command(ranks: Ranks, op: str, **words: object) -> None:
     """Give a command to all other ranks."""
-    ranks.broadcast(json.dumps({"op": op, **words}).encode())
+    broadcast(ranks, json.dumps({"op": op, **words}).encode())
 
 
 def next_command(ranks: Ranks) -> dict[str, Any]:
     """Wait for the next command."""
-    found: dict[str, Any] = json.loads(ranks.broadcast())
+    found: dict[str, Any] = json.loads(broadcast(ranks))
     return found
 
 

@@ -94,27 +94,13 @@ class GlooRanks:
             ) from None
         self._beats = _StoreBeats(self, limit)
         self._pause = pause_of(limit)
-        self._life = Life(self._beats, self.rank, self.count, limit, self.lost)
+        beats = self._beats
+        self._life = Life(beats.send, beats.received, self.rank, self.count, limit, self.lost)
 
     def place(self, rank: int) -> str:
         """Number, host and process of a rank."""
         host, process = self._places[rank]
         return f"rank {rank} (host {host}, process {process})"
-
-    def broadcast(self, message: bytes | None = None) -> bytes:
-        """The message that rank 0 gives, on every rank."""
-        if self.rank:
-            return self._receive(0)
-        for rank in range(1, self.count):
-            self._send(rank, message or b"")
-        return message or b""
-
-    def gather(self, message: bytes) -> list[bytes]:
-        """The messages of all ranks on rank 0."""
-        if self.rank:
-            self._send(0, message)
-            return []
-        return [message, *(self._receive(rank) for rank in range(1, self.count))]
 
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
@@ -213,17 +199,6 @@ class GlooRanks:
                 raise RuntimeError(f"rank {rank} was not started") from None
             found.append((host, int(process)))
         return found
-
-    def _send(self, rank: int, message: bytes) -> None:
-        size, content = np.array([len(message)], np.int64), np.frombuffer(message, np.uint8)
-        self.exchange([(rank, size), (rank, content)], [])()
-
-    def _receive(self, rank: int) -> bytes:
-        size = np.zeros(1, np.int64)
-        self.exchange([], [(rank, size)])()
-        content = np.empty(int(size[0]), np.uint8)
-        self.exchange([], [(rank, content)])()
-        return content.tobytes()
 
 
 class _StoreBeats:

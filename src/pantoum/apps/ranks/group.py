@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import Any
 
 from pantoum.apps.ranks.backend import RankedBackend, Worker, command, next_command
-from pantoum.apps.ranks.transport import Ranks
+from pantoum.apps.ranks.transport import Ranks, gather
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.seams import (
     AUTO,
@@ -190,7 +190,7 @@ class RankGroup:
 
     def _serve(self, known: Mapping[str, str], instead: Callable[[], TrainingEngine | None]) -> RunResult:
         ranks = self._ranks
-        ranks.gather(json.dumps(known).encode())
+        gather(ranks, json.dumps(known).encode())
         try:
             found = work(ranks, instead)
         except RankError as problem:
@@ -203,7 +203,7 @@ class RankGroup:
 
     def _compare(self, known: Mapping[str, str]) -> None:
         """``RankError`` that names the first rank which differs from rank 0, and in what."""
-        for rank, message in enumerate(self._ranks.gather(json.dumps(known).encode())):
+        for rank, message in enumerate(gather(self._ranks, json.dumps(known).encode())):
             theirs = json.loads(message)
             for name in (*known, *theirs):
                 if theirs.get(name) != known.get(name):

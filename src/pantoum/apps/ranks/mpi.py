@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 from mpi4py import MPI
 
-from pantoum.apps.ranks.transport import Array, Life, Pending
+from pantoum.apps.ranks.transport import Array, Life, Pending, broadcast, gather
 from pantoum.errors import RankError
 
 __all__ = ["MpiRanks"]
@@ -38,37 +38,17 @@ class MpiRanks:
         self.rank, self.count = int(self._comm.rank), int(self._comm.size)
         self._places = [f"rank {rank}" for rank in range(self.count)]
         own = f"host {platform.node()}, process {os.getpid()}".encode()
-        told = self.gather(own)
-        listed = self.broadcast(b"\n".join(told) if told else None).decode(errors="replace").split("\n")
+        told = gather(self, own)
+        listed = broadcast(self, b"\n".join(told)).decode(errors="replace").split("\n")
         self._places = [f"rank {rank} ({where})" for rank, where in enumerate(listed)]
         self._life: Life | None = None
         if self.count > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
-            self._life = Life(_MpiBeats(MPI.COMM_WORLD.Dup()), self.rank, self.count, limit, self._lost)
+            beats = _MpiBeats(MPI.COMM_WORLD.Dup())
+            self._life = Life(beats.send, beats.received, self.rank, self.count, limit, self._lost)
 
     def place(self, rank: int) -> str:
         """Number, host and process of a rank."""
         return self._places[rank]
-
-    def broadcast(self, message: bytes | None = None) -> bytes:
-        """The message that rank 0 gives, on every rank."""
-        size = np.array([len(message or b"")], np.int64)
-        self._poll([self._comm.Ibcast(size)])
-        content = np.frombuffer(message, np.uint8).copy() if message else np.empty(int(size[0]), np.uint8)
-        if size[0]:
-            self._poll([self._comm.Ibcast(content)])
-        return content.tobytes()
-
-    def gather(self, message: bytes) -> list[bytes]:
-        """The messages of all ranks on rank 0."""
-        sizes = np.zeros(self.count, np.int64) if self.rank == 0 else None
-        self._poll([self._comm.Igather(np.array([len(message)], np.int64), sizes)])
-        own = np.frombuffer(message, np.uint8)
-        if sizes is None:
-            self.exchange([(0, own)], [])()
-            return []
-        parts = [np.empty(int(size), np.uint8) for size in sizes]
-        self.exchange([], list(enumerate(parts))[1:])()
-        return [message, *(part.tobytes() for part in parts[1:])]
 
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]

@@ -14,12 +14,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Beats", "Life", "Pending", "Ranks", "pause_of"]
+__all__ = ["Array", "Life", "Pending", "Ranks", "broadcast", "gather", "pause_of"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Pending: TypeAlias = Callable[[], None]
@@ -46,14 +47,6 @@ class Ranks(Protocol):
         """Where a rank runs, for messages: ``rank 1 (host node7, process 1234)``."""
         ...
 
-    def broadcast(self, message: bytes | None = None) -> bytes:
-        """The message that rank 0 gives, on every rank."""
-        ...
-
-    def gather(self, message: bytes) -> list[bytes]:
-        """The messages of all ranks, in their order, on rank 0; nothing on the others."""
-        ...
-
     def exchange(
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
     ) -> Pending:
@@ -72,14 +65,36 @@ class Ranks(Protocol):
         """No sign of life is expected or sent any more."""
 
 
-class Beats(Protocol):
-    """Signs of life between two ranks."""
+def broadcast(ranks: Ranks, message: bytes | None = None) -> bytes:
+    """The message that rank 0 gives, on every rank."""
+    if ranks.rank:
+        return _receive(ranks, 0)
+    _send(ranks, range(1, ranks.count), message or b"")
+    return message or b""
 
-    def send(self, rank: int) -> None:
-        """Send one; never blocks."""
 
-    def received(self, rank: int) -> bool:
-        """Whether there was one since the last call."""
+def gather(ranks: Ranks, message: bytes) -> list[bytes]:
+    """The messages of all ranks, in their order, on rank 0; nothing on the others."""
+    if ranks.rank:
+        _send(ranks, [0], message)
+        return []
+    return [message, *(_receive(ranks, rank) for rank in range(1, ranks.count))]
+
+
+def _send(ranks: Ranks, to: Iterable[int], message: bytes) -> None:
+    """The size of a message, and the message unless it is empty."""
+    parts: list[Array] = [np.array([len(message)], np.int64)]
+    parts += [np.frombuffer(message, np.uint8)] if message else []
+    ranks.exchange([(rank, part) for rank in to for part in parts], [])()
+
+
+def _receive(ranks: Ranks, rank: int) -> bytes:
+    size = np.zeros(1, np.int64)
+    ranks.exchange([], [(rank, size)])()
+    content = np.empty(int(size[0]), np.uint8)
+    if content.size:
+        ranks.exchange([], [(rank, content)])()
+    return content.tobytes()
 
 
 class Life:
@@ -87,16 +102,18 @@ class Life:
 
     def __init__(
         self,
-        beats: Beats,
+        send: Callable[[int], None],
+        received: Callable[[int], bool],
         rank: int,
         count: int,
         limit: float,
         lost: Callable[[int | None, float], None],
     ) -> None:
-        """``lost`` is called, in the thread, with a rank and the seconds of its silence; with ``None`` if the
-        launcher has ended."""
-        self._beats, self._lost = beats, lost
-        self._others = range(1, count) if rank == 0 else range(1)
+        """``send`` sends a sign of life to a rank and never blocks; ``received``: whether there was one of it
+        since the last call. ``lost`` is called, in the thread, with a rank and the seconds of its silence;
+        with ``None`` if the launcher has ended."""
+        self._send, self._received, self._lost = send, received, lost
+        self._others = range(1) if rank else range(1, count)
         self._limit = limit + min(LATER * max(0, rank - 1), MOST_LATER)
         self._pause = pause_of(limit)
         self._parent = os.getppid()
@@ -119,8 +136,8 @@ class Life:
             slept = now - before > 0.5 * self._limit
             before = now
             for rank in self._others:
-                self._beats.send(rank)
-                if self._beats.received(rank) or slept:  # this process itself was stopped: begin anew
+                self._send(rank)
+                if self._received(rank) or slept:  # this process itself was stopped: begin anew
                     heard[rank] = now
                 elif now - heard[rank] > self._limit:
                     self._lost(rank, now - heard[rank])

@@ -11,14 +11,12 @@ from functools import partial
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from pantoum.apps.server.aside import ENCODER
-from pantoum.apps.server.events import EventStream
+from pantoum.apps.server.answers import ENCODER, EventStream
 from pantoum.apps.server.models import Models
-from pantoum.apps.server.prompts import encode, prompts_of
 from pantoum.apps.server.recorded import Entry, chat_logprobs, completion_logprobs
-from pantoum.apps.server.schema import ChatRequest, CompletionRequest, KnownFields, WritingRequest
+from pantoum.apps.server.schema import ChatRequest, CompletionRequest, WritingRequest
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.writing import Choice, Part, Request, begin
+from pantoum.apps.server.writing import Choice, Part, Request, begin, encode, prompts_of
 from pantoum.seams import Plain
 
 __all__ = ["Answer", "routes", "text_shape", "usage"]
@@ -121,7 +119,7 @@ class Answer:
 
 def routes(models: Models, signer: Signer) -> APIRouter:
     """The two routes."""
-    router = APIRouter(prefix="/v1", tags=["writing"], route_class=KnownFields)
+    router = APIRouter(prefix="/v1", tags=["writing"])
 
     @router.post("/completions", response_model=None)
     async def completions(fields: CompletionRequest) -> Response:

@@ -4,7 +4,7 @@ A turn, in order: jobs that came or were cancelled are taken in; prompts are rea
 batch writes for at least one round; what was written goes to the event loop.
 
 Slots are bounded, and so is the queue in front of them: ``submit`` raises ``FullError`` when both are taken.
-A job needs one slot to read its prompt; each further text begins when a slot is free for it, and ``slots``
+A job needs one slot to read its prompt; each further text begins when a slot is free for it, and ``Slots``
 decides who gets one. A job whose request went away is cancelled between two steps, and one whose client does
 not read is parked; their slots and places are free from then on.
 
@@ -31,8 +31,7 @@ from collections.abc import Callable
 
 from pantoum.apps.server.activations import UnitReading
 from pantoum.apps.server.caller import client
-from pantoum.apps.server.job import Ended, Event, FullError, Job, Read, StoppedError, Text, Written
-from pantoum.apps.server.slots import Slots
+from pantoum.apps.server.job import Ended, Event, FullError, Job, Read, Slots, StoppedError, Text, Written
 from pantoum.seams import LoadedModel, Stream, StreamBatch, advance
 
 __all__ = ["Engine"]

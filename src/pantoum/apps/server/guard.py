@@ -28,7 +28,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,11 +76,6 @@ def path_of(scope: Scope) -> str:
     return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
-def too_large() -> RequestError:
-    """The answer to a body beyond the limit."""
-    return RequestError(413, f"the body is larger than {MOST_BYTES:,} bytes: send a smaller one")
-
-
 class Admission:
     """The rules of one server. ``read`` takes the keys as they are now, at any time."""
 
@@ -116,14 +111,9 @@ class Admission:
         """Why a request is not let in; ``None``: it is."""
         hosts = sum(name == b"host" for name, _ in scope["headers"])
         if hosts > 1 or (not hosts and scope["http_version"] == "1.1"):
-            return RequestError(400, f"the request has {hosts or 'no'} Host headers: it must have one")
+            return RequestError(400, f"the request has {hosts or 'no'} headers Host: it must have one")
         if self._hosts is not None and (refused := self._misled(scope, headers)) is not None:
             return refused
-        size = headers.get(b"content-length", b"0")
-        if not size.isdigit():
-            return RequestError(400, "Content-Length must be a number")
-        if len(size) > 18 or int(size) > MOST_BYTES:
-            return too_large()
         path = path_of(scope)
         open_to_all = scope["method"] == "OPTIONS" or path in OPEN or path.startswith(BELOW)
         if not self.keyed or key is not None or open_to_all:
@@ -213,15 +203,27 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, sent = 0, 0
+        status, sent, size = 0, 0, 0
         headers, asked = dict(scope["headers"]), scope["method"]
         key, caller = self._called(scope, headers)
         CALLER.set(caller)
-        body = _Bounded(receive, self._turn)
-        # Who waits for a word before its body sends none after an error.
-        coming = asked not in SAFE and b"expect" not in headers
-        if asked == "HEAD":
-            scope = {**scope, "method": "GET"}
+        arrived = asyncio.Event()
+
+        async def taken() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if not message.get("more_body", False):  # the end, or the client has gone
+                arrived.set()
+            return message
+
+        async def bounded() -> Message:
+            message = await taken()
+            if size > MOST_BYTES:
+                raise HTTPException(413, f"the body is larger than {MOST_BYTES:,} bytes: send a smaller one")
+            if size > LARGE and arrived.is_set():
+                await self._turn()
+            return message
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
@@ -229,22 +231,30 @@ class Guard:
                 status = message["status"]
                 shown = (b"x-request-id", caller.request_id.encode())
                 message = {**message, "headers": [*message.get("headers", ()), *SAFETY, shown]}
-            elif message["type"] == "http.response.body":
-                sent += len(message.get("body", b""))
-                if coming and status >= 400 and not message.get("more_body", False):
-                    await body.discard()
+            elif status >= 400 and asked == "POST" and b"expect" not in headers:
+                # A connection that ends while a part of its request is unread is reset: its client would not
+                # see the error. Who waits for a word before its body sends none.
+                while not arrived.is_set() and size <= DISCARDED:
+                    await taken()
+            sent += len(message.get("body", b""))
             await send(message)
+
+        async def gone() -> None:
+            """Wait until the client has gone away, when all of the body was read."""
+            await arrived.wait()
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
         try:
             refused = self._admission.refusal(scope, headers, key)
             if refused is None and path_of(scope) in ENGINE and self._full():
                 refused = busy()
             if refused is not None:
-                await answer(refused)(scope, body, counted)
+                await answer(refused)(scope, bounded, counted)
             elif asked == "POST":
-                await self._while_present(scope, body, counted)
+                await _while_waiting(self._app(scope, bounded, counted), gone())
             else:
-                await self._app(scope, receive, counted)
+                await self._app({**scope, "method": "GET"} if asked == "HEAD" else scope, bounded, counted)
         except asyncio.CancelledError:
             # uvicorn cancels what still runs when the time after SIGTERM is used up, and would answer 500.
             if not status:
@@ -272,29 +282,10 @@ class Guard:
         """The key that a request carries, and whose request it is."""
         given = headers.get(b"x-request-id", b"")
         number = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
-        key = self._admission.key(headers)
-        if key is not None:
-            return key, Caller(key.owner, key.owner, number, first_tokens=self._metrics.first_token)
-        address = scope.get("client")
-        name = address[0] if address else ""
-        return None, Caller(name, "", number, first_tokens=self._metrics.first_token)
-
-    async def _while_present(self, scope: Scope, receive: _Bounded, send: Send) -> None:
-        """Run a request until it is answered or its client goes away, which cancels it."""
-        running = asyncio.ensure_future(self._app(scope, receive, send))
-        watching = asyncio.ensure_future(receive.gone())
-        try:
-            await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            watching.cancel()
-            gone = not running.done()
-            if gone:
-                running.cancel()
-            try:
-                await running
-            except asyncio.CancelledError:
-                if not gone:
-                    raise
+        key, address = self._admission.key(headers), scope.get("client")
+        owner = "" if key is None else key.owner
+        name = owner or (address[0] if address else "")
+        return key, Caller(name, owner, number, first_tokens=self._metrics.first_token)
 
     async def _turn(self) -> None:
         """Wait for the turn of a large body: its JSON is parsed and checked in one go, some tens of
@@ -305,37 +296,16 @@ class Guard:
         loop.call_soon(lambda: loop.call_later(loop.time() - begun, self._parsing.release))
 
 
-class _Bounded:
-    """A request's body, ``MOST_BYTES`` at most. ``turn`` is awaited before a large one is given out."""
-
-    def __init__(self, receive: Receive, turn: Callable[[], Awaitable[None]]) -> None:
-        self._receive, self._turn, self._size = receive, turn, 0
-        self._read = asyncio.Event()
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._size += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if whole and LARGE < self._size <= MOST_BYTES:
-                await self._turn()
-            if whole:
-                self._read.set()
-            if self._size > MOST_BYTES:
-                raise HTTPException(413, too_large().message)
-        return message
-
-    async def discard(self) -> None:
-        """Take what is left of it and forget it, before an error ends. A connection that is closed while a
-        part of its request is unread would be reset, and its client would not see the answer."""
-        while not self._read.is_set() and self._size <= DISCARDED:
-            message = await self._receive()
-            self._size += len(message.get("body", b""))
-            if not message.get("more_body", False):  # the end, or the client has gone
-                self._read.set()
-
-    async def gone(self) -> None:
-        """Wait until the client has gone away, when all of the body was read."""
-        await self._read.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+async def _while_waiting(work: Awaitable[None], gone: Coroutine[None, None, None]) -> None:
+    """Run a request until it is answered or its client goes away, which cancels it."""
+    running, watching = asyncio.ensure_future(work), asyncio.ensure_future(gone)
+    try:
+        await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
+        left = not running.done() and running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            if not left:
+                raise

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pantoum.apps.server.aside import MOST_ANSWER, Answers, Line
+from pantoum.apps.server.answers import Turns
 from pantoum.apps.server.chat import PLAIN, ChatTemplate
 from pantoum.apps.server.engine import Engine
 from pantoum.apps.server.job import Inbox
@@ -37,10 +37,8 @@ class Served:
     engine: Engine
     template: ChatTemplate
     """How chats become prompts."""
-    line: Line
-    """The thread for long work in Python."""
-    answers: Answers
-    """The large answers that are in work."""
+    turns: Turns
+    """Long work and large answers, in the turns of their clients."""
     created: int
 
     def inbox(self) -> Inbox:
@@ -77,14 +75,13 @@ class Models:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin the threads."""
-        settings, line, answers = self._settings, Line(), Answers(MOST_ANSWER)
+        settings, turns = self._settings, Turns()
         engines: dict[LoadedModel, Engine] = {}
         for name, model in self._loaded.items():
             if model not in engines:
                 engines[model] = Engine(model, settings.slots, settings.queue, loop)
-            self._served[name] = Served(
-                name, model, engines[model], self._template, line, answers, int(time.time())
-            )
+            created = int(time.time())
+            self._served[name] = Served(name, model, engines[model], self._template, turns, created)
 
     def all(self) -> list[Served]:
         """Those that take requests, in the order of the command line."""

@@ -6,13 +6,11 @@ The engines' counters are read when somebody asks: a token costs no metric.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from pantoum.apps.server.engine import Engine
@@ -63,6 +61,7 @@ class Metrics:
         self.sessions: int | None = None
         """Sessions in the store, when that was last asked; ``None``: the store does not count them."""
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)  # memory, processor time, open files
 
     def collect(self) -> Iterator[Metric]:
         """The engines as they are now."""
@@ -79,20 +78,10 @@ class Metrics:
             yield gauge
         if self.sessions is not None:
             yield GaugeMetricFamily("pantoum_sessions", "Sessions in the store", self.sessions)
-        yield GaugeMetricFamily("pantoum_resident_bytes", "Memory of the process", resident_bytes())
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)
-
-
-def resident_bytes() -> float:
-    """The resident memory of this process; 0 where the system does not say."""
-    try:
-        pages = Path("/proc/self/statm").read_text().split()[1]
-        return float(int(pages) * os.sysconf("SC_PAGE_SIZE"))
-    except (OSError, ValueError):
-        return 0.0
 
 
 def described(one: Served) -> dict[str, Plain]:

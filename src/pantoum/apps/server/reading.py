@@ -1,8 +1,8 @@
 """Routes that read: embeddings, scores, values of units, the next word, tokens.
 
 A text is scored by the same ``Scorer`` as everywhere. It makes the text tokens, the engine reads them beside
-all other requests, and then it puts their nats into pieces. Long work in Python on a text runs in the thread
-of ``aside.Line``, never on the event loop. Routes whose work is not the engine's wait for a slot, too, so
+all other requests, and then it puts their nats into pieces. Long work in Python on a text runs in a thread
+(``answers.Turns``), never on the event loop. Routes whose work is not the engine's wait for a slot, too, so
 that they come in turns with all others.
 """
 
@@ -19,17 +19,15 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
 from pantoum.apps.server.activations import UnitReading, after_tokens, require_tokens, shown_tokens
-from pantoum.apps.server.aside import answer_aside, require_size
+from pantoum.apps.server.answers import json_answer, require_size
 from pantoum.apps.server.caller import owned
 from pantoum.apps.server.models import Models, Served
-from pantoum.apps.server.prompts import MOST_PROMPT, encode, prompts_of, require_prompt
 from pantoum.apps.server.recorded import Recorded
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import (
     ActivationsRequest,
     DetokenizeRequest,
     EmbeddingRequest,
-    KnownFields,
     ScoreRequest,
     SuggestRequest,
     TokenizeRequest,
@@ -37,7 +35,7 @@ from pantoum.apps.server.schema import (
 )
 from pantoum.apps.server.sessions import SessionTable, model_of, read_text
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.writing import read
+from pantoum.apps.server.writing import MOST_PROMPT, encode, prompts_of, read, require_prompt
 from pantoum.seams import (
     LoadedModel,
     Plain,
@@ -94,7 +92,7 @@ def vector(reading: Reading, fields: EmbeddingRequest) -> Plain:
 
 def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     """All of them."""
-    router = APIRouter(tags=["reading"], route_class=KnownFields)
+    router = APIRouter(tags=["reading"])
 
     @router.post("/v1/embeddings", response_model=None)
     async def embeddings(fields: EmbeddingRequest) -> Response:
@@ -111,7 +109,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             raise RequestError(400, "input is empty: give a text of at least one character", param="input")
         bytes_ = size * len(prompts) * DIGITS
         require_size(bytes_, "send fewer texts in a request")
-        await served.answers.take(bytes_)
+        await served.turns.answer(bytes_)
         vectors: list[Plain] = []
         for begin in range(0, len(prompts), served.engine.slots):
             some = prompts[begin : begin + served.engine.slots]
@@ -126,7 +124,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             "model": served.name,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
-        return await answer_aside(lambda: made, served.line, bytes_)
+        return await json_answer(lambda: made, served.turns, bytes_)
 
     @router.post("/v1/score", response_model=None)
     async def score(fields: ScoreRequest) -> Response:
@@ -137,13 +135,13 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         beyond, notes = threshold(model, config, None)
         elsewhere = ReadElsewhere()
         scorer = Scorer(model, config, threshold=beyond, following=elsewhere)
-        await served.line.run(score_text, scorer, fields.text)
+        await served.turns.run(score_text, scorer, fields.text)
         tokens_T = elsewhere.tokens_T
         require_prompt(len(tokens_T), "text")
         size = SCORED * len(tokens_T)
         if fields.by == "token":
             require_size(size, "send the text in parts, or score it by word")
-        await served.answers.take(size)
+        await served.turns.answer(size)
         begun = State.of(model, model.program.initial_state(1), model.border, 0, b"")
         apart = resets(model, fields.documents)
         reading = Reading(model, begun, tokens_T, alternatives=0, resets_V=apart)
@@ -173,7 +171,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
                 **({"notes": list(notes)} if notes else {}),
             }
 
-        return await answer_aside(made, served.line, size)
+        return await json_answer(made, served.turns, size)
 
     @router.post("/v1/activations", response_model=None)
     async def show_activations(fields: ActivationsRequest) -> Response:
@@ -183,7 +181,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         tokens_T = prompt.tokens_T
         reading = UnitReading(served.model, tokens_T, fields.units)
         size = len(tokens_T) * (VALUE * len(fields.units) + SCORED)
-        await served.answers.take(size)
+        await served.turns.answer(size)
         await read(served, [reading])
 
         def made() -> dict[str, Plain]:
@@ -200,7 +198,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
                 ],
             }
 
-        return await answer_aside(made, served.line, size)
+        return await json_answer(made, served.turns, size)
 
     @router.post("/v1/units", response_model=None)
     async def find_units(fields: UnitsRequest) -> Response:
@@ -211,8 +209,8 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         tokens_T = (await encode(served, fields.text, param="text")).tokens_T
         require_tokens(tokens_T)
         size = len(tokens_T) * (VALUE * (fields.count + 1) + SCORED)
-        await served.answers.take(size)
-        texts = await served.line.run(shown_tokens, served.model, tokens_T)
+        await served.turns.answer(size)
+        texts = await served.turns.run(shown_tokens, served.model, tokens_T)
         property_T = after_tokens(texts, fields.feature)
         every = UnitReading(served.model, tokens_T, property_T=property_T)
         await read(served, [every])
@@ -234,7 +232,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             head = {"object": "units", "model": served.name, "feature": fields.feature}
             return {**head, "tokens": texts, "feature_values": property_T, "units": units}
 
-        return await answer_aside(made, served.line, size)
+        return await json_answer(made, served.turns, size)
 
     @router.post("/v1/suggest", response_model=None)
     async def suggest(fields: SuggestRequest) -> Response:
@@ -247,7 +245,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             served, state = model_of(models, signer, held, fields.model)
         before, begun = begun_word(fields.prompt or "")
         after = await read_text(served, state, before) if before else state
-        found = await served.line.run(suggested, served.model, after, fields.k, begun)
+        found = await served.turns.run(suggested, served.model, after, fields.k, begun)
         items = [{"text": one.text, "probability": one.probability} for one in found]
         return JSONResponse({"object": "list", "model": served.name, "begun": begun, "items": items})
 
@@ -266,7 +264,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         tokens = prompt.tokens_T.tolist()
         require_prompt(len(tokens), "prompt")
         size = TOKEN * len(tokens)
-        await served.answers.take(size)
+        await served.turns.answer(size)
 
         def made() -> dict[str, Any]:
             found: dict[str, Any] = {"count": len(tokens), "max_model_len": MOST_PROMPT, "tokens": tokens}
@@ -276,7 +274,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
                 found["notes"] = list(prompt.notes)
             return found
 
-        return await answer_aside(made, served.line, size)
+        return await json_answer(made, served.turns, size)
 
     @router.post("/detokenize", response_model=None)
     async def detokenize(fields: DetokenizeRequest) -> Response:
@@ -284,7 +282,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         served = models.get(fields.model)
         await admitted(served)
         text = (await encode(served, fields.tokens, param="tokens")).text
-        return await served.line.run(JSONResponse, {"prompt": text, "content": text})
+        return await served.turns.run(JSONResponse, {"prompt": text, "content": text})
 
     @router.get("/tokenizer_info", response_model=None)
     async def tokenizer_info(model: str | None = None) -> Response:

@@ -19,7 +19,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from pantoum.errors import PantoumError, SettingError, StateError
 from pantoum.seams import Plain
@@ -28,11 +27,8 @@ __all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal",
 
 log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
-
-
 UNNAMED = re.compile(r"body|str|bool|\w+\[.*\]")
 """Parts of a place that are no field: the body, and the types that a field may have."""
-METHODS = ("DELETE", "GET", "POST")
 AGAIN = 2
 """Seconds after which a client that was turned away is to ask again; those of OpenAI ask thrice."""
 FAULTS = 3
@@ -106,23 +102,12 @@ def install(app: FastAPI) -> None:
 
     async def of_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        headers = dict(error.headers) if error.headers else {}
+        told = str(error.detail)
         if error.status_code == 405:
-            routes = app.router.routes
-            known = [
-                method
-                for method in METHODS
-                if any(
-                    route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
-                )
-            ]
-            headers["Allow"] = ", ".join([*known, "HEAD"] if "GET" in known else known)
-            told = f"{request.method} is not a method of this path, which has {headers['Allow']}"
-            return answer(RequestError(405, told, headers=headers))
-        if error.status_code == 400 and "parsing the body" in str(error.detail):
+            told = f"{request.method} is not a method of this path"
+        elif error.status_code == 400 and "parsing the body" in told:
             told = "the request is not JSON in UTF-8, or nested too deeply; /docs has the schema"
-            return answer(RequestError(400, told, headers=headers))
-        return answer(RequestError(error.status_code, str(error.detail), headers=headers))
+        return answer(RequestError(error.status_code, told, headers=dict(error.headers or {})))
 
     async def of_schema(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -10,16 +10,14 @@ from collections.abc import AsyncGenerator, Sequence
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from pantoum.apps.server.aside import ENCODER
+from pantoum.apps.server.answers import ENCODER, EventStream
 from pantoum.apps.server.completions import CHAT_TOKENS
-from pantoum.apps.server.events import EventStream
 from pantoum.apps.server.models import Models
-from pantoum.apps.server.prompts import encode
 from pantoum.apps.server.recorded import Entry, chat_logprobs
 from pantoum.apps.server.refusals import RequestError
-from pantoum.apps.server.schema import ChatMessage, KnownFields, ResponsesRequest
+from pantoum.apps.server.schema import ChatMessage, ResponsesRequest
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.writing import Choice, Request, begin
+from pantoum.apps.server.writing import Choice, Request, begin, encode
 from pantoum.seams import Plain, SamplingConfig
 
 __all__ = ["routes"]
@@ -176,7 +174,7 @@ def messages_of(fields: ResponsesRequest) -> list[ChatMessage]:
 
 def routes(models: Models, signer: Signer) -> APIRouter:
     """The route."""
-    router = APIRouter(prefix="/v1", tags=["writing"], route_class=KnownFields)
+    router = APIRouter(prefix="/v1", tags=["writing"])
 
     @router.post("/responses", response_model=None)
     async def responses(fields: ResponsesRequest) -> Response:

@@ -2,25 +2,14 @@
 
 FastAPI makes ``/docs`` from these classes. Bounds that depend on the model (tokens below its vocabulary) are
 checked where the model is known.
-
-The routes of ``KnownFields`` keep no field of a body that they do not know. The framework keeps the body as
-it was parsed until the answer is sent. A megabyte of JSON is some ten megabytes of Python objects, and many
-requests may wait for a slot.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
-from pydantic_core import PydanticCustomError
-
-from pantoum.apps.server.refusals import RequestError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import to_json
 
 __all__ = [
     "ActivationsRequest",
@@ -31,7 +20,6 @@ __all__ = [
     "EmbeddingRequest",
     "FeedRequest",
     "GenerateRequest",
-    "KnownFields",
     "ResponsesRequest",
     "RewindRequest",
     "ScoreRequest",
@@ -45,60 +33,29 @@ __all__ = [
 
 MOST = 4096
 """Elements that a list may have; more are refused before the first is looked at."""
-Token = Annotated[int, Field(ge=0)]
+Token = Annotated[int, Field(ge=0, strict=True)]
 Element = TypeVar("Element")
 Listed = Annotated[list[Element], Field(max_length=MOST, fail_fast=True)]
 """A list of which the first fault is told: a list of faults could be larger than the request."""
-
-
-def looked_at(value: Any) -> Any:
-    """A text, tokens, or a list of either, looked at once and as far as the first fault. Pydantic would try
-    each form on each element and keep what is wrong with it: some seconds, and a kilobyte per element."""
-    if value is None or isinstance(value, str):
-        return value
-    if type(value) is not list:
-        raise _fault("must be a text, tokens, or a list of either")
-    if not value or type(value[0]) is int:
-        return _tokens(value)
-    if len(value) > MOST:
-        raise _fault(f"has {len(value):,} elements: must have {MOST:,} at most")
-    kind = type(value[0])
-    for place, one in enumerate(value):
-        if type(one) is not kind or kind not in (str, list):
-            raise _fault("must be texts, or else tokens, as the first one", place)
-        if kind is list:
-            _tokens(one, place)
-    return value
-
-
-def _tokens(value: list[Any], *place: int) -> list[Any]:
-    if not (set(map(type, value)) <= {int} and min(value, default=0) >= 0):
-        wrong = next(at for at, one in enumerate(value) if type(one) is not int or one < 0)
-        raise _fault("must be a token's number", *place, wrong)
-    return value
-
-
-def looked_at_tokens(value: Any) -> Any:
-    """A list of tokens, looked at once."""
-    if type(value) is not list:
-        raise _fault("must be a list of tokens")
-    return _tokens(value)
-
-
-def _fault(rule: str, *place: int) -> PydanticCustomError:
-    where = f"element {'.'.join(map(str, place))} " if place else ""
-    return PydanticCustomError("texts", "{told}", {"told": where + rule})
-
-
-Texts = Annotated[
-    Any, PlainValidator(looked_at, json_schema_input_type=str | list[str] | list[Token] | list[list[Token]])
-]
+Tokens = Annotated[list[Token], Field(fail_fast=True)]
+Texts = Annotated[str | Tokens | Listed[str] | Listed[Tokens], Field(union_mode="left_to_right")]
 
 
 class RequestFields(BaseModel):
     """What all requests share."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def is_unicode(cls, fields: Any) -> Any:
+        """Refuse half of a surrogate pair, which JSON can hold and no encoding: no model could read it, and
+        no answer repeat it."""
+        try:
+            to_json(fields, inf_nan_mode="constants")
+        except ValueError:
+            raise ValueError("the request holds half of a surrogate pair; send whole characters") from None
+        return fields
 
 
 class StreamOptions(RequestFields):
@@ -264,7 +221,7 @@ class ActivationsRequest(RequestFields):
 
     model: str | None = None
     text: str
-    units: Annotated[list[Token], Field(min_length=1, max_length=64, fail_fast=True)]
+    units: Annotated[Tokens, Field(min_length=1, max_length=64)]
 
 
 class UnitsRequest(RequestFields):
@@ -292,7 +249,7 @@ class DetokenizeRequest(RequestFields):
     """``POST /detokenize``."""
 
     model: str | None = None
-    tokens: Annotated[list[int], PlainValidator(looked_at_tokens, json_schema_input_type=list[Token])]
+    tokens: Tokens
 
 
 class SessionRequest(RequestFields):
@@ -316,45 +273,3 @@ class RewindRequest(RequestFields):
     """``POST /v1/sessions/{id}/rewind``: to a mark that the session keeps."""
 
     tokens_seen: int = Field(ge=0)
-
-
-HALF = re.compile(r"\\u[dD][89a-fA-F]")
-"""How JSON writes half of a surrogate pair, or of a character beyond the first 65,536."""
-
-
-def require_unicode(fields: dict[str, Any]) -> None:
-    """Refuse half of a surrogate pair, which JSON can hold and no encoding: neither a model could read it,
-    nor an answer repeat it."""
-    for name, value in fields.items():
-        try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError as error:
-            rule = f"{name} holds half of a surrogate pair, U+{ord(error.object[error.start]):04X}"
-            raise RequestError(400, f"{rule}; send whole characters", param=name) from None
-
-
-class KnownFields(APIRoute):
-    """A route whose body is one object."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers a request."""
-        handler = super().get_route_handler()
-        model = None if self.body_field is None else self.body_field.field_info.annotation
-        declared = getattr(model, "model_fields", {})
-        known = {one.alias or name for name, one in declared.items()}
-
-        class Lean(Request):
-            async def json(self) -> Any:
-                text = (await self.body()).decode("utf-8-sig")  # json would read any of five encodings
-                value = json.loads(text)
-                if isinstance(value, dict):
-                    for name in value.keys() - known:
-                        del value[name]
-                    if HALF.search(text):
-                        require_unicode(value)
-                return value
-
-        async def handle(request: Request) -> Response:
-            return await handler(Lean(request.scope, request.receive))
-
-        return handle

@@ -19,7 +19,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,8 +34,6 @@ __all__ = ["JsonFormatter", "config_of", "listening", "serve"]
 
 DRAIN = 30
 """Seconds that running requests have to end after SIGTERM."""
-HANG_UP: int | None = getattr(signal, "SIGHUP", None)
-"""The signal to read keys again; Windows has none."""
 SWITCH = 0.0005
 """Seconds after which Python lets another thread run. The engine's thread asks for the interpreter once a
 round, and would wait for ten rounds at the default of 5 ms while the event loop is busy."""
@@ -60,29 +57,6 @@ def listening(host: str, port: int) -> socket.socket:
         raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
     made.listen(BACKLOG)
     return made
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server, with the signals that came before it listens to any, and SIGHUP."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI, early: set[int]) -> None:
-        """``early``: signals that came before anybody listened to them."""
-        super().__init__(config)
-        self._reread, self._early = app.state.reread, early
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal comes."""
-        if HANG_UP is not None:
-            asyncio.get_running_loop().add_signal_handler(HANG_UP, self._reread)
-            if HANG_UP in self._early:
-                self._reread()
-        await super().serve(sockets)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """From here on uvicorn listens to signals."""
-        await super().startup(sockets)
-        if signal.SIGTERM in self._early:
-            self.handle_exit(signal.SIGTERM, None)
 
 
 def config_of(app: FastAPI, settings: ServeSettings) -> uvicorn.Config:
@@ -110,26 +84,20 @@ def serve(
     models: Sequence[str], settings: ServeSettings, say: Callable[[str], None], quiet: bool = False
 ) -> None:
     """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
-    early: set[int] = set()
-
-    def come_early(sig: int, frame: FrameType | None) -> None:
-        """Note a signal that comes early; uvicorn sends SIGTERM to itself again when it has stopped."""
-        early.add(sig)
-
-    if HANG_UP is not None:
-        signal.signal(HANG_UP, come_early)
     sys.setswitchinterval(SWITCH)
     log_to_stderr(quiet)
     opened = listening(settings.host, settings.port)
     try:
         app = make_app(Models(models, settings), settings)
+        if hasattr(signal, "SIGHUP"):  # Windows has none
+            signal.signal(signal.SIGHUP, lambda *_: app.state.reread())
         say(f"pantoum: {address_of(opened)} (Ctrl-C stops)")
         # What is there now stays: the collector need not look through it while a stream waits.
         gc.collect()
         gc.freeze()
-        server = Server(config_of(app, settings), app, early)
-        signal.signal(signal.SIGTERM, come_early)
-        asyncio.run(server.serve(sockets=[opened]))
+        # uvicorn sends the signal that stopped it once more when it has ended; then, and before, it ends.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        asyncio.run(uvicorn.Server(config_of(app, settings)).serve(sockets=[opened]))
     finally:
         opened.close()
 

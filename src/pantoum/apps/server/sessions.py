@@ -23,23 +23,20 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
-from pantoum.apps.server.aside import ENCODER
+from pantoum.apps.server.answers import ENCODER, EventStream
 from pantoum.apps.server.caller import owned
 from pantoum.apps.server.completions import COMPLETION_TOKENS, Answer, text_shape
-from pantoum.apps.server.events import EventStream
 from pantoum.apps.server.models import Models, Served
-from pantoum.apps.server.prompts import encode, require_prompt
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import (
     FeedRequest,
     GenerateRequest,
-    KnownFields,
     RewindRequest,
     SessionRequest,
 )
 from pantoum.apps.server.signing import Signer
 from pantoum.apps.server.stores import Store, StoreError
-from pantoum.apps.server.writing import begin, read
+from pantoum.apps.server.writing import begin, encode, read, require_prompt
 from pantoum.seams import Plain, Reading, State
 
 __all__ = ["MARKS", "Held", "SessionTable", "model_of", "read_text", "routes", "shown"]
@@ -226,7 +223,7 @@ def model_of(models: Models, signer: Signer, held: Held, asked: str | None = Non
 
 def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     """All routes of sessions."""
-    router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=KnownFields)
+    router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
     stands = partial(model_of, models, signer)
 

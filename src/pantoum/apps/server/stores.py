@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from pantoum.errors import SettingError
 
@@ -36,46 +35,11 @@ class StoreError(Exception):
     """The store does not answer; the message says why."""
 
 
-class Store(Protocol):
-    """Sessions' bytes by name."""
-
-    threads: int
-    """How many threads may call it at the same time."""
-
-    def get(self, name: str, now: float) -> bytes | None:
-        """A session's bytes, used now; ``None`` where there is none or it has expired."""
-        ...
-
-    def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
-        """Keep them, where ``before`` is what is there (``None``: nothing); whether that was so."""
-        ...
-
-    def delete(self, name: str) -> bool:
-        """Forget a session; whether there was one."""
-        ...
-
-    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
-        """The first ``count`` names beyond ``after`` that begin with ``prefix``, in order. Without a prefix:
-        those that nobody owns."""
-        ...
-
-    def count(self) -> int | None:
-        """How many there are; ``None``: to know it would take too long."""
-        ...
-
-    def expire(self, now: float) -> int:
-        """Forget the sessions that nobody used; how many that were."""
-        ...
-
-    def close(self) -> None:
-        """Nothing more is asked of it."""
-        ...
-
-
 class SqliteStore:
     """A store in a file."""
 
     threads = 1
+    """How many threads may call it at the same time."""
 
     def __init__(self, path: str, seconds: float) -> None:
         """``seconds``: idle time after which a session expires."""
@@ -95,7 +59,7 @@ class SqliteStore:
             raise SettingError("sessions", path, rule, advice) from None
 
     def get(self, name: str, now: float) -> bytes | None:
-        """See ``Store``."""
+        """A session's bytes, used now; ``None`` where there is none or it has expired."""
         with _told():
             row = self._base.execute("select used, value from sessions where name = ?", (name,)).fetchone()
             if row is None or row[0] < now - self._seconds:
@@ -105,18 +69,20 @@ class SqliteStore:
             return bytes(row[1])
 
     def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
-        """See ``Store``. The file has one server, which knows what is in it."""
+        """Keep them, where ``before`` is what is there (``None``: nothing); whether that was so. The file has
+        one server, which knows what is in it."""
         with _told():
             self._base.execute("insert or replace into sessions values (?, ?, ?)", (name, now, value))
         return True
 
     def delete(self, name: str) -> bool:
-        """See ``Store``."""
+        """Forget a session; whether there was one."""
         with _told():
             return self._base.execute("delete from sessions where name = ?", (name,)).rowcount > 0
 
     def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
-        """See ``Store``."""
+        """The first ``count`` names beyond ``after`` that begin with ``prefix``, in order. Without a prefix:
+        those that nobody owns."""
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
         kept = "select name from sessions where name > ? and name < ? and used >= ?"
         own = "" if prefix else " and instr(name, '.') = 0"
@@ -127,17 +93,17 @@ class SqliteStore:
             return [name for (name,) in found]
 
     def count(self) -> int | None:
-        """See ``Store``."""
+        """How many there are; ``None``: to know it would take too long."""
         with _told():
             return int(self._base.execute("select count(*) from sessions").fetchone()[0])
 
     def expire(self, now: float) -> int:
-        """See ``Store``."""
+        """Forget the sessions that nobody used; how many that were."""
         with _told():
             return self._base.execute("delete from sessions where used < ?", (now - self._seconds,)).rowcount
 
     def close(self) -> None:
-        """See ``Store``."""
+        """Nothing more is asked of it."""
         self._base.close()
 
 
@@ -220,13 +186,13 @@ class RedisStore:
             raise SettingError("sessions", _public(url), rule, "start Redis, or name a file") from None
 
     def get(self, name: str, now: float) -> bytes | None:
-        """See ``Store``."""
+        """See ``SqliteStore``."""
         with self._told():
             found = self._client.getex(PREFIX + name, ex=self._seconds)
         return found[NUMBER:] if isinstance(found, bytes) and len(found) > NUMBER else None
 
     def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
-        """See ``Store``."""
+        """See ``SqliteStore``."""
         expected = [] if before is None else [before]
         numbered = secrets.token_bytes(NUMBER) + value
         with self._told():
@@ -234,12 +200,12 @@ class RedisStore:
         return bool(done)
 
     def delete(self, name: str) -> bool:
-        """See ``Store``."""
+        """See ``SqliteStore``."""
         with self._told():
             return bool(self._client.delete(PREFIX + name))
 
     def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
-        """See ``Store``. Redis has no order: all names are seen."""
+        """See ``SqliteStore``. Redis has no order: all names are seen."""
         with self._told():
             found = [
                 key.decode("utf-8", "replace")[len(PREFIX) :]
@@ -249,7 +215,7 @@ class RedisStore:
         return sorted(own)[:count]
 
     def count(self) -> int | None:
-        """See ``Store``."""
+        """See ``SqliteStore``."""
         return None
 
     def expire(self, now: float) -> int:
@@ -257,7 +223,7 @@ class RedisStore:
         return 0
 
     def close(self) -> None:
-        """See ``Store``."""
+        """See ``SqliteStore``."""
         self._client.close()
 
     @contextmanager
@@ -272,3 +238,7 @@ def _public(url: str) -> str:
     """The address without its password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+Store = SqliteStore | RedisStore
+"""Where sessions are kept."""

@@ -10,26 +10,128 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 from fastapi.responses import Response
+from numpy.typing import NDArray
 
-from pantoum.apps.server.aside import MANY, answer_aside, require_size
+from pantoum.apps.server.answers import MANY, json_answer, require_size
 from pantoum.apps.server.caller import CALLER
 from pantoum.apps.server.drawing import require_form, sampling_of
 from pantoum.apps.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.apps.server.models import Served
-from pantoum.apps.server.prompts import Prompt, require_places, require_prompt
 from pantoum.apps.server.recorded import Entry, Recorded
 from pantoum.apps.server.refusals import RequestError, busy, stopping
 from pantoum.apps.server.schema import CompletionRequest, WritingRequest
-from pantoum.seams import Reading, State, draw_seed
+from pantoum.seams import Reading, State, draw_seed, encode_prompt, prompt_places, space_held
 
-__all__ = ["Choice", "Part", "Request", "begin", "cancel", "read", "submit"]
+__all__ = [
+    "MOST_PROMPT",
+    "Choice",
+    "Part",
+    "Prompt",
+    "Request",
+    "begin",
+    "encode",
+    "prompts_of",
+    "read",
+    "require_prompt",
+]
 
 MOST_TOKENS = 1_000_000
 """Tokens that a request may ask for, per text."""
+LONG = 20_000
+"""Characters or tokens from which a prompt is encoded in another thread."""
+MOST_PROMPT = 500_000
+"""Tokens that a request may let the model read."""
 TEXT, TOKEN, ALTERNATIVE = 4, 40, 32
 """Bytes of JSON that a token takes: in a text, with its log-probability, and per alternative."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as tokens."""
+
+    text: str
+    tokens_T: NDArray[Any]
+    notes: tuple[str, ...] = ()
+    held: bytes | None = None
+    """What is pending after it; ``None``: what its tokens leave."""
+    places: Callable[[], tuple[int, ...]] | None = None
+    """Finds where in the text each token begins, if that was asked for. It takes two microseconds per token:
+    for later, when the request was let in."""
+
+
+def require_prompt(tokens: int, param: str) -> None:
+    """Refuse more tokens than a request may let the model read."""
+    if tokens > MOST_PROMPT:
+        rule = f"the limit is {MOST_PROMPT:,}; send it in parts"
+        raise RequestError(400, f"{param} has {tokens:,} tokens: {rule}", param=param)
+
+
+def require_places(served: Served, texts: int) -> None:
+    """Refuse more texts than ever fit."""
+    most = served.engine.slots + served.engine.places
+    if texts > most:
+        rule = f"this server takes {most} at once, those that wait included"
+        raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
+
+
+async def encode(
+    served: Served,
+    text: str | Sequence[int],
+    state: State | None = None,
+    *,
+    places: bool = False,
+    param: str = "prompt",
+) -> Prompt:
+    """The tokens of a prompt that a state reads; with ``places`` it can say where each begins. ``param``: the
+    field of the request that it stands in."""
+    model = served.model
+
+    def of_text(text: str) -> Prompt:
+        read, held = space_held(model.tokenizer, text, b"" if state is None else state.pending)
+        waited = len(read) - len(text) + (held == b" " and text.endswith(" "))  # a space of the text before
+        tokens_T, notes = encode_prompt(model.tokenizer, read)
+
+        def found() -> tuple[int, ...]:
+            begins = prompt_places(model.tokenizer, read, tokens_T)
+            return tuple(max(0, begin - waited) for begin in begins)
+
+        return Prompt(text, tokens_T, tuple(notes), held, found if places else None)
+
+    def of_tokens(tokens: Sequence[int]) -> Prompt:
+        outside = [token for token in tokens if not 0 <= token < model.vocab_size]
+        if outside:
+            rule = f"this model's tokens are 0 to {model.vocab_size - 1}"
+            raise RequestError(400, f"{param} has the token {outside[0]}: {rule}", param=param)
+        return Prompt(model.tokenizer.decode(tokens), np.array(tokens, np.int64))
+
+    make: Callable[[Any], Prompt] = of_text if isinstance(text, str) else of_tokens
+    return make(text) if len(text) < LONG else await served.turns.run(make, text)
+
+
+async def prompts_of(
+    served: Served,
+    given: Any,
+    state: State | None = None,
+    *,
+    places: bool = False,
+    param: str = "prompt",
+    together: bool = True,
+) -> list[Prompt]:
+    """The prompts of a request that a state reads: a text, tokens, or a list of either. ``places`` and
+    ``param``: those of ``encode``. ``together``: all of them go to the engine at the same time."""
+    if given is None or isinstance(given, str):
+        return [await encode(served, given or "", state, places=places, param=param)]
+    if not given:
+        raise RequestError(400, f"{param} is []: give a text, tokens, or a list of them", param=param)
+    if isinstance(given[0], int):
+        return [await encode(served, given, param=param)]
+    if together:
+        require_places(served, len(given))
+    return [await encode(served, one, state, places=places, param=param) for one in given]
 
 
 @dataclass(eq=False)
@@ -111,7 +213,7 @@ async def begin(
     sampling = sampling_of(request)
     if length:
         await require_form(served.model, request, sampling, length)
-    await served.answers.take(size)
+    await served.turns.answer(size)
     seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
     return Request(served, prompts, Writing(length, sampling, seed, count, alternatives), state, echo)
 
@@ -173,7 +275,7 @@ class Request:
         tokens = sum(len(choice.entries) for choice in self.choices)
         size = tokens * (TOKEN + ALTERNATIVE * (self.alternatives or 0))
         size += sum(len(choice.text) for choice in self.choices)
-        return await answer_aside(make, self.served.line, size)
+        return await json_answer(make, self.served.turns, size)
 
     async def whole(self) -> list[Choice]:
         """All texts, when all are written."""
@@ -249,7 +351,7 @@ class Request:
         some = MANY // (1 + (self.alternatives or 0))
         places: tuple[int, ...] | None = None
         if prompt.places is not None:
-            places = prompt.places() if len(drawn) <= some else await self.served.line.run(prompt.places)
+            places = prompt.places() if len(drawn) <= some else await self.served.turns.run(prompt.places)
 
         def entries(begin: int) -> list[Entry]:
             part = slice(begin, begin + some)
@@ -259,7 +361,7 @@ class Request:
             return recorded.take(None)
 
         for begin in range(0, len(drawn), some):
-            yield entries(begin) if len(drawn) <= some else await self.served.line.run(entries, begin)
+            yield entries(begin) if len(drawn) <= some else await self.served.turns.run(entries, begin)
 
     def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
         part = self._part(choice, found)
