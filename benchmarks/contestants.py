@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -65,27 +66,42 @@ def ours(shape: Shape, cell: str, precision: str) -> Step:
     return step
 
 
-def torch(shape: Shape, cell: str, precision: str) -> Step:
+def torch(shape: Shape, cell: str, precision: str, device: str = "cpu", compiled: bool = False) -> Step:
+    """A step as one writes it with PyTorch; the state is carried. oneDNN refuses LSTM in bf16 on a processor
+    without bf16."""
     import torch
     from torch import nn
 
+    class ByHand(nn.Module):
+        """Embedding, layers, head."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.head = nn.Embedding(shape["V"], H), nn.Linear(H, shape["V"])
+            self.layers = (nn.LSTM if cell == "lstm" else nn.GRU)(H, H, shape["L"], batch_first=True)
+
+        def forward(self, tokens: Any, state: Any) -> tuple[Any, Any]:
+            outputs, state = self.layers(self.embedding(tokens), state)
+            return self.head(outputs), state
+
     torch.manual_seed(0)
     H, B = shape["H"], shape["B"]
-    embedding, head = nn.Embedding(shape["V"], H), nn.Linear(H, shape["V"])
-    layers = (nn.LSTM if cell == "lstm" else nn.GRU)(H, H, shape["L"], batch_first=True)
-    parameters = [p for module in (embedding, layers, head) for p in module.parameters()]
+    native = device != "cpu" or precision != "bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    model = ByHand().to(device)
+    forward = torch.compile(model) if compiled else model
+    parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.01, fused=True)
-    tokens = torch.randint(shape["V"], (B, shape["T"] + 1))
-    zeros = torch.zeros(shape["L"], B, H)
+    tokens = torch.randint(shape["V"], (B, shape["T"] + 1), device=device)
+    zeros = torch.zeros(shape["L"], B, H, device=device)
     run: dict[str, Any] = {"state": (zeros, zeros) if cell == "lstm" else zeros}
 
     def step() -> float:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            outputs, state = layers(embedding(tokens[:, :-1]), run["state"])
-            logits = head(outputs).flatten(0, 1)
+        library = nullcontext() if native else torch.backends.mkldnn.flags(enabled=False)
+        with library, torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            logits, state = forward(tokens[:, :-1], run["state"])
         run["state"] = tuple(s.detach() for s in state) if cell == "lstm" else state.detach()
-        loss = nn.functional.cross_entropy(logits.float(), tokens[:, 1:].flatten())
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, CLIP)
         optimizer.step()

@@ -21,7 +21,6 @@ guidance-ai/jsonschemabench), with models of random weights, and looks at each w
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -59,60 +58,16 @@ BATCH = 250
 """Texts that are written side by side."""
 KINDS = ("characters", "bytes", "bpe", "words", "words:whitespace")
 EXPRESSIONS = [
-    *(
-        "[A-Z][a-z]+",
-        "[A-Z][a-z]{3,7}",
-        r"\d{4}-\d\d-\d\d",
-        r"\w+",
-        r"\w+( \w+)*",
-        "(the|cat|sat)+",
-        ".*",
-        ".+",
-    ),
-    *(
-        "a{20}",
-        "[ab]{3,30}",
-        "(ab|ba)*c?",
-        "x?y?z?",
-        r"[^\n]{5,}",
-        r"\S+\s\S+",
-        r"(\w+, )*\w+",
-        "(?i)the cat",
-    ),
-    *(
-        r"[\w.]+@\w+\.[a-z]{2,3}",
-        r"\+?\d+( \d+){2,4}",
-        r"#[0-9a-f]{6}",
-        "(?:[01]{8} ){1,4}",
-        r"-?\d+(\.\d+)?",
-    ),
-    *(
-        r"\$\d{1,3}(,\d{3})*",
-        r"[A-Z]{2}\d{2}( [A-Z0-9]{4}){3}",
-        r"([a-z]+=\d+;)+",
-        r"\"[^\"]*\"",
-        r"\([^()]*\)",
-    ),
-    *(
-        "(a|b|cd)(e|f)g*",
-        "(([ab]c)*d)+",
-        "(?s:.{12})",
-        r"\W+",
-        r"[\s\d]+",
-        "(one|two|three)( (one|two|three))*",
-    ),
-    *("a|", "(a*b*)*", "(a?){3}b", "[a-c&&d]+", "[[]a]", r"\x41\u0042+", "Zo[eë]", "(?:a.c){2,}", "[]-]+x"),
-    *(
-        "[a-z]+?[0-9]??",
-        "(very )*good",
-        r"\d+ (cats?|dogs?)",
-        "No|Yes",
-        "[^aeiou]+",
-        r"(\d\d:){2}\d\d",
-        "~+|/+",
-    ),
-    *(r"[!-/:-@]+", "e(e|E)e", "q[u ]", "(?:ha){2,9}!"),
-]
+    "[A-Z][a-z]+", "[A-Z][a-z]{3,7}", r"\d{4}-\d\d-\d\d", r"\w+", r"\w+( \w+)*", "(the|cat|sat)+", ".*",
+    ".+", "a{20}", "[ab]{3,30}", "(ab|ba)*c?", "x?y?z?", r"[^\n]{5,}", r"\S+\s\S+", r"(\w+, )*\w+",
+    "(?i)the cat", r"[\w.]+@\w+\.[a-z]{2,3}", r"\+?\d+( \d+){2,4}", r"#[0-9a-f]{6}", "(?:[01]{8} ){1,4}",
+    r"-?\d+(\.\d+)?", r"\$\d{1,3}(,\d{3})*", r"[A-Z]{2}\d{2}( [A-Z0-9]{4}){3}", r"([a-z]+=\d+;)+",
+    r"\"[^\"]*\"", r"\([^()]*\)", "(a|b|cd)(e|f)g*", "(([ab]c)*d)+", "(?s:.{12})", r"\W+", r"[\s\d]+",
+    "(one|two|three)( (one|two|three))*", "a|", "(a*b*)*", "(a?){3}b", "[a-c&&d]+", "[[]a]",
+    r"\x41\u0042+", "Zo[eë]", "(?:a.c){2,}", "[]-]+x", "[a-z]+?[0-9]??", "(very )*good",
+    r"\d+ (cats?|dogs?)", "No|Yes", "[^aeiou]+", r"(\d\d:){2}\d\d", "~+|/+", r"[!-/:-@]+", "e(e|E)e",
+    "q[u ]", "(?:ha){2,9}!",
+]  # fmt: skip
 PARTS: list[dict[str, Any]] = [
     {"type": "string"},
     {"type": "integer"},
@@ -197,8 +152,8 @@ def all_forms() -> list[tuple[dict[str, Any], Callable[[str], object]]]:
 def check(texts: int, seed: int, log: Path | None) -> int:
     """Texts of all forms; how many do not have theirs. What ``log`` tells of is not written again."""
     forms, written, wrong = all_forms(), Counter[int](), 0
-    known = log.read_text().splitlines() if log is not None and log.exists() else []
-    done = {tuple(key): (found, bad) for *key, found, bad in map(json.loads, known)}
+    results = measured.Results(log)
+    done = {tuple(key): (found, bad) for *key, found, bad in results.lines}
     each = -(-texts // (2 * len(KINDS) * len(LENGTHS)))
     for kind, documents in itertools.product(KINDS, (None, "lines")):
         model = model_of(kind, documents)
@@ -210,9 +165,7 @@ def check(texts: int, seed: int, log: Path | None) -> int:
                 done[key] = len(found), len(bad)
                 for text in bad:
                     print(f"WRONG {key} {text!r}", flush=True)
-                if log is not None:
-                    with log.open("a") as file:
-                        print(json.dumps([*key, *done[key]]), file=file)
+                results.add([*key, *done[key]])
             written[number] += done[key][0]
             wrong += done[key][1]
         print(f"{kind} {documents}: {written.total():,} texts so far, {wrong} wrong", flush=True)
@@ -372,26 +325,22 @@ def bombs() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run a part."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("part", choices=("check", "rates", "bombs", "schemas"))
-    parser.add_argument("model", nargs="?", type=Path, help="or FOLDER")
-    parser.add_argument("--texts", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--log", type=Path)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--every", type=int, default=1)
-    asked = parser.parse_args(arguments)
-    if asked.part == "check":
-        return check(asked.texts, asked.seed, asked.log) > 0
-    if asked.part == "schemas":
-        return schemas(asked.model, asked.every) > 0
-    if asked.part == "bombs":
-        bombs()
-        return 0
-    rates(asked.model, asked.seconds)
-    return 0
+    options = measured.parser(__doc__)
+    options.add_argument("part", choices=("check", "rates", "bombs", "schemas"))
+    options.add_argument("model", nargs="?", type=Path, help="or FOLDER")
+    options.add_argument("--texts", type=int, default=200)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--log", type=Path)
+    options.add_argument("--seconds", type=float, default=3.0)
+    options.add_argument("--every", type=int, default=1)
+    asked = options.parse_args(arguments)
+    parts: dict[str, Callable[[], int | None]] = {
+        "check": lambda: check(asked.texts, asked.seed, asked.log),
+        "rates": lambda: rates(asked.model, asked.seconds),
+        "bombs": bombs,
+        "schemas": lambda: schemas(asked.model, asked.every),
+    }
+    return int(bool(parts[asked.part]()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ the medians stand beside. A short step finds an undisturbed moment sooner than a
 streams a step of 256 is as many rounds as write 10,000 tokens too; each precision is held against itself.
 Run it in an environment with the peers and pantoum:
 
-    python benchmarks/inference.py [--json] [--seconds 6] [--only one,many,crowd,score,state,start]
+    python benchmarks/inference.py [--json] [--seconds 6] [--only one,many,crowd,score]
 
 ``--seconds`` are each contestant's. A mark whose contestants did not run is not shown.
 """
@@ -30,29 +30,25 @@ from typing import Any
 
 import inference_peers as peers
 from inference_peers import TOKENS, H, L, V
-from measured import machine
+from measured import machine, parser, print_marks
 from processes import Child, Work, serve, start, take_turns
-from startup import write_model
+from startup import write_models
 
 SECTIONS = {
     "one": [
-        "ours one float32",
-        "ours one int8",
-        "ours bytes float32",
-        "ours bytes int8",
-        "torch eager",
-        "torch int8",
-        "onnx gru",
-        "onnx products",
-        "onnx int8",
-        "onnx exported float32",
-        "onnx exported int8",
+        *("ours one float32", "ours one int8", "ours bytes float32", "ours bytes int8"),
+        *(
+            "torch eager",
+            "torch int8",
+            "onnx products",
+            "onnx int8",
+            "onnx exported float32",
+            "onnx exported int8",
+        ),
     ],
     "many": ["ours product", "ours 256 float32", "ours 256 int8", "torch eager 256"],
     "crowd": ["ours 256 float32 long", "ours 10000 float32", "ours 256 int8 long", "ours 10000 int8"],
     "score": ["ours product", "ours score", "ours score command", "torch score"],
-    "state": ["ours state", "ours state file", "ours load"],
-    "start": [],
 }
 PEER_THREADS = (1, 2)
 PRODUCTS = (2 * L - 1) * 3 * H * H + H * V
@@ -150,31 +146,6 @@ def reads(model: str) -> Work:
     return Work(lambda: reader.read(TOKENS), TOKENS, {"bytes": reader.bytes})
 
 
-def states(model: str, file: bool) -> Work:
-    from pantoum.inference.loaded_model import load
-    from pantoum.inference.session import Session
-    from pantoum.inference.state import State
-
-    session = Session(load(model))
-    session.feed("Once upon a time")
-    place = Path(tempfile.mkdtemp(), "a.state")
-
-    def in_memory() -> None:
-        session.rewind(State.from_bytes(bytes(session.state)))
-
-    def in_file() -> None:
-        session.state.write(place)
-        session.rewind(State.read(place))
-
-    return Work(in_file if file else in_memory, 1, {"bytes": len(bytes(session.state))})
-
-
-def loads(model: str) -> Work:
-    from pantoum.inference.loaded_model import load
-
-    return Work(lambda: load(model), 1, {"bytes": Path(model).stat().st_size})
-
-
 def contestant(name: str, models: dict[str, str]) -> Work:
     """The work of a contestant's process."""
     kind, *what = name.split()
@@ -189,31 +160,17 @@ def contestant(name: str, models: dict[str, str]) -> Work:
     if what[0] == "exported":
         return peers.onnx_exported(models[what[1]], threads)
     if kind == "onnx":
-        return peers.onnx_writes("gru" if what == ["gru"] else "products", threads, what == ["int8"])
+        return peers.onnx_writes(threads, what == ["int8"])
     if what == ["product"]:
         return product()
     if what[0] == "score":
         return scores(models["float32"], "command" in what)
-    if what[0] == "state":
-        return states(models["float32"], "file" in what)
-    if what[0] == "load":
-        return loads(models["float32"])
     if what[0] == "bytes":
         return reads(models[what[1]])
     if what[1] not in models:
         raise RuntimeError("there is no such model file")
     tokens = CROWD if "long" in what else TOKENS
     return writes(models[what[1]], {"one": 1}.get(what[0]) or int(what[0]), tokens)
-
-
-def make_models(folder: str) -> dict[str, str]:
-    """The model's files by precision."""
-    from pantoum.inference.exporting import export
-
-    models = {name: str(Path(folder, f"{name}.safetensors")) for name in ("float32", "int8")}
-    write_model(Path(models["float32"]))
-    export(models["float32"], "int8", models["int8"])
-    return models
 
 
 def measure(section: str, models: dict[str, str], seconds: float) -> dict[str, dict[str, Any]]:
@@ -228,101 +185,65 @@ def measure(section: str, models: dict[str, str], seconds: float) -> dict[str, d
     return {name: child.close() for name, child in children.items()}
 
 
-def start_times() -> dict[str, dict[str, Any]]:
-    """What ``startup.py`` measures."""
-    script = str(Path(__file__).with_name("startup.py"))
-    done = subprocess.run([sys.executable, script, "--json", "--runs", "9"], capture_output=True, check=True)
-    found = json.loads(done.stdout)["seconds"]
-    return {
-        name: {"min": t["minimum"], "median": t["median"], "max": t["maximum"]} for name, t in found.items()
-    }
-
-
-def marks(found: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The issue's marks that can be told from what was measured: ours, what it is held against, the mark."""
-    told: list[dict[str, Any]] = []
-
-    def rate(section: str, *begins: str, key: str = "rate") -> float | None:
-        rates = [r[key] for name, r in found.get(section, {}).items() if name.startswith(begins) and key in r]
-        return max(rates) if rates else None
-
-    def tell(
-        mark: str,
-        figure: float | None,
-        against: float | None,
-        wanted: float,
-        unit: str = "x",
-        most: bool = False,
-    ) -> None:
-        if figure is not None and against:
-            ratio = figure / against
-            told.append(
-                {
-                    "mark": mark,
-                    "figure": ratio,
-                    "wanted": wanted,
-                    "unit": unit,
-                    "holds": ratio <= wanted if most else ratio >= wanted,
-                }
-            )
-
-    eager = rate("one", "torch eager")
-    tell("one stream, int8: torch eager", rate("one", "ours one int8"), eager, 12)
-    tell(
-        "one stream, int8: best peer of any form",
-        rate("one", "ours one int8"),
-        rate("one", "torch", "onnx"),
-        2,
-    )
-    tell(
+Found = dict[str, dict[str, dict[str, Any]]]
+OURS_AND_PEER = [
+    ("one stream, int8: torch eager", "ours one int8", ("torch eager",), 12),
+    ("one stream, int8: best peer of any form", "ours one int8", ("torch", "onnx"), 2),
+    (
         "one stream, float32: best float32 peer",
-        rate("one", "ours one float32"),
-        rate("one", "torch eager", "onnx gru", "onnx products", "onnx exported float32"),
+        "ours one float32",
+        ("torch eager", "onnx products", "onnx exported float32"),
         1.1,
-    )
-    tell(
-        "one stream, float32: a loop that sums the bytes",
-        rate("one", "ours one float32"),
-        rate("one", "ours bytes float32"),
-        0.8,
-    )
-    own, score = rate("many", "ours product"), rate("score", "ours product")
-    tell("256 streams, float32: the core's product rate", work_of(rate("many", "ours 256 float32")), own, 0.8)
-    tell(
-        "256 streams, int8: torch eager at 256",
-        rate("many", "ours 256 int8"),
-        rate("many", "torch eager 256"),
-        2.5,
-    )
-    for precision in ("float32", "int8"):
-        tell(
-            f"10,000 streams, {precision}: the rate at 256",
-            rate("crowd", f"ours 10000 {precision}"),
-            rate("crowd", f"ours 256 {precision}"),
-            0.95,
-        )
+    ),
+    ("one stream, float32: a loop that sums the bytes", "ours one float32", ("ours bytes float32",), 0.8),
+    ("256 streams, int8: torch eager at 256", "ours 256 int8", ("torch eager 256",), 2.5),
+    ("10,000 streams, float32: the rate at 256", "ours 10000 float32", ("ours 256 float32 long",), 0.95),
+    ("10,000 streams, int8: the rate at 256", "ours 10000 int8", ("ours 256 int8 long",), 0.95),
+    ("score, 64 segments: torch one token at a time", "ours score", ("torch score",), 20),
+    ("score command, 64 segments: the same", "ours score command", ("torch score",), 20),
+]
+"""A mark, who of ours, the best of whom it is held against (what their names begin with), and how many times
+their rate it must have."""
+OF_PRODUCT = [
+    ("256 streams, float32: the core's product rate", "many", "ours 256 float32", 0.8),
+    ("score, 64 segments: the core's product rate", "score", "ours score", 0.7),
+    ("score command, 64 segments: the core's product rate", "score", "ours score command", 0.7),
+]
+
+
+def marks(found: Found) -> list[dict[str, Any]]:
+    """The marks that can be told from what was measured."""
+    rows: list[dict[str, Any]] = []
+
+    def tell(mark: str, figure: float, wanted: float, most: bool = False) -> None:
+        holds = figure <= wanted if most else figure >= wanted
+        words = f"{'<=' if most else '>='} {wanted:g}"
+        rows.append({"mark": mark, "figure": figure, "wanted": words, "holds": holds})
+
+    for mark, own, others, wanted in OURS_AND_PEER:
+        for rates in map(rates_of, found.values()):
+            against = [rate for name, rate in rates.items() if name.startswith(others) and name != own]
+            if own in rates and against:
+                tell(mark, rates[own] / max(against), wanted)
+    for mark, section, own, wanted in OF_PRODUCT:
+        rates = rates_of(found.get(section, {}))
+        if own in rates and "ours product" in rates:
+            tell(mark, work_of(rates[own]) / rates["ours product"], wanted)
     memory = found.get("crowd", {}).get("ours 10000 float32", {})
     if "peak" in memory:
         allowed = memory["start"] + memory["model"] + CROWD * (2 * memory["state"] + 1024)
-        tell("10,000 streams: memory of what is allowed", memory["peak"], allowed, 1, most=True)
-    for name in ("ours score", "ours score command"):
-        scored = found.get("score", {}).get(name, {}).get("rate")
-        tell(f"{name[5:]}, 64 segments: torch one token at a time", scored, rate("score", "torch score"), 20)
-        tell(f"{name[5:]}, 64 segments: the core's product rate", work_of(scored), score, 0.7)
-    for name, wanted in (("first character of generate", 0.3), ("pantoum --help", 0.1)):
-        tell(name, found.get("start", {}).get(name, {}).get("min"), 1, wanted, "s", most=True)
-    of_state = found.get("state", {})
-    tell("state of 3 x 512", of_state.get("ours state", {}).get("bytes"), 1, 6451, "bytes", most=True)
-    for name in ("ours state", "ours state file"):
-        took = of_state.get(name, {}).get("min")
-        tell(f"{name[5:]}: save and restore", took, 1e-3, 1, "ms", most=True)
-    tell("load a 16 MB model, verified", of_state.get("ours load", {}).get("min"), 1e-3, 30, "ms", most=True)
-    return told
+        tell("10,000 streams: memory of what is allowed", memory["peak"] / allowed, 1, most=True)
+    return rows
 
 
-def work_of(tokens: float | None) -> float | None:
+def rates_of(section: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Of who was measured."""
+    return {name: row["rate"] for name, row in section.items() if "rate" in row}
+
+
+def work_of(tokens: float) -> float:
     """GFLOP a second at so many tokens per second."""
-    return None if tokens is None else 2e-9 * PRODUCTS * tokens
+    return 2e-9 * PRODUCTS * tokens
 
 
 def show(report: dict[str, Any]) -> None:
@@ -340,48 +261,30 @@ def show(report: dict[str, Any]) -> None:
                 f"max {r['max'] * 1e3:9.3f}{rates}"
             )
             if section == "crowd" and "peak" in r:
-                print(
-                    " " * 35
-                    + ", ".join(
-                        f"{key} {r[key] / 1e6:,.1f} MB" for key in ("start", "model", "peak", "resident")
-                    )
-                )
-    print(f"\n{'mark':52} {'figure':>10}    wanted")
-    for row in report["marks"]:
-        print(
-            f"{row['mark']:52} {row['figure']:10.4g} {row['unit']:5} {row['wanted']:8g}   "
-            f"{'holds' if row['holds'] else 'MISSED'}"
-        )
+                sizes = (f"{key} {r[key] / 1e6:,.1f} MB" for key in ("start", "model", "peak", "resident"))
+                print(" " * 35 + ", ".join(sizes))
+    print()
+    print_marks(report["marks"])
 
 
 def main() -> None:
     """Measure section by section, then tell."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seconds", type=float, default=6, help="of each contestant")
-    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--models", type=json.loads, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        make: Callable[[], Work] = lambda: contestant(options.serve, options.models)  # noqa: E731
-        return serve(make, warm=0 if "score" in options.serve else 3)
-    asked = options.only.split(",")
-    if not set(asked) <= set(SECTIONS):
-        parser.error(f"--only takes {','.join(SECTIONS)}")
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=6, help="of each contestant")
+    options.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between")
+    options.add_argument("--serve", help=argparse.SUPPRESS)
+    options.add_argument("--models", type=json.loads, help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.serve:
+        make: Callable[[], Work] = lambda: contestant(asked.serve, asked.models)  # noqa: E731
+        return serve(make, warm=0 if "score" in asked.serve else 3)
     report: dict[str, Any] = {"machine": machine(), "found": {}}
     with tempfile.TemporaryDirectory() as folder:
-        models = make_models(folder)
-        for section in asked:
-            report["found"][section] = (
-                start_times() if section == "start" else measure(section, models, options.seconds)
-            )
+        models = {name: str(path) for name, path in write_models(Path(folder)).items()}
+        for section in asked.only.split(","):
+            report["found"][section] = measure(section, models, asked.seconds)
     report["marks"] = marks(report["found"])
-    if options.json:
-        return print(json.dumps(report))
-    return show(report)
+    return print(json.dumps(report)) if asked.json else show(report)
 
 
 if __name__ == "__main__":

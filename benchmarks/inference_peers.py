@@ -1,9 +1,9 @@
 """The peers of ``inference.py``: PyTorch and ONNX Runtime with a one-hot GRU of the same shape.
 
 PyTorch: ``nn.GRU`` on one-hot inputs and a ``nn.Linear``, eager, and the same quantised dynamically. ONNX
-Runtime: the step written by hand in two forms, with its GRU operator and with products and gates spelled
-out (only these can be quantised); the better one counts. Every peer draws its token from the softmax at
-temperature 0.8, as ours does. ``score`` reads given tokens one by one and keeps the nats of each.
+Runtime: the step written by hand with products and gates spelled out (its GRU operator was slower, and cannot
+be quantised), and our exported model. Every peer draws its token from the softmax at temperature 0.8, as ours
+does. ``score`` reads given tokens one by one and has the nats of each.
 """
 
 from __future__ import annotations
@@ -78,47 +78,36 @@ def torch_scores() -> Work:
     return Work(step, SCORED)
 
 
-def onnx_writes(form: str, threads: int, quantised: bool = False) -> Work:
+def onnx_writes(threads: int, quantised: bool = False) -> Work:
     """The same loop around ONNX Runtime, NumPy for the draw."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "step.onnx")
-        path.write_bytes(onnx_step(form).SerializeToString())
+        path.write_bytes(onnx_step().SerializeToString())
         if quantised:
             from onnxruntime.quantization import QuantType, quantize_dynamic
 
             quantize_dynamic(path, Path(folder, "int8.onnx"), weight_type=QuantType.QInt8, per_channel=True)
             path = Path(folder, "int8.onnx")
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    eye = np.eye(V, dtype=np.float32)
-    if form == "products":
-        return onnx_loop(session, lambda token: np.array([token]))
-    return onnx_loop(session, lambda token: eye[token : token + 1])
+        return onnx_loop(path, threads, lambda token: np.array([token]))
 
 
 def onnx_exported(model: str, threads: int) -> Work:
     """The same loop, in the precision of the model, around the file of ``pantoum export --to onnx``."""
-    import onnxruntime
-
     from pantoum.inference.exporting import export
+
+    with tempfile.TemporaryDirectory() as folder:
+        export(model, "onnx", Path(folder, "step.onnx"))
+        return onnx_loop(Path(folder, "step.onnx"), threads, lambda token: np.array([[token]]))
+
+
+def onnx_loop(path: Path, threads: int, input_of: Callable[[int], Any]) -> Work:
+    """A token in, a distribution out, a draw; the inputs of the session are the token and the state."""
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    with tempfile.TemporaryDirectory() as folder:
-        export(model, "onnx", Path(folder, "step.onnx"))
-        session = onnxruntime.InferenceSession(
-            str(Path(folder, "step.onnx")), options, providers=["CPUExecutionProvider"]
-        )
-    return onnx_loop(session, lambda token: np.array([[token]]))
-
-
-def onnx_loop(session: Any, input_of: Callable[[int], Any]) -> Work:
-    """A token in, a distribution out, a draw; the inputs of the session are the token and the state."""
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
     run: dict[str, Any] = {"token": 0, "state": [np.zeros((1, H), np.float32)] * L}
     names = [given.name for given in session.get_inputs()]
@@ -134,9 +123,9 @@ def onnx_loop(session: Any, input_of: Callable[[int], Any]) -> Work:
     return Work(step, TOKENS)
 
 
-def onnx_step(form: str) -> Any:
-    """One token through the stack: inputs x (one-hot [1,V], or the token) and h0.. [1,H]; outputs the logits
-    and the new states."""
+def onnx_step() -> Any:
+    """One token through the stack: inputs x, the token, and h0.. [1,H]; outputs the logits and new states.
+    The first layer's input product is a row of a table, as ours is."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     random = np.random.default_rng(0)
@@ -152,34 +141,14 @@ def onnx_step(form: str) -> Any:
         nodes.append(helper.make_node(kind, inputs, list(outputs), **attributes))
         return outputs[0]
 
-    by_row = form == "products"  # the first layer's input product is a row of a table, as ours is
-    x = "x"
-    one = constant("one", value=np.ones((1, 1), np.float32)) if by_row else ""
-    lead = "" if by_row else constant("lead", value=np.array([0]))
+    x, one = "x", constant("one", value=np.ones((1, 1), np.float32))
     for layer in range(L):
-        h, new, K = f"h{layer}", f"new{layer}", V if layer == 0 else H
-        name = f"l{layer}."
-        if form == "gru":
-            bias = constant(name + "b", 1, 6 * H)
-            x3, h3 = (node("Unsqueeze", [a, lead], name + a + "3") for a in (x, h))
-            node(
-                "GRU",
-                [x3, constant(name + "w", 1, 3 * H, K), constant(name + "r", 1, 3 * H, H), bias, "", h3],
-                "",
-                name + "y",
-                hidden_size=H,
-                linear_before_reset=1,
-            )
-            x = node("Squeeze", [name + "y", lead], new)
-            continue
-        gates = []
-        for side, inputs, rows in (("i", x, K), ("h", h, H)):
+        h, name, gates = f"h{layer}", f"l{layer}.", []
+        for side, inputs in (("i", x), ("h", h)):
             if inputs == "x":
                 product = node("Gather", [constant(name + "table", V, 3 * H), "x"], name + "pi")
             else:
-                product = node(
-                    "MatMul", [inputs, constant(name + "w" + side, rows, 3 * H)], name + "p" + side
-                )
+                product = node("MatMul", [inputs, constant(name + "w" + side, H, 3 * H)], name + "p" + side)
             total = node("Add", [product, constant(name + "b" + side, 3 * H)], name + "s" + side)
             names = [name + side + gate for gate in "rzn"]
             node("Split", [total], *names, axis=1, num_outputs=3)
@@ -188,15 +157,15 @@ def onnx_step(form: str) -> Any:
         r = node("Sigmoid", [node("Add", [ir, hr], name + "r+")], name + "r")
         z = node("Sigmoid", [node("Add", [iz, hz], name + "z+")], name + "z")
         n = node("Tanh", [node("Add", [in_, node("Mul", [r, hn], name + "rh")], name + "n+")], name + "n")
-        keep = node("Mul", [z, h], name + "zh")
-        take = node("Mul", [node("Sub", [one, z], name + "1-z"), n], name + "zn")
-        x = node("Add", [keep, take], new)
+        old = node("Mul", [z, h], name + "zh")
+        new = node("Mul", [node("Sub", [one, z], name + "1-z"), n], name + "zn")
+        x = node("Add", [old, new], f"new{layer}")
     node("Add", [node("MatMul", [x, constant("head", H, V)], "product"), constant("bias", V)], "logits")
 
     def value(name: str, size: int) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
 
-    token = helper.make_tensor_value_info("x", TensorProto.INT64, [1]) if by_row else value("x", V)
+    token = helper.make_tensor_value_info("x", TensorProto.INT64, [1])
     inputs = [token, *(value(f"h{layer}", H) for layer in range(L))]
     outputs = [value("logits", V), *(value(f"new{layer}", H) for layer in range(L))]
     graph = helper.make_graph(nodes, "step", inputs, outputs, weights)

@@ -17,7 +17,6 @@ the operands pH) and its input's gradient 4H; and once the gates' gradient as op
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from contestants import GATES
-from measured import machine
+from measured import machine, parser
 
 from pantoum import kernels
 
@@ -63,50 +62,19 @@ def peak(command: list[str]) -> tuple[float, dict[str, Any]]:
 
 def main() -> None:
     """One run, and the account."""
-    parser = argparse.ArgumentParser(description="peak memory of training")
-    parser.add_argument("--cell", choices=GATES, default="gru")
-    parser.add_argument("--precision", choices=("float32", "bf16"), default=kernels.precisions()[-1])
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--cell", choices=GATES, default="gru")
+    options.add_argument("--precision", choices=("float32", "bf16"), default=kernels.precisions()[-1])
+    options.add_argument("--steps", type=int, default=8)
+    asked = options.parse_args()
+    sizes = f"--hidden-size {H} --embedding-size {H} --num-layers {L} --batch-size {B} --seq-len {T}"
+    chosen = f"--steps {asked.steps} --cell {asked.cell} --precision {asked.precision}"
+    more = f"{sizes} {chosen} --dropout 0 --optimizer adamw --valid-fraction 0.02 --json --quiet"
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder, "text.txt")
         text.write_text("".join(random.Random(0).choices(SYMBOLS, k=400_000)))
-        found, answer = peak(
-            [
-                sys.executable,
-                "-m",
-                "pantoum",
-                "train",
-                str(text),
-                "--run",
-                str(Path(folder, "run")),
-                "--json",
-                "--quiet",
-                "--steps",
-                str(asked.steps),
-                "--cell",
-                asked.cell,
-                "--precision",
-                asked.precision,
-                "--hidden-size",
-                str(H),
-                "--embedding-size",
-                str(H),
-                "--num-layers",
-                str(L),
-                "--batch-size",
-                str(B),
-                "--seq-len",
-                str(T),
-                "--dropout",
-                "0",
-                "--optimizer",
-                "adamw",
-                "--valid-fraction",
-                "0.02",
-            ]
-        )
+        words = ["train", str(text), "--run", str(Path(folder, "run")), *more.split()]
+        found, answer = peak([sys.executable, "-m", "pantoum", *words])
     weights = answer["parameters"]
     parts = {
         "parameters x 24": 24.0 * weights,
@@ -115,29 +83,16 @@ def main() -> None:
         "room": ROOM,
     }
     allowed = sum(parts.values())
-    report = {
-        "machine": machine(),
-        "cell": asked.cell,
-        "precision": asked.precision,
-        "steps": asked.steps,
-        "parameters": weights,
-        "parts": parts,
-        "allowed": allowed,
-        "peak": found,
-        "met": found <= allowed,
-    }
+    met = found <= allowed
     if asked.json:
-        print(json.dumps(report))
-        return
+        report = {"machine": machine(), **vars(asked), "parameters": weights, "parts": parts}
+        return print(json.dumps({**report, "allowed": allowed, "peak": found, "met": met}))
     print(machine())
-    print(
-        f"{asked.cell}, {asked.precision}, B={B} T={T} E=H={H} L={L}, {weights:,} parameters, "
-        f"{asked.steps} steps"
-    )
+    print(f"{chosen} {sizes}: {weights:,} parameters")
     for name, size in parts.items():
         print(f"  {name:<32}{size / 1e6:7.1f} MB")
-    verdict = "met" if found <= allowed else "NOT met"
-    print(f"allowed {allowed / 1e6:.1f} MB, peak {found / 1e6:.1f} MB: {verdict}")
+    print(f"allowed {allowed / 1e6:.1f} MB, peak {found / 1e6:.1f} MB: {'met' if met else 'NOT met'}")
+    return None
 
 
 if __name__ == "__main__":

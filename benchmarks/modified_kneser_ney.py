@@ -1,8 +1,9 @@
-"""An n-gram model of words with interpolated modified Kneser-Ney smoothing (Chen and Goodman 1998), in NumPy:
-what a network trained for minutes has to beat.
+"""An n-gram model with interpolated modified Kneser-Ney smoothing (Chen and Goodman 1998), in NumPy: what a
+network trained for minutes has to beat.
 
-    python benchmarks/modified_kneser_ney.py TRAIN TEST [--order 5]       perplexity per word of TEST
+    python benchmarks/modified_kneser_ney.py TRAIN TEST [--order 5] [--characters]
 
+Prints the perplexity per word of TEST, or the nats per character, after the first.
 Words are what white space separates, and each line ends with ``<eos>``. The longest n-grams count how often
 they occurred, shorter ones how many different words preceded them. Each order takes one of three discounts
 off a count of 1, 2, or 3 and more, and gives what it took to the next shorter order; the shortest gives it to
@@ -15,17 +16,17 @@ Shapes: N tokens, G different n-grams of an order.
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from measured import parser
 from numpy.typing import NDArray
 
-__all__ = ["ModifiedKneserNey", "read_words"]
+__all__ = ["ModifiedKneserNey", "evaluated", "read_characters", "read_words"]
 
 EOS, UNK = "<eos>", "<unk>"
 Tokens = NDArray[np.int64]
@@ -133,45 +134,47 @@ def _number(keys_G: Tokens, contexts_N: Tokens, tokens_N: Tokens, vocab_size: in
     return np.where(keys_G[at_N] == keys_N, at_N, -1)
 
 
-def read_words(train: Path, *others: Path) -> tuple[int, list[Tokens]]:
+def read_words(*paths: Path) -> tuple[int, list[Tokens]]:
     """(vocabulary size, the tokens of each text); the words are those of the first text and ``<unk>``."""
     texts = [
         [word for line in path.read_text(encoding="utf-8").splitlines() for word in (*line.split(), EOS)]
-        for path in (train, *others)
+        for path in paths
     ]
-    numbers = {word: number for number, word in enumerate(dict.fromkeys([EOS, UNK, *texts[0]]))}
-    return len(numbers), [
-        np.array([numbers.get(word, numbers[UNK]) for word in words], np.int64) for words in texts
-    ]
+    return _numbered([EOS, UNK], texts)
 
 
-def evaluated(train: Path, test: Path, order: int = 5) -> dict[str, Any]:
+def read_characters(*paths: Path) -> tuple[int, list[Tokens]]:
+    """The same of characters."""
+    return _numbered([UNK], [path.read_text(encoding="utf-8") for path in paths])
+
+
+def _numbered(first: list[str], texts: Sequence[Sequence[str]]) -> tuple[int, list[Tokens]]:
+    numbers = {unit: number for number, unit in enumerate(dict.fromkeys([*first, *texts[0]]))}
+    return len(numbers), [np.array([numbers.get(unit, numbers[UNK]) for unit in text]) for text in texts]
+
+
+def evaluated(train: Path, test: Path, order: int = 5, characters: bool = False) -> dict[str, int | float]:
     """The figures of TEST by the protocol ``carried``: all targets after the first token."""
     began = time.perf_counter()
-    vocab_size, (learned, judged) = read_words(train, test)
+    vocab_size, (learned, judged) = (read_characters if characters else read_words)(train, test)
     model = ModifiedKneserNey(learned, vocab_size, order)
-    seconds = time.perf_counter() - began
-    nats = model.nats(judged, 1)
-    return {
-        "seconds": seconds,
-        "vocab_size": vocab_size,
-        "tokens": len(learned),
-        "targets": len(nats),
-        "static": math.exp(float(nats.mean())),
-    }
+    seconds, nats = time.perf_counter() - began, model.nats(judged, 1)
+    figure = float(nats.mean())
+    found = {"seconds": seconds, "vocab_size": vocab_size, "tokens": len(learned), "targets": len(nats)}
+    return {**found, "carried": figure, "static": math.exp(figure)}
 
 
 def main() -> None:
     """Print the figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("train", type=Path)
-    parser.add_argument("test", type=Path)
-    parser.add_argument("--order", type=int, default=5)
-    asked = parser.parse_args()
-    found = evaluated(asked.train, asked.test, asked.order)
-    print(f"perplexity {found['static']:.2f} per word, counted in {found['seconds']:.1f} s")
+    options = parser(__doc__)
+    options.add_argument("train", type=Path)
+    options.add_argument("test", type=Path)
+    options.add_argument("--order", type=int, default=5)
+    options.add_argument("--characters", action="store_true")
+    asked = options.parse_args()
+    found = evaluated(asked.train, asked.test, asked.order, asked.characters)
+    figure = "{carried:.4f} nats per character" if asked.characters else "perplexity {static:.2f} per word"
+    print(f"{figure.format(**found)}, counted in {found['seconds']:.1f} s")
 
 
 if __name__ == "__main__":

@@ -31,22 +31,11 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 
-FORMATS = {
-    name: (f"tests/formats/test_{name}.py",)
-    for name in (
-        "bounded",
-        "metrics_file",
-        "model_file",
-        "plain_json",
-        "run_lock",
-        "state_file",
-        "token_file",
-    )
-}
+FORMATS = ("bounded", "metrics_file", "model_file", "plain_json", "run_lock", "state_file", "token_file")
 RUNS = tuple(f"tests/faults/test_resume{name}.py" for name in ("", "_texts", "_budgets", "_guards"))
 PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "formats": {
-        **FORMATS,
+        **{name: (f"tests/formats/test_{name}.py",) for name in FORMATS},
         "durable": ("tests/formats/test_durable.py",),
         "system_calls": ("tests/formats/test_durable.py",),
         "checkpoint": ("tests/formats/test_checkpoint.py",),

@@ -1,24 +1,19 @@
-"""How fast `prepare` turns text into token shards, and in how much memory.
+"""How fast `prepare` turns text into a prepared file, and in how much memory.
 
-    python benchmarks/prepare.py [--json] [--size MB] [--repeat N]      on one core
-    python benchmarks/prepare.py --big        one line of 1 GB, each tokenizer in a process of its own: memory
-    python benchmarks/prepare.py --processes 1 2 [--size 100]           on all cores, by turns
+    python benchmarks/prepare.py [--size MB] [--repeat N] [--tokens KIND ...] [--json]
+    python benchmarks/prepare.py --line [--size MB]          one line of 1 GB
 
 Texts are made here from a seed: English-like (ASCII) and many-script words, drawn by Zipf's law from 50,000
-different ones with new ones among them, as a real text has them. Everything is counted: reading, hashing,
-learning, writing, waiting for the disk. The process is pinned to one core, and so are its libraries, except
-with ``--processes``, which compares numbers of processes on the same text and fails if the folders that they
-make differ.
+different ones with new ones among them, as a real text has them. Each preparation is a process of its own,
+pinned to one core; reading, hashing, learning, writing and waiting for the disk are counted.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,18 +21,20 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[variable] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np  # noqa: E402  after the threads are set
+from measured import machine, parser  # noqa: E402
 
 from pantoum.data.prepare import prepare  # noqa: E402
 
 SEED = 1
-MARKS = {"bytes": 200.0, "characters (ASCII)": 100.0, "characters": 30.0, "words": 5.0, "bpe:4096": 3.0}
-"""MB/s to reach, of the issue that asked for it."""
+MARKS = {"bytes": 200.0, "characters": 100.0, "characters, many scripts": 30.0, "words": 5.0, "bpe:4096": 3.0}
+"""MB/s to reach."""
 LETTERS = {
     "ascii": "etaoinshrdlucmfwypvbgkjqxz",
     "scripts": "etaoinshrdlućéñßабвгдежзиклмноαβγδεκλμν中文字日本語한국어",
@@ -96,167 +93,76 @@ def write_line(path: Path, size: int) -> int:
     return path.stat().st_size
 
 
-def measure(path: Path, tokens: str, folder: Path, repeat: int) -> list[float]:
-    """Seconds of each repetition."""
-    seconds = []
-    for _ in range(repeat):
-        shutil.rmtree(folder, ignore_errors=True)
-        os.sync()
-        began = time.perf_counter()
-        prepare([path], tokens=tokens, out=folder)
-        seconds.append(time.perf_counter() - began)
-    return seconds
-
-
-def peak_memory(whose: int = resource.RUSAGE_SELF) -> float:
-    """The most memory that this process (or the largest of those it started) has held, in MB."""
+def peak_memory() -> float:
+    """The most memory that this process has held, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(whose).ru_maxrss * unit / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def speeds(folder: Path, size: int, repeat: int) -> list[dict[str, object]]:
-    """Each tokenizer's MB/s."""
-    texts = {"ascii": folder / "ascii.txt", "scripts": folder / "scripts.txt"}
-    sizes = {name: write_text(path, LETTERS[name], size) for name, path in texts.items()}
-    rows: list[dict[str, object]] = []
-    for label, mark in MARKS.items():
-        text = "scripts" if label == "characters" else "ascii"
-        seconds = measure(texts[text], label.partition(" ")[0], folder / "out", repeat)
-        rates = sorted(sizes[text] / 1e6 / second for second in seconds)
-        rows.append(
-            {
-                "tokens": label,
-                "mark": mark,
-                "megabytes": sizes[text] / 1e6,
-                "min": rates[0],
-                "median": rates[len(rates) // 2],
-                "max": rates[-1],
-                "peak_memory_mb": peak_memory(),
-            }
-        )
-    return rows
-
-
-def by_processes(folder: Path, size: int, repeat: int, counts: list[int]) -> list[dict[str, object]]:
-    """Seconds of words and byte-pair encoding by each number of processes, which take turns."""
-    path = folder / "ascii.txt"
-    made = write_text(path, LETTERS["ascii"], size)
-    rows: list[dict[str, object]] = []
-    for tokens in ("words", "bpe:4096"):
-        seconds: dict[int, list[float]] = {count: [] for count in counts}
-        for _ in range(repeat):
-            for count in counts:
-                out = folder / f"out-{count}"
-                shutil.rmtree(out, ignore_errors=True)
-                os.sync()
-                began = time.perf_counter()
-                prepare([path], tokens=tokens, out=out, processes=count)
-                seconds[count].append(time.perf_counter() - began)
-                if folder_bytes(out) != folder_bytes(folder / f"out-{counts[0]}"):
-                    sys.exit(f"{count} processes make another folder than {counts[0]} from {tokens}")
-        for count, found in seconds.items():
-            best = min(found)
-            rows.append(
-                {
-                    "tokens": tokens,
-                    "processes": count,
-                    "megabytes": made / 1e6,
-                    "seconds": best,
-                    "median": sorted(found)[len(found) // 2],
-                    "megabytes_per_second": made / 1e6 / best,
-                    "times_the_first": min(seconds[counts[0]]) / best,
-                    "peak_memory_mb": peak_memory(),
-                    "peak_memory_of_a_worker_mb": peak_memory(resource.RUSAGE_CHILDREN),
-                }
-            )
-    return rows
-
-
-def folder_bytes(folder: Path) -> dict[str, bytes]:
-    """The SHA-256 of each file of a prepared folder, by name."""
-    return {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()}
-
-
-def one_line(folder: Path, size: int, kinds: list[str]) -> list[dict[str, object]]:
-    """One line of ``size`` bytes by each tokenizer, each in a process of its own: time and memory."""
-    path = folder / "line.txt"
-    rows: list[dict[str, object]] = []
-    made = write_line(path, size)
-    for tokens in kinds:
-        shutil.rmtree(folder / "out", ignore_errors=True)
-        command = [sys.executable, __file__, "--one", str(path), tokens, str(folder / "out")]
-        answer = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-        rows.append({"tokens": tokens, "megabytes": made / 1e6, **json.loads(answer)})
-    return rows
-
-
-def one(path: str, tokens: str, out: str) -> dict[str, object]:
+def one(path: str, tokens: str, out: str) -> dict[str, float]:
     """One preparation in this process."""
     before, began = peak_memory(), time.perf_counter()
-    prepared = prepare([path], tokens=tokens, out=out)
-    return {
-        "seconds": time.perf_counter() - began,
-        "tokens_made": prepared.train.count,
-        "memory_before_mb": before,
-        "peak_memory_mb": peak_memory(),
-    }
+    prepare([path], tokens=tokens, out=out)
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "memory_before_mb": before, "peak_memory_mb": peak_memory()}
 
 
-def show(rows: list[dict[str, object]]) -> None:
-    """The rows as a table."""
-    for row in rows:
-        cells = (
-            f"{key} {value:,.1f}"
-            if isinstance(value, float)
-            else f"{value:>18}"
-            if key == "tokens"
-            else f"{key} {value:,}"
-            for key, value in row.items()
-        )
-        print("  ".join(cells))
+def measured(folder: Path, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Each tokenizer on its text."""
+    paths, sizes, rows = {name: folder / f"{name}.txt" for name in LETTERS}, dict[str, int](), list[Any]()
+    for name, path in paths.items():
+        size = asked.size * 1_000_000
+        sizes[name] = write_line(path, size) if asked.line else write_text(path, LETTERS[name], size)
+    for tokens in asked.tokens:
+        kind, _, scripts = tokens.partition(", ")
+        text, found = "scripts" if scripts else "ascii", list[dict[str, float]]()
+        for number in range(asked.repeat):
+            os.sync()
+            command = [
+                sys.executable,
+                __file__,
+                "--one",
+                str(paths[text]),
+                kind,
+                str(folder / f"{kind}-{number}"),
+            ]
+            answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+            found.append(json.loads(answer))
+        rates = sorted(sizes[text] / 1e6 / each["seconds"] for each in found)
+        row: dict[str, Any] = {"tokens": tokens, "mark": MARKS.get(tokens), "megabytes": sizes[text] / 1e6}
+        row |= {"min": rates[0], "median": rates[len(rates) // 2], "max": rates[-1]}
+        memory = ("memory_before_mb", "peak_memory_mb")
+        rows.append(row | {name: max(each[name] for each in found) for name in memory})
+    return rows
 
 
 def main() -> None:
     """Measure and print."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--size", type=int, default=30, help="MB of each text (30)")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--big", action="store_true", help="one line of 1 GB, or of --size MB")
-    parser.add_argument(
-        "--tokens",
-        nargs="+",
-        default=["bytes", "characters", "words", "bpe:4096"],
-        help="tokenizers of --big",
+    options = parser(__doc__)
+    options.add_argument("--size", type=int, help="MB of each text (30, of a line 1000)")
+    options.add_argument("--repeat", type=int, help="of each (5, of a line 1)")
+    options.add_argument("--line", action="store_true", help="one line")
+    options.add_argument("--tokens", nargs="+", default=list(MARKS))
+    options.add_argument("--folder", help="where the texts are made (a temporary folder)")
+    options.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if asked.one:
+        return print(json.dumps(one(*asked.one)))
+    asked.size, asked.repeat = (
+        asked.size or (1000 if asked.line else 30),
+        asked.repeat or (1 if asked.line else 5),
     )
-    parser.add_argument("--processes", type=int, nargs="+", help="numbers of processes to compare")
-    parser.add_argument("--folder", help="where the texts are made (a temporary folder)")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if hasattr(os, "sched_setaffinity") and not given.processes:
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
-    if given.one:
-        print(json.dumps(one(*given.one)))
-        return
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
-        if given.processes:
-            size = 100 if given.size == parser.get_default("size") else given.size
-            repeat = min(given.repeat, 3)
-            rows = by_processes(Path(name), size * 1_000_000, repeat, given.processes)
-        elif given.big:
-            size = 1000 if given.size == parser.get_default("size") else given.size
-            rows = one_line(Path(name), size * 1_000_000, given.tokens)
-        else:
-            rows = speeds(Path(name), given.size * 1_000_000, given.repeat)
-    from measured import machine  # not in the children, whose memory counts
-
-    result = {"machine": machine(), "command": " ".join(sys.argv), "seed": SEED, "rows": rows}
-    if given.json:
-        print(json.dumps(result, indent=1))
-    else:
-        print(*(f"{key}: {value}" for key, value in result["machine"].items()), sep="\n")
-        show(rows)
+    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
+        rows = measured(Path(name), asked)
+    if asked.json:
+        return print(json.dumps({"machine": machine(), "command": sys.argv[1:], "seed": SEED, "rows": rows}))
+    print(machine())
+    for row in rows:
+        figures = (f"{name} {value:,.1f}" for name, value in row.items() if isinstance(value, float))
+        print(f"{row['tokens']:24}", "  ".join(figures))
+    return None
 
 
 if __name__ == "__main__":

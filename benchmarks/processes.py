@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,8 +61,6 @@ def serve(make: Callable[[], Work], warm: int = 3, least: int = 1) -> None:
         return
     print(json.dumps({"units": work.units, **work.facts}), flush=True)
     for line in sys.stdin:
-        if line.isspace():  # the end: not every launcher passes on that of its input
-            return
         times, end = list[float](), time.perf_counter() + float(line)
         while len(times) < least or time.perf_counter() < end:
             start = time.perf_counter()
@@ -74,21 +72,11 @@ def serve(make: Callable[[], Work], warm: int = 3, least: int = 1) -> None:
 class Child:
     """A contestant as the parent sees it: its process begins at once; ``wait`` until it is ready."""
 
-    def __init__(
-        self,
-        script: str,
-        name: str,
-        threads: int,
-        *more: str,
-        launcher: Sequence[str] = (),
-        **environment: str,
-    ) -> None:
-        """``launcher``: a command that starts several processes. Their numbers are then the fact
-        ``processes``, and they are those that are stopped."""
+    def __init__(self, script: str, name: str, threads: int, *more: str, **environment: str) -> None:
         self.name, self.threads, self.times = name, threads, list[float]()
         self.facts: dict[str, Any] = {}
         self.process = subprocess.Popen(
-            [*launcher, sys.executable, script, "--serve", name, *more],
+            [sys.executable, script, "--serve", name, *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -129,7 +117,6 @@ class Child:
         assert self.process.stdin is not None
         self._signal("SIGCONT")
         with suppress(BrokenPipeError):  # it has ended
-            print(file=self.process.stdin, flush=True)
             self.process.stdin.close()
         try:
             self.process.wait(END)
@@ -151,9 +138,7 @@ class Child:
 
     def _signal(self, name: str) -> None:
         if hasattr(signal, name):  # not on Windows
-            for process in self.facts.get("processes", [self.process.pid]):
-                with suppress(ProcessLookupError):  # one that could not start has ended
-                    os.kill(process, getattr(signal, name))
+            self.process.send_signal(getattr(signal, name))
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None

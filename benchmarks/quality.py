@@ -1,14 +1,18 @@
-"""How good a model some minutes of this machine buy: ours, nanoGPT's CPU recipe, and ``nn.LSTM`` by hand.
+"""How good a model some minutes of this machine buy: ours, nanoGPT's CPU recipe, ``nn.LSTM``, n-grams.
 
-    python benchmarks/quality.py --shakespeare input.txt --works FOLDER --folder runs/quality
-                                 [--nanogpt CHECKOUT] [--only WORD,...] [--list] [--table] [--json]
+    python benchmarks/quality.py --shakespeare input.txt --works FOLDER [--wikitext FOLDER]
+                                 [--folder runs/quality] [--nanogpt CHECKOUT] [--only WORD,...]
 
-Ours is the whole of ``pantoum train --minutes M``, by the clock, then ``pantoum evaluate``: ``carried``,
-``windows:256``, and ``--adapt`` where that is known. A unit of work is one training with its figures; each
-is a line in ``results.jsonl`` as soon as it is done, and what is there is not done again: the script may be
-stopped at any moment, and the same command goes on. At its end a table against the marks is printed. It
-takes about an hour and a half of both cores, alone: figures by the clock on a busy machine are worth
-nothing. Without PyTorch the peers are left out, and it is said.
+Ours is the whole of ``pantoum train --minutes M``, by the clock, then ``pantoum evaluate`` in several ways.
+Characters (``quality_texts.py``): nats per character, ``carried``, ``windows:256``, ``--adapt``. Words of
+WikiText-2 (a folder with wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens): perplexities per word, read
+once from start to end: ``static``, with a continuous cache, with ``--adapt``, with both.
+
+A unit of work is one training with its figures; each is a line in ``results.jsonl`` as soon as it is done,
+and what is there is not done again: the script may be stopped at any moment, and the same command goes on. At
+its end a table against the marks is printed. Without ``--wikitext`` it takes about an hour and a half of both
+cores, alone: figures by the clock on a busy machine are worth nothing. Units whose text or peer is missing
+are left out, and it is said.
 """
 
 from __future__ import annotations
@@ -21,19 +25,21 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kneser_ney import KneserNey
-from measured import machine
+from measured import Results, command, machine, parser, print_marks
+from modified_kneser_ney import evaluated
 from quality_texts import SMALL, Text, texts
 
 HERE = Path(__file__).resolve().parent
-SEEDS = {1: (0, 1, 2), 3: (0, 1, 2), 10: (0,)}
-PROTOCOLS = ("carried", "windows:256")
-NGRAM = 5
+SEEDS = {1: (0, 1, 2), 3: (0, 1, 2), 10: (0,), 60: ()}
+OF_CHARACTERS = {"carried": (), "windows:256": ("--protocol", "windows:256"), "adapt": ("--adapt",)}
+CACHE = ("--cache", "2000")
+OF_WORDS = {"static": (), "cache": CACHE, "adapt": ("--adapt",), "both": (*CACHE, "--adapt")}
 
 
 @dataclass(frozen=True)
@@ -44,21 +50,24 @@ class Mark:
     minutes: int
     key: str
     bound: float
-    strive: float | None = None
     least: bool = False
 
 
 MARKS = (
-    Mark("shakespeare", 1, "carried", 1.58, 1.53),
-    Mark("shakespeare", 3, "carried", 1.45, 1.42),
+    Mark("shakespeare", 1, "carried", 1.41),
+    Mark("shakespeare", 3, "carried", 1.355),
     Mark("shakespeare", 3, "windows:256", 1.4697),
-    Mark("shakespeare", 10, "carried", 1.42, 1.38),
+    Mark("shakespeare", 10, "carried", 1.305),
     Mark("shakespeare", 10, "windows:256", 1.44),
-    Mark("shakespeare", 10, "adapt", 1.38, 1.34),
-    Mark("works", 10, "carried", 1.35, 1.30),
+    Mark("shakespeare", 10, "adapt", 1.38),
+    Mark("works", 10, "carried", 1.265),
     Mark("works", 10, "accuracy", 0.60, least=True),
-    Mark("library", 10, "against xz", 1.05, 1.0),
+    Mark("library", 10, "against xz", 1.05),
     *(Mark(text, 1, "against n-gram", 1.0) for text in SMALL),
+    Mark("words", 10, "static", 88.0),
+    Mark("words", 60, "static", 80.0),
+    Mark("words", 60, "cache", 90.0),
+    Mark("words", 60, "both", 75.0),
 )
 
 
@@ -77,191 +86,130 @@ class Unit:
 
 def units() -> Iterator[Unit]:
     """All of them, the short ones first."""
+    yield Unit("kneser-ney", "words", 0)
+    others = {1: SMALL, 3: ("another tenth",), 10: ("works", "library", "words", "raw characters", "raw bpe")}
     for minutes, seeds in SEEDS.items():
         yield from (Unit("pantoum", "shakespeare", minutes, seed) for seed in seeds)
-        if minutes == 1:
-            yield from (Unit("pantoum", text, 1) for text in SMALL)
-        if minutes == 3:
-            yield Unit("pantoum", "another tenth", 3)
-        if minutes == 10:
-            yield from (Unit("pantoum", text, 10) for text in ("works", "library"))
-        if minutes > 1:
+        yield from (Unit("pantoum", text, minutes) for text in others.get(minutes, ("words",)))
+        if minutes in (3, 10):
             yield from (Unit(peer, "shakespeare", minutes) for peer in ("lstm", "nanogpt"))
+        if minutes >= 10:
+            yield from (Unit(peer, "words", minutes) for peer in ("lstm", "adaptive"))
 
 
 def ours(unit: Unit, text: Text, folder: Path) -> dict[str, Any]:
     """Train by the clock, evaluate, remove the run."""
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
-    trained = pantoum(
-        "train",
-        str(text.train),
-        "--valid",
-        str(text.valid),
-        "--minutes",
-        str(unit.minutes),
-        "--seed",
-        str(unit.seed),
-        "--run",
-        str(run),
-        *text.flags,
-    )
-    chosen = json.loads((run / "config.json").read_text())["chosen"]
-    found: dict[str, Any] = {name: trained[name] for name in ("steps", "tokens", "seconds", "parameters")}
-    found["chosen"] = chosen
-    for protocol in PROTOCOLS:
-        judged = pantoum("evaluate", str(run), str(text.reported), "--protocol", protocol)
-        found[protocol] = judged["nats_per_character"] or judged["nats_per_token"]
-        if protocol == "carried":
-            found.update({name: judged[name] for name in ("accuracy", "bits_per_byte", "xz_bits_per_byte")})
+    flags = ("--minutes", str(unit.minutes), "--seed", str(unit.seed), "--run", run, *text.flags)
+    trained = command("train", text.train, "--valid", text.valid, *flags)
+    found = {name: trained[name] for name in ("steps", "tokens", "seconds", "parameters")}
+    found["chosen"] = json.loads((run / "config.json").read_text())["chosen"]
+    found["file_bytes"] = (run / "model.safetensors").stat().st_size
+    for name, ways in (OF_WORDS if unit.text == "words" else OF_CHARACTERS).items():
+        began = time.perf_counter()
+        judged = command("evaluate", run, text.reported, *ways)
+        nats = judged["nats_per_character"] or judged["nats_per_token"]
+        found[name] = judged["perplexity"] if unit.text == "words" else nats
+        found[f"{name}, seconds"] = time.perf_counter() - began
+        if not ways:
+            found |= {key: judged[key] for key in ("accuracy", "bits_per_byte", "xz_bits_per_byte")}
             found["against xz"] = judged["bits_per_byte"] / judged["xz_bits_per_byte"]
-    if "--adapt" in pantoum_help("evaluate"):
-        adapted = pantoum("evaluate", str(run), str(text.reported), "--adapt")
-        found["adapt"] = adapted["nats_per_character"] or adapted["nats_per_token"]
     if unit.text in SMALL:
-        learned, held_out = (path.read_text(encoding="utf-8") for path in (text.train, text.reported))
-        found["n-gram"] = KneserNey(learned, NGRAM).nats(held_out)
+        found["n-gram"] = evaluated(text.train, text.reported, characters=True)["carried"]
         found["against n-gram"] = found["carried"] / found["n-gram"]
     shutil.rmtree(run)
     return found
 
 
-def pantoum(*words: str) -> dict[str, Any]:
-    """One command, its JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pantoum", *words, "--json", "--quiet"], stdout=subprocess.PIPE, check=True
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def pantoum_help(command: str) -> str:
-    """The text of ``--help``."""
-    return subprocess.run(
-        [sys.executable, "-m", "pantoum", command, "--help"], capture_output=True, text=True, check=True
-    ).stdout
-
-
 def peer(unit: Unit, text: Text, folder: Path, nanogpt: Path | None) -> dict[str, Any] | None:
     """A peer's figures; ``None`` where it cannot run."""
+    if unit.system == "kneser-ney":
+        return evaluated(text.train, text.reported)
     if importlib.util.find_spec("torch") is None or (unit.system == "nanogpt" and nanogpt is None):
-        print(f"{unit}: LEFT OUT, PyTorch or --nanogpt is missing", file=sys.stderr, flush=True)
-        return None
-    checkout = [] if nanogpt is None else ["--nanogpt", str(nanogpt)]
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(HERE / "quality_peers.py"),
-            unit.system,
-            str(text.train),
-            str(text.reported),
-            str(unit.minutes),
-            "--seed",
-            str(unit.seed),
-            "--folder",
-            str(folder / "nanogpt"),
-            *checkout,
-        ],
-        stdout=subprocess.PIPE,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(os.cpu_count())},
-    )
+        return left_out(unit, "PyTorch or --nanogpt is missing")
+    words = [unit.system, text.train, text.valid, text.reported, str(unit.minutes), "--seed", str(unit.seed)]
+    words += ["--words"] * (unit.text == "words") + ["--folder", folder / "nanogpt"]
+    words += [] if nanogpt is None else ["--nanogpt", nanogpt]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count())}
+    asked = [sys.executable, HERE / "quality_peers.py", *words]
+    done = subprocess.run(asked, stdout=subprocess.PIPE, check=True, env=environment)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # nanoGPT's own code prints before it
     return found
 
 
-def known(results: Path) -> dict[Unit, dict[str, Any]]:
-    """What is done."""
-    lines = map(json.loads, results.read_text().splitlines()) if results.exists() else []
-    return {Unit(line["system"], line["text"], line["minutes"], line["seed"]): line for line in lines}
+def left_out(unit: Unit, why: str) -> None:
+    """Say why a unit has no figures."""
+    print(f"{unit}: LEFT OUT, {why}", file=sys.stderr, flush=True)
 
 
-def table(done: dict[Unit, dict[str, Any]]) -> list[dict[str, Any]]:
+def unit_of(line: dict[str, Any]) -> Unit:
+    return Unit(line["system"], line["text"], line["minutes"], line["seed"])
+
+
+def marks(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row for each figure that has a mark, and whether it is met by the mean of its seeds."""
     rows = []
     for mark in MARKS:
+        asked = ("pantoum", mark.text, mark.minutes)
         values = [
             line[mark.key]
-            for unit, line in done.items()
-            if mark.key in line
-            and (unit.system, unit.text, unit.minutes) == ("pantoum", mark.text, mark.minutes)
+            for line in lines
+            if (line["system"], line["text"], line["minutes"]) == asked and mark.key in line
         ]
         if values:
             mean = statistics.fmean(values)
-            met = mean >= mark.bound if mark.least else mean <= mark.bound
-            rows.append(
-                {
-                    "text": mark.text,
-                    "minutes": mark.minutes,
-                    "figure": mark.key,
-                    "mean": mean,
-                    "values": values,
-                    "mark": mark.bound,
-                    "strive": mark.strive,
-                    "met": met,
-                }
-            )
+            holds = mean >= mark.bound if mark.least else mean <= mark.bound
+            name = f"{mark.text}, {mark.minutes} min, {mark.key}"
+            wanted = f"{'>=' if mark.least else '<='} {mark.bound:g}"
+            rows.append({"mark": name, "figure": mean, "values": values, "wanted": wanted, "holds": holds})
     return rows
 
 
-def show(done: dict[Unit, dict[str, Any]]) -> None:
-    """Every unit, then the marks."""
-    for unit, line in done.items():
-        figures = "  ".join(
-            f"{name} {value:.4f}"
-            for name, value in line.items()
-            if isinstance(value, float) and name not in ("seconds",)
-        )
-        print(f"{unit!s:42} {figures}")
-    for row in table(done):
-        spread = f" ({min(row['values']):.4f} to {max(row['values']):.4f})" if len(row["values"]) > 1 else ""
-        strive = "" if row["strive"] is None else f", strive {row['strive']}"
-        print(
-            f"{'met   ' if row['met'] else 'MISSED'} {row['text']}, {row['minutes']} min, {row['figure']}: "
-            f"{row['mean']:.4f}{spread}, mark {row['mark']}{strive}"
-        )
+def measure(asked: argparse.Namespace, results: Results, chosen: list[Unit]) -> None:
+    """Do what is not done."""
+    found = texts(asked.folder / "texts", asked.shakespeare, asked.works, asked.wikitext)
+    done = {unit_of(line) for line in results.lines}
+    for unit in chosen:
+        if unit in done:
+            continue
+        print(f"{unit} ...", file=sys.stderr, flush=True)
+        if (text := found.get(unit.text)) is None:
+            left_out(unit, "its text is missing")
+            continue
+        own = unit.system == "pantoum"
+        figures = ours(unit, text, asked.folder) if own else peer(unit, text, asked.folder, asked.nanogpt)
+        if figures is not None:
+            results.add({**asdict(unit), "machine": machine(), **figures})
 
 
 def main() -> None:
     """Do what is not done, and print all."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--shakespeare", type=Path, help="tiny Shakespeare's input.txt")
-    parser.add_argument("--works", type=Path, help="a folder of Shakespeare's works, a .txt file each")
-    parser.add_argument("--folder", type=Path, default=Path("runs/quality"))
-    parser.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT")
-    parser.add_argument("--only", help="units whose line contains all of these words, parted by commas")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--table", action="store_true", help="only print what is done")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--shakespeare", type=Path, help="tiny Shakespeare's input.txt")
+    options.add_argument("--works", type=Path, help="a folder of Shakespeare's works, a .txt file each")
+    options.add_argument("--wikitext", type=Path, help="a folder with WikiText-2")
+    options.add_argument("--folder", type=Path, default=Path("runs/quality"))
+    options.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT")
+    options.add_argument("--only", help="units whose line contains all of these words, parted by commas")
+    options.add_argument("--list", action="store_true")
+    options.add_argument("--table", action="store_true", help="only print what is done")
+    asked = options.parse_args()
     words = asked.only.split(",") if asked.only else []
     chosen = [unit for unit in units() if all(word in str(unit) for word in words)]
     if asked.list:
         return print("\n".join(map(str, chosen)))
-    results = asked.folder / "results.jsonl"
+    results = Results(asked.folder / "results.jsonl")
     if not asked.table:
-        if asked.shakespeare is None or asked.works is None:
-            parser.error("--shakespeare and --works are needed")
-        found = texts(asked.folder / "texts", asked.shakespeare, asked.works)
-        for unit in chosen:
-            if unit in known(results):
-                continue
-            print(f"{unit} ...", file=sys.stderr, flush=True)
-            text = found[unit.text]
-            figures = (
-                ours(unit, text, asked.folder)
-                if unit.system == "pantoum"
-                else peer(unit, text, asked.folder, asked.nanogpt)
-            )
-            if figures is not None:
-                with results.open("a") as lines:
-                    lines.write(json.dumps({**unit.__dict__, "machine": machine(), **figures}) + "\n")
-    done = known(results)
+        measure(asked, results, chosen)
     if asked.json:
-        return print(json.dumps({"marks": table(done), "units": list(done.values())}))
-    return show(done)
+        return print(json.dumps({"marks": marks(results.lines), "units": results.lines}))
+    for line in results.lines:
+        figures = {
+            name: value for name, value in line.items() if isinstance(value, float) and "seconds" not in name
+        }
+        print(f"{unit_of(line)!s:42}", "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    return print_marks(marks(results.lines))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,15 @@
 - ``library``: the source of Python's standard library, as bytes; every twentieth file is held out.
 - ``names`` and ``poems``: some 20 KB each, a tenth held out: the names that the standard library defines, a
   line each, and sonnets.
+- ``words``: WikiText-2 as it is parted into words; ``raw characters`` and ``raw bpe``: the same files as
+  text.
 """
 
 from __future__ import annotations
 
 import ast
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ SMALL = ("names", "poems")
 SMALL_SIZE = 20_000
 HELD_OUT_WORK = "winterstale.txt"
 LEFT_OUT = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3", "__pycache__"}
+TOKENS = {"words": "words:whitespace", "raw characters": "characters", "raw bpe": "bpe:4000"}
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,20 @@ class Text:
     flags: tuple[str, ...] = ()
 
 
-def texts(folder: Path, shakespeare: Path, works: Path) -> dict[str, Text]:
-    """All of them, written where they are not yet."""
+def texts(
+    folder: Path, shakespeare: Path | None, works: Path | None, wikitext: Path | None
+) -> dict[str, Text]:
+    """Those whose sources are there, written where they are not yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    return {
-        each.name: each
-        for each in (
-            *_tiny(folder, shakespeare),
-            _works(folder, works),
-            _library(folder),
-            *_small(folder, works),
-        )
-    }
+    found = [_library(folder)]
+    if shakespeare is not None:
+        found += _tiny(folder, shakespeare)
+    if works is not None:
+        found += [_works(folder, works), *_small(folder, works)]
+    if wikitext is not None:
+        parts = [wikitext / f"wiki.{part}.tokens" for part in ("train", "valid", "test")]
+        found += [Text(name, *parts, ("--tokens", tokens)) for name, tokens in TOKENS.items()]
+    return {each.name: each for each in found}
 
 
 def _tiny(folder: Path, source: Path) -> list[Text]:
@@ -70,38 +76,27 @@ def _library(folder: Path) -> Text:
     train, valid = bytearray(), bytearray()
     for place, path in enumerate(_sources()):
         (valid if place % 20 == 7 else train).extend(path.read_bytes())
+    learned = _written(folder / "library.train.py", bytes(train))
     held_out = _written(folder / "library.valid.py", bytes(valid))
-    return Text(
-        "library",
-        _written(folder / "library.train.py", bytes(train)),
-        held_out,
-        held_out,
-        ("--tokens", "bytes"),
-    )
+    return Text("library", learned, held_out, held_out, ("--tokens", "bytes"))
 
 
-def _small(folder: Path, works: Path) -> list[Text]:
-    names = sorted(
-        {
-            node.name
-            for path in _sources()
-            for node in ast.walk(ast.parse(path.read_bytes()))
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
-        }
-    )
-    total = sum(map(len, names)) + len(names)
-    names = names[:: max(1, round(total / SMALL_SIZE))]
-    held_out = [name for place, name in enumerate(names) if place % 10 == 7]
-    learned = [name for place, name in enumerate(names) if place % 10 != 7]
+def _small(folder: Path, works: Path) -> Iterator[Text]:
+    nodes = (node for path in _sources() for node in ast.walk(ast.parse(path.read_bytes())))
+    defined = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    names = sorted(name for name in defined if not name.startswith("_"))
+    names = names[:: max(1, round(sum(len(name) + 1 for name in names) / SMALL_SIZE))]
+    parts = [
+        "".join(f"{n}\n" for at, n in enumerate(names) if (at % 10 == 7) == held) for held in (False, True)
+    ]
     poems = (works / "sonnets.txt").read_text(encoding="utf-8")[:SMALL_SIZE]
-    found = []
-    for kind, train, valid, flags in (
-        ("names", "\n".join(learned) + "\n", "\n".join(held_out) + "\n", ("--documents", "lines")),
-        ("poems", poems[: SMALL_SIZE * 9 // 10], poems[SMALL_SIZE * 9 // 10 :], ()),
+    at = SMALL_SIZE * 9 // 10
+    for name, (train, valid), flags in (
+        ("names", parts, ("--documents", "lines")),
+        ("poems", (poems[:at], poems[at:]), ()),
     ):
-        judged = _written(folder / f"{kind}.valid.txt", valid)
-        found.append(Text(kind, _written(folder / f"{kind}.train.txt", train), judged, judged, flags))
-    return found
+        held_out = _written(folder / f"{name}.valid.txt", valid)
+        yield Text(name, _written(folder / f"{name}.train.txt", train), held_out, held_out, flags)
 
 
 def _sources() -> list[Path]:

@@ -54,7 +54,8 @@ def _built() -> ctypes.CDLL:
     flags = ["-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-pthread", f"-DPANTOUM_ISA={isa}"]
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "read_words.so")
-        sources = [ROOT / "benchmarks/read_words.cpp", core / "threads.cpp", core / "matrix_unit.cpp"]
+        parts = ("threads.cpp", "matrix_unit.cpp", "scratch.cpp", "system_posix.cpp")
+        sources = [ROOT / "benchmarks/read_words.cpp", *(core / part for part in parts)]
         compiler = os.environ.get("CXX", "c++")
         subprocess.run([compiler, *flags, *places, *sources, "-o", library], check=True)
         return ctypes.CDLL(str(library))

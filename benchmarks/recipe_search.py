@@ -2,11 +2,13 @@
 part of the training text. What is held out of a text for its marks is never read here.
 
     python benchmarks/recipe_search.py TEXT... --log search.jsonl [--judge FILE] [--lines]
-                                       [--set shakespeare] [--only NAME;...] [--threads 1] [--list]
-                                       [--tokens characters|words|words:whitespace|bpe:N]
+                                       [--set shakespeare] [--try "hidden=320 rate=0.006" ...] [--only
+                                       NAME;...] [--tokens characters|words|words:whitespace|bpe:N] [--threads
+                                       1] [--list]
     python benchmarks/recipe_search.py --log search.jsonl --table
 
-An experiment is a line of ``recipe_experiments``; its result a line of the log, as soon as it is known.
+An experiment differs from the base of its set by what ``--try`` says (``recipe_experiments``, fields of
+``Experiment``); its result is a line of the log, as soon as it is known.
 What the log already has is not run again, so the script may be stopped at any moment and gone on with. Time
 is counted in operations, not by a clock: an update costs ``6 * work * B * T`` (without the first layer's
 input product where it is made once for all symbols) and what Newton-Schulz iterations cost, and a minute of
@@ -20,7 +22,7 @@ in one), the state carried; of the last and the averaged weights the better figu
 from __future__ import annotations
 
 import argparse
-import json
+import ast
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -28,7 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recipe_experiments import EXPERIMENTS
+from measured import Results, parser
+from recipe_experiments import BASES, SETS
 
 from pantoum import kernels
 from pantoum.config import CELLS, DropoutConfig, ModelConfig
@@ -202,15 +205,26 @@ def loss(program: Program, text: Any, eos: int | None) -> float:
     return total / targets_BL.size
 
 
-def known(log: Path) -> dict[str, dict[str, Any]]:
-    """The results so far."""
-    lines = log.read_text().splitlines() if log.exists() else []
-    return {found["name"]: found for found in map(json.loads, lines)}
+def experiments(asked: argparse.Namespace) -> dict[str, Experiment]:
+    """Those that are asked for, by name."""
+    base = BASES.get(asked.set, {})
+    changes = SETS.get(asked.set, {}) | {
+        f"{asked.set} {words}".strip(): changed(words) for words in asked.tries
+    }
+    begin = tuple(asked.only.split(";")) if asked.only else ("",)
+    return {name: Experiment(**base | change) for name, change in changes.items() if name.startswith(begin)}
+
+
+def changed(words: str) -> dict[str, Any]:
+    """The fields that ``hidden=320 cell=lstm ngrams=(2,3)`` sets."""
+    pairs = (word.split("=", 1) for word in words.split())
+    kinds = Experiment.__annotations__
+    return {name: value if kinds[name] == "str" else ast.literal_eval(value) for name, value in pairs}
 
 
 def table(log: Path) -> None:
     """Print the results, the best of each length first."""
-    for found in sorted(known(log).values(), key=lambda each: (each["operations"], each["nats"])):
+    for found in sorted(Results(log).lines, key=lambda each: (each["operations"], each["nats"])):
         print(
             f"{found['nats']:.4f}  {found['name']:28} last {found['last']:.4f}  averaged "
             f"{found['averaged']:.4f}  training {found['training']:.3f}  {found['updates']:5} updates  "
@@ -235,43 +249,37 @@ def read(asked: argparse.Namespace) -> tuple[Any, Any, int, int | None]:
 
 def main() -> None:
     """Run what the log has not."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("text", type=Path, nargs="*")
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--judge", type=Path, help="the text that judges; without it a part of TEXT")
-    parser.add_argument("--lines", action="store_true", help="each line is a document")
-    parser.add_argument("--tokens", default="characters", help="the tokenizer; its vocabulary is TEXT's own")
-    parser.add_argument("--set", choices=EXPERIMENTS, default="shakespeare")
-    parser.add_argument("--only", help="names that begin with one of these, parted by semicolons")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--table", action="store_true")
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("text", type=Path, nargs="*")
+    options.add_argument("--log", type=Path, required=True)
+    options.add_argument("--judge", type=Path, help="the text that judges; without it a part of TEXT")
+    options.add_argument("--lines", action="store_true", help="each line is a document")
+    options.add_argument("--tokens", default="characters", help="the tokenizer; its vocabulary is TEXT's own")
+    options.add_argument("--set", choices=[*BASES, *SETS], default="shakespeare")
+    options.add_argument("--try", dest="tries", action="append", default=[""], metavar="FIELD=VALUE ...")
+    options.add_argument("--only", help="names that begin with one of these, parted by semicolons")
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--list", action="store_true")
+    options.add_argument("--table", action="store_true")
+    asked = options.parse_args()
     if asked.table:
         return table(asked.log)
-    begin = tuple(asked.only.split(";")) if asked.only else ("",)
-    base = EXPERIMENTS[asked.set]["base"]
-    chosen = {
-        name: Experiment(**{**base, **changed})
-        for name, changed in EXPERIMENTS[asked.set].items()
-        if name.startswith(begin)
-    }
+    chosen = experiments(asked)
     if asked.list:
         return print("\n".join(chosen))
     if not asked.text:
-        parser.error("a text is needed, say tiny Shakespeare's input.txt")
+        options.error("a text is needed, say tiny Shakespeare's input.txt")
     if kernels.without_core() is None:
         native.core().set_threads(asked.threads)
     tokens, judge, vocab_size, eos = read(asked)
+    results = Results(asked.log)
+    known = {line["name"] for line in results.lines}
     for name, each in chosen.items():
-        if name in known(asked.log):
+        if name in known:
             continue
         print(f"{name}: {updates(each, vocab_size)} updates", file=sys.stderr, flush=True)
-        found = {"name": name, **run(each, tokens[: int(len(tokens) * each.share)], judge, vocab_size, eos)}
-        with asked.log.open("a") as log:
-            log.write(json.dumps(found) + "\n")
+        found = run(each, tokens[: int(len(tokens) * each.share)], judge, vocab_size, eos)
+        results.add({"name": name, **found})
         print(f"  {found['nats']:.4f}", file=sys.stderr, flush=True)
     return None
 

@@ -21,6 +21,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from measured import parser
+
 if TYPE_CHECKING:
     from pantoum import Model
 
@@ -141,13 +143,10 @@ def child() -> None:
 
 def main() -> None:
     """Run both checkouts, and compare."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("checkouts", nargs=2, help="the one before and the one after")
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("checkouts", nargs=2, help="the one before and the one after")
+    options.add_argument("--out", type=Path)
+    arguments = options.parse_args()
     found = []
     for checkout in arguments.checkouts:
         source = Path(checkout).resolve() / "src"

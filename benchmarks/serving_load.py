@@ -1,7 +1,7 @@
 """The load of ``serving.py``, a process of its own: many HTTP connections, as little Python per event as can
 be.
 
-    python benchmarks/serving_load.py '{"url": "http://127.0.0.1:8000", "clients": 64, ...}'
+    echo '{"url": "http://127.0.0.1:8000", "clients": 64, ...}' | python benchmarks/serving_load.py
 
 Each client sends its requests one after the other over one connection and notes when bytes arrive; what they
 are is parsed after the end, so that the load generator takes little of the two cores that it shares with the
@@ -162,7 +162,6 @@ def summary(answers: list[Answer]) -> dict[str, Any]:
             first.append(answer.ended - answer.begun)
     begun = min((answer.begun for answer in answers), default=0.0)
     ended = max((answer.ended for answer in good), default=begun)
-    rejected = [answer.ended - answer.begun for answer in answers if answer.status == 429]
     return {
         "tokens": tokens,
         "seconds": ended - begun,
@@ -173,18 +172,13 @@ def summary(answers: list[Answer]) -> dict[str, Any]:
         "first_p99": percentile(first, 0.99),
         "gap_p50": percentile(gaps, 0.5),
         "gap_p99": percentile(gaps, 0.99),
-        "rejected_p99": percentile(rejected, 0.99),
     }
 
 
 def main() -> None:
-    spec = json.loads(sys.argv[1] if sys.argv[1] != "-" else sys.stdin.read())
+    spec = json.load(sys.stdin)
     gc.disable()
-    answers = asyncio.run(run(spec))
-    if spec.get("ids"):
-        print(json.dumps([json.loads(answer.body())["id"] for answer in answers if answer.status == 200]))
-        return
-    print(json.dumps(summary(answers)))
+    print(json.dumps(summary(asyncio.run(run(spec)))))
 
 
 if __name__ == "__main__":

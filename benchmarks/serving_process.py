@@ -1,4 +1,4 @@
-"""Servers in processes of their own, ours and those of the peers."""
+"""A server in a process of its own, and what that process takes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from typing import Any
 
 import httpx
 
-__all__ = ["Process", "free_port", "ours", "peer"]
-
-HERE = Path(__file__).parent
+__all__ = ["Process", "ours"]
 
 
 def free_port() -> int:
@@ -52,52 +50,32 @@ class Process:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def processor(self) -> float:
+        """Seconds of processor time so far, of all threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def post(self, path: str, **fields: Any) -> Any:
         response = self.client.post(path, json=fields)
         if response.status_code != 200:
             raise RuntimeError(response.text)
         return response.json()
 
-    def pause(self, paused: bool) -> None:
-        self.process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+    def end(self) -> int:
+        """End it as a service manager does."""
         self.client.close()
-        self.process.send_signal(signal.SIGCONT)  # it may be paused
-        self.process.send_signal(how)
+        self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
 
 @contextmanager
 def ours(model: str, folder: str, *flags: str) -> Iterator[Process]:
-    port = free_port()
-    kept = str(Path(folder, "pantoum", "sessions.sqlite"))
-    command = [
-        sys.executable,
-        "-m",
-        "pantoum",
-        "serve",
-        model,
-        "--port",
-        str(port),
-        "--sessions",
-        kept,
-        *flags,
-    ]
-    process = Process(command, port, folder)
+    """``pantoum serve``; what it stores and its log are in the folder."""
+    port, sessions = free_port(), str(Path(folder, "pantoum", "sessions.sqlite"))
+    command = [sys.executable, "-m", "pantoum", "serve", model, "--port", str(port), "--sessions", sessions]
+    process = Process([*command, *flags], port, folder)
     try:
         yield process
     finally:
         if process.process.poll() is None:
             process.end()
-
-
-@contextmanager
-def peer(name: str, folder: str) -> Iterator[Process]:
-    port = free_port()
-    process = Process([sys.executable, str(HERE / "serving_peers.py"), name, str(port)], port, folder)
-    try:
-        yield process
-    finally:
-        if process.process.poll() is None:
-            process.end(signal.SIGKILL)

@@ -11,7 +11,6 @@ turns with those of this one.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -22,10 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from measured import machine
+from measured import machine, parser
 
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.exporting import export
 from pantoum.network import LanguageModel
 from pantoum.text.tokenizer import learner
 
@@ -40,6 +40,14 @@ def write_model(path: Path) -> None:
     tokenizer = scholar.learn()
     network = LanguageModel(tokenizer.vocab_size, None, "gru", 512, 3)
     model_file.write(path, ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {}))
+
+
+def write_models(folder: Path) -> dict[str, Path]:
+    """The same in both precisions."""
+    files = {name: folder / f"{name}.safetensors" for name in ("float32", "int8")}
+    write_model(files["float32"])
+    export(files["float32"], "int8", files["int8"])
+    return files
 
 
 def environment(checkout: Path, byte_code: str) -> dict[str, str]:
@@ -93,11 +101,10 @@ def contestants(checkout: Path, folder: str, model: Path) -> dict[str, Callable[
 
 def main() -> None:
     """Measure all in turn, so that a busy moment hits them alike."""
-    parser = argparse.ArgumentParser(description="start-up times")
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--base", type=Path, metavar="FOLDER", help="another checkout to compare with")
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--runs", type=int, default=15)
+    options.add_argument("--base", type=Path, metavar="FOLDER", help="another checkout to compare with")
+    asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "model.safetensors")
         write_model(model)

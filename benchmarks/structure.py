@@ -8,7 +8,6 @@ the modules of pantoum that the files of ``docs/afternoon.md`` are. ``--json`` p
 
 from __future__ import annotations
 
-import argparse
 import ast
 import io
 import json
@@ -16,10 +15,10 @@ import re
 import subprocess
 import tarfile
 from collections import Counter
-from pathlib import PurePosixPath
+
+from measured import parser
 
 FOLDERS = ("src", "core", "docs", "tests", "benchmarks")
-MANY_PARAMETERS = 7
 BUDGET = {
     "core: lines": 31_000,
     "core: files": 210,
@@ -62,21 +61,12 @@ def measured(files: dict[str, str]) -> dict[str, object]:
         by_app[name.split("/")[3]] += _lines(text)
     afternoon = re.findall(r"src/pantoum/[\w/]+\.py", files.get("docs/afternoon.md", ""))
     afternoon = [name for name in dict.fromkeys(afternoon) if name in package]
-    functions = [
-        node for node in _nodes(package) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
-    named = Counter(PurePosixPath(name).name for name in package)
     return {
         **_counts("core", core),
         **_counts("apps", apps),
         "largest app: lines": max(by_app.values(), default=0),
         **_counts("package", package),
         "package: Protocols": sum(map(_is_protocol, _nodes(package))),
-        "package: functions": len(functions),
-        f"package: functions of {MANY_PARAMETERS} parameters": sum(
-            _parameters(function) >= MANY_PARAMETERS for function in functions
-        ),
-        "package: file names twice": sum(count > 1 for name, count in named.items() if name != "__init__.py"),
         "package: files over 400 lines": sum(_lines(text) > 400 for text in package.values()),
         "afternoon: files": len(afternoon),
         "afternoon: lines": sum(_lines(package[name]) for name in afternoon),
@@ -120,21 +110,11 @@ def _is_protocol(node: ast.AST) -> bool:
     return isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
 
 
-def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Parameters without ``self`` and ``cls``."""
-    arguments = function.args
-    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-    return len([name for name in names if name not in ("self", "cls")])
-
-
 def main() -> None:
     """Print the figures of each commit."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("commits", nargs="*", default=["HEAD"])
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("commits", nargs="*", default=["HEAD"])
+    arguments = options.parse_args()
     found = {commit: measured(files_at(commit)) for commit in arguments.commits}
     if arguments.json:
         print(json.dumps({"budget": BUDGET, **found}, indent=1))

@@ -7,22 +7,26 @@ least time. Run it in an environment with the peers (benchmarks/requirements.txt
 
     python benchmarks/training.py [--json] [--shape origin] [--seconds 4] [--only gru,torch]
     python benchmarks/training.py --only ours:gru:bf16 --threads 1,2 --no-busy
+    python benchmarks/training.py --starts 20 [--shape small]
+
+``--starts``: how often a process that has measured nothing before chooses the faster precision of our GRU, as
+``train --minutes`` does, quiet and beside a loop that never rests. A choice is right that is within 2 %.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from typing import Any
 
 from contestants import Shape, child
-from measured import machine
+from measured import machine, parser, print_marks
 from processes import Child, say, start, take_turns
 
 SHAPES = {
@@ -35,7 +39,12 @@ LSTM_PEERS = ["torch:lstm:float32", "torch:lstm:bf16"]
 CONTESTANTS = ["product:float32", "product:bf16", *OURS, *GRU_PEERS, *LSTM_PEERS]
 BEST = "ours:gru:bf16"
 BUSY_TURNS, BUSY_SECONDS = 3, 1.5
-# (what, of which shapes, the mark; a time ratio with "at most" has to be below it)
+CHOOSE = """
+import sys
+from pantoum.training.fastest import fastest_precision
+H, B, T = map(int, sys.argv[1:])
+print(fastest_precision(H, B * T, B).precision)
+"""
 MARKS: list[tuple[str, str, float]] = [
     ("share of the bf16 product rate", "origin", 0.85),
     ("GRU bf16 x nn.GRU float32", "origin", 2.5),
@@ -97,6 +106,35 @@ def beside_a_loop(child: Child) -> dict[str, float]:
     return {"alone": statistics.median(alone), "busy": statistics.median(busy)}
 
 
+def chosen(shape: Shape) -> str:
+    """The precision that a process chooses whose cache is empty."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, "-c", CHOOSE, *(str(shape[name]) for name in "HBT")]
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
+
+
+def starts(count: int, shape: Shape, seconds: float, threads: int) -> dict[str, Any]:
+    """The rate of each precision, and how many starts choose right, quiet and busy."""
+    names = {precision: f"ours:gru:{precision}" for precision in ("float32", "bf16")}
+    children = start({p: partial(child, name, shape, threads) for p, name in names.items()})
+    take_turns(children, seconds)
+    times = {p: min(each.times) for p, each in children.items() if each.missing is None}
+    for each in children.values():
+        each.close()
+    right = {p for p, took in times.items() if took <= min(times.values()) / 0.98}
+    found: dict[str, Any] = {"seconds": times, "starts": count}
+    found["quiet"] = sum(chosen(shape) in right for _ in range(count))
+    loop = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        found["busy"] = sum(chosen(shape) in right for _ in range(count))
+    finally:
+        loop.kill()
+        loop.wait()
+    return found
+
+
 def ratios(found: dict[str, Any]) -> dict[str, float]:
     """Every figure that a mark is set for, as far as its contestants ran. Ratios are of least times."""
     seen = found["contestants"]
@@ -129,10 +167,15 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 
 
 def judged(what: str, shape: str, value: float) -> dict[str, Any]:
-    """A figure with its mark, if there is one for this shape."""
-    mark = next((mark for name, where, mark in MARKS if (name, where) == (what, shape)), None)
-    met = None if mark is None else value <= mark if what.endswith("at most") else value >= mark
-    return {"what": what, "value": value, "mark": mark, "met": met}
+    """A figure with its mark, if there is one for this shape; a ratio of times has to be below it."""
+    mark, most = (
+        {(name, where): mark for name, where, mark in MARKS}.get((what, shape)),
+        what.endswith("at most"),
+    )
+    if mark is None:
+        return {"mark": what, "figure": value, "wanted": "", "holds": True}
+    holds = value <= mark if most else value >= mark
+    return {"mark": what, "figure": value, "wanted": f"{'<=' if most else '>='} {mark:g}", "holds": holds}
 
 
 def show(report: dict[str, Any]) -> None:
@@ -148,30 +191,26 @@ def show(report: dict[str, Any]) -> None:
             )
         if found["missing"]:
             print("  NOT MEASURED: " + ", ".join(f"{name} ({why})" for name, why in found["missing"].items()))
-        for row in found["ratios"]:
-            verdict = (
-                ""
-                if row["mark"] is None
-                else (f"   mark {row['mark']:g}: {'met' if row['met'] else 'NOT met'}")
-            )
-            print(f"  {row['what']:36} {row['value']:6.2f}{verdict}")
+        print_marks(found["ratios"])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seconds", type=float, default=4, help="for each contestant at each shape")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=4, help="for each contestant at each shape")
+    options.add_argument(
         "--threads",
         default=f"1,{os.cpu_count()}",
         help="the most: for all; fewer: for our GRU in bf16 beside it",
     )
-    parser.add_argument("--shape", choices=SHAPES)
-    parser.add_argument("--only", help="contestants whose names contain one of these, with commas")
-    parser.add_argument("--no-busy", action="store_true", help="leave the busy loop out")
-    asked = parser.parse_args()
+    options.add_argument("--shape", choices=SHAPES)
+    options.add_argument("--only", help="contestants whose names contain one of these, with commas")
+    options.add_argument("--no-busy", action="store_true", help="leave the busy loop out")
+    options.add_argument("--starts", type=int, help="count right choices of the precision instead")
+    asked = options.parse_args()
+    if asked.starts:
+        for name in [asked.shape] if asked.shape else SHAPES:
+            print(name, json.dumps(starts(asked.starts, SHAPES[name], asked.seconds, os.cpu_count() or 1)))
+        return
     words = asked.only.split(",") if asked.only else [""]
     names = [name for name in CONTESTANTS if any(word in name for word in words)]
     threads = [int(count) for count in asked.threads.split(",")]

@@ -55,7 +55,7 @@ bool machine_has(const char* isa) {
       std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0 || std::strncmp(isa, "wasm", 4) == 0;
   if (anywhere) return true;
 #if defined(__x86_64__)
-  static const Features here = features();
+  const Features here = features();
   if (std::strcmp(isa, "avx2") == 0) return here.avx2;
   if (std::strcmp(isa, "avx512") == 0) return here.avx512;
   if (std::strcmp(isa, "bf16") == 0) return here.bf16;

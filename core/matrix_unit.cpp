@@ -38,10 +38,7 @@ bool has_instructions() {
 
 }  // namespace
 
-bool has_matrix_unit() {
-  static const bool found = has_instructions() && permitted();
-  return found;
-}
+bool has_matrix_unit() { return has_instructions() && permitted(); }
 
 [[gnu::target("amx-tile")]] void shape_tiles(int rows) {
   if (shaped_for == rows) return;

@@ -1,13 +1,12 @@
 #include "threads.h"
 
+#include "lock.h"
 #include "matrix_unit.h"
 #include "system.h"
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
+#include <cstdlib>
 #include <new>
-#include <thread>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -37,7 +36,7 @@ bool wait_for(Ready ready) {
     if (spins < kSpins) {
       pause_briefly();
     } else {
-      std::this_thread::yield();
+      yield();
     }
   }
   return spins > kSpins;
@@ -45,13 +44,13 @@ bool wait_for(Ready ready) {
 
 // What a worker sleeps on: each has its own, so that those that have no part in a job are not woken for it.
 struct Bed {
-  std::condition_variable wake;
+  Wake wake;
   std::atomic<bool> taken{false};
 };
 
 struct Pool {
-  std::mutex busy;  // held by the call that has the pool
-  std::mutex sleep;
+  Lock busy;  // held by the call that has the pool
+  Lock sleep;
   Bed beds[kMostThreads];
   std::atomic<std::uint64_t> round{0};  // the number of the job, then its parts: both at once
   std::atomic<int> unfinished{0};
@@ -83,9 +82,9 @@ struct Pool {
       if (called()) return now;
       pause_briefly();
     }
-    std::unique_lock<std::mutex> lock(sleep);
+    const Holding held(sleep);
     beds[index].taken.store(true);
-    beds[index].wake.wait(lock, called);
+    while (!called()) beds[index].wake.wait(sleep);
     beds[index].taken.store(false);
     return now;
   }
@@ -107,15 +106,16 @@ struct Pool {
 
   static void run_worker(void* given) {
     const Worker worker = *static_cast<Worker*>(given);
-    delete static_cast<Worker*>(given);
+    std::free(given);
     worker.pool->work(worker.index, worker.seen);
   }
 
   void start_workers(int wanted) {
     while (workers < wanted) {
-      Worker* worker = new (std::nothrow) Worker{this, workers, round.load()};
+      Worker* worker = static_cast<Worker*>(std::malloc(sizeof(Worker)));
+      if (worker) *worker = {this, workers, round.load()};
       if (!worker || !start_thread(run_worker, worker)) {
-        delete worker;
+        std::free(worker);
         return;  // the machine gives no more threads: go on with those there are
       }
       ++workers;
@@ -131,8 +131,8 @@ struct Pool {
     round.store((number + 1) << kPartsBits | static_cast<std::uint64_t>(parts));
     for (int index = 0; index + 1 < parts; ++index)
       if (beds[index].taken.load()) {
-        std::lock_guard<std::mutex> lock(sleep);
-        beds[index].wake.notify_one();
+        const Holding held(sleep);
+        beds[index].wake.one();
       }
     run_part(0, parts);
     wait_for([&] { return unfinished.load(std::memory_order_acquire) == 0; });
@@ -152,12 +152,12 @@ Pool* pool() {
   if (existing) return existing;
   static std::atomic<bool> registered{false};
   if (!registered.exchange(true)) after_fork(forget_pool);
-  Pool* fresh = new (std::nothrow) Pool;
-  if (fresh && !the_pool.compare_exchange_strong(existing, fresh)) {
-    delete fresh;
-    return existing;
-  }
-  return fresh;
+  void* memory = std::malloc(sizeof(Pool));
+  if (!memory) return nullptr;
+  Pool* fresh = new (memory) Pool;
+  if (the_pool.compare_exchange_strong(existing, fresh)) return fresh;
+  std::free(memory);
+  return existing;
 }
 
 int allowed(int count) { return count < 0 ? 0 : count > kMostThreads ? kMostThreads : count; }
@@ -183,9 +183,10 @@ int run_job(Job job, void* context, int most) {
   const int parts = most < count ? most : count;
   Pool* team = parts > 1 ? pool() : nullptr;
   if (team && team->busy.try_lock()) {
-    std::lock_guard<std::mutex> lock(team->busy, std::adopt_lock);
     team->start_workers(parts - 1);
-    return team->run(job, context, team->workers + 1 < parts ? team->workers + 1 : parts);
+    const int status = team->run(job, context, team->workers + 1 < parts ? team->workers + 1 : parts);
+    team->busy.unlock();
+    return status;
   }
   return job(context, 0, 1);
 }

@@ -38,10 +38,10 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if find_spec("torch") is None:
         return ["--train", str(text), "--pantoum", str(run)]
     import torch
-    from words_peers import ByHand
+    from quality_peers import ByHand
 
     torch.manual_seed(0)
-    torch.save(ByHand(len(dict.fromkeys(WORDS)), False).state_dict(), folder / "lstm.pt")
+    torch.save(ByHand(len(dict.fromkeys(WORDS))).state_dict(), folder / "lstm.pt")
     return ["--train", str(text), "--pantoum", str(run), "--lstm", str(folder / "lstm.pt")]
 
 

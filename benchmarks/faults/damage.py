@@ -17,35 +17,11 @@ import numpy as np
 
 Damage = Callable[[np.random.Generator, bytes, bytes], bytes]
 VALUES = [
-    b"-1",
-    b"0",
-    b"1",
-    b"2",
-    b"4294967296",
-    b"9223372036854775808",
-    b"99999999999999999999999999",
-    b"1e308",
-    b"1e999",
-    b"0.5",
-    b"null",
-    b"true",
-    b"NaN",
-    b"-Infinity",
-    b"[]",
-    b"{}",
-    b'""',
-    b'"F64"',
-    b'"F4"',
-    b'"x"',
-    b"[0,0]",
-    b"[" * 3_000,
-    b'{"a":' * 3_000,
-    b"9" * 5_000,
-    b"\xff",
-    b"\x00",
-    b'"\\ud800"',
-    b'"../../x"',
-]
+    b"-1", b"0", b"1", b"2", b"4294967296", b"9223372036854775808", b"99999999999999999999999999",
+    b"1e308", b"1e999", b"0.5", b"null", b"true", b"NaN", b"-Infinity", b"[]", b"{}", b'""', b'"F64"',
+    b'"F4"', b'"x"', b"[0,0]", b"[" * 3_000, b'{"a":' * 3_000, b"9" * 5_000, b"\xff", b"\x00",
+    b'"\\ud800"', b'"../../x"',
+]  # fmt: skip
 
 
 class Trap:
@@ -166,37 +142,14 @@ def huge_header(rng: np.random.Generator, data: bytes, other: bytes) -> bytes:
 
 
 DAMAGES: list[Damage] = [
-    flip_a_bit,
-    flip_many,
-    flip_near_the_beginning,
-    cut,
-    cut_near_an_end,
-    cut_out,
-    grow,
-    insert,
-    overwrite,
-    exchange,
-    splice,
-    foreign,
-    wrong_length_of_header,
-    other_value_in_the_header,
-    key_gone_or_twice,
-    huge_header,
-]
+    flip_a_bit, flip_many, flip_near_the_beginning, cut, cut_near_an_end, cut_out, grow, insert,
+    overwrite, exchange, splice, foreign, wrong_length_of_header, other_value_in_the_header,
+    key_gone_or_twice, huge_header,
+]  # fmt: skip
 FORGERIES: list[Damage] = [
-    flip_near_the_beginning,
-    flip_a_bit,
-    cut,
-    cut_out,
-    grow,
-    insert,
-    overwrite,
-    splice,
-    wrong_length_of_header,
-    other_value_in_the_header,
-    key_gone_or_twice,
-    huge_header,
-]
+    flip_near_the_beginning, flip_a_bit, cut, cut_out, grow, insert, overwrite, splice,
+    wrong_length_of_header, other_value_in_the_header, key_gone_or_twice, huge_header,
+]  # fmt: skip
 
 
 def damaged(rng: np.random.Generator, data: bytes, other: bytes, number: int) -> tuple[str, bytes]:

@@ -15,12 +15,10 @@ Commands run in processes forked from this one, which has imported everything. `
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import math
 import os
-import platform
 import random
 import shutil
 import signal
@@ -28,16 +26,19 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ended_commands import Forked
 from kill_cases import fingerprint
 from storage_shim import CALLS
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measured import Results, parser
+
+from pantoum.__main__ import entry
 from pantoum.formats import durable
 from pantoum.formats.system_calls import System
 from pantoum.training import reporting
@@ -113,34 +114,53 @@ class Mortal:
         return call
 
 
-class Dying(Forked):
-    """``pantoum`` in a forked process, in the folder ``place``, that dies after so many calls."""
+class Dying:
+    """``pantoum`` in the folder ``place``, in a fork of this process that dies after so many calls."""
 
     def __init__(self, place: Path, calls: int | None, *arguments: str) -> None:
-        self.place, self.calls = place, calls
-        super().__init__(*arguments)
+        self._told, path = tempfile.mkstemp()
+        Path(path).unlink()
+        sys.stdout.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os._exit(self._run(place, calls, arguments))
 
-    def _run(self, arguments: tuple[str, ...]) -> int:
-        os.chdir(self.place)
-        tempfile.tempdir = str(self.place / "tmp")
-        # What is written by the clock would be other calls on a busy machine.
-        reporting.LEAST_PAUSE = reporting.MOST_PAUSE = reporting.PAGE_PAUSE = math.inf
-        system = Mortal(self.calls)
-        durable.system = system  # type: ignore[assignment]
-        code = super()._run(arguments)
-        if self.calls is None:
-            (self.place / "calls").write_text(" ".join(system.done))
-        return code
+    def _run(self, place: Path, calls: int | None, arguments: tuple[str, ...]) -> int:
+        try:
+            os.setsid()
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for number, target in enumerate((nothing, nothing, self._told)):
+                os.dup2(target, number)
+            os.chdir(place)
+            tempfile.tempdir = str(place / "tmp")
+            # What is written by the clock would be other calls on a busy machine.
+            reporting.LEAST_PAUSE = reporting.MOST_PAUSE = reporting.PAGE_PAUSE = math.inf
+            durable.system = Mortal(calls)  # type: ignore[assignment]
+            sys.argv = ["pantoum", *arguments]
+            entry()
+        except SystemExit as end:
+            if calls is None:
+                (place / "calls").write_text(" ".join(durable.system.done))  # type: ignore[attr-defined]
+            return int(end.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+        return 1
+
+    def ended(self) -> tuple[int, str]:
+        """The exit code, and what was told on stderr."""
+        status = os.waitpid(self._pid, 0)[1]
+        with os.fdopen(self._told, "rb") as file:
+            file.seek(0)
+            return os.waitstatus_to_exitcode(status), file.read().decode(errors="replace")
 
 
 def train(place: Path, arguments: str, text: str, calls: int | None = None) -> tuple[int, str]:
     """The exit code of a command, and what it told on stderr."""
     named = () if "--resume" in arguments else (text,)
     run = () if "--run" in arguments else ("--run", "run")
-    process = Dying(place, calls, "train", *named, *arguments.split(), *run, "--threads", "1")
-    _, told = process.communicate(timeout=600)
-    assert process.returncode is not None
-    return process.returncode, told
+    return Dying(place, calls, "train", *named, *arguments.split(), *run, "--threads", "1").ended()
 
 
 def surely(place: Path, arguments: str, text: str) -> str:
@@ -224,9 +244,9 @@ def chosen(calls: Sequence[str], at: str) -> list[int]:
     return list(range(0, len(calls), max(1, len(calls) // int(count)) if how == "spread" else 1))
 
 
-def sweep(name: str, place: Path, at: str, done: set[int], progress: Path | None) -> list[dict[str, Any]]:
+def sweep(name: str, place: Path, at: str, results: Results) -> None:
     """All cases of a kind that are not done."""
-    kind, cases = KINDS[name], []
+    kind, done = KINDS[name], {case["calls"] for case in results.lines if case["kind"] == name}
     prepare(place / "prepared", kind)
     shutil.copytree(place / "prepared", place / "whole")
     known = undisturbed(place / "whole", kind)
@@ -236,11 +256,7 @@ def sweep(name: str, place: Path, at: str, done: set[int], progress: Path | None
         shutil.copytree(place / "prepared", place / "case")
         fault = one_case(place / "case", kind, calls, known)
         shutil.rmtree(place / "case")
-        cases.append({"kind": name, "calls": calls, "of": len(known.calls), "fault": fault})
-        if progress is not None:
-            with progress.open("a") as file:
-                file.write(json.dumps(cases[-1]) + "\n")
-    return cases
+        results.add({"kind": name, "calls": calls, "of": len(known.calls), "fault": fault})
 
 
 def result_of(cases: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
@@ -261,41 +277,24 @@ def result_of(cases: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]
             if case["fault"] is not None
         ],
         "seconds": round(seconds, 1),
-        "machine": platform.platform(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
     }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--kinds", default=",".join(KINDS), help="some of them, with commas")
-    parser.add_argument("--at", default="all", help="all calls, spread:N of them, or around renames:N")
-    parser.add_argument("--progress", type=Path, help="a line per case; those in it are not done again")
-    parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
-    for module in (
-        "pantoum.cli.main",
-        "pantoum.cli.running",
-        "pantoum.cli.train",
-        "pantoum.training.run_session",
-    ):
-        importlib.import_module(module)
-    cases: list[dict[str, Any]] = []
-    if wanted.progress and wanted.progress.exists():
-        cases = [json.loads(line) for line in wanted.progress.read_text().splitlines()]
-    began = time.perf_counter()
-    for kind in wanted.kinds.split(","):
-        done = {case["calls"] for case in cases if case["kind"] == kind}
+    options = parser(__doc__)
+    options.add_argument("--kinds", default=",".join(KINDS), help="some of them, with commas")
+    options.add_argument("--at", default="all", help="all calls, spread:N of them, or around renames:N")
+    options.add_argument("--progress", type=Path, help="a line per case; those in it are not done again")
+    asked = options.parse_args()
+    for module in ("cli.main", "cli.running", "cli.train", "training.run_session"):
+        importlib.import_module(f"pantoum.{module}")
+    results, began = Results(asked.progress), time.perf_counter()
+    for kind in asked.kinds.split(","):
         with tempfile.TemporaryDirectory() as place:
-            cases += sweep(kind, Path(place).resolve(), wanted.at, done, wanted.progress)
-    result = result_of(cases, time.perf_counter() - began)
-    if wanted.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name:10} {value}" for name, value in result.items()))
+            sweep(kind, Path(place).resolve(), asked.at, results)
+    result = result_of(results.lines, time.perf_counter() - began)
+    lines = (f"{name:10} {value}" for name, value in result.items())
+    print(json.dumps(result) if asked.json else "\n".join(lines))
     return 1 if result["faults"] else 0
 
 

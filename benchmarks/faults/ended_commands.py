@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pantoum.__main__ import entry
-
-__all__ = ["Commands", "Forked", "Outcome", "start"]
+__all__ = ["Commands", "Outcome"]
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGINT twice")
 CODES = {
@@ -44,19 +38,22 @@ class Outcome:
 class Commands:
     """Starts ``pantoum`` and ends it at a drawn instant."""
 
-    def __init__(self, outcome: Outcome, draw: random.Random, start: Any) -> None:
-        self.outcome, self.draw, self.start = outcome, draw, start
+    stdin: Path | None = None
+    """What they read."""
+
+    def __init__(self, outcome: Outcome, draw: random.Random) -> None:
+        self.outcome, self.draw = outcome, draw
 
     def whole(self, *arguments: str, seconds: float = 600.0) -> str:
         """Run to the end; what it told on stderr."""
-        process = self.start(*arguments)
+        process = start(*arguments, stdin=self.stdin)
         _, told = process.communicate(timeout=seconds)
         self._judge(process.returncode, {0}, told, arguments)
         return told
 
     def cut(self, seconds: float, *arguments: str) -> bool:
         """End it after some time; whether it was still running."""
-        how, process = self.draw.choice(SIGNALS), self.start(*arguments)
+        how, process = self.draw.choice(SIGNALS), start(*arguments, stdin=self.stdin)
         time.sleep(self.draw.uniform(0.0, seconds))
         if self.draw.random() < 0.2:
             process.send_signal(signal.SIGSTOP)
@@ -91,55 +88,3 @@ def start(*arguments: str, stdin: Path | None = None) -> subprocess.Popen[str]:
         errors="replace",
         start_new_session=True,
     )
-
-
-class Forked:
-    """``pantoum`` in a process forked from this one, which has imported everything: as ``start``, faster."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.returncode: int | None = None
-        self._told, path = tempfile.mkstemp()
-        Path(path).unlink()
-        sys.stdout.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os._exit(self._run(arguments))
-
-    def _run(self, arguments: tuple[str, ...]) -> int:
-        try:
-            os.setsid()
-            nothing = os.open(os.devnull, os.O_RDWR)
-            for number, target in enumerate((nothing, nothing, self._told)):
-                os.dup2(target, number)
-            sys.argv = ["pantoum", *arguments]
-            entry()
-        except SystemExit as end:
-            return int(end.code or 0)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-        return 1
-
-    def poll(self) -> int | None:
-        """The exit code, once there is one."""
-        if self.returncode is None and (found := os.waitpid(self.pid, os.WNOHANG))[0]:
-            self.returncode = os.waitstatus_to_exitcode(found[1])
-        return self.returncode
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal, unless the process has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def communicate(self, timeout: float) -> tuple[None, str]:
-        """Wait for the end; what was told on stderr."""
-        until = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > until:
-                os.kill(self.pid, signal.SIGKILL)
-                raise TimeoutError(f"no end after {timeout:g} s")
-            time.sleep(0.005)
-        with os.fdopen(self._told, "rb") as file:
-            file.seek(0)
-            return None, file.read().decode(errors="replace")

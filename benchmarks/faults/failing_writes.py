@@ -1,11 +1,16 @@
-"""Fault test 3: the n-th system call of every operation fails, n swept over all of them.
+"""Fault tests 3 and 14: the n-th system call of every operation fails, n swept over all of them; a full disk.
 
 Each of ENOSPC, EIO and EACCES, once or from then on (a disk that stays full), writes torn in the middle or
-not at all. Afterwards: either the operation raised one clear line and the old is found whole, or it is
-finished and the new is found whole; nothing temporary is left where it could be removed; and once the
+not at all. Afterwards: either the operation raised one clear line and the old is there whole, or it is
+finished and the new is there whole; nothing temporary is left where it could be removed; and once the
 disk is well again, the same operation succeeds.
 
-    python benchmarks/faults/failing_writes.py [--json]
+    python benchmarks/faults/failing_writes.py [--full-disk] [--json]
+
+``--full-disk``: a disk that is really full, a small tmpfs in a mount namespace of its own (``unshare``, no
+root needed). Every operation is done with 0, 1, 2, ... pages left, from nothing to enough. The look at free
+space beforehand is given a wrong figure, as a quota would give it, so that the kernel's own ENOSPC is met at
+every place.
 """
 
 from __future__ import annotations
@@ -13,7 +18,9 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +31,12 @@ from pathlib import Path
 
 from crashes import Fault, judge
 from operations import OPERATIONS, Operation
-from storage_shim import ERRNOS, Failing, installed
+from storage_shim import ERRNOS, Failing, Recorder, installed
 
 from pantoum.errors import StorageError
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+DISK_PAGES, MOST_PAGES = 512, 24
 
 
 def sweep(operation: Operation, place: Path, number: int, *, sticky: bool, torn: bool) -> Iterator[str]:
@@ -79,33 +89,85 @@ def outcome(operation: Operation, folder: Path, told: str | None, failed: str, w
     return f"{'done' if told is None else 'refused'} {found}"
 
 
+class Liar(Recorder):
+    """Every call is the real one; the disk only seems to be large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free_bytes = lambda folder: 1 << 50
+
+
+def fill(place: Path, leave: int) -> Path:
+    """A file that takes all but ``leave`` pages."""
+    ballast = place / "ballast"
+    status = os.statvfs(place)
+    with ballast.open("wb") as file:
+        for _ in range(status.f_bavail * status.f_frsize // PAGE - leave):
+            file.write(bytes(PAGE))
+    return ballast
+
+
+def with_pages_left(operation: Operation, place: Path, leave: int) -> str:
+    """What comes of one operation with ``leave`` pages left."""
+    folder = place / "folder"
+    folder.mkdir()
+    operation.prepare(folder)
+    ballast = fill(place, leave)
+    where = f"{leave} pages left"
+    with installed(Liar()):
+        told = attempt(operation, folder, where)
+    ballast.unlink()
+    what = outcome(operation, folder, told, "write", where)
+    shutil.rmtree(folder)
+    return what
+
+
+def failing(operation: Operation, place: Path) -> Iterator[Iterator[str]]:
+    """What came of all failing calls, by how they fail."""
+    for number, sticky, torn in product(ERRNOS, (False, True), (False, True)):
+        yield sweep(operation, place, number, sticky=sticky, torn=torn)
+
+
+def full(operation: Operation, place: Path) -> Iterator[Iterator[str]]:
+    """What came of an operation, by the pages that are left."""
+    for leave in range(MOST_PAGES + 1):
+        yield (with_pages_left(operation, place, pages) for pages in (leave,))
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--full-disk", action="store_true")
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    wanted = parser.parse_args()
-    began = time.perf_counter()
-    results: dict[str, Counter[str]] = {}
-    place = Path(tempfile.mkdtemp())
-    faults = []
+    asked = parser.parse_args()
+    place = Path(asked.inside or tempfile.mkdtemp())
+    if asked.full_disk and not asked.inside:
+        command = ["unshare", "-rm", sys.executable, *sys.argv, "--inside", str(place)]
+        return subprocess.run(command, check=False).returncode
+    if asked.inside:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_PAGES * PAGE}", "none", str(place)]
+        subprocess.run(mount, check=True)
+    began, results, faults = time.perf_counter(), dict[str, Counter[str]](), list[str]()
     for operation in OPERATIONS:
         counts = results.setdefault(operation.name, Counter())
-        for number, sticky, torn in product(ERRNOS, (False, True), (False, True)):
+        for cases in (full if asked.inside else failing)(operation, place):
             try:
-                counts.update(sweep(operation, place, number, sticky=sticky, torn=torn))
+                counts.update(cases)
             except Fault as fault:
                 faults.append(str(fault))
-                shutil.rmtree(place)
-                place.mkdir()
-    shutil.rmtree(place)
+                for left in place.iterdir():
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
     seconds = round(time.perf_counter() - began, 1)
-    cases = sum(sum(counts.values()) for counts in results.values())
-    if wanted.json:
+    cases = sum(counts.total() for counts in results.values())
+    if asked.json:
         print(json.dumps({"cases": cases, "faults": faults, "seconds": seconds, "operations": results}))
     else:
         for name, counts in results.items():
             print(f"{name:26}", ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
         print(f"{cases} cases, {len(faults)} faults, {seconds} s")
-        print("\n".join(faults), file=sys.stderr, end="")
+        print("".join(fault + "\n" for fault in faults), file=sys.stderr, end="")
     return 1 if faults else 0
 
 

@@ -13,7 +13,7 @@ line. These are faults:
     time      more than 2 s of processor time, and 2 s more for each 10 MB; a case of ten minutes hangs
 
     python benchmarks/faults/forged_files.py [--count 100000] [--seed 0] [--first 0] [--kind model] [--json]
-        [--keep FOLDER]   copies of the files that found a fault
+        [--keep FOLDER]   copies of the files that had a fault
         [--core FILE]     another native core, say one built with AddressSanitizer (LD_PRELOAD its runtime)
 
 A case is repeated from its seed and number: ``--first N --count 1``.
@@ -24,10 +24,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,7 +34,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from drawn_cases import Teller, in_processes, parser
 
+KINDS = ("model", "size", "state", "run")
 BATCH = 500
 """Cases of one process: a new one begins with fresh memory."""
 MOST_MEMORY = 6 << 30
@@ -47,127 +47,55 @@ HANG = 600.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kind", help="only this kind: model, size, state, run")
-    parser.add_argument("--keep", type=Path, help="folder for copies of what found a fault")
-    parser.add_argument("--core", type=Path)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.worker:
-        return work(wanted)
-    tally: Counter[str] = Counter()
-    faults: list[dict[str, Any]] = []
-    began, number, end = time.perf_counter(), wanted.first, wanted.first + wanted.count
-    while number < end:
-        number = batch(wanted, number, min(BATCH, end - number), tally, faults)
-        print(f"{number - wanted.first}: {dict(tally)}", file=sys.stderr, flush=True)
-    result = {
-        "cases": wanted.count,
-        "seed": wanted.seed,
-        "first": wanted.first,
-        "seconds": round(time.perf_counter() - began, 1),
-        "counts": dict(sorted(tally.items())),
-        "faults": faults[:200],
-    }
-    print(json.dumps(result) if wanted.json else json.dumps(result, indent=1))
-    return 1 if faults else 0
-
-
-def batch(
-    wanted: argparse.Namespace, first: int, count: int, tally: Counter[str], faults: list[dict[str, Any]]
-) -> int:
-    """Run cases in a process of their own, and return the number of the next; a crash ends the process."""
-    command = [sys.executable, __file__, "--worker", f"--seed={wanted.seed}", f"--first={first}"]
-    command += [f"--count={count}"]
-    command += [
-        f"--{name}={getattr(wanted, name)}" for name in ("kind", "keep", "core") if getattr(wanted, name)
-    ]
+    options = parser(__doc__, 100_000, KINDS)
+    options.add_argument("--core", type=Path, help="another native core")
+    asked = options.parse_args()
+    if asked.worker:
+        return work(asked)
+    more = [f"--core={asked.core}"] if asked.core else []
     # What is freed goes back at once, so that no later command finds its memory there already.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    told = tempfile.TemporaryFile("w+")  # noqa: SIM115  # no pipe: nobody reads it before the end
-    process = subprocess.Popen(command, text=True, env=environment, stdout=subprocess.PIPE, stderr=told)
-    assert process.stdout is not None
-    at, words = -1, ""
-    for line in process.stdout:
-        said = json.loads(line)
-        if "begin" in said:
-            at, words = said["begin"], said["words"]
-            continue
-        tally["cases"] += 1
-        tally[f"kind {said['kind']}"] += 1
-        tally.update(said["counts"])
-        for fault in said["faults"]:
-            tally[f"FAULT {fault['what']}"] += 1
-            faults.append(fault)
-            print(json.dumps(fault), file=sys.stderr, flush=True)
-        at = said["number"] + 1
-    code = process.wait()
-    told.seek(0)
-    if code == 0:
-        return first + count
-    if at < 0:
-        raise SystemExit(f"the process ended before its first case: {told.read()}")
-    tally["cases"] += 1
-    what = "crash" if code < 0 else "error of this script"
-    tally[f"FAULT {what}"] += 1
-    faults.append({"what": what, "number": at, "words": words, "code": code, "detail": told.read()[-1600:]})
-    print(json.dumps(faults[-1]), file=sys.stderr, flush=True)
-    return at + 1
+    return in_processes(
+        __file__, asked, BATCH, *more, MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536"
+    )
 
 
-def work(wanted: argparse.Namespace) -> int:
-    """The cases of one process, one line of JSON before and after each."""
+def work(asked: argparse.Namespace) -> int:
+    """Do the cases of a process."""
     import gettext
     import resource
 
     gettext.find = lambda *_, **__: None  # type: ignore[assignment]  # argparse asks the disk for every word
-    report, sys.stderr = os.fdopen(os.dup(1), "w", buffering=1), os.fdopen(os.dup(2), "w", buffering=1)
+    teller, sys.stderr = Teller(), os.fdopen(os.dup(2), "w", buffering=1)
     import forgeries
     import numpy as np
 
-    if wanted.core:
+    if asked.core:
         from pantoum.kernels.native import library
 
-        library.FILE = wanted.core
+        library.FILE = asked.core
         library.HEADER = Path(__file__).parents[2] / "core" / "pantoum_core.h"
     else:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        watch = Watch(place / "said", measure=not wanted.core)
+        watch = Watch(place / "said", measure=not asked.core)
         good = forgeries.Good(place / "good")
-        for number in range(wanted.first, wanted.first + wanted.count):
-            rng = np.random.default_rng([wanted.seed, number])
+        for number in range(asked.first, asked.first + asked.count):
+            rng = np.random.default_rng([asked.seed, number])
             faulthandler.dump_traceback_later(HANG, exit=True, file=sys.stderr)
-            case = forgeries.forge(rng, good, place / "case", wanted.kind)
-            report.write(json.dumps({"begin": number, "words": case.words}) + "\n")
-            counts: Counter[str] = Counter()
-            faults: list[dict[str, Any]] = []
+            case = forgeries.forge(rng, good, place / "case", asked.kind)
+            teller.begins(number, case.words)
+            counts, faults = Counter({f"kind {case.kind}": 1}), list[Any]()
             for command in case.commands:
                 exit_code, found = watch.run(command, case.size)
                 counts["answered" if exit_code == 0 else "refused"] += 1
-                for what, detail in found:
-                    shown = " ".join(command).replace(str(place), "")
-                    faults.append(
-                        {
-                            "what": what,
-                            "number": number,
-                            "words": case.words,
-                            "command": shown,
-                            "detail": detail,
-                        }
-                    )
-            if faults and wanted.keep:
+                shown = " ".join(command).replace(str(place), "")
+                faults += ([what, case.words, shown, detail] for what, detail in found)
+            if faults and asked.keep:
                 with contextlib.suppress(OSError):
-                    shutil.copytree(
-                        place / "case", wanted.keep / f"{wanted.seed}-{number}", dirs_exist_ok=True
-                    )
-            done = {"number": number, "kind": case.kind, "counts": dict(counts), "faults": faults}
-            report.write(json.dumps(done) + "\n")
+                    kept = asked.keep / f"{asked.seed}-{number}"
+                    shutil.copytree(place / "case", kept, dirs_exist_ok=True)
+            teller.ended(number, counts, faults)
             shutil.rmtree(place / "case")
     return 0
 

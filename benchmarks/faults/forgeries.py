@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from forgery_json import change_json, expansion, pick
-from forgery_models import CHANGES
-from forgery_originals import Good
-from forgery_parts import together
+from forgery_changes import CHANGES, change_json, expansion, pick
+from forgery_parts import Good, together
 from forgery_sizes import forged_size
 
 from pantoum.formats import state_file
@@ -46,12 +44,7 @@ def forge(rng: np.random.Generator, good: Good, folder: Path, kind: str | None =
     """Write one forgery into ``folder``."""
     folder.mkdir()
     kind = kind or KINDS[int(rng.choice(len(KINDS), p=SHARES))]
-    made = {
-        "model": model,
-        "size": size,
-        "state": state,
-        "run": a_run,
-    }[kind]
+    made = {"model": model, "size": size, "state": state, "run": a_run}[kind]
     words, commands = made(rng, good, folder)
     taken = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Case(kind, words, taken, commands)

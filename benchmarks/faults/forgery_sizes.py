@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from forgery_json import pick
+from forgery_changes import pick
 from forgery_parts import Parts
 
 from pantoum.config import ModelConfig
@@ -138,17 +138,9 @@ def matrices(rng: np.random.Generator, size: int) -> tuple[str, Parts]:
 def extras(rng: np.random.Generator, size: int) -> tuple[str, Parts]:
     """Arrays beside the weights, known and not."""
     parts, arrays = fresh(characters(50))
-    name, dtype = pick(
-        rng,
-        [
-            ("adapt.head.weight", np.float32),
-            ("novelty.bits", np.uint8),
-            ("x", np.uint8),
-            ("counts.9.counts", np.uint8),
-            ("counts.weights", np.float32),
-            ("counts.discounts", np.float32),
-        ],
-    )
+    of_floats = ["adapt.head.weight", "counts.weights", "counts.discounts"]
+    name = pick(rng, [*of_floats, "novelty.bits", "x", "counts.9.counts"])
+    dtype = np.float32 if name in of_floats else np.uint8
     arrays["extras." + name] = np.ones(size // np.dtype(dtype).itemsize, dtype)
     arrays["extras.novelty.shape"] = np.array([1, 8, size // 2], np.uint32)
     return name, put(parts, arrays)

@@ -3,8 +3,8 @@
     PYTHONPATH=src python benchmarks/faults/hostile_clients.py [--only dear,lists,...] [--json]
 
 Each client attacks a fresh server of a 3 x 512 int8 GRU for ``--seconds``. Meanwhile two ordinary clients
-stream short texts and another one asks for ``/health``. Marks: first token p99 <= 150 ms, ``/health`` <=
-100 ms, <= 300 MB resident, no 5xx, and no ordinary request refused (429).
+stream short texts and another one asks for ``/health``. Marks: first token p99 <= 150 ms, ``/health`` <= 100
+ms, <= 300 MB resident, no 5xx, no ordinary request refused (429), and no other text than before the attack.
 
     dear        200 KB of prompt with echo and 20 alternatives per token
     lists       200,000 empty prompts; other lists of wrong types
@@ -24,7 +24,6 @@ time of the clients that it attacks, whatever the server does.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -40,7 +39,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from raw_client import Json, Server, writes
+from raw_client import Json, Server, events, percentile, served, writes
 
 WRITTEN = "/v1/completions"
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -168,18 +167,27 @@ def share(server: Server, seconds: float, turns: int = 6) -> Json:
 
 async def beside(server: Server, attack: Callable[[Server], Awaitable[None]], seconds: float) -> Json:
     """What two ordinary clients and one that asks for ``/health`` notice while another one attacks."""
-    first, health, statuses, resident = [], [], Counter[int](), []
+    first, health, statuses, resident, other = [], [], Counter[int](), [], Counter[int]()
+
+    async def text(seed: int) -> list[str]:
+        begun = time.perf_counter()
+        reply = await server.ask("POST", WRITTEN, writes(30, seed=seed, stream=True))
+        statuses[reply.status] += 1
+        if reply.status != 200:
+            return []
+        first.append(reply.times[0] - begun)
+        return [choice["text"] for event in events(reply.body) for choice in event["choices"]]
+
+    alone = {seed: "".join(await text(seed)) for seed in (1, 2)}
+    first.clear()
     attacking = asyncio.ensure_future(attack(server))
     await asyncio.sleep(1.0)
     end = time.perf_counter() + seconds
 
     async def ordinary(seed: int) -> None:
         while time.perf_counter() < end:
-            begun = time.perf_counter()
-            reply = await server.ask("POST", WRITTEN, writes(30, seed=seed, stream=True))
-            statuses[reply.status] += 1
-            if reply.status == 200:
-                first.append(reply.times[0] - begun)
+            if parts := await text(seed):
+                other[seed] += "".join(parts) != alone[seed]
             await asyncio.sleep(0.1)
 
     async def alive() -> None:
@@ -193,77 +201,66 @@ async def beside(server: Server, attack: Callable[[Server], Awaitable[None]], se
     await asyncio.gather(ordinary(1), ordinary(2), alive())
     attacking.cancel()
     await asyncio.gather(attacking, return_exceptions=True)
-    first.sort()
     return {
-        "first_p99_ms": first[min(len(first) - 1, int(0.99 * len(first)))] * 1e3,
+        "first_p99_ms": percentile(first, 0.99) * 1e3,
         "health_max_ms": max(health) * 1e3,
         "resident_mb": max(resident),
         "statuses": {str(status): count for status, count in statuses.items()},
         "refused": statuses[429],
         "failed": sum(count for status, count in statuses.items() if status >= 500),
+        "other_texts": other.total(),
     }
 
 
-ATTACKS = (dear, lists, bodies, silent, pipelined, unread, many, headers, looking)
+ATTACKS = {
+    each.__name__: each for each in (dear, lists, bodies, silent, pipelined, unread, many, headers, looking)
+}
+MOST = {
+    "first_p99_ms": 150,
+    "health_max_ms": 100,
+    "resident_mb": 300,
+    "refused": 0,
+    "failed": 0,
+    "other_texts": 0,
+}
 
 
 def main() -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from serving_process import ours
-    from startup import write_model
+    from measured import parser, print_marks
 
-    from pantoum.inference.exporting import export
-
-    names = [attack.__name__ for attack in ATTACKS]
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", default=",".join(names))
-    parser.add_argument("--seconds", type=float, default=40.0)
-    parser.add_argument("--share", type=float, metavar="SECONDS")
-    parser.add_argument("--attack", metavar="URL", help="only attack this server with headers")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    if given.attack:
+    options = parser(__doc__)
+    options.add_argument("--only", default=",".join(ATTACKS))
+    options.add_argument("--seconds", type=float, default=40.0)
+    options.add_argument("--share", type=float, metavar="SECONDS")
+    options.add_argument("--attack", metavar="URL", help="only attack this server with headers")
+    asked = options.parse_args()
+    if asked.attack:
         os.nice(19)
-        asyncio.run(headers(Server(given.attack)))
-    found: dict[str, Json] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        plain, model = Path(folder, "float32.safetensors"), Path(folder, "int8.safetensors")
-        write_model(plain)
-        export(plain, "int8", model)
-        if given.share:
-            with ours(str(model), folder, "--slots", "16", "--queue", "32") as process:
-                print(json.dumps(share(Server(process.url, process.process.pid), given.share), indent=1))
-            return
+        asyncio.run(headers(Server(asked.attack)))
+    few, found = ("--slots", "16", "--queue", "32"), dict[str, Json]()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if asked.share:
+            with served(folder, *few) as server:
+                return print(json.dumps(share(server, asked.share), indent=1))
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        for attack in (one for one in ATTACKS if one.__name__ in given.only.split(",")):
-            place = Path(folder, attack.__name__)
-            place.mkdir()
+        for attack in asked.only.split(","):
             resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # the server inherits it
-            with ours(str(model), str(place), "--slots", "16", "--queue", "32") as process:
+            with served(folder, *few) as server:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                server = Server(process.url, process.process.pid)
-                found[attack.__name__] = asyncio.run(beside(server, attack, given.seconds))
-                found[attack.__name__]["log_mb"] = Path(place, "log.txt").stat().st_size / 1e6
-            print(f"{attack.__name__}: {json.dumps(found[attack.__name__])}", file=sys.stderr, flush=True)
-    marks: tuple[tuple[str, float], ...] = (
-        ("first_p99_ms", 150),
-        ("health_max_ms", 100),
-        ("resident_mb", 300),
-        ("refused", 0),
-        ("failed", 0),
-    )
+                found[attack] = asyncio.run(beside(server, ATTACKS[attack], asked.seconds))
+            print(f"{attack}: {json.dumps(found[attack])}", file=sys.stderr, flush=True)
     rows = [
-        {"client": name, "figure": figure, "most": most, "holds": one[figure] <= most}
+        {
+            "mark": f"{name}: {figure}",
+            "figure": one[figure],
+            "wanted": f"<= {most}",
+            "holds": one[figure] <= most,
+        }
         for name, one in found.items()
-        for figure, most in marks
+        for figure, most in MOST.items()
     ]
-    if given.json:
-        print(json.dumps({"found": found, "marks": rows}))
-        return
-    for row in rows:
-        print(f"{row['client']:10} {row['figure']:14} {'holds' if row['holds'] else 'MISSED'}")
+    return print(json.dumps({"found": found, "marks": rows})) if asked.json else print_marks(rows)
 
 
 if __name__ == "__main__":

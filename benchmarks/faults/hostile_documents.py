@@ -14,10 +14,10 @@ text, or be refused in one line that names the file. These are faults:
               a document more than 22 s, and 30 more for each MB
 
     python benchmarks/faults/hostile_documents.py [--count 20000] [--seed 0] [--first 0] [--kind html]
-        [--keep FOLDER]   copies of the files that found a fault
+        [--keep FOLDER]   copies of the files that had a fault
 
 A case is repeated from its seed and number: ``--first N --count 1``. Each 100 cases have a process of their
-own, because the peak of a process never falls; the text of a file is passed on in blocks and not kept.
+own, because the peak of a process never falls; the text of a file is passed on in blocks.
 """
 
 from __future__ import annotations
@@ -26,19 +26,15 @@ import argparse
 import bz2
 import gzip
 import io
-import json
 import lzma
 import random
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from drawn_cases import Teller, in_processes, keep, parser, taken
 from forked_child import fork_instead
 from hostile_pages import many, pdf, rtf
 
@@ -50,6 +46,7 @@ LARGEST = 1_000_000_000
 """Bytes of one part of a document that is made here."""
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 OASIS = "urn:oasis:names:tc:opendocument:xmlns"
+TAGS = "p div a li pre script style title svg template table b head br"
 CONTAINER = '<container><rootfiles><rootfile full-path="book.opf"/></rootfiles></container>'
 
 
@@ -130,22 +127,7 @@ def packed(draw: random.Random, parts: list[tuple[str, str | bytes]]) -> bytes:
 
 def html(draw: random.Random) -> tuple[str, bytes]:
     """A page of HTML."""
-    tags = (
-        "p",
-        "div",
-        "a",
-        "li",
-        "pre",
-        "script",
-        "style",
-        "title",
-        "svg",
-        "template",
-        "table",
-        "b",
-        "head",
-        "br",
-    )
+    tags = tuple(TAGS.split())
     text = "".join(markup(draw, tags) for _ in range(draw.randrange(1, 4)))
     head = draw.choice(
         ("", "<!doctype html><html><body>", laughs(draw), f"<meta charset={'x' * many(draw)}>")
@@ -270,24 +252,17 @@ def expanded(data: bytes) -> int:
         return 0
 
 
-def taken() -> tuple[float, int, int]:
-    """Processor time so far, and the most memory that this process, and one that it has read by, has had."""
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    own, others = (resource.getrusage(who) for who in whose)
-    seconds = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
-    unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, own.ru_maxrss * unit, others.ru_maxrss * unit
-
-
-def work(wanted: argparse.Namespace) -> None:
-    """Run the cases of a process, one line of JSON each; documents are read by forks of it."""
+def work(asked: argparse.Namespace) -> None:
+    """Do the cases of a process; documents are read by forks of it."""
     fork_instead()
+    teller = Teller()
     with tempfile.TemporaryDirectory() as folder:
         for name, data in (("a.html", b"<p>caf\xe9"), pdf(random.Random(1)), rtf(random.Random(1))):
             (Path(folder) / name).write_bytes(data)
             fault(Path(folder) / name)  # imports what is imported once
-        for number in range(wanted.first, wanted.first + wanted.count):
-            kind, name, data = case(wanted.seed, number, wanted.kind)
+        for number in range(asked.first, asked.first + asked.count):
+            teller.begins(number, asked.kind or "")
+            kind, name, data = case(asked.seed, number, asked.kind)
             path, (began, before, _) = Path(folder) / name, taken()
             path.write_bytes(data)
             what, read = fault(path)
@@ -301,47 +276,18 @@ def work(wanted: argparse.Namespace) -> None:
                 most = APART_LEAST + APART_PER_BYTE * len(data)
             if what is None and took > most:
                 what = f"time: {took:.1f} s for {len(data):,} bytes"
-            if what is not None and wanted.keep is not None:
-                wanted.keep.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, wanted.keep / f"{wanted.seed}-{number}-{name}")
-            print(json.dumps([number, kind, what, round(took, 2), len(data)]), flush=True)
+            if what is not None:
+                keep(asked.keep, f"{asked.seed}-{number}", [path])
+            teller.ended(number, {kind: 1}, [what] if what is not None else [], seconds=round(took, 2))
             path.unlink()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kind", choices=tuple(KINDS | APART))
-    parser.add_argument("--keep", type=Path)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.worker:
-        work(wanted)
+    asked = parser(__doc__, 20_000, KINDS | APART).parse_args()
+    if asked.worker:
+        work(asked)
         return 0
-    tally: Counter[str] = Counter()
-    faults, slowest, number, end = [], 0.0, wanted.first, wanted.first + wanted.count
-    options = [f"--seed={wanted.seed}", *([f"--kind={wanted.kind}"] if wanted.kind else [])]
-    options += [f"--keep={wanted.keep}"] if wanted.keep else []
-    while number < end:
-        count = min(BATCH, end - number)
-        command = [sys.executable, __file__, "--worker", f"--first={number}", f"--count={count}", *options]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        lines = [json.loads(line) for line in answer.stdout.splitlines()]
-        for place, kind, what, took, _ in lines:
-            tally[kind] += 1
-            slowest = max(slowest, took)
-            faults += [[place, kind, what]] if what is not None else []
-        if answer.returncode:
-            faults.append([number + len(lines), "?", f"crash: exit {answer.returncode}"])
-        number += len(lines) + (1 if answer.returncode else 0)
-        print(
-            f"{number - wanted.first}: {len(faults)} faults, slowest {slowest} s", file=sys.stderr, flush=True
-        )
-    result = {"cases": sum(tally.values()), "seed": wanted.seed, "kinds": dict(tally), "slowest": slowest}
-    print(json.dumps({**result, "faults": faults[:200]}, indent=1))
-    return 1 if faults else 0
+    return in_processes(__file__, asked, BATCH)
 
 
 if __name__ == "__main__":

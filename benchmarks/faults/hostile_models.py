@@ -25,19 +25,17 @@ import io
 import json
 import os
 import random
-import resource
 import runpy
-import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawn_cases import Teller, in_processes, keep, parser, taken
 
 BATCH, APART = 100, 10
 MOST_MEMORY, LEAST_TIME, TIME_PER_BYTE = 500 << 20, 22.0, 30 / 1e6
@@ -335,104 +333,58 @@ def fault(path: Path, out: Path) -> str | None:
     return None
 
 
-def taken() -> tuple[float, int, int]:
-    """Processor time so far, and the most memory that this process, and one that it has read by, has had."""
-    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    seconds = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
-    unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, own.ru_maxrss * unit, others.ru_maxrss * unit
-
-
-def work(wanted: argparse.Namespace) -> None:
-    """Run the cases of a process, one line of JSON each."""
+def work(asked: argparse.Namespace) -> None:
+    """Do the cases of a process."""
     import h5py  # noqa: F401
     import onnx.numpy_helper  # noqa: F401
     from forked_child import fork_instead
 
     from pantoum.formats import bounded_child
 
-    popen = subprocess.Popen
+    teller, popen = Teller(), subprocess.Popen
     fork_instead()
+    forked: Any = bounded_child.subprocess.Popen
+    kinds = json.loads((asked.real / "kinds.json").read_text())
     real = {
-        kind: {end: (wanted.real / f"m.{end}").read_bytes() for end in ends}
-        for kind, ends in json.loads((wanted.real / "kinds.json").read_text()).items()
+        kind: {end: (asked.real / f"m.{end}").read_bytes() for end in ends} for kind, ends in kinds.items()
     }
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(wanted.first, wanted.first + wanted.count):
-            kind, files = case(wanted.seed, number, real, wanted.kind)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(asked.first, asked.first + asked.count):
+            teller.begins(number, asked.kind or "")
+            kind, files = case(asked.seed, number, real, asked.kind)
             for end, data in files.items():
-                (Path(folder) / f"m.{end}").write_bytes(data)
+                (folder / f"m.{end}").write_bytes(data)
             began, *before = taken()
-            if number % APART == 0:
-                forked, bounded_child.subprocess.Popen = bounded_child.subprocess.Popen, popen  # type: ignore
-            path = Path(folder) / f"m.{next(iter(files))}"
-            what = fault(path, Path(folder) / "out")
-            if number % APART == 0:
-                bounded_child.subprocess.Popen = forked  # type: ignore[misc]
+            bounded_child.subprocess.Popen = forked if number % APART else popen  # type: ignore[misc]
+            what = fault(folder / f"m.{next(iter(files))}", folder / "out")
             ended, *after = taken()
-            most = max(after)
-            size = sum(map(len, files.values()))
+            took, most, size = ended - began, max(after), sum(map(len, files.values()))
             if what is None and most > max(before) and most > MOST_MEMORY + 10 * max(0, size - 10_000_000):
                 own, apart = (number >> 20 for number in after)
                 what = f"memory: {own} MB, and {apart} MB where it is read, for {size:,} bytes"
-            if what is None and ended - began > LEAST_TIME + TIME_PER_BYTE * size:
-                what = f"time: {ended - began:.1f} s for {size:,} bytes"
-            result = "model" if (Path(folder) / "out").exists() else "refused"
-            print(json.dumps([number, kind, what, round(ended - began, 2), most >> 20, result]), flush=True)
-            for file in Path(folder).iterdir():
-                if what is not None and wanted.keep is not None:
-                    wanted.keep.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(file, wanted.keep / f"{wanted.seed}-{number}-{file.name}")
+            if what is None and took > LEAST_TIME + TIME_PER_BYTE * size:
+                what = f"time: {took:.1f} s for {size:,} bytes"
+            result = f"{kind}: {'model' if (folder / 'out').exists() else 'refused'}"
+            if what is not None:
+                keep(asked.keep, f"{asked.seed}-{number}", folder.iterdir())
+            faults = [what] if what is not None else []
+            teller.ended(number, {result: 1}, faults, seconds=round(took, 2), megabytes=most >> 20)
+            for file in folder.iterdir():
                 file.unlink()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kind", choices=tuple(KINDS))
-    parser.add_argument("--keep", type=Path)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--real", type=Path, help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.real is not None:
-        work(wanted) if wanted.worker else originals(wanted.real)
+    options = parser(__doc__, 2000, KINDS)
+    options.add_argument("--real", type=Path, help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.real is not None:
+        work(asked) if asked.worker else originals(asked.real)
         return 0
-    tally: Counter[str] = Counter()
-    faults, slowest, most, end = [], 0.0, 0, wanted.first + wanted.count
-    options = [f"--seed={wanted.seed}", *([f"--kind={wanted.kind}"] if wanted.kind else [])]
-    options += [f"--keep={wanted.keep}"] if wanted.keep else []
     with tempfile.TemporaryDirectory() as real:
         # In a process of its own: what PyTorch takes would count as what those after it take.
         subprocess.run([sys.executable, __file__, f"--real={real}"], capture_output=True, check=True)
-        number = wanted.first
-        while number < end:
-            count = min(BATCH, end - number)
-            command = [
-                sys.executable,
-                __file__,
-                "--worker",
-                f"--first={number}",
-                f"--count={count}",
-                *options,
-            ]
-            answer = subprocess.run(
-                [*command, f"--real={real}"], stdout=subprocess.PIPE, text=True, check=False
-            )
-            lines = [json.loads(line) for line in answer.stdout.splitlines()]
-            for place, kind, what, took, memory, result in lines:
-                tally[f"{kind}: {result}"] += 1
-                slowest, most = max(slowest, took), max(most, memory)
-                faults += [[place, kind, what]] if what is not None else []
-            if answer.returncode:
-                faults.append([number + len(lines), "?", f"crash: exit {answer.returncode}"])
-            number += len(lines) + (1 if answer.returncode else 0)
-            print(f"{number - wanted.first}: {len(faults)} faults", file=sys.stderr, flush=True)
-    result = {"cases": sum(tally.values()), "seed": wanted.seed, "kinds": dict(sorted(tally.items()))}
-    result |= {"slowest": slowest, "most MB": most, "faults": faults[:200]}
-    print(json.dumps(result, indent=1))
-    return 1 if faults else 0
+        return in_processes(__file__, asked, BATCH, f"--real={real}")
 
 
 if __name__ == "__main__":

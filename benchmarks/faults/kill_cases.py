@@ -8,13 +8,13 @@ import random
 import shutil
 import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from ended_commands import Commands, Forked, start
+from ended_commands import Commands, start
 
 from pantoum.formats import checkpoint
 from pantoum.formats.durable import is_temporary
@@ -136,7 +136,7 @@ def further(place: Path, known: list[Reference], commands: Commands) -> None:
     run = _cut_and_resumed(place, whole, commands)
     command = ["train", "--run", str(run), "--resume", "--steps", whole.further]
     for _ in range(draw.randrange(1, MOST_SESSIONS)):
-        commands.cut((0.3 if commands.start is Forked else 0.8) * whole.seconds, *command)
+        commands.cut(0.8 * whole.seconds, *command)
         if _is_done(run, whole.further):
             break
     else:
@@ -150,9 +150,8 @@ def _is_done(run: Path, further: str) -> bool:
     found = checkpoint.newest(run)
     if found is None or (run / ".ending").exists():
         return False
-    return found.state["budget"] == {"kind": "steps", "amount": float(further)} and bool(
-        found.state["finished"]
-    )
+    budget = {"kind": "steps", "amount": float(further)}
+    return bool(found.state["budget"] == budget and found.state["finished"])
 
 
 def _cut_and_resumed(place: Path, whole: Reference, commands: Commands) -> Path:
@@ -168,7 +167,7 @@ def _cut_and_resumed(place: Path, whole: Reference, commands: Commands) -> Path:
         return ["train", *begin, "--run", str(run), *every, *threads]
 
     for _ in range(draw.randrange(1, MOST_SESSIONS)):
-        commands.cut((0.4 if commands.start is Forked else 1.0) * whole.seconds, *session())
+        commands.cut(whole.seconds, *session())
     commands.whole(*session())
     return run
 
@@ -191,22 +190,41 @@ def minutes(place: Path, known: list[Reference], commands: Commands) -> None:
     outcome.faults += stray(run)
 
 
-def again(place: Path, commands: Commands, out: Path, *arguments: str) -> None:
-    """A command that writes ``out`` is cut, over nothing and over an old one, and done again."""
+def again(
+    place: Path,
+    commands: Commands,
+    out: Path,
+    *arguments: str,
+    fresh: bool = False,
+    check: Callable[[Path], object] | None = None,
+) -> None:
+    """A command that writes ``out`` is cut, over nothing (``fresh``: always) and over an old one, and done
+    again. ``check`` raises where what is there is not whole; without it, that must be the old or the new."""
     draw, outcome = commands.draw, commands.outcome
     began = time.monotonic()
     commands.whole(*arguments)
     seconds, wanted = time.monotonic() - began, digest(out)
-    if draw.random() < 0.5:
-        (shutil.rmtree if out.is_dir() else Path.unlink)(out)
-    before = digest(out)
+    if fresh or draw.random() < 0.5:
+        remove(out)
     for _ in range(draw.randrange(1, 4)):
+        before = digest(out)
         commands.cut(1.2 * seconds, *arguments)
-        if out.is_file() and digest(out) not in (before, wanted):
+        if out.exists() and check is not None:
+            check(out)
+        elif digest(out) not in (before, wanted):
             outcome.faults.append(f"{out.name} is neither the old one nor the new one")
+        if fresh:
+            remove(out)
     commands.whole(*arguments)
     outcome.same = digest(out) == wanted
     outcome.faults += stray(place)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def prepare(place: Path, known: list[Reference], commands: Commands) -> None:
@@ -246,22 +264,10 @@ def compress(place: Path, known: list[Reference], commands: Commands) -> None:
 
 def hub(place: Path, known: list[Reference], commands: Commands) -> None:
     """``pantoum export --to hub``: a folder, which is there as a whole or not at all."""
-    out = place / "book-hub"
-    command = ["export", whole_run(place, known), "--to", "hub", "--out", str(out)]
-    began = time.monotonic()
-    commands.whole(*command)
-    seconds, wanted = time.monotonic() - began, digest(out)
-    for _ in range(commands.draw.randrange(1, 4)):
-        if out.exists():  # a folder that is whole is not written again
-            shutil.rmtree(out)
-        commands.cut(1.2 * seconds, *command)
-        if out.exists() and digest(out) != wanted:
-            commands.outcome.faults.append(f"{out.name} is not whole")
-    if out.exists():
-        shutil.rmtree(out)
-    commands.whole(*command)
-    commands.outcome.same = digest(out) == wanted
-    commands.outcome.faults += stray(place)
+    out = place / "book-hub"  # a folder that is whole is not written again
+    again(
+        place, commands, out, "export", whole_run(place, known), "--to", "hub", "--out", str(out), fresh=True
+    )
 
 
 def complete(place: Path, known: list[Reference], commands: Commands) -> None:
@@ -269,23 +275,9 @@ def complete(place: Path, known: list[Reference], commands: Commands) -> None:
     out, typed = place / "mine.safetensors", place / "typed.txt"
     noisy_text(typed, commands.draw)
     typed.write_text("\n".join(textwrap.wrap(typed.read_text(), 40)) + "\n")
-    commands.start = partial(start, stdin=typed)
-    command = ["complete", whole_run(place, known), "--adapt", "--model-out", str(out)]
-    began = time.monotonic()
-    commands.whole(*command)
-    seconds, wanted = time.monotonic() - began, digest(out)
-    if commands.draw.random() < 0.5:
-        out.unlink()
-    for _ in range(commands.draw.randrange(1, 4)):
-        there = out.exists()
-        commands.cut(1.2 * seconds, *command)
-        if out.exists():
-            load(out)  # raises unless it is whole
-        elif there:
-            commands.outcome.faults.append(f"{out.name} is gone")
-    commands.whole(*command)
-    commands.outcome.same = digest(out) == wanted
-    commands.outcome.faults += stray(place)
+    commands.stdin = typed
+    words = ("complete", whole_run(place, known), "--adapt", "--model-out", str(out))
+    again(place, commands, out, *words, check=load)
 
 
 def whole_run(place: Path, known: list[Reference]) -> str:

@@ -18,11 +18,9 @@ after a finished command. ``--progress FILE`` has a JSON object per case, append
 
 from __future__ import annotations
 
-import argparse
-import importlib
+import itertools
 import json
 import os
-import platform
 import random
 import shutil
 import sys
@@ -31,21 +29,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ended_commands import Commands, Forked, Outcome, start
+from ended_commands import Commands, Outcome
 from kill_cases import CASE, CASES, OF_RUNS, Reference, references
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from measured import Results, machine, parser
 
-def one_case(
-    kind: str, number: int, seed: int, known: list[Reference], folder: Path, begin: Any = None
-) -> Outcome:
+
+def one_case(kind: str, number: int, seed: int, known: list[Reference], folder: Path) -> Outcome:
     """What becomes of one drawn case; whatever is raised is a fault."""
     outcome = Outcome(kind, number)
     place = folder / f"case-{kind}-{number}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     try:
-        CASE[kind](place, known, Commands(outcome, random.Random(f"{seed} {kind} {number}"), begin or start))
+        CASE[kind](place, known, Commands(outcome, random.Random(f"{seed} {kind} {number}")))
     except Exception as problem:
         outcome.faults.append(f"{type(problem).__name__}: {problem}")
     if outcome.same and not outcome.faults:
@@ -54,48 +52,26 @@ def one_case(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=500, help="cases of each kind")
-    parser.add_argument("--kinds", default="steps", help=f"of {', '.join(CASE)}, with commas")
-    parser.add_argument("--progress", type=Path, help="a line per case; those in it are not done again")
-    parser.add_argument("--keep", type=Path, help="folder for cases that failed")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--warm", action="store_true", help="fork sessions from a process that has imported all"
-    )
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    lines: list[dict[str, Any]] = []
-    if arguments.warm:
-        importlib.import_module("pantoum.cli.main")
-        importlib.import_module("pantoum.training.run_session")
-    if arguments.progress and arguments.progress.exists():
-        lines = [json.loads(line) for line in arguments.progress.read_text().splitlines()]
-    done = {(line["kind"], line["number"]) for line in lines}
+    options = parser(__doc__)
+    options.add_argument("--count", type=int, default=500, help="cases of each kind")
+    options.add_argument("--kinds", default="steps", help=f"of {', '.join(CASE)}, with commas")
+    options.add_argument("--progress", type=Path, help="a line per case; those in it are not done again")
+    options.add_argument("--keep", type=Path, help="folder for cases that failed")
+    options.add_argument("--seed", type=int, default=0)
+    asked = options.parse_args()
+    results, kinds = Results(asked.progress), asked.kinds.split(",")
+    done = {(line["kind"], line["number"]) for line in results.lines}
     os.environ["PYTHONFAULTHANDLER"] = "1"
     with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.keep or Path(temporary)
+        place = Path(temporary)
+        folder = asked.keep or place
         folder.mkdir(exist_ok=True)
-        cases = CASES if OF_RUNS & set(arguments.kinds.split(",")) else 1
-        known = references(Path(temporary), arguments.seed, cases)
-        shutil.copytree(next(Path(temporary).glob("whole-*")), Path(temporary) / "whole-model")
-        for number in range(arguments.count):
-            for kind in arguments.kinds.split(","):
-                if (kind, number) in done:
-                    continue
-                lines.append(
-                    vars(
-                        one_case(
-                            kind, number, arguments.seed, known, folder, Forked if arguments.warm else None
-                        )
-                    )
-                )
-                if arguments.progress:
-                    with arguments.progress.open("a") as file:
-                        file.write(json.dumps(lines[-1]) + "\n")
-    return told(lines, as_json=arguments.json)
+        known = references(place, asked.seed, CASES if OF_RUNS & set(kinds) else 1)
+        shutil.copytree(next(place.glob("whole-*")), place / "whole-model")
+        for number, kind in itertools.product(range(asked.count), kinds):
+            if (kind, number) not in done:
+                results.add(vars(one_case(kind, number, asked.seed, known, folder)))
+    return told(results.lines, as_json=asked.json)
 
 
 def told(lines: list[dict[str, Any]], *, as_json: bool) -> int:
@@ -112,13 +88,10 @@ def told(lines: list[dict[str, Any]], *, as_json: bool) -> int:
         "ended by": dict(Counter(end for line in lines for end in line["ended"])),
         "rollbacks of the references": sum(line["rollbacks"] for line in lines),
         "faults": faults,
-        "machine": platform.platform(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
+        "machine": machine(),
     }
-    print(
-        json.dumps(result) if as_json else "\n".join(f"{name:28} {value}" for name, value in result.items())
-    )
+    shown = "\n".join(f"{name:28} {value}" for name, value in result.items())
+    print(json.dumps(result) if as_json else shown)
     return 0 if not faults and all(line["same"] for line in lines) else 1
 
 

@@ -18,18 +18,8 @@ from pantoum.formats import durable
 from pantoum.formats.system_calls import System
 
 CALLS = (
-    "create",
-    "open_through",
-    "open_to_append",
-    "write",
-    "fsync",
-    "truncate",
-    "close",
-    "rename",
-    "fsync_folder",
-    "make_folder",
-    "remove",
-    "remove_folder",
+    *("create", "open_through", "open_to_append", "write", "fsync", "truncate", "close"),
+    *("rename", "fsync_folder", "make_folder", "remove", "remove_folder"),
 )
 CLEANING = ("close", "remove", "remove_folder")
 """Calls that a full disk does not refuse."""

@@ -1,7 +1,7 @@
 """The simple detectors of ``evaluate.py`` of ait-aecid/anomaly-detection-log-datasets, written anew as
 functions that give each sequence one figure, higher for more odd.
 
-New events, lengths, count vectors (the distance to the nearest of training, with and without the weights of
+Count vectors (the distance to the nearest of training, with and without the weights of
 rare events), n-grams that training lacks (Forrest and others 1996), and the edit distance to the nearest
 sequence of training.
 
@@ -24,18 +24,6 @@ __all__ = ["DETECTORS", "Detector"]
 Figures = NDArray[np.float64]
 Sequences = tuple[Sequence, ...]
 Detector = Callable[[Sequences, Sequences], Figures]
-
-
-def new_events(train: Sequences, test: Sequences) -> Figures:
-    """Whether there is an event that training lacks."""
-    known = {event for sequence in train for event in sequence}
-    return np.array([any(event not in known for event in sequence) for sequence in test], np.float64)
-
-
-def lengths(train: Sequences, test: Sequences) -> Figures:
-    """Whether a sequence is shorter or longer than all of training."""
-    known = [len(sequence) for sequence in train]
-    return np.array([not min(known) <= len(s) <= max(known) for s in test], np.float64)
 
 
 def count_vectors(train: Sequences, test: Sequences, idf: bool = False) -> Figures:
@@ -96,8 +84,6 @@ def edit_distance(train: Sequences, test: Sequences) -> Figures:
 
 
 DETECTORS: dict[str, Detector] = {
-    "new events": new_events,
-    "length": lengths,
     "count vectors": count_vectors,
     "count vectors, idf": lambda train, test: count_vectors(train, test, idf=True),
     "2-grams": lambda train, test: grams(train, test, 2),

@@ -4,39 +4,96 @@
         --openstack openstack_parisakalaki [--runs 25] [--order random|chronological] [--json]
 
 Every detector gives each sequence one figure; its threshold is the figure that ``--share`` of the normal
-sequences of training exceed when each is judged by what was learned from others (``log_model.FOLDS`` parts).
-No test sequence is looked at. "best F1" is that of the best threshold in hindsight, which the repository of
-the data reports for its detectors: no user can find it. ``log_sequences`` says what the data are,
-``log_detectors`` what the simple detectors are.
+sequences of training exceed when each is judged by what was learned from others (``FOLDS`` parts). No test
+sequence is looked at. "best F1" is that of the best threshold in hindsight, which the repository of the data
+reports for its detectors: no user can find it. ``log_sequences`` says what the data are, ``log_detectors``
+what the simple detectors are.
+
+A model of pantoum: each event is a token, each sequence a document. What is tested is judged by a model of
+all of training. The validation text of each model is its training text, so the weights beside the counts hold
+what was counted for certain: the network has next to no part in it, and none of its size and steps matters
+(docs/log/odd-lines.md says what a trained one does). Its figures are those that ``pantoum score`` gives: what
+``--alert-by mean`` compares with a threshold, the detector (decision 056), and the mean of the whole nats.
 
 The means over all runs are told, with the smallest and largest F1. ``unseen``: the same on ADFA-LD without
 the two of ten folders of each attack with which the figure of pantoum was chosen, on splits that are none of
-these runs (docs/log/odd-lines.md).
+these runs.
 
 Needs rapidfuzz (``benchmarks/requirements.txt``) for edit distances.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from log_detectors import DETECTORS
-from log_model import FIGURES, FOLDS, by_folds, settings_of
-from log_sequences import DATA, Data, Split, read, splits
+from log_sequences import DATA, Data, Sequence, Split, read, splits
 from numpy.typing import NDArray
 
+import pantoum
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from measured import machine
+from measured import Results, machine, parser
 
 Figures = NDArray[np.float64]
+FOLDS = 6
+FIGURES = ("alert by mean", "whole nats")
+TRAINING: dict[str, Any] = {"steps": 20, "hidden_size": 32, "num_layers": 1, "kneser_ney": 8}
+TEXTS = {"tokens": "words:whitespace", "documents": "lines"}
+
+
+def parts(train: tuple[Sequence, ...], fold: int) -> tuple[tuple[Sequence, ...], ...]:
+    """(what is learned from, what is judged by it)."""
+    return tuple(tuple(s for at, s in enumerate(train) if (at % FOLDS == fold) == of) for of in (False, True))
+
+
+def by_folds(
+    train: tuple[Sequence, ...], tests: Iterable[tuple[Sequence, ...]], seed: int
+) -> tuple[dict[str, Figures], list[dict[str, Figures]]]:
+    """(figures of the training sequences, held out; figures of each test), by the name of the figure."""
+    held: dict[str, list[float]] = {name: [] for name in FIGURES}
+    for fold in range(FOLDS):
+        learned, judged = parts(train, fold)
+        for name, figures in _figures(_trained(learned, seed), judged).items():
+            held[name].extend(figures)
+    model = _trained(train, seed)
+    found = [{name: np.array(figures) for name, figures in _figures(model, test).items()} for test in tests]
+    return {name: np.array(figures) for name, figures in held.items()}, found
+
+
+def _trained(train: Iterable[Sequence], seed: int) -> pantoum.Model:
+    with tempfile.TemporaryDirectory() as folder:
+        names = [Path(folder) / "train.txt", Path(folder) / "same.txt"]
+        for name in names:
+            name.write_text(_text(train), "ascii")
+        run = pantoum.train(
+            names[0],
+            valid=names[1],
+            run=Path(folder) / "run",
+            seed=seed,
+            progress=False,
+            **TRAINING,
+            **TEXTS,
+        )
+        return run.model
+
+
+def _figures(model: pantoum.Model, sequences: Iterable[Sequence]) -> dict[str, list[float]]:
+    scores = list(model.score_stream([_text(sequences)], alert_by="mean", streams=64))
+    means = [score.nats / score.tokens for score in scores]
+    return dict(zip(FIGURES, ([score.peak for score in scores], means), strict=True))
+
+
+def _text(sequences: Iterable[Sequence]) -> str:
+    return "".join(" ".join(sequence) + "\n" for sequence in sequences)
 
 
 def area(normal: Figures, abnormal: Figures) -> float:
@@ -76,13 +133,7 @@ def figures_of(split: Split, data: Data, seed: int) -> dict[str, tuple[Figures, 
     """(held-out, normal, abnormal) figures of each detector."""
     found = {}
     for name, detector in DETECTORS.items():
-        held = []
-        for fold in range(FOLDS):
-            parts = [
-                tuple(s for at, s in enumerate(split.train) if (at % FOLDS == fold) == of)
-                for of in (False, True)
-            ]
-            held.append(detector(*parts))
+        held = [detector(*parts(split.train, fold)) for fold in range(FOLDS)]
         normal, abnormal = (detector(split.train, test) for test in (split.normal, data.abnormal))
         found[name] = (np.concatenate(held), normal, abnormal)
     held_out, tests = by_folds(split.train, [split.normal, data.abnormal], seed)
@@ -92,10 +143,11 @@ def figures_of(split: Split, data: Data, seed: int) -> dict[str, tuple[Figures, 
 
 
 def run(
-    data: Data, runs: int, order: str, share: float, log: Path | None, every: int
+    data: Data, runs: int, order: str, share: float, file: Path | None, every: int
 ) -> list[dict[str, dict[str, dict[str, float]]]]:
     """Each run: by detector, on all abnormal sequences and on the unseen ones."""
-    results, unseen, done = [], np.array(data.unseen), _logged(log)
+    results, unseen, log = [], np.array(data.unseen), Results(file)
+    done = dict(log.lines)
     for number, split in enumerate(splits(data, runs, order)):
         key = f"{data.name} {order} {share} {number}" + (f" {every}" if every > 1 else "")
         if key not in done:
@@ -107,20 +159,11 @@ def run(
                 }
                 for name, (held, normal, abnormal) in figures_of(some, data, number).items()
             }
-            if log is not None:
-                with log.open("a") as file:
-                    file.write(json.dumps([key, done[key]]) + "\n")
+            log.add([key, done[key]])
         results.append(done[key])
         first = results[-1][f"pantoum, {next(iter(FIGURES))}"]["all"]
         print(f"{key}: {json.dumps(first)}", file=sys.stderr, flush=True)
     return results
-
-
-def _logged(log: Path | None) -> dict[str, Any]:
-    """The runs that an earlier command has done."""
-    if log is None or not log.exists():
-        return {}
-    return dict(json.loads(line) for line in log.read_text("utf-8").splitlines())
 
 
 def means(results: list[dict[str, dict[str, dict[str, float]]]]) -> dict[str, Any]:
@@ -152,34 +195,29 @@ def table(name: str, found: Mapping[str, Any]) -> str:
 
 def main() -> None:
     """Read the data sets that were named, run, report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     for name, what in DATA.items():
-        parser.add_argument(f"--{name}", type=Path, metavar="PATH", help=what)
-    parser.add_argument("--runs", type=int, default=25)
-    parser.add_argument("--order", choices=("random", "chronological"), default="chronological")
-    parser.add_argument("--share", type=float, default=0.25, help="normal sequences above the threshold")
-    parser.add_argument(
-        "--every", type=int, default=1, help="judge every N-th normal sequence alone, counted N times"
-    )
-    parser.add_argument("--log", type=Path, metavar="FILE", help="keep each run here, and do none again")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+        options.add_argument(f"--{name}", type=Path, metavar="PATH", help=what)
+    options.add_argument("--runs", type=int, default=25)
+    options.add_argument("--order", choices=("random", "chronological"), default="chronological")
+    options.add_argument("--share", type=float, default=0.25, help="normal sequences above the threshold")
+    options.add_argument("--every", type=int, default=1, help="judge every N-th normal one, counted N times")
+    options.add_argument("--log", type=Path, metavar="FILE", help="store each run here, and do none again")
+    asked = options.parse_args()
     warnings.simplefilter("ignore", UserWarning)
-    chosen = {name: getattr(options, name) for name in DATA if getattr(options, name) is not None}
+    chosen = {name: getattr(asked, name) for name in DATA if getattr(asked, name) is not None}
     if not chosen:
-        parser.error("name at least one data set")
-    report: dict[str, Any] = {"machine": machine(), "order": options.order, "share": options.share}
-    report |= {"runs": options.runs, "every": options.every, "pantoum": settings_of()}
+        options.error("name at least one data set")
+    report: dict[str, Any] = {"machine": machine(), "order": asked.order, "share": asked.share}
+    report |= {"runs": asked.runs, "every": asked.every, "pantoum": {**TRAINING, **TEXTS, "folds": FOLDS}}
     for name, path in chosen.items():
         data = read(name, path)
-        found = means(run(data, options.runs, options.order, options.share, options.log, options.every))
+        found = means(run(data, asked.runs, asked.order, asked.share, asked.log, asked.every))
         sizes = {"normal": len(data.normal), "abnormal": len(data.abnormal)}
         report[name] = {**sizes, "detectors": found}
-        if not options.json:
+        if not asked.json:
             print(table(name, found), flush=True)
-    if options.json:
+    if asked.json:
         print(json.dumps(report))
 
 

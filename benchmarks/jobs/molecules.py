@@ -21,7 +21,6 @@ MOSES is as old as its data: it needs an environment of its own, where RDKit has
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import hashlib
 import importlib.util
@@ -133,15 +132,13 @@ def table(found: dict[str, float]) -> str:
 
 def main() -> None:
     """Train, write, judge."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--options", default="", help="more of `pantoum train`")
-    parser.add_argument("--count", type=int, default=30_000)
-    parser.add_argument("--draw", default="--temperature 1 --min-p none", help="more of `pantoum generate`")
-    asked = parser.parse_args()
+    options = measured.parser(__doc__)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--minutes", type=float, default=60.0)
+    options.add_argument("--options", default="", help="more of `pantoum train`")
+    options.add_argument("--count", type=int, default=30_000)
+    options.add_argument("--draw", default="--temperature 1 --min-p none", help="more of `pantoum generate`")
+    asked = options.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     text, run, molecules = (
         training_set(asked.folder),

@@ -19,7 +19,6 @@ Beside the models stand an interpolated modified Kneser-Ney 5-gram of the words 
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
@@ -147,16 +146,14 @@ def figures(text: str, words: int, suggest: Suggest, learn: Callable[[], None]) 
 
 def main() -> None:
     """Print a row for each."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("train", type=Path)
-    parser.add_argument("test", type=Path)
-    parser.add_argument("models", nargs="*")
-    parser.add_argument("--words", type=int, default=3000)
-    parser.add_argument("--adapt", action="store_true")
-    parser.add_argument("--presage", type=Path, metavar="CONFIG")
-    asked = parser.parse_args()
+    options = measured.parser(__doc__)
+    options.add_argument("train", type=Path)
+    options.add_argument("test", type=Path)
+    options.add_argument("models", nargs="*")
+    options.add_argument("--words", type=int, default=3000)
+    options.add_argument("--adapt", action="store_true")
+    options.add_argument("--presage", type=Path, metavar="CONFIG")
+    asked = options.parse_args()
     warnings.simplefilter("ignore")
     text = asked.test.read_text(encoding="utf-8")
     print(json.dumps(measured.machine()))

@@ -5,7 +5,7 @@ nats of whole sentences, and its guess of the last word of a passage. Nats of so
 ends with them, less those of what ends before them.
 
 - a model of pantoum, trained with ``--tokens words:whitespace``: a run folder or a file;
-- the ``nn.LSTM`` of ``words_peers.py`` (tied), from its ``state_dict``;
+- the ``nn.LSTM`` of words of ``quality_peers.py``, from its ``state_dict``;
 - the interpolated modified Kneser-Ney 5-gram of the training text.
 """
 
@@ -27,6 +27,7 @@ import pantoum
 from pantoum.inference.probabilities import sentence_nats
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+import measured
 from modified_kneser_ney import EOS, UNK, ModifiedKneserNey, Tokens, read_words
 
 __all__ = [
@@ -38,10 +39,8 @@ __all__ = [
     "first_is_likelier",
     "judge",
     "judged",
-    "parser_of",
-    "show",
-    "wikitext_words",
 ]
+__all__ += ["parser_of", "show", "wikitext_words"]
 
 Words = Sequence[str]
 PLAIN = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2026": "..."})
@@ -131,10 +130,10 @@ class OfTorch:
 
     def __init__(self, path: str, numbers: dict[str, int]) -> None:
         import torch
-        from words_peers import ByHand
+        from quality_peers import ByHand
 
         self.name, self._torch, self._numbers = f"nn.LSTM {path}", torch, numbers
-        self._words, self._model = list(numbers), ByHand(len(numbers), False)
+        self._words, self._model = list(numbers), ByHand(len(numbers))
         self._model.load_state_dict(torch.load(path, weights_only=True))
         self._model.eval()
 
@@ -220,13 +219,12 @@ def _blocks(tokens: Sequence[Any]) -> Iterator[tuple[Any, Any, Any]]:
 
 def parser_of(doc: str | None, data: str) -> argparse.ArgumentParser:
     """The options of a judge."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measured.parser(doc)
     parser.add_argument("data", type=Path, help=data)
     parser.add_argument("--train", type=Path, required=True, help="the text that all were trained on")
     parser.add_argument("--pantoum", action="append", default=[], metavar="RUN", help="may be repeated")
-    parser.add_argument("--lstm", metavar="STATE_DICT", help="of words_peers.py lstm")
+    parser.add_argument("--lstm", metavar="STATE_DICT", help="of quality_peers.ByHand")
     parser.add_argument("--every", type=int, default=1, help="judge every n-th item alone")
-    parser.add_argument("--json", action="store_true")
     return parser
 
 

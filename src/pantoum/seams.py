@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
     from pantoum.kernels import State as KernelState
+    from pantoum.kernels.measured import cache_folder
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs
     from pantoum.kernels.reference.cell import equations

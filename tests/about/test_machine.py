@@ -16,6 +16,7 @@ def test_the_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(*found.product_gflops.values(), found.writing_tokens_per_second) > 0
     assert len(found.training) == 2 and all(rate.tokens_per_second > 0 for rate in found.training)
     assert "OMP_NUM_THREADS=2" in found.threads and found.cores == usable_processors() >= 1
+    assert all(rate.precision in found.fastest for rate in found.training) and found.fastest in str(found)
     assert found.python in str(found) and found.to_dict()["isa"] == found.isa
     assert json.loads(json.dumps(found.to_dict()))["training"][1]["shape"]["hidden_size"] == 256
 

@@ -174,7 +174,7 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
     refused = run("generate", trained, "--state-in", state)
     assert refused.code == 1 and "must be used with the model that made it" in refused.err
     told = run("info", model).out
-    assert "adapted to    a prompt, " in told and "by segments:64, before it adapted" in told
+    assert "adapted to    a prompt, " in told and "(segments:64), before it adapted" in told
     for options, words in (
         (("--adapt", "--state-out", state), "give --model-out FILE too"),
         (("--adapt", "--state-out", state, "--model-out", state), "give two different files"),

@@ -44,7 +44,7 @@ def offered(folder: Path, *words: str) -> list[str]:
         (["score", "--format", "t"], ["text", "tsv"]),
         (["train", "bo"], ["book.txt"]),
         (["generate", "book.txt", "--state-in", "bo"], ["book.txt"]),
-        (["completion", ""], ["bash", "zsh", "fish"]),
+        (["completion", ""], ["bash", "zsh", "fish", "powershell"]),
     ],
 )
 def test_what_is_typed_is_completed(tmp_path: Path, typed: list[str], expected: list[str]) -> None:

@@ -10,6 +10,20 @@ import pytest
 from pantoum.config.plain import quoted
 
 
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("runs\\book", "runs\\book"),
+        ("C:\\Users\\Jörg Ä\\b", '"C:\\Users\\Jörg Ä\\b"'),
+        ("def read_", '"def read_"'),
+        ("a&b'", '"a&b\'"'),
+        ("", '""'),
+    ],
+)
+def test_windows_has_quotes_of_its_own(name: str, typed: str) -> None:
+    assert quoted(name, windows=True) == typed
+
+
 @pytest.mark.parametrize("name", ["runs/book", "a b", "new\nline", "it's\ta\\ tab", "\x1b[31mred1", "é\n1"])
 def test_bash_reads_the_name_back(name: str) -> None:
     bash = shutil.which("bash")

@@ -140,7 +140,7 @@ def test_many_odd_files_are_found_by_a_second_reading(folder: Path, tmp_path: Pa
     prepared = prepare([folder], out=tmp_path / "out", valid_fraction=0.0)
     (note,) = [note for note in prepared.notes if "left out" in note]
     assert "b0.txt" in note and "and 2 more" in note
-    assert "to have b0.txt read, give --encoding windows-1252 ('hätt') or " in note
+    assert "to read b0.txt, give --encoding windows-1252 ('hätt') or " in note
     assert prepared.train.count == len(POEM) * 2 and differences(prepared, [folder]) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "afternoon.md").read_text("utf-8")
 FILES = list(dict.fromkeys(re.findall(r"src/pantoum/[\w/]+\.py", PAGE)))
-MOST_LINES = 3_150
+MOST_LINES = 3_000
 ALLOWED = ("config", "errors", *re.findall(r"`([a-z_.]+)`", PAGE.partition("## What these files use")[2]))
 
 

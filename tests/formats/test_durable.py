@@ -38,6 +38,36 @@ def test_a_file_is_written_whole_from_bytes_or_chunks(tmp_path: Path) -> None:
     assert names(tmp_path) == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("times", "waits", "done"), [(2, True, True), (2, False, False), (10**6, True, False)]
+)
+def test_on_windows_a_file_that_another_program_reads_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, waits: bool, done: bool
+) -> None:
+    """What is open there can be neither replaced nor removed; and a reader that stays is an error."""
+    now, left, real = [0.0], [times], os.replace
+
+    def replace(source: Path, target: Path) -> Path:
+        if left[0]:
+            left[0] -= 1
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        real(source, target)
+        return target
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(system_calls.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(system_calls.time, "sleep", lambda pause: now.__setitem__(0, now[0] + pause))
+    monkeypatch.setattr(System, "waits", waits)
+    (tmp_path / "file").write_bytes(b"old")
+    if done:
+        durable.write_file(tmp_path / "file", b"new")
+    else:
+        with pytest.raises(StorageError, match="permission denied"):
+            durable.write_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == (b"new" if done else b"old")
+    assert now[0] <= system_calls.PATIENCE and names(tmp_path) == ["file"]
+
+
 def test_the_order_is_write_fsync_rename_fsync_of_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

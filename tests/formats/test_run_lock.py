@@ -100,6 +100,18 @@ def test_windows_locks_a_byte_that_no_name_reaches(tmp_path: Path, monkeypatch: 
         assert (tmp_path / run_lock.LOCK_NAME).stat().st_size < run_lock.MOST_BYTES
 
 
+def test_on_windows_commands_that_prepare_a_folder_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = Windows()
+    monkeypatch.setattr(run_lock, "fcntl", None)
+    monkeypatch.setattr(run_lock, "msvcrt", windows, raising=False)
+    monkeypatch.setattr(run_lock.time, "sleep", lambda _: windows.locked.clear())
+    with waited_for(tmp_path) as first, waited_for(tmp_path) as second:
+        assert (first, second) == (False, True) and (tmp_path / run_lock.LOCK_NAME).exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_holder_without_a_name_is_another_process(tmp_path: Path) -> None:
     with RunLock(tmp_path):
         for content in (b"", b"{", b"[]", b'{"pid":"x","host":1}', b'{"pid":1}'):
@@ -184,19 +196,27 @@ def test_another_users_process_holds_its_run_and_is_sent_nothing(
         assert run_lock.held(tmp_path) is None
 
 
-def test_where_nothing_can_be_locked_the_caller_is_warned_in_these_words(
+def test_where_a_disk_has_no_locks_the_name_is_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none(descriptor: int, how: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(run_lock.fcntl, "flock", none)
-    with pytest.warns(UserWarning) as caught, RunLock(tmp_path) as lock:
-        lock.require()
-    assert [str(each.message) for each in caught] == [
-        f"the run folder {str(tmp_path)!r} cannot be locked here ({os.strerror(errno.ENOLCK)}); start no "
-        "second command on it"
-    ]
+    words = f"this disk has no locks ({os.strerror(errno.ENOLCK)}): if nobody uses it, remove its '.lock'"
+    with another_process(tmp_path) as process:
+        monkeypatch.setattr(run_lock.fcntl, "flock", none)
+        with pytest.raises(RunError) as caught:
+            RunLock(tmp_path).acquire()
+        assert f"in use by process {process.pid} on" in str(caught.value) and words in str(caught.value)
+        process.kill()
+        process.wait()
+        with RunLock(tmp_path) as lock:
+            lock.require()
+            with pytest.raises(RunError, match=f"in use by process {os.getpid()}"):
+                RunLock(tmp_path).acquire()
+    (tmp_path / run_lock.LOCK_NAME).write_text('{"host":"elsewhere","pid":1}')
+    with pytest.raises(RunError, match="in use by process 1 on 'elsewhere'"):
+        RunLock(tmp_path).acquire()
     with waited_for(tmp_path) as waited:
         assert not waited
 

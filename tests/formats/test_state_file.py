@@ -142,8 +142,8 @@ def test_hostile_fields_with_a_valid_checksum_are_refused(place: int, value: byt
     ("changes", "words"),
     [
         ({"layers": [np.array([np.nan], np.float32)]}, "it holds values that are not finite"),
-        ({"layers": []}, "it has 0 arrays, 1 to 1024 can be kept"),
-        ({"layers": [np.ones(1)] * 1025}, "it has 1025 arrays, 1 to 1024 can be kept"),
+        ({"layers": []}, "it has 0 arrays, 1 to 1024 are allowed"),
+        ({"layers": [np.ones(1)] * 1025}, "it has 1025 arrays, 1 to 1024 are allowed"),
         ({"last_token": -1}, "its last token is -1"),
         ({"last_token": 2**32 - 1}, "its last token is 4294967295"),
         ({"tokens_seen": -1}, "its count of tokens is -1"),
@@ -222,7 +222,7 @@ def test_a_state_may_have_as_many_bytes_as_a_file_may(
     monkeypatch.setattr(state_file, "MOST_BYTES", len(data) - 1)
     with pytest.raises(StateError, match=f": it has {len(data)} bytes; use"):
         state_file.from_bytes(data)
-    with pytest.raises(StateError, match=f"{len(data)} bytes are more than the {len(data) - 1} that"):
+    with pytest.raises(StateError, match=f"{len(data)} bytes are more than the {len(data) - 1} allowed"):
         state_file.read(tmp_path / "state")
 
 

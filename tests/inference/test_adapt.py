@@ -114,9 +114,12 @@ def test_what_repeats_is_predicted_better_and_the_model_stays_as_it_is(model: Lo
 
 
 @settings(max_examples=8)
-@given(cuts=st.lists(st.integers(1, 49), max_size=6), documents=st.booleans())
-def test_however_the_text_is_cut_the_nats_are_the_same(make: Make, cuts: list[int], documents: bool) -> None:
-    model = with_scale(make("characters", documents="lines" if documents else None))
+@given(cuts=st.lists(st.integers(1, 49), max_size=6), documents=st.booleans(), ngrams=st.booleans())
+def test_however_the_text_is_cut_the_nats_are_the_same(
+    make: Make, cuts: list[int], documents: bool, ngrams: bool
+) -> None:
+    plain = make("characters", documents="lines" if documents else None)
+    model = with_ngrams(plain) if ngrams else with_scale(plain)
     inputs_BT, targets_BT = text_of(model, 50)
     reset_BT = inputs_BT == 4 if documents else None
     whole = Adapter(model, FAST)
@@ -313,19 +316,6 @@ def test_a_table_leaves_the_networks_speeds_as_they_are(characters: LoadedModel)
     alone, beside = Rule(with_scale(characters), FAST), Rule(with_ngrams(characters), FAST)
     assert all(np.array_equal(speeds_R, beside._speeds[name]) for name, speeds_R in alone._speeds.items())
     assert all(np.array_equal(backs_R, beside._backs[name]) for name, backs_R in alone._backs.items())
-
-
-@settings(max_examples=5)
-@given(cuts=st.lists(st.integers(1, 49), max_size=6))
-def test_n_grams_adapt_the_same_however_the_text_is_cut(characters: LoadedModel, cuts: list[int]) -> None:
-    model = with_ngrams(characters)
-    inputs_BT, targets_BT = text_of(model, 50)
-    whole = Adapter(model, FAST).losses(inputs_BT, targets_BT)
-    parted, edges = Adapter(model, FAST), [0, *sorted(set(cuts)), 50]
-    found = [
-        parted.losses(inputs_BT[:, start:end], targets_BT[:, start:end]) for start, end in pairwise(edges)
-    ]
-    assert np.array_equal(np.concatenate(found, axis=1), whole)
 
 
 def test_a_weight_that_is_zero_moves_too(characters: LoadedModel, tmp_path) -> None:

@@ -161,22 +161,6 @@ def test_streams_are_many_and_the_arrays_grow(make: Make, ngrams: tuple[int, ...
         assert other.state == streams[k].state
 
 
-def test_rows_in_chunks_are_rows(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def written() -> list[str]:
-        batch = StreamBatch(characters, 9)
-        streams = [batch.join(length=10, seed=1, stream=k) for k in range(9)]
-        return [
-            "".join(piece for stream, piece in pieces if stream is one)
-            for pieces in [list(batch)]
-            for one in streams
-        ]
-
-    expected = written()
-    monkeypatch.setattr("pantoum.inference.writing.batch_rows.LOGITS", 1)
-    monkeypatch.setattr("pantoum.inference.writing.batch_rows.FEWEST", 4)
-    assert written() == expected
-
-
 def test_a_stream_may_join_and_leave_while_the_batch_is_read(characters: LoadedModel) -> None:
     batch = StreamBatch(characters)
     first = batch.join(length=50, seed=1)
@@ -208,8 +192,6 @@ def test_tokens_alone_are_their_text_or_none(make: Make) -> None:
     ("wrong", "message"),
     [
         ({"length": -1}, "length is -1"),
-        ({"seed": -1}, "seed is -1"),
-        ({"stream": -1}, "stream is -1"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(
@@ -321,19 +303,6 @@ def test_refusals_of_a_batch_are_in_these_words(characters: LoadedModel) -> None
     )
 
 
-@pytest.mark.parametrize("lengths", [(5, 2), (2, 5), (3, 3, 1), (1, 7, 4, 2)])
-def test_each_stream_ends_at_its_own_length_whoever_joins_when(
-    characters: LoadedModel, lengths: tuple[int, ...]
-) -> None:
-    batch, streams = StreamBatch(characters), []
-    for k, length in enumerate(lengths):
-        streams.append(batch.join(length=length, seed=k))
-        batch.round()
-    for _ in range(max(lengths)):
-        batch.round()
-    assert [stream.tokens for stream in streams] == list(lengths) and len(batch) == 0
-
-
 def test_a_stream_says_why_it_ended(make: Make) -> None:
     batch = StreamBatch(make("characters"))
     stopped = batch.join(length=300, seed=1, sampling=SamplingConfig(temperature=1.0, stop=("a",)))
@@ -382,21 +351,6 @@ def test_a_stream_of_no_length_has_ended_and_leaves_no_row(characters: LoadedMod
     none = batch.join(length=0)
     assert none.ended and none.tokens == 0 and len(batch) == 1 and none.state.tokens_seen == 0
     assert len("".join(text for _, text in batch)) == 4 and first.tokens == 4
-
-
-def test_a_batch_grows_for_streams_with_penalties_after_plain_ones(characters: LoadedModel) -> None:
-    asked = [SamplingConfig(), SamplingConfig(repetition_penalty=1.7), SamplingConfig(), SAMPLINGS[2]]
-    batch = StreamBatch(characters)
-    streams = []
-    for k, sampling in enumerate(asked):
-        streams.append(batch.join(length=12, seed=k, sampling=sampling))
-        batch.round()
-    list(batch)
-    for k, sampling in enumerate(asked):
-        alone = StreamBatch(characters)
-        one = alone.join(length=12, seed=k, sampling=sampling)
-        list(alone)
-        assert one.state == streams[k].state and one.tokens == streams[k].tokens == 12
 
 
 def test_a_piece_always_has_text(characters: LoadedModel) -> None:

@@ -72,13 +72,14 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the sdist gives where a compiler is."""
-    return wheel_of(sdist, tmp_path_factory.mktemp("wheel"), surroundings())
+    """What the sdist gives where no compiler is and the index has one."""
+    nothing = tmp_path_factory.mktemp("nothing")
+    return wheel_of(sdist, tmp_path_factory.mktemp("wheel"), surroundings(PATH=str(nothing), CXX=None))
 
 
 @pytest.fixture(scope="session")
 def pure_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the sdist gives where none is."""
+    """What the sdist gives where the compiler cannot be had, or makes nothing."""
     return wheel_of(sdist, tmp_path_factory.mktemp("pure"), surroundings(CXX="/bin/false"))
 
 

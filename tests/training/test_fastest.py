@@ -1,16 +1,18 @@
-"""The precision that --minutes chooses is the one whose products were the fastest, measured in turns."""
+"""What --minutes chooses, precision and path, is what was measured to be the fastest, in turns."""
 
 from __future__ import annotations
 
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pantoum import kernels
-from pantoum.training import fastest
-from pantoum.training.fastest import Fastest, cache_file, fastest_precision
+from pantoum.kernels import measured
+from pantoum.kernels.measured import cache_file, cache_folder, least_times
+from pantoum.training.fastest import Fastest, fastest_precision
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +33,12 @@ class Machine:
                 self.now += next(turns[precision]) * len(x)
                 self.calls += 1
 
-            return type("Packed", (), {"product": staticmethod(product)})
+            return SimpleNamespace(product=product)
 
+        core = SimpleNamespace(isa="bf16", set_own_threads=lambda count: None)
         monkeypatch.setattr(kernels, "precisions", lambda: tuple(seconds))
-        monkeypatch.setattr(kernels, "backend", lambda dtype: type("Core", (), {"pack": staticmethod(pack)}))
-        monkeypatch.setattr(fastest, "_key", lambda *sizes: "here|" + str(sizes))
+        monkeypatch.setattr(kernels, "backend", lambda dtype: SimpleNamespace(pack=pack))
+        monkeypatch.setattr(kernels.native, "core", lambda: core)
 
     def clock(self) -> float:
         return self.now
@@ -67,23 +70,51 @@ def test_what_was_measured_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"here|(17, 50, 3)": 5}', '{"here|(17, 50, 3)": {"bf16": 1}}', "\0"]
+    "content",
+    ["", "[]", '{"KEY": 5}', '{"KEY": {"a": 1}}', '{"KEY": {"a": NaN, "b": 1}}', "\0", "[" * 99_999],
 )
-def test_a_cache_of_something_else_is_measured_again(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
-    machine = Machine(monkeypatch, {"float32": [1.0], "bf16": [2.0]})
-    cache_file().parent.mkdir(parents=True)
-    cache_file().write_text(content)
-    assert fastest_precision(17, 50, 3, machine.clock).precision == "float32"
-    assert set(json.loads(cache_file().read_text())["here|(17, 50, 3)"]) == {"float32", "bf16"}
+def test_a_cache_of_something_else_is_measured_again(content: str) -> None:
+    ways = {"a": lambda: None, "b": lambda: None}
+    least_times("which", ways)
+    (key,) = json.loads(cache_file().read_text())
+    cache_file().write_text(content.replace("KEY", key.replace("\\", "\\\\")))
+    found = least_times("which", ways)
+    assert set(found) == {"a", "b"} and json.loads(cache_file().read_text()) == {key: found}
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine = Machine(monkeypatch, {"float32": [1.0], "bf16": [0.4]})
     (tmp_path / "pantoum").write_text("a file where the folder would be")
     assert fastest_precision(17, 50, 3, machine.clock).precision == "bf16"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(measured.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError))
+    assert fastest_precision(17, 50, 3, machine.clock).precision == "bf16"
+
+
+def test_the_cache_lies_where_the_system_has_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert cache_folder("win32") == tmp_path / "pantoum"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(measured.Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "AppData"))
+    assert cache_folder("linux") == tmp_path / ".cache" / "pantoum"
+    assert cache_folder("darwin") == tmp_path / "Library" / "Caches" / "pantoum"
+    assert cache_folder("win32") == tmp_path / "AppData" / "pantoum" / "Cache"
 
 
 def test_where_there_is_one_precision_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "precisions", lambda: ("float32",))
     assert fastest_precision(17, 50, 3) == Fastest("float32", {})
     assert not cache_file().exists() and Fastest("float32", {}).reason() is None
+
+
+def test_where_the_least_times_do_not_come_again_more_is_measured() -> None:
+    """A machine that is at rest for a moment now and then, in which one way alone was lucky at first."""
+    now, calls = [0.0], {"slow": 0, "fast": 0}
+
+    def work(name: str, quiet: float, lucky: int) -> None:
+        calls[name] += 1
+        now[0] += quiet if calls[name] % 20 == lucky else 5e-3
+
+    ways = {"slow": lambda: work("slow", 2e-3, 1), "fast": lambda: work("fast", 1e-3, 15)}
+    found = least_times("which", ways, lambda: now[0])
+    assert found == pytest.approx({"slow": 2e-3, "fast": 1e-3}) and calls["fast"] >= 2 * 20

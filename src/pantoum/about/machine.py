@@ -29,6 +29,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.gradient import norm
 from pantoum.network.program import Program
 from pantoum.network.stepping import stepper
+from pantoum.training.fastest import fastest_precision
 from pantoum.training.run.run_folder import machine as described
 from pantoum.training.update.optimizer import make_optimizer
 
@@ -107,6 +108,8 @@ class Machine:
     native_core: bool
     product_gflops: dict[str, float]
     """By precision: a product [3000,512] x [512,1536]."""
+    fastest: str
+    """The precision that ``--minutes`` trains in here, and why."""
     training: tuple[TrainingRate, ...]
     """Whole steps at two shapes, in the fastest precision."""
     writing_tokens_per_second: float
@@ -126,6 +129,7 @@ class Machine:
             ("BLAS", self.blas or "unknown"),
             ("arithmetic", self.isa + (", native core" if self.native_core else "")),
             ("product", ", ".join(rates)),
+            ("--minutes", self.fastest),
             *(("training", str(rate)) for rate in self.training),
             ("writing", f"{self.writing_tokens_per_second:,.0f} tokens/s (3 x 512 GRU, one text)"),
             *(("advice", text) for text in self.advice),
@@ -139,11 +143,14 @@ def examine(seconds: float = SECONDS, tell: Callable[[str], None] | None = None)
     facts, (isa, native), cores = described(), arithmetic(), usable_processors()
     tell("measuring a large matrix product")
     products = product_rates(seconds)
-    precision, fastest = max(products.items(), key=lambda one: one[1])
+    tell("measuring which precision is the fastest")
+    shape = SHAPES[0]
+    chosen = fastest_precision(shape.hidden_size, shape.batch_size * shape.seq_len, shape.batch_size)
+    precision = chosen.precision
     training = []
     for shape in SHAPES:
         tell(f"measuring training steps: {shape}, {precision}")
-        training.append(training_rate(shape, precision, fastest, seconds))
+        training.append(training_rate(shape, precision, products[precision], seconds))
     tell("measuring how fast it writes")
     return Machine(
         pantoum=VERSION,
@@ -157,6 +164,7 @@ def examine(seconds: float = SECONDS, tell: Callable[[str], None] | None = None)
         isa=isa,
         native_core=native,
         product_gflops=products,
+        fastest=chosen.reason() or f"precision {precision}: the only one here",
         training=tuple(training),
         writing_tokens_per_second=writing_rate(SHAPES[0], seconds),
         advice=tuple(advice(native, cores, products["float32"])),
@@ -167,6 +175,7 @@ def arithmetic() -> tuple[str, bool]:
     """The path in use, and whether it is the native core."""
     if kernels.without_core() is not None:
         return "numpy", False
+    kernels.backend(np.float32)  # takes the fastest path
     return kernels.native.core().isa, True
 
 

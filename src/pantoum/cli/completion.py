@@ -18,15 +18,16 @@ EXAMPLES = """examples:
   pantoum completion bash > pantoum         for ~/.local/share/bash-completion/completions
   pantoum completion zsh > _pantoum         for a folder of $fpath
   pantoum completion fish > pantoum.fish    for ~/.config/fish/completions
+  pantoum completion powershell >> $PROFILE
 
 A new shell reads the file from that folder.
 """
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the name of the shell."""
-    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh, fish or powershell")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 def answer(parser: Parser) -> None:
     """Print what may be typed next, and end the process."""
     from argcomplete import autocomplete
+    from argcomplete.completers import FilesCompleter, SuppressCompleter
 
     (commands,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
     typed = set(os.environ["COMP_LINE"].split()) & set(commands.choices)
@@ -52,4 +54,6 @@ def answer(parser: Parser) -> None:
             ]
             if words and not action.choices:
                 action.choices = words
-    autocomplete(parser, always_complete_options=False)
+    # Names of files are asked of bash, which Windows has not; PowerShell completes them itself.
+    files = SuppressCompleter() if os.name == "nt" else FilesCompleter()
+    autocomplete(parser, always_complete_options=False, default_completer=files)

@@ -20,6 +20,8 @@ from typing import Any, TextIO
 from pantoum.config.plain import quoted
 from pantoum.errors import naming
 
+WINDOWS = os.name == "nt"
+
 
 def one_line(text: str) -> str:
     """A message as one line; control characters are shown, not obeyed."""
@@ -69,7 +71,7 @@ class Output:
         self.quiet = quiet
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper) and not stream.closed:
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors="backslashreplace", **_form(stream))
 
     @property
     def stdout(self) -> TextIO:
@@ -143,6 +145,14 @@ class Output:
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = show
             yield
+
+
+def _form(stream: TextIO) -> dict[str, Any]:
+    """How a stream is set up: in a file or a pipe answers have the same bytes on all systems. Windows would
+    write what a console of the last century reads, and two characters for the end of a line."""
+    if not WINDOWS or stream.isatty() or "PYTHONIOENCODING" in os.environ:
+        return {}
+    return {"encoding": "utf-8", "newline": "\n"}
 
 
 def _finite(value: object) -> object:

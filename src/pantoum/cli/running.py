@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
         output.flush()
         return code
     except KeyboardInterrupt as stop:
-        number = getattr(stop, "number", None)  # of SIGTERM or SIGHUP (``asked_to_stop``)
+        number = getattr(stop, "number", None)  # of SIGTERM, SIGHUP or SIGBREAK
         if number is not None:
             return _end(output, f"{name}: ended by {signal.Signals(number).name}", 128 + number)
         return _end(output, f"{name}: interrupted", 130)
@@ -149,8 +149,8 @@ class Asked:
 
     def __enter__(self) -> Asked:
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)  # Windows has no SIGHUP
+            for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+                number = getattr(signal, name, None)  # Windows has no SIGHUP, and alone has SIGBREAK
                 if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._note)
         return self

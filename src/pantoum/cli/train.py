@@ -26,7 +26,7 @@ EXAMPLES = """examples:
   pantoum train --run runs/book --resume --minutes 5      train a finished run further
   pantoum train book.txt --plan                   show what would be chosen, and why
 """
-ENDED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+ENDED = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGBREAK": 149}
 """The exit code of a run that a signal has stopped: it is saved, not finished. ``--stop-after`` gives 0."""
 SERVER = ("fastapi_offline", "httptools", "prometheus_client", "uvicorn")
 """What the extra ``serve`` brings."""

@@ -3,6 +3,8 @@ them."""
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -17,9 +19,12 @@ def as_typed(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def quoted(name: str) -> str:
+def quoted(name: str, windows: bool = os.name == "nt") -> str:
     """The name in quotes where it needs them. What is not printable, as a newline is not, is spelled out in
-    the form ``$'a\\nb'``, which bash, zsh and POSIX shells from 2024 on read."""
+    the form ``$'a\\nb'``, which bash, zsh and POSIX shells from 2024 on read. ``windows``: in the quotes that
+    both its shells read."""
+    if windows:
+        return name if re.fullmatch(r"[\w\\/:.~+-]+", name) else '"' + name.replace('"', '\\"') + '"'
     if name.isprintable():
         return shlex.quote(name)
     return "$'" + "".join(map(_spelled, name)) + "'"

@@ -36,6 +36,20 @@ def machine_processors() -> int:
     return _processors(1)
 
 
+def processor_name() -> str:
+    """The processor's name, where the system says it."""
+    try:
+        with Path("/proc/cpuinfo").open(errors="replace") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    import platform
+
+    return platform.processor()
+
+
 def _processors(process: int) -> int:
     """``process``: its number; 0: this one."""
     try:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from pantoum import extensions
 from pantoum.config.plain import quoted
@@ -221,33 +221,7 @@ def _reader(head: bytes, name: str) -> Reader | None:
     return next(filter(None, (reader(head, name) for reader in extensions.each("readers"))), None)
 
 
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
-
-
-class RemoteFile(Protocol):
-    """A file at an address."""
-
-    @property
-    def address(self) -> str:
-        """As it is shown."""
-
-    @property
-    def name(self) -> str:
-        """As it is called in records: without the folder that was given."""
-
-    @property
-    def size(self) -> int | None:
-        """``None``: its server does not say."""
-
-    @property
-    def in_folder(self) -> bool:
-        """Whether a folder was given."""
-
-    def same(self, other: Any) -> bool:
-        """Whether another one is this file."""
-
-    def open(self) -> BinaryIO:
-        """The file's bytes, to be read once."""
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")  # one letter is a disk of Windows
 
 
 def is_address(text: str) -> bool:
@@ -255,7 +229,10 @@ def is_address(text: str) -> bool:
     return ADDRESS.match(text) is not None
 
 
-def remote_files(text: str) -> list[RemoteFile]:
-    """The files that an address means: itself, or those of a folder that are not hidden."""
-    found: list[RemoteFile] = extensions.find("addresses", "texts")(text)
+def remote_files(text: str) -> list[Any]:
+    """The files that an address means: itself, or those of a folder that are not hidden. Each has its
+    ``address``, as it is shown; its ``name`` in records, without the folder that was given; its ``size``
+    (``None``: the server does not say); ``in_folder``, whether a folder was given; ``same(other)``, whether
+    another one is this file; and ``open()``, which gives its bytes, to be read once."""
+    found: list[Any] = extensions.find("addresses", "texts")(text)
     return found

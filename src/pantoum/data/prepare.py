@@ -92,7 +92,9 @@ def open_prepared(
     differ = [] if texts is None else differences(prepared, texts, valid=valid)
     if not differ:
         return prepared
-    again = _again(folder, texts or (), valid, request, prepared.tokenizer)
+    tokenizer = prepared.tokenizer
+    del prepared  # Windows replaces no file that is open
+    again = _again(folder, texts or (), valid, request, tokenizer)
     again.notes.append(f"prepared again: {'; '.join(differ)}")
     return again
 

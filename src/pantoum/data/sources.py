@@ -23,12 +23,12 @@ from dataclasses import dataclass, field, replace
 from io import FileIO
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
 from pantoum.config.plain import quoted
-from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, RemoteFile, form_in, is_address, remote_files
+from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_in, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
 from pantoum.formats.system_calls import translated
@@ -62,7 +62,7 @@ class Source:
     form: Form = TEXT
     in_folder: bool = False
     """Whether it was found in a folder, so that it may be left out."""
-    remote: RemoteFile | None = None
+    remote: Any = None
     """The file at an address, if it is one."""
     encoding: str | None = None
     """The encoding that was named for it, if it is not UTF-8."""
@@ -73,7 +73,7 @@ class Source:
     def label(self) -> str:
         """What the person typed, as far as that is known."""
         if self.remote is not None:
-            return self.remote.address
+            return str(self.remote.address)
         if any(part.startswith(GIVEN) for part in self.path.parts):
             return self.name  # a temporary file, which nobody typed
         return "stdin" if self.name == STDIN else str(self.path)
@@ -151,7 +151,8 @@ def found(
 def open_source(source: Source) -> FileIO | BinaryIO:
     """The source's bytes, unbuffered."""
     if source.remote is not None and not source.copied:
-        return source.remote.open()
+        far: BinaryIO = source.remote.open()
+        return far
     try:
         return source.path.open("rb", buffering=0)
     except OSError as error:

@@ -328,8 +328,8 @@ class _Preparation:
         _, most = parse_tokens(self.request.tokens)
         if most is not None and tokenizer.vocab_size < most:
             notes.append(
-                f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
-                f"having: the text is short, or has few words of at most {LONGEST_LEARNED} characters"
+                f"{self.request.tokens} found only {tokenizer.vocab_size} useful tokens: "
+                f"the text is short, or has few words of at most {LONGEST_LEARNED} characters"
             )
         return notes
 

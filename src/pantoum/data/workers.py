@@ -134,6 +134,7 @@ class Workers:
                 stdout=subprocess.PIPE,
                 env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
                 start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
         except OSError as problem:
             raise PantoumError(f"cannot start another process: {problem.strerror}; {ADVICE}") from problem

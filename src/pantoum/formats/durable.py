@@ -9,7 +9,8 @@ What it will not do: retry. After a failed fsync the kernel may have dropped the
 not write, so the only honest retry is to write the whole file again, and that is the caller's decision.
 
 On Windows a folder cannot be fsynced (a rename is atomic, but a power cut may undo it), and a file that
-another program holds open cannot be replaced: that is an error, and the old file stays.
+another program holds open for longer than a second cannot be replaced: that is an error, and the old file
+stays.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ power cuts included, nothing stale is left to be removed by hand. In the file st
 the refusal's message. ``require`` compares the file with the one that was locked, so that a command whose
 folder was removed or replaced ends, and writes nothing into the folder that has its name.
 
-Where a disk knows no locks (some network disks) the run goes on unlocked, with a warning.
+Where a disk knows no locks (some network disks) the name in the file is the lock: it ends with its process,
+too, for commands on the same machine; a command on another one is refused until the name is removed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import errno
 import os
 import socket
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,15 +62,17 @@ class RunLock:
         with translated("lock the run folder by", self._path):
             self._descriptor = durable.system.open_to_append(self._path)
         try:
-            if not _taken(self._descriptor):
+            taken, advice = _taken(self._descriptor), ""
+        except OSError as problem:
+            taken = held(self.run_folder) is False
+            advice = f"; this disk has no locks ({problem.strerror}): if nobody uses it, remove its '.lock'"
+        try:
+            if not taken:
                 raise RunError(
                     f"the run folder {name!r} is in use by {_holder(self._path)}; wait until it ends, "
-                    "or give this run another folder"
+                    f"or give this run another folder{advice}"
                 )
             self.require()
-        except OSError as problem:
-            words = f"the run folder {name!r} cannot be locked here ({problem.strerror})"
-            warnings.warn(f"{words}; start no second command on it", UserWarning, stacklevel=3)
         except BaseException:
             self._close()
             raise
@@ -114,13 +116,13 @@ class RunLock:
 
 @contextmanager
 def waited_for(folder: Path) -> Iterator[bool]:
-    """Hold a lock on a folder itself, and wait for it; whether there was something to wait for. Where folders
-    cannot be locked (Windows, some network disks) nothing is waited for."""
-    if fcntl is None:
-        yield False
-        return
+    """Hold a lock on a folder itself, on Windows on a file in it, and wait for it; whether there was
+    something to wait for. Where a disk has no locks (some network disks) nothing is waited for."""
     with translated("open", folder):
-        descriptor = os.open(folder, os.O_RDONLY)
+        if fcntl is None:
+            descriptor = durable.system.open_to_append(folder / LOCK_NAME)
+        else:
+            descriptor = os.open(folder, os.O_RDONLY)
     try:
         waited = False
         with suppress(OSError):
@@ -130,10 +132,13 @@ def waited_for(folder: Path) -> Iterator[bool]:
         yield waited
     finally:
         os.close(descriptor)
+        if fcntl is None:
+            with suppress(OSError):  # another has it open, who will remove it
+                (folder / LOCK_NAME).unlink()
 
 
 def _taken(descriptor: int) -> bool:
-    """Lock a file; ``False`` if another has it. ``OSError``: it cannot be locked."""
+    """Lock a file; ``False`` if another has it. ``OSError``: this disk has no locks."""
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,9 +146,9 @@ def _taken(descriptor: int) -> bool:
             os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
     except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-            return False
-        raise
+        if fcntl is not None and error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        return False
     return True
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -25,6 +26,8 @@ Bytes: TypeAlias = "bytes | bytearray | memoryview"
 
 FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 O_BINARY = getattr(os, "O_BINARY", 0)
+PATIENCE = 1.0
+"""Seconds; virus scanners and indexers look at a new file for some milliseconds."""
 OTHER_FOLDER = "choose a folder that you may write to"
 ADVICE = {
     errno.ENOSPC: ("the disk is full", "free some space there or choose another folder"),
@@ -48,6 +51,9 @@ ADVICE = {
 
 class System:
     """The real calls. They raise OSError; whoever calls them says what was being done."""
+
+    waits = os.name == "nt"
+    """Whether what another program has open can be neither replaced nor removed."""
 
     def create(self, path: Path, mode: int) -> int:
         """A new file, opened to be written and read again; an existing one is an error."""
@@ -85,7 +91,7 @@ class System:
 
     def rename(self, source: Path, target: Path) -> None:
         """Put ``source`` in ``target``'s place in one step."""
-        source.replace(target)
+        self._patiently(lambda: source.replace(target))
 
     def fsync_folder(self, folder: Path) -> None:
         """Wait until a folder's names are on the disk itself."""
@@ -107,15 +113,28 @@ class System:
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
-        path.unlink()
+        self._patiently(path.unlink)
 
     def remove_folder(self, folder: Path) -> None:
         """Remove an empty folder."""
-        folder.rmdir()
+        self._patiently(folder.rmdir)
 
     def free_bytes(self, folder: Path) -> int:
         """Bytes that this user may still write there."""
         return shutil.disk_usage(folder).free
+
+    def _patiently(self, call: Callable[[], object]) -> None:
+        """On Windows wait a moment for programs that only look at a file."""
+        end, pause = time.monotonic() + PATIENCE * self.waits, 0.001
+        while True:
+            try:
+                call()
+                return
+            except PermissionError:
+                if time.monotonic() + pause > end:
+                    raise
+            time.sleep(pause)
+            pause *= 2
 
 
 def storage_error(action: str, path: Path | str, error: OSError | ValueError) -> StorageError:

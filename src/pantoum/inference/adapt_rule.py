@@ -12,7 +12,7 @@ chunk, divided by the same mean, so that one rate serves models of any sharpness
 counts for its share. A gradient far larger than any in training is scaled down, and one that is not finite is
 skipped, so no text can destroy the weights; ``decay`` bounds how far they move in all.
 
-The settings are fixed: ``benchmarks/adapting.py`` shows the search that they come from.
+The settings are fixed; ``docs/log/adapting.md`` has the experiments that they come from.
 """
 
 from __future__ import annotations

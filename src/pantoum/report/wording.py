@@ -146,6 +146,7 @@ def size(value: object) -> str:
 
 
 SIGNALS = {"SIGINT": "by Ctrl-C", "SIGTERM": "by SIGTERM", "SIGHUP": "because the terminal was closed"}
+SIGNALS["SIGBREAK"] = "by Ctrl-Break"
 SPREAD, ALIKE = 3.0, 0.01
 """Bits, set by hand somewhat above what single bytes of prose have; a share."""
 

@@ -77,7 +77,7 @@ class Trainer:
                 self._pause()
         except (DivergedError, ShardError, StorageError) as problem:
             self._note(str(problem))
-            self._report(ended="failed")
+            self.reporter.report(self.run, self.timing, ended="failed")
             raise
 
     def _over(self) -> bool:
@@ -133,7 +133,7 @@ class Trainer:
         if evaluated or rhythm.point_due(step, seconds):
             state.add_point(valid)
         if evaluated or self.reporter.is_due(timing.clock.seconds):
-            self._report(valid, sample)
+            self.reporter.report(self.run, timing, valid, sample)
         if evaluated:
             self.reporter.write_page_if_due(timing.clock.seconds)
         self.keep.release()  # saving needs the memory
@@ -155,12 +155,6 @@ class Trainer:
         if improved:
             self.saving.model()
         return valid
-
-    def _report(
-        self, valid: float | None = None, sample: str | None = None, ended: str | None = None
-    ) -> None:
-        """Write a record of this moment."""
-        self.reporter.report(self.run, self.timing, valid, sample, ended)
 
     def _roll_back(self, why: str) -> None:
         """Return to the last good checkpoint (the start if there never was one), and go on at half the
@@ -197,7 +191,7 @@ class Trainer:
         if state.span.by_clock and self._evaluated_at != state.step:
             valid = self._evaluate()
             state.add_point(valid)
-            self._report(valid)
+            self.reporter.report(run, timing, valid)
         with timing.phase("evaluation"):
             keep.compact()
             until = timing.has_to_end if state.span.by_clock else None
@@ -218,7 +212,7 @@ class Trainer:
         self.saving.model(self.evaluation, surely=True)
         run.folder.begin_ending()
         self.saving.checkpoint(surely=True)
-        self._report(ended="finished")
+        self.reporter.report(run, timing, ended="finished")
         self.reporter.write_page(self.evaluation, held_out)
 
     def _pause(self) -> None:
@@ -230,5 +224,5 @@ class Trainer:
         if keep.best is None and not keep.judges_nothing and not self.run.folder.model.exists():
             keep.keep_last(self.run.backend)
             self.saving.model(surely=True)
-        self._report(ended="stopped")
+        self.reporter.report(self.run, self.timing, ended="stopped")
         self.reporter.write_page()

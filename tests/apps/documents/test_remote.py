@@ -59,6 +59,8 @@ def prepared(tmp_path: Path, *texts: str, **asked: Any) -> Prepared:
         ("book.txt", False),
         ("a/b:c", False),
         ("C:\\book.txt", False),
+        ("C://book.txt", False),
+        ("\\\\server\\share\\book.txt", False),
         ("./s3://x", False),
         ("-", False),
         ("", False),
@@ -134,7 +136,7 @@ def test_the_same_text_is_known_again_by_its_hash_and_another_is_not(memory: Any
     assert differences(before, ["memory://poem"]) == []
     memory.pipe("/poem", POEM.encode().swapcase())
     (found,) = differences(before, ["memory://poem"])
-    assert "'memory://poem' is another text" in found
+    assert "'memory://poem' is not the text 'poem' that was used before" in found
 
 
 class Breaking(fsspec.AbstractFileSystem):

@@ -17,7 +17,7 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]
     own, cache = tmp_path / "web", tmp_path / "cache"
     own.mkdir()
     monkeypatch.setattr(made, "HERE", own)
-    monkeypatch.setattr(made, "_cache", lambda: cache)
+    monkeypatch.setattr(made, "cache_folder", lambda: cache)
     new = {name: b"new" + made._section(name) for name in made.MODULES}
     monkeypatch.setattr(made, "compiled", lambda progress: new)
     return own, cache

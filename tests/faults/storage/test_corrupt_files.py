@@ -17,7 +17,11 @@ def counted_memory() -> Iterator[None]:
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("kind", corrupt_files.KINDS, ids=lambda kind: kind.name)
+# Archives have laws of their own, in tests/apps/archive.
+KINDS = [kind for kind in corrupt_files.KINDS if kind.name != "archive"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_no_damage_is_accepted_and_no_forgery_crashes(kind: corrupt_files.Kind, counted_memory: None) -> None:
     count = 9 * len(DAMAGES)
     tally = corrupt_files.run(kind, count, seed=1)

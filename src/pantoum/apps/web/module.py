@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.errors import PantoumError, StorageError
-from pantoum.seams import Declaration, durable
+from pantoum.seams import Declaration, cache_folder, durable
 
 __all__ = ["FUSED", "PLAIN", "Progress", "about", "compiled", "modules"]
 
@@ -71,13 +71,13 @@ LETTERS = {"*": "p", "int32_t": "i", "uint32_t": "u", "int64_t": "l", "uint64_t"
 def modules(progress: Progress | None = None) -> dict[str, bytes]:
     """Both modules by their names; ``PantoumError`` says in one line what is missing."""
     wanted = _fingerprint()
-    for folder in (HERE, _cache()):
+    for folder in (HERE, cache_folder()):
         if all((folder / name).exists() for name in MODULES):
             found = {name: (folder / name).read_bytes() for name in MODULES}
             if all(wanted in (None, about(data).get("sources")) for data in found.values()):
                 return found
     made = compiled(progress)
-    for folder in (HERE, _cache()):
+    for folder in (HERE, cache_folder()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, data in made.items():
@@ -192,14 +192,10 @@ def about(data: bytes) -> dict[str, Any]:
     return read
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pantoum"
-
-
 def main(out: str | None = None, *tests: str) -> None:
     """Put the modules, or tests of the core with all paths, into a folder: without one, the modules into the
     user's cache folder."""
-    folder = _cache() if out is None else Path(out)
+    folder = cache_folder() if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     if not tests:
         for name, data in (modules() if out is None else compiled()).items():

@@ -31,6 +31,7 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain, quoted
+from pantoum.config.processors import processor_name
 from pantoum.data.forms import is_address
 from pantoum.data.prepare import remove_tokens
 from pantoum.errors import RunError, StorageError
@@ -264,22 +265,11 @@ def machine() -> dict[str, Plain]:
         "system": platform.system(),
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": " ".join(str(library.get(key, "")) for key in ("name", "version")).strip(),
     }
-
-
-def _processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor()
 
 
 def _made(path: Path) -> RunLock | None:

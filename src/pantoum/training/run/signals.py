@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Windows has no SIGHUP; SIGBREAK, which it alone has, is Ctrl-Break and the end of the session."""
 
 
 class StopSignals:
@@ -31,7 +32,7 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for name in NAMES:
-                number = getattr(signal, name, None)  # Windows has no SIGHUP.
+                number = getattr(signal, name, None)
                 if number is not None and not _without_terminal(number):
                     self._before[number] = signal.signal(number, self._note)
         return self
