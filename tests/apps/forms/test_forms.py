@@ -520,7 +520,7 @@ def test_what_words_cannot_write_is_searched_once(make: Make, monkeypatch: pytes
 
 def test_an_error_names_what_is_lacking_where_a_search_could_go_on(make: Make) -> None:
     # As white space of JSON, the letter T may come for ever.
-    with pytest.raises(SettingError, match=r"that was found: after 'T?ra' must come 'nZ'"):
+    with pytest.raises(SettingError, match=r"tokens: after 'T?ra' must come 'nZ'"):
         Model(make("characters")).generate(grammar='start: "T"* ("Z" | "ranZ")')
 
 

@@ -20,8 +20,7 @@ from pantoum.errors import RankError
 from pantoum.formats import checkpoint
 from pantoum.training.begin import TrainingCommand
 from pantoum.training.result import RunResult
-from pantoum.training.run_session import train
-from pantoum.training.run_session import train as train_together
+from pantoum.training.run_session import train, train_together
 from pantoum.training.update.backend import TrainingEngine
 
 PATIENCE = 120.0
