@@ -12,9 +12,8 @@ model file and checkpoint must equal those of a run that was never stopped.
 - other (torchrun): rank 1 is started with another setting, text, arithmetic or version; the line must name
   it, and nothing is left.
 
-``mpirun``: two or four ranks, 4 shards; the run is resumed on one to four ranks. Needs mpi4py. ``torchrun``:
-two ranks, the core and PyTorch by turns, with ``--max-restarts 2``: after a kill or a stop the job must go on
-by itself, after a kill within 15 s.
+Then the run is resumed (`--resume`). ``mpirun``: two or four ranks, 4 shards, resumed on one to four ranks.
+Needs mpi4py. ``torchrun``: two ranks, the core and PyTorch by turns.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ START = 120.0
 """Seconds until the ranks have begun and saved a checkpoint, on a busy machine."""
 MOST_BEFORE = 3.0
 """Seconds after the first checkpoint at which a rank is ended, at most."""
-RECOVERED, LAUNCHER_LIMIT = 15.0, 15.0
+LAUNCHER_LIMIT = 15.0
 TRAIN = "train {text} --run {folder} --steps 20 {shape}"
 OTHER = {
     "setting": f"exec {{python}} -m pantoum {TRAIN} --seed $RANK",
@@ -73,14 +72,10 @@ class Case:
     resumed_on: int = 2
     ended: float = 0.0
     """Seconds from the signal until all ranks of the first start have gone."""
-    further: float = 0.0
-    """Seconds from the signal until a checkpoint was newer than before."""
     faults: list[str] = field(default_factory=list)
 
 
-def launched(
-    launcher: str, ranks: int, *words: str, timeout: float, restarts: int = 0
-) -> subprocess.Popen[str]:
+def launched(launcher: str, ranks: int, *words: str, timeout: float) -> subprocess.Popen[str]:
     """Ranks in a session of their own: of ``pantoum train`` with these words, or of a shell's line."""
     if launcher == "mpirun":
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
@@ -105,7 +100,6 @@ def launched(
             "--nproc-per-node",
             str(ranks),
         ]
-        command += ["--max-restarts", str(restarts)]
         command += ["--no-python", "--", *words] if words[0] == "bash" else ["-m", "--", "pantoum", *words]
     hidden = ("RANK", "WORLD_SIZE", "PANTOUM_LAUNCHER")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
@@ -165,9 +159,8 @@ def waited(until: Callable[[], bool], seconds: float) -> bool:
 
 def broken(case: Case, folder: Path, text: Path, shape: list[str], draw: random.Random, asked: Any) -> str:
     """Start the run, end a rank or the launcher, and go on to the end; what was told until the job ended."""
-    own = asked.launcher == "mpirun"  # which does not start ranks again
     words = ["train", str(text), "--run", str(folder), *shape, *ENGINES[case.engine]]
-    job = launched(asked.launcher, case.ranks, *words, timeout=asked.timeout, restarts=2)
+    job = launched(asked.launcher, case.ranks, *words, timeout=asked.timeout)
     waited(lambda: newest_step(folder) > 0 or job.poll() is not None, START)
     time.sleep(draw.uniform(0.0, MOST_BEFORE))
     first = processes(folder)
@@ -175,7 +168,7 @@ def broken(case: Case, folder: Path, text: Path, shape: list[str], draw: random.
         case.faults.append(f"ranks {sorted(first)} before the signal")
         job.kill()
         return job.communicate()[1]
-    began, before = time.monotonic(), newest_step(folder)
+    began = time.monotonic()
     if case.how == "launcher":
         job.kill()
         limit = LAUNCHER_LIMIT
@@ -186,26 +179,17 @@ def broken(case: Case, folder: Path, text: Path, shape: list[str], draw: random.
     if not waited(lambda: not set(first.values()) & set(processes(folder).values()), limit):
         case.faults.append(f"ranks are still there after {limit:.0f} s: {processes(folder)}")
     case.ended = round(time.monotonic() - began, 2)
-    again = not own and case.how != "launcher"
-    if again:
-        waited(lambda: newest_step(folder) > before or job.poll() is not None, START)
-        case.further = round(time.monotonic() - began, 2)
-        if case.how.startswith("kill") and case.further > RECOVERED:
-            case.faults.append(f"no further after {RECOVERED:.0f} s")
     told = job.communicate(timeout=300.0)[1]
     for process in processes(folder).values():
         with suppress(OSError):
             os.kill(process, signal.SIGKILL)
     if checkpoint.newest(folder) is None:
         case.faults.append("no checkpoint verifies")
-    if not again:
-        words = ["train", "--run", str(folder), "--resume", *ENGINES[case.engine]]
-        job = launched(asked.launcher, case.resumed_on, *words, timeout=60.0)
-        rest = job.communicate(timeout=300.0)[1]
-        if job.returncode:
-            case.faults.append(f"resuming ends with {job.returncode}: {rest[-800:]!r}")
-    elif job.returncode:
-        case.faults.append(f"the job ends with {job.returncode}: {told[-800:]!r}")
+    words = ["train", "--run", str(folder), "--resume", *ENGINES[case.engine]]
+    resumed = launched(asked.launcher, case.resumed_on, *words, timeout=60.0)
+    rest = resumed.communicate(timeout=300.0)[1]
+    if resumed.returncode:
+        case.faults.append(f"resuming ends with {resumed.returncode}: {rest[-800:]!r}")
     return told
 
 
@@ -277,16 +261,14 @@ def main() -> None:
             require_a_name(case, told, asked.launcher)
             shutil.rmtree(folder, ignore_errors=True)
             cases.append(case)
-            figures = f"ended in {case.ended:.1f} s, further after {case.further:.1f} s"
             shown = "; ".join(case.faults) or "as it should be"
             print(
-                f"{number + 1}/{len(hows)} {case.how}, {case.engine}, {figures}: {shown}",
+                f"{number + 1}/{len(hows)} {case.how}, {case.engine}, ended in {case.ended:.1f} s: {shown}",
                 file=sys.stderr,
                 flush=True,
             )
     summary: dict[str, Any] = {"cases": len(cases), "without_fault": sum(not case.faults for case in cases)}
-    for name in ("ended", "further"):
-        summary[f"longest_until_{name}"] = max((getattr(case, name) for case in cases), default=0.0)
+    summary["longest_until_ended"] = max((case.ended for case in cases), default=0.0)
     print(json.dumps({**summary, "all": [asdict(case) for case in cases]}) if asked.json else summary)
     sys.exit(any(case.faults for case in cases))
 

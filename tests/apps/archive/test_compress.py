@@ -124,11 +124,14 @@ def test_mistakes_are_told_in_a_line(run: Run, trained: Path, text: Path, tmp_pa
         (["compress", text, "--out", text, "--model", trained], "would be lost"),
         (["compress", text, "--out", tmp_path / "none" / "a"], "--out is"),
         (["decompress", out, "--model", trained, "--out", tmp_path], "a folder that exists"),
-        (["decompress", out, "--model", trained, "--max-output", 5], "--max-output (5 bytes)"),
+        (["decompress", out, "--model", trained, "--max-output", 5], "more than --max-output (5 bytes)"),
         (["decompress", out, "--model", trained, "--max-output", 5], "give a larger --max-output"),
         (["decompress", out, "--model", trained, "--record", 0], "--documents"),
         (["decompress", out, "--record", 0, "--length", 1], "together with --offset or --length"),
-        (["decompress", out, "--model", trained, "--keep-going", "--offset", 5], "a part of the archive"),
+        (
+            ["decompress", out, "--model", trained, "--keep-going", "--offset", 5],
+            "--keep-going cannot be given",
+        ),
     ):
         done = run(*words)
         assert done.code == 1 and told in done.err and len(done.lines) == 1, done

@@ -149,6 +149,26 @@ def test_one_client_has_one_piece_of_work_and_one_large_answer_at_a_time() -> No
     assert max(order.index("end of b0"), order.index("end of a2")) < order.index("end of a0")
 
 
+def test_few_large_answers_of_all_clients_are_in_work_together() -> None:
+    working, most = [], []
+
+    async def request(turns: answers.Turns, name: str) -> None:
+        CALLER.set(caller := Caller(name))
+        await turns.answer(answers.LARGE)
+        working.append(name)
+        most.append(len(working))
+        await asyncio.sleep(0)
+        working.remove(name)
+        caller.ends.close()
+
+    async def main() -> None:
+        turns = answers.Turns()
+        await asyncio.gather(*(request(turns, f"client {number}") for number in range(23)))
+
+    asyncio.run(main())
+    assert len(most) == 23 and max(most) == answers.AT_ONCE
+
+
 LONG = "The cat number 7 sat. " * (3 * answers.MANY // 22)
 
 
@@ -229,7 +249,8 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
     async def main() -> None:
         admission = Admission(ServeSettings())
         one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: False)
-        scope = {"type": "http", "headers": [(b"host", b"localhost")], "path": "/v1/score", "method": "POST"}
+        scope = {"type": "http", "http_version": "1.1", "headers": [(b"host", b"localhost")]}
+        scope |= {"path": "/v1/score", "method": "POST"}
         asked = [one(scope, receiving(), AsyncMock()) for _ in range(5)]
         await asyncio.wait_for(asyncio.gather(others(), *asked), 60)
 

@@ -99,3 +99,41 @@ def test_a_client_that_has_gone_before_its_answer_gives_its_slot_back(
     until(lambda: server.engine.taken == 1)
     client.close()
     until(lambda: not server.engine.taken)
+
+
+@pytest.mark.parametrize("sent", [GET + b"\r\n", ASKED, ASKED + GET + b"\r\n"])
+def test_a_client_that_ends_its_side_gets_its_answers(
+    server: Any, dial: Callable[[], socket.socket], sent: bytes
+) -> None:
+    client = dial()
+    client.sendall(sent)
+    client.shutdown(socket.SHUT_WR)
+    found = whole(client)
+    assert found.count(b" 200 OK") == sent.count(b" HTTP/1.1")
+    assert (b'"text"' in found) is (BODY in sent)
+
+
+def test_a_client_that_ends_its_side_within_a_request_gets_nothing(
+    dial: Callable[[], socket.socket],
+) -> None:
+    client = dial()
+    client.sendall(ASKED[:-3])
+    client.shutdown(socket.SHUT_WR)
+    assert whole(client) == b""
+
+
+@pytest.mark.parametrize(
+    ("hosts", "version", "status"),
+    [
+        (b"", b"1.1", 400),
+        (b"Host: localhost\r\nHost: localhost\r\n", b"1.1", 400),
+        (b"Host: localhost\r\n", b"1.1", 200),
+        (b"", b"1.0", 200),
+        (b"Host: localhost\r\nHost: localhost\r\n", b"1.0", 400),
+    ],
+)
+def test_a_request_names_one_host(
+    dial: Callable[[], socket.socket], hosts: bytes, version: bytes, status: int
+) -> None:
+    sent = b"GET /health HTTP/%b\r\nConnection: close\r\n%b\r\n" % (version, hosts)
+    assert answered(dial(), sent)[0] == status

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,22 @@ def test_sighup_reads_the_keys_again(
     one.process.send_signal(signal.SIGHUP)
     until(lambda: "the old ones stay" in one.log.read_text())
     assert status("new") == 200
+
+
+def test_sighup_before_the_server_listens_does_not_end_it(run: Path, tmp_path: Path) -> None:
+    hanging = """
+import os, signal, sys
+import pantoum.apps.server.serve as serve
+def hung_up(*arguments):
+    os.kill(os.getpid(), signal.SIGHUP)
+    sys.exit(7)
+serve.Models = hung_up
+from pantoum.cli.main import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", hanging, "serve", str(run), "--port", "0"]
+    around = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    assert subprocess.run(command, env=around, capture_output=True, check=False).returncode == 7
 
 
 def test_the_page_works_behind_a_prefix_that_the_proxy_takes_away(serve: Callable[..., Any]) -> None:

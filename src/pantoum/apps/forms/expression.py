@@ -2,8 +2,8 @@ r"""A regular expression of Python's ``re``: the same in the syntax of Rust, whi
 short text that it matches.
 
 Both are made from the tree that Python parses, so a mistake is named with its position. The whole text must
-match, so an anchor adds nothing at the beginning or end of the expression, and is refused elsewhere, as are
-references, look-around and what else no automaton can keep to.
+match. So an anchor adds nothing where it must hold (``\b`` between a letter and a point), and is refused
+where it may hold or not. References, look-around and what else no automaton can keep to is refused, too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import re
 import string
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from itertools import chain, combinations, product
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from pantoum.errors import SettingError
 from pantoum.seams import require
@@ -54,10 +54,35 @@ SPACE_THERE, ONE_MORE = 1, 2
 """What may be taken of a repetition: a space, where it may be one; once what it repeats."""
 MOST_VARIED = 4
 """Repetitions that are varied."""
-ADVICE = "the whole text must match: leave it out"
+UNROLLED = 32
+"""Repetitions of a part with anchors are written one by one, up to so many: each stands beside others."""
+MOST_PARTS = 20_000
+"""Sequences that are written at most: repetitions may lie in repetitions."""
+ADVICE = "the whole text must match, so that it needs no anchors and no look-around"
 KNOWN_FLAGS = re.IGNORECASE | re.DOTALL | re.UNICODE | re.VERBOSE | re.MULTILINE
 
+Kinds = frozenset[str]
+"""What may stand beside a place: a character of a word, another one, or the edge of the text."""
+EDGE, WORD, OTHER = (frozenset([kind]) for kind in ("edge", "word", "other"))
+NONE: Kinds = frozenset()
 Tree = Sequence[tuple[Any, Any]]
+
+
+class _Edges(NamedTuple):
+    """The kinds of the first and the last character of what a part matches, and whether it may be empty."""
+
+    first: Kinds
+    last: Kinds
+    empty: bool
+
+    def then(self, other: _Edges) -> _Edges:
+        """The edges of this part followed by the other one."""
+        first = self.first | other.first if self.empty else self.first
+        last = self.last | other.last if other.empty else other.last
+        return _Edges(first, last, self.empty and other.empty)
+
+
+NOTHING = _Edges(NONE, NONE, True)
 
 
 def in_rust(pattern: str, argument: str) -> str:
@@ -78,26 +103,48 @@ def _parsed(pattern: str) -> Any:
         return parser.parse(pattern)
 
 
+class _NeverError(Exception):
+    """No text matches this part."""
+
+
 class _Rust:
     """Writes a tree."""
 
     def __init__(self, flags: int, pattern: str, argument: str) -> None:
-        self._pattern, self._argument, self._flags = pattern, argument, flags
+        self._pattern, self._argument, self._flags, self._anchored = pattern, argument, flags, False
+        self._edges: dict[int, _Edges] = {}
+        """By the identity of a part, all of which live as long as this."""
+        self._made, self._left = list[Tree](), MOST_PARTS
 
     def whole(self, tree: Tree) -> str:
         """All of it, where no flag is set outside."""
         self._check_flags(self._flags)
-        found = self._sequence(tree, True, True, self._flags)
+        self._anchored = _has_anchor(tree)
+        found = self._possible(tree, EDGE, EDGE, self._flags)
+        if found is None:
+            self._refuse("an anchor that can never hold")
         return f"(?i:{found})" if self._flags & re.IGNORECASE else found
 
-    def _sequence(self, tree: Tree, begins: bool, ends: bool, flags: int) -> str:
-        """Parts in their order. ``begins``, ``ends``: whether the text begins before them, and ends after."""
-        return "".join(
-            self._part(str(kind), value, begins and not place, ends and place == len(tree) - 1, flags)
-            for place, (kind, value) in enumerate(tree)
-        )
+    def _sequence(self, tree: Tree, before: Kinds, after: Kinds, flags: int) -> str:
+        """Parts in their order. ``before``, ``after``: what may stand around them."""
+        self._left -= 1
+        if not self._left:
+            raise RecursionError
+        if not self._anchored:
+            return "".join(self._part(part, before, after, flags) for part in tree)
+        follows = [after]
+        for part in reversed(tree):
+            edges = self._edges_of(part)
+            follows.append(edges.first | follows[-1] if edges.empty else edges.first)
+        written = []
+        for part, after_part in zip(tree, reversed(follows[:-1]), strict=True):
+            written.append(self._part(part, before, after_part, flags))
+            edges = self._edges_of(part)
+            before = edges.last | before if edges.empty else edges.last
+        return "".join(written)
 
-    def _part(self, kind: str, value: Any, begins: bool, ends: bool, flags: int) -> str:
+    def _part(self, part: tuple[Any, Any], before: Kinds, after: Kinds, flags: int) -> str:
+        kind, value = str(part[0]), part[1]
         if kind in REFUSED:
             self._refuse(REFUSED[kind])
         if kind == "LITERAL":
@@ -109,21 +156,40 @@ class _Rust:
         if kind == "IN":
             return self._class(value, flags)
         if kind == "AT":
-            where = str(value)
-            if (begins and where.startswith("AT_BEGINNING")) or (ends and where.startswith("AT_END")):
-                return ""
-            self._refuse(f"{ANCHORS[where]} within it")
+            return self._anchor(str(value), before, after, flags)
         if kind == "BRANCH":
-            return f"(?:{'|'.join(self._sequence(one, begins, ends, flags) for one in value[1])})"
+            each = (self._possible(one, before, after, flags) for one in value[1])
+            return _either([written for written in each if written is not None])
         if kind == "SUBPATTERN":
             _, more, less, inner = value
             self._check_flags(more)
             flags = (flags | more) & ~less
             case = "-i" if less & re.IGNORECASE else "i" if more & re.IGNORECASE else ""
-            return f"(?{case}:{self._sequence(inner, begins, ends, flags)})"
+            return f"(?{case}:{self._sequence(inner, before, after, flags)})"
         fewest, most, inner = value  # a repetition
-        found = self._sequence(inner, False, False, flags)
-        return f"(?:{found}){{{fewest},{'' if most == parser.MAXREPEAT else most}}}" if most else ""
+        if most <= UNROLLED and _has_anchor(inner):
+            rest = list[tuple[Any, Any]]()
+            for _ in range(most - fewest):
+                rest = [(parser.MAX_REPEAT, (0, 1, [*inner, *rest]))]
+                self._made.append(rest)
+            if (fewest, most) != (0, 1):
+                return self._sequence([*list(inner) * fewest, *rest], before, after, flags)
+        edges = self._edges_of_all(inner)
+        if most > 1:
+            before, after = before | edges.last, after | edges.first
+        found = self._possible(inner, before, after, flags)
+        if found is None and fewest:
+            raise _NeverError
+        if found is None or not most:
+            return ""
+        return f"(?:{found}){{{fewest},{'' if most == parser.MAXREPEAT else most}}}"
+
+    def _possible(self, tree: Tree, before: Kinds, after: Kinds, flags: int) -> str | None:
+        """A sequence; ``None`` where no text matches it."""
+        try:
+            return self._sequence(tree, before, after, flags)
+        except _NeverError:
+            return None
 
     def _class(self, elements: Tree, flags: int) -> str:
         if any(str(kind) == "CATEGORY" for kind, _ in elements):
@@ -133,6 +199,53 @@ class _Rust:
         negated = str(elements[0][0]) == "NEGATE"
         own = ("-".join(map(_point, _ends(value))) for _, value in elements[negated:])
         return f"[{'^' * negated}{''.join(own)}]"
+
+    def _anchor(self, kind: str, before: Kinds, after: Kinds, flags: int) -> str:
+        """Nothing, where an anchor holds whatever stands around it; ``_NeverError`` where it never does."""
+        if kind in ("AT_BEGINNING", "AT_BEGINNING_STRING"):
+            holds = {one == "edge" for one in before}
+        elif kind in ("AT_END", "AT_END_STRING"):
+            holds = {one == "edge" for one in after}
+        else:
+            between = {(one == "word", other == "word") for one in before for other in after}
+            holds = {(one != other) == (kind == "AT_BOUNDARY") for one, other in between}
+        lines = kind == "AT_BEGINNING" and flags & re.MULTILINE and before >= OTHER
+        if lines or (kind == "AT_END" and after >= OTHER):  # what stands there may be the end of a line
+            holds = {True, False}
+        if len(holds) > 1 or (before == after == EDGE and kind == "AT_NON_BOUNDARY"):
+            self._refuse(f"{ANCHORS[kind]} where it may hold or not")
+        if holds == {False}:
+            raise _NeverError
+        return ""
+
+    def _edges_of_all(self, tree: Tree) -> _Edges:
+        return reduce(_Edges.then, map(self._edges_of, tree), NOTHING)
+
+    def _edges_of(self, part: tuple[Any, Any]) -> _Edges:
+        found = self._edges.get(id(part))
+        if found is None:
+            found = self._edges[id(part)] = self._new_edges(str(part[0]), part[1])
+        return found
+
+    def _new_edges(self, kind: str, value: Any) -> _Edges:
+        if kind == "LITERAL":
+            own = _kind(value)
+            return _Edges(own, own, False)
+        if kind == "IN":
+            own = _kinds(_source(value))
+            return _Edges(own, own, False)
+        if kind in ("ANY", "NOT_LITERAL"):
+            return _Edges(WORD | OTHER, WORD | OTHER, False)
+        if kind == "SUBPATTERN":
+            return self._edges_of_all(value[3])
+        if kind == "BRANCH":
+            each = list(map(self._edges_of_all, value[1]))
+            first, last = (reduce(frozenset.union, sets) for sets in list(zip(*each, strict=True))[:2])
+            return _Edges(first, last, any(one.empty for one in each))
+        if kind in ("MAX_REPEAT", "MIN_REPEAT"):
+            inner = self._edges_of_all(value[2])
+            return inner._replace(empty=inner.empty or not value[0])
+        return NOTHING
 
     def _check_flags(self, flags: int) -> None:
         unknown = re.RegexFlag(flags & ~KNOWN_FLAGS)
@@ -248,6 +361,17 @@ def _source(elements: Tree) -> str:
     )
 
 
+def _either(texts: Sequence[str]) -> str:
+    if not texts:
+        raise _NeverError
+    return f"(?:{'|'.join(texts)})"
+
+
+def _has_anchor(tree: Tree) -> bool:
+    """Whether a part says what stands beside it."""
+    return "AT_" in str(tree)
+
+
 def _ends(value: Any) -> tuple[int, ...]:
     """The first and the last character of a range, or the one that stands alone."""
     return value if isinstance(value, tuple) else (value,)
@@ -261,3 +385,14 @@ def _point(number: int) -> str:
     """A character that stands for itself; letters and digits as they are."""
     sign = chr(number)
     return sign if sign.isascii() and sign.isalnum() else f"\\x{{{number:x}}}"
+
+
+def _kind(number: int) -> Kinds:
+    return WORD if chr(number).isalnum() or chr(number) == "_" else OTHER
+
+
+@cache
+def _kinds(source: str) -> Kinds:
+    """The kinds of the characters of a class."""
+    each = ((WORD, r"(?=\w)"), (OTHER, r"(?=\W)"))
+    return NONE.union(*(kind for kind, which in each if re.search(f"{which}[{source}]", _all_characters())))

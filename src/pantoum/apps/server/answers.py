@@ -1,9 +1,10 @@
 """How answers are made and sent: large JSON in pieces, streams as server-sent events.
 
-One client has one large answer in work at a time, and one piece of long work in Python in a thread; what else
-it asks for waits, and other clients do not. JSON is encoded in Python there: one call of ``json``'s encoder
-in C holds the interpreter for all of its work, 0.5 s for the log-probabilities of a million tokens. An answer
-goes out in pieces, one when its client has read the one before.
+One client has one large answer in work at a time, all together have ``AT_ONCE``. One client has one piece of
+long work in Python in a thread; what else it asks for waits, and other clients do not. JSON is encoded in
+Python there: one call of ``json``'s encoder in C holds the interpreter for all of its work, 0.5 s for the
+log-probabilities of a million tokens. An answer goes out in pieces, one when its client has read the one
+before.
 
 Events: ``data: JSON``, a blank line, at last ``data: [DONE]``. The status is sent with the first event, so an
 error before it has a status of its own. A later error is an event, too: ``data: {"error": ...}``, and the
@@ -34,6 +35,8 @@ MOST_ANSWER = 16 << 20
 """Bytes of JSON that one answer may have."""
 LARGE = 1 << 18
 """Bytes from which an answer is large."""
+AT_ONCE = 4
+"""Large answers that are in work at a time, of all clients."""
 SMALL = 1 << 16
 """Bytes up to which an answer is made on the event loop, in about a millisecond."""
 PIECE = 1 << 12
@@ -52,6 +55,7 @@ class Turns:
     def __init__(self) -> None:
         self._work: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._answers: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, function: Callable[..., Result], *arguments: object) -> Result:
         """What a function gives, in a thread."""
@@ -62,8 +66,9 @@ class Turns:
         """Wait until an answer of about ``size`` bytes may be begun. It is in work until its request ends."""
         if size >= LARGE:
             lock = self._answers.setdefault(client(), asyncio.Lock())
-            await lock.acquire()
-            CALLER.get().ends.callback(lock.release)
+            for one in (lock, self._places):
+                await one.acquire()
+                CALLER.get().ends.callback(one.release)
 
 
 def require_size(size: int, advice: str) -> None:

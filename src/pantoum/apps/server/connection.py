@@ -4,6 +4,8 @@
   address and headers may have ``MOST_HEAD`` bytes; beyond that the answer is a 431.
 - At most ``BUFFER`` bytes wait for a client that reads slowly, here and in the system; the text behind them
   waits in the engine. A client that takes nothing of an answer for ``PATIENCE`` seconds is cut off.
+- A client that ends its side after a request gets the answer. One that has gone altogether ends its side,
+  too; an interim answer (100) shows the difference, for the system of such a client refuses it.
 - Of all connections ``MOST`` stay open, so that files are left for everything else: beyond that the one that
   is silent for longest goes, or the new one where all are in work.
 
@@ -34,6 +36,8 @@ MOST_HEAD = 64 * 1024
 LINGER = 1.0
 """Seconds for which a refused connection stays open, so that its client reads why and does not come again at
 once."""
+GONE = (0.01, 1.0)
+"""Seconds until it is looked whether a client has gone: first, and doubled until so many."""
 OTHERS = 128
 """Files that are kept for models, sessions and threads."""
 
@@ -70,6 +74,8 @@ class Connection(HttpToolsProtocol):
     """Whether the last request has arrived whole."""
     _beside = 0
     """Bytes of a request that have come since the last ones of its body: its head, or what follows."""
+    _ended = False
+    """Whether the client has ended its side."""
     _since = 0.0
     """When the client last said something."""
     _told: ClassVar = False
@@ -106,6 +112,16 @@ class Connection(HttpToolsProtocol):
             told = f"the address and headers have more than {MOST_HEAD:,} bytes"
             self._refuse("431 Request Header Fields Too Large", told)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client has ended its side; true: an answer is still to come."""
+        if self.idle or not self._arrived:
+            return False
+        cycle, self._ended = self._running, True
+        if cycle is not None and not cycle.response_started and self.scope["http_version"] == "1.1":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.loop.call_later(GONE[0], self._see_gone, GONE[0])
+        return True
+
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
@@ -133,6 +149,8 @@ class Connection(HttpToolsProtocol):
         """An answer is whole."""
         self._since = self.loop.time()
         super().on_response_complete()
+        if self._ended and self.idle:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """More waits for the client than it reads at once."""
@@ -186,6 +204,15 @@ class Connection(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.abort)
+
+    def _see_gone(self, seconds: float) -> None:
+        """Cut the connection if the system of the client has refused what was sent to it."""
+        if self.transport.is_closing() or self.idle:
+            return
+        if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+        elif seconds < GONE[1]:
+            self.loop.call_later(2.0 * seconds, self._see_gone, 2.0 * seconds)
 
     def _await_request(self) -> None:
         _stop(self._arriving)

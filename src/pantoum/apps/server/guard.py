@@ -109,6 +109,9 @@ class Admission:
 
     def refusal(self, scope: Scope, headers: Mapping[bytes, bytes], key: Key | None) -> RequestError | None:
         """Why a request is not let in; ``None``: it is."""
+        hosts = sum(name == b"host" for name, _ in scope["headers"])
+        if hosts > 1 or (not hosts and scope["http_version"] == "1.1"):
+            return RequestError(400, f"the request has {hosts or 'no'} headers Host: it must have one")
         if self._hosts is not None and (refused := self._misled(scope, headers)) is not None:
             return refused
         path = path_of(scope)
