@@ -44,7 +44,7 @@ def test_each_model_writes_under_its_own_name(serve: Callable[..., Any], run: Pa
     assert [one["id"] for one in listed] == ["mats", "model"]
     for name, path in (("mats", run), ("model", other)):
         expected = pantoum.load(path).generate("The", length=20, exact=True, seed=1, temperature=1.0)
-        assert server.text("The", model=name, max_tokens=20, seed=1) == expected
+        assert server.text("The", model=name, max_tokens=20, seed=1, temperature=1.0) == expected
     state = server.post("/v1/completions", model="mats", return_state=True).json()["choices"][0]["state"]
     assert server.post("/v1/completions", model="model", state=state).status_code == 422
 
