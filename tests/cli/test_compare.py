@@ -30,11 +30,12 @@ def runs(tmp_path: Path) -> list[Path]:
 
 def test_seeds_are_one_row_and_the_best_stands_first(run: Callable[..., Any], runs: list[Path]) -> None:
     done = run("compare", *runs)
-    head, first, second = done.out.splitlines()
+    head, first, second, legend = done.out.splitlines()
     assert done.code == 0 and done.err == ""
     assert head.split() == ["run", "seeds", "cell", "validation", "updates"]
     assert first.split()[1:] == ["0", "lstm", "1.800", "5"]
     assert second.split()[1:] == ["+1", "0,1", "gru", "1.950", "±", "0.071", "5"]
+    assert legend == "losses: segments:64; validation: while training"
 
 
 def test_as_json(run: Callable[..., Any], runs: list[Path]) -> None:

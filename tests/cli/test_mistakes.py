@@ -41,7 +41,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("version", 2, "type `pantoum --version`"),
     ("pantoum train book.txt", 2, "leave one out"),
     ("export run --to int8 --out nowhere/x", 1, "cannot write 'nowhere/x': the folder does not exist"),
-    ("completion powershell", 1, "SHELL is 'powershell': it must be one of bash, zsh, fish"),
+    ("completion tcsh", 1, "SHELL is 'tcsh': it must be one of bash, zsh, fish, powershell"),
     # Names and values of options.
     ("train book.txt --lr 0.1", 2, "did you mean --learning-rate?"),
     ("train book.txt --epoch 3", 2, "did you mean --epochs?"),

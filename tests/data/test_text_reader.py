@@ -60,7 +60,7 @@ def test_the_first_byte_that_is_not_utf8_is_named(
 @pytest.mark.parametrize("size", [1, 5])
 def test_a_text_that_changes_while_it_is_read_is_an_error(tmp_path: Path, size: int) -> None:
     changed = Source("t", source(tmp_path / "t", b"abc").path, size, 0)
-    with pytest.raises(TextError, match=f"had {size} bytes and gave 3: it changed while it was read"):
+    with pytest.raises(TextError, match=f"had {size} bytes, but 3 were read: it changed while it was read"):
         list(TextReader([changed], "utf-8", None).blocks())
 
 

@@ -71,7 +71,7 @@ def test_a_tie_is_no_success_and_unknown_tokens_are_told(make: Make, tmp_path: P
 @pytest.mark.parametrize("line", ["", "x", "[]", "{}", '{"good": "a"}', '{"good": "a", "bad": 3}', "3"])
 def test_what_is_no_pair_is_refused_with_its_line(make: Make, tmp_path: Path, line: str) -> None:
     (tmp_path / "p.jsonl").write_text(line and '{"good": "a", "bad": "b"}\n' + line)
-    with pytest.raises(TextError, match="line 2, is no pair" if line else "is empty"):
+    with pytest.raises(TextError, match="line 2, is not a pair" if line else "is empty"):
         judge(make(), [str(tmp_path / "p.jsonl")])
 
 

@@ -20,7 +20,7 @@ Serve = Callable[..., Any]
 
 def test_a_crowd_is_served_or_told_to_come_again(serve: Serve) -> None:
     server = faults.Server(serve(slots=3, queue=4).url)
-    found = asyncio.run(faults.crowd(server, clients=24, tokens=30, seconds=0.7, at_peak=3))
+    found = asyncio.run(faults.crowd(server, clients=24, tokens=150, seconds=1.5, at_peak=3))
     assert set(found["statuses"]) == {"200", "429"}
     assert found["share_of_peak"] > 0 and found["rejected_p99_ms"] < 2000
 
