@@ -268,7 +268,7 @@ def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) 
     shutil.copy(folder / "runs" / "book" / "model.safetensors", folder / "from-a-stranger.safetensors")
     foreign_lstm(folder)
     for command in help_examples():
-        done = run(["bash", "-euc", command], folder, place)
+        done = run(["bash", "-euc", f"PROFILE=profile.ps1; {command}"], folder, place)  # as PowerShell has it
         assert done.returncode in expected(command), f"{command}\n{done.stderr[-2000:]}"
 
 
