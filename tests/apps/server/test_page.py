@@ -67,7 +67,7 @@ def test_the_text_continues_where_the_cursor_stands(desk: Any) -> None:
 def test_alternatives_are_those_of_the_server(desk: Any, opened: Any) -> None:
     write(desk, "The cat")
     answer = opened.post(
-        "/v1/completions", prompt="The cat", max_tokens=120, temperature=0.8, top_p=1, seed=1, n=3
+        "/v1/completions", prompt="The cat", max_tokens=120, temperature=0.9, top_p=1, seed=1, n=3
     )
     assert alternatives(desk) == [choice["text"] for choice in answer.json()["choices"]]
 
@@ -96,7 +96,7 @@ def test_sliders_change_the_alternatives_at_once_and_not_their_seed(desk: Any) -
     desk.expect(desk.page.locator("#status")).to_have_text(DONE)
     greedy = desk.page.locator("#cards pre").all_text_contents()
     assert len(set(greedy)) == 1 and len(greedy[0]) <= len(before[0])
-    desk.page.locator("#temperature").fill("0.8")
+    desk.page.locator("#temperature").fill("0.9")
     desk.page.locator("#top-p").fill("1")
     desk.page.locator("#length").fill("120")
     desk.expect(desk.page.locator("#cards pre").first).to_have_text(before[0])
@@ -123,24 +123,16 @@ def test_pieces_are_cut_by_characters_and_tokens_of_one_place_are_one(desk: Any)
     assert found == [["a", 1], ["\U0001f600", 2], ["\ufb01", 7], ["x", 11]]
 
 
-def test_a_model_that_was_replaced_is_read_anew_and_few_slots_write_fewer(
-    serve: Callable[..., Any], run: Path, words: Path, tab: Callable[..., Any], tmp_path: Path
+def test_a_server_with_one_slot_writes_one_alternative(
+    serve: Callable[..., Any], run: Path, tab: Callable[..., Any]
 ) -> None:
-    file = tmp_path / "cats.safetensors"
-    file.write_bytes((run / "model.safetensors").read_bytes())
     desk = tab()
     desk.expect = pytest.importorskip("playwright.sync_api").expect
-    desk.page.goto(serve(file, slots=1).url)
+    desk.page.goto(serve(run, slots=1).url)
     desk.page.wait_for_selector("#facts:not(:empty)")
     write(desk, "The cat")
     desk.page.locator("#continue").click()
     desk.expect(desk.page.locator("#status")).to_contain_text("The alternatives are written.")
-    (tmp_path / "new").write_bytes((words / "model.safetensors").read_bytes())
-    (tmp_path / "new").replace(file)
-    desk.page.wait_for_timeout(2_500)
-    desk.page.locator("#text").focus()
-    desk.page.keyboard.insert_text(" sat on")
-    desk.expect(desk.page.locator("#status")).to_contain_text("nats per word")
     desk.expect(desk.page.locator("#error")).to_be_hidden()
 
 
