@@ -34,6 +34,8 @@ SYSTEM = {
     "win": r"(?i:kernel32\.dll|api-ms-win-crt-\w+-l1-1-0\.dll)",
 }
 """All that a library may need from its system."""
+MADE_BY_THE_LINKER = {"__dso_handle", "_mh_dylib_header"}
+"""What each library of macOS exports beside its own."""
 PROCESSORS = {"x86_64": {"X86_64", "AMD64"}, "aarch64": {"AARCH64", "ARM64"}}
 WINE = next((path for path in map(shutil.which, ("wine64", "/usr/lib/wine/wine64", "wine")) if path), None)
 
@@ -125,7 +127,7 @@ def of_mach_o(found: Any, tag: str) -> tuple[str, list[str], set[str], list[str]
     faults = [] if tuple(minimum[:2]) == (11, 0) else [f"it is for macOS {minimum}"]
     if tag.endswith("arm64") and not found.has_code_signature:
         faults.append("it has no signature")
-    exports = {each.name.removeprefix("_") for each in found.exported_symbols}
+    exports = {each.name.removeprefix("_") for each in found.exported_symbols} - MADE_BY_THE_LINKER
     return found.header.cpu_type.name, needs, exports, faults
 
 
