@@ -185,7 +185,7 @@ async def vanish(server: Server, midway: int, before: int) -> Json:
     freed: dict[str, list[float]] = {"midway": [], "before": []}
     for number in range(midway + before):
         late = number < midway
-        prompt = "The" if late else "The cat sat " * 5000
+        prompt = "The" if late else "The cat sat " * 30_000
         body = writes(100_000, prompt=prompt, stream=number % 3 > 0 or late)
         reader, writer = await server.opened("POST", "/v1/completions", body)
         if late:
