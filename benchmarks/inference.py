@@ -237,7 +237,7 @@ def marks(found: Found) -> list[dict[str, Any]]:
 
 
 def rates_of(section: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """Of who was measured."""
+    """The rate of each contestant that was measured."""
     return {name: row["rate"] for name, row in section.items() if "rate" in row}
 
 

@@ -62,7 +62,7 @@ def has_compiler() -> bool:
 def arguments(target: str, *given: str) -> list[str]:
     """What zig is called with, where a compiler would be called with what is given."""
     if "-c" not in given:
-        # zig links nothing of its own as a DLL; after -shared it would take -static for a wish for an archive.
+        # zig links nothing of its own as a DLL; after -shared it takes -static for an archive.
         kept = (each for each in given if not each.startswith("-m") and each != "-static")
         given = (*kept, "-nostdlib++", "-s")
     return ["c++", "-target", target, "-O2", *given]

@@ -23,7 +23,7 @@ from pantoum.config.processors import processor_name
 ROUNDS, MOST_SECONDS = 12, 1.0
 """The least rounds, and the time within which others follow."""
 MOST_BYTES = 1 << 20
-"""Of the cache file: a larger one is not ours."""
+"""Bytes that the cache file may have: a larger file was not written by pantoum."""
 
 
 def cache_folder(system: str = sys.platform) -> Path:
