@@ -35,7 +35,7 @@ from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
 from pantoum.formats.token_file import NAME, PREPARED
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import coded_names, number, shape_of, weights
-from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
+from pantoum.inference.loaded_model import MODEL_NAME, is_named, load, model_path
 from pantoum.kernels import Array
 from pantoum.network.mixers.counts import MOST_ORDER
 from pantoum.network.packing import Weight
@@ -85,7 +85,7 @@ def inspect(path: Path, *, verify: bool = False) -> Info:
 
     ``verify``: load it as well, all of it; the errors are those of loading.
     """
-    found = _inspect(model_path(path) if path.parts[:1] == (HUB,) else path)
+    found = _inspect(model_path(path) if is_named(path) else path)
     if not verify:
         return found
     return replace(found, rows=[*found.rows, ("verified", _verified(found))])

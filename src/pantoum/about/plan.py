@@ -32,7 +32,7 @@ from pantoum.config.model_config import GONE
 from pantoum.config.plain import as_typed
 from pantoum.data.prepared_file import Prepared
 from pantoum.report.wording import HELD_OUT
-from pantoum.training.begin import choose_recipe, prepare_texts, read_source
+from pantoum.training.begin import begun_from, choose_recipe
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import USABLE
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock
@@ -110,10 +110,10 @@ class Plan:
 
 def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
     """What a run with these settings would choose on this machine."""
-    clock, source = Clock(), read_source(settings)
+    clock, begun = Clock(), begun_from(settings, texts, None)
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    prepared = prepare_texts(settings, texts, None, source)
-    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
+    prepared = begun.prepared
+    recipe, tokens_per_second = choose_recipe(settings, begun, budget, clock)
     vocab_size = prepared.tokenizer.vocab_size
     chosen: dict[str, Any] = recipe.spec()
     chosen["model"] = {name: value for name, value in chosen["model"].items() if name not in GONE}

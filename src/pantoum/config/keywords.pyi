@@ -125,4 +125,4 @@ class Training(Preparing, total=False):
     checkpoint_every: Whole | Auto
     keep_data: bool
     resume: bool
-    from_: Path | None
+    from_: Path | Auto | None

@@ -348,8 +348,14 @@ class FolderSettings(SettingGroup):
     resume: bool = setting(
         False, "continue an interrupted run, or train a finished one further", truth, once=True
     )
-    from_: str | None = setting(
-        None, "start from the weights and the tokenizer of this model (fine-tuning)", path, metavar="MODEL"
+    from_: str | Auto | None = setting(
+        AUTO,
+        "start from the weights and the tokenizer of this model (fine-tuning); base:NAME is an "
+        "installed base",
+        path,
+        metavar="MODEL",
+        off=True,
+        chosen="an installed base where it helps with the text, else none",
     )
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from pantoum.config.tokens import check_tokens
 from pantoum.data import prepared_file
 from pantoum.data.prepared_file import Prepared, TokenWriter, changes, opened
 from pantoum.data.sources import Sources, found
-from pantoum.data.text_reader import Progress, in_encoding
+from pantoum.data.text_reader import Progress, beginning, in_encoding, is_utf8
 from pantoum.data.tokenizing import Tokenizing, tokenize
 from pantoum.errors import FormatError, PantoumError, SettingError, ShardError, TextError
 from pantoum.formats import durable
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Preparing
 
 Texts = Sequence["str | os.PathLike[str]"]
+Prefer = Callable[[str], "Tokenizer | None"]
+"""Gets the beginning of a text, and gives the tokenizer to read all of it with."""
+LOOKED = 1 << 16
+"""Bytes of that beginning, about."""
 SPACE = 3
 """Bytes of disk that a byte of text may take: numbers of two bytes, and their provisional form."""
 MOST_FILES = 1000
@@ -46,6 +51,7 @@ def prepare(
     *,
     out: str | os.PathLike[str] | None,
     tokenizer: Tokenizer | None = None,
+    prefer: Prefer | None = None,
     report: Progress | None = None,
     processes: int | None = None,
     **settings: Unpack[Preparing],
@@ -53,20 +59,21 @@ def prepare(
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``; ``None``: into memory.
 
     The settings are those of ``TextSettings``. ``tokenizer``: use this one and learn none; ``tokens`` and
-    ``vocab_size`` are then its own. ``report`` is called with the bytes read and the bytes there are.
-    ``processes``: how many split the text into words (``None``: as many as are worth it); the result is the
-    same. Another command that prepares the folder is waited for.
+    ``vocab_size`` are then its own. ``prefer`` is asked for one when the text is found. ``report`` is called
+    with the bytes read and the bytes there are. ``processes``: how many split the text into words (``None``:
+    as many as are worth it); the result is the same. Another command that prepares the folder is waited for.
     """
     asked = TextSettings(**dict[str, Any](settings))
     request, valid = _checked(asked, tokenizer), asked.valid
     if out is None:
-        return _held(texts, valid, request, report, processes)
+        return _held(texts, valid, request, prefer, report, processes)
     folder = Path(out)
     durable.make_folder(folder)
     with waited_for(folder) as waited:
         durable.clean_temporary(folder)
         _require_own(folder)
         with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
+            request = _preferred(request, sources, prefer)
             prepared = _as_it_is(folder, request, sources)
             if prepared is None:
                 _make(sources, request, folder, report, processes)
@@ -180,6 +187,7 @@ def _held(
     texts: Texts,
     valid: str | os.PathLike[str] | None,
     request: Tokenizing,
+    prefer: Prefer | None,
     report: Progress | None,
     processes: int | None,
 ) -> Prepared:
@@ -189,6 +197,7 @@ def _held(
         tempfile.TemporaryDirectory(prefix="pantoum-") as name,
         found(texts, valid, keep_in=Path(name), raw=request.raw) as sources,
     ):
+        request = _preferred(request, sources, prefer)
         read = in_encoding(sources, request.encoding)
         tokenizer, facts, notes = tokenize(read, request, memory, report, processes)
     return Prepared(None, tokenizer, memory.held["train"], memory.held.get("valid"), facts, notes)
@@ -204,6 +213,18 @@ def _make(
     with durable.new_file(folder / NAME) as file:
         read = in_encoding(sources, request.encoding)
         tokenize(read, request, TokenWriter(file), report, processes, spool_in=folder)
+
+
+def _preferred(request: Tokenizing, sources: Sources, prefer: Prefer | None) -> Tokenizing:
+    """What is asked for, with the tokenizer that ``prefer`` chooses by the beginning of the text. It is asked
+    only where all of the text is UTF-8: what is not is refused or left out as it would be without it."""
+    if prefer is None:
+        return request
+    read = in_encoding(sources, request.encoding)
+    if not all(map(is_utf8, read.all)):
+        return request
+    tokenizer = prefer(beginning(read, LOOKED))
+    return request if tokenizer is None else replace(request, tokens=tokenizer.kind, given=tokenizer)
 
 
 def _require_own(folder: Path) -> None:

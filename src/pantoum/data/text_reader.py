@@ -191,6 +191,18 @@ def is_utf8(source: Source) -> bool:
     return True
 
 
+def beginning(sources: Sources, size: int) -> str:
+    """The first ``size`` bytes or so of the texts, which are UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    found, length = [], 0
+    for block in chain.from_iterable(content(source, raw_blocks(source)) for source in sources.texts):
+        found.append(decoder.decode(block[: size - length]))
+        length += len(block)
+        if length >= size:
+            break
+    return "".join(found)
+
+
 def in_encoding(sources: Sources, encoding: str | None) -> Sources:
     """The same sources; those that are not UTF-8 are read in the encoding that was named."""
     if encoding is None:

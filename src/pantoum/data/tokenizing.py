@@ -77,7 +77,7 @@ class Tokenizing:
     @property
     def raw(self) -> bool:
         """Whether files are read as they are, of whatever kind: bytes were asked for."""
-        return self.kind is not None and self.kind.unit == "byte"
+        return self.given is None and self.kind is not None and self.kind.unit == "byte"
 
     @property
     def splits(self) -> bool:

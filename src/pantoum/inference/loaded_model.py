@@ -55,6 +55,8 @@ BEGINNING = b'\0\0\0\0\0\0\0\0{"'
 """How a safetensors file begins, but for the three lowest bytes of the length of its header."""
 HUB = "hf:"
 """How the address of a model on the Hugging Face Hub begins."""
+BASE = "base:"
+"""How the name of an installed base begins."""
 RUNS = Path("runs")
 """Where runs are by default."""
 MOST_BYTES = 2**63 - 1
@@ -164,13 +166,21 @@ class LoadedModel:
         return tuple(t for t in (tokenizer.unk, None if bordered else tokenizer.eos) if t is not None)
 
 
+def is_named(path: str | Path) -> bool:
+    """Whether a MODEL argument is an address or the name of a base, and no path."""
+    path = Path(path)
+    return path.parts[:1] == (HUB,) or str(path).startswith(BASE)
+
+
 def model_path(path: str | Path) -> Path:
-    """The model file that a MODEL argument means: the file itself, the best model of a run folder, or that of
-    a repository (``hf://owner/name``)."""
+    """The model file that a MODEL argument means: the file itself, the best model of a run folder, that of a
+    repository (``hf://owner/name``), or an installed base (``base:name``)."""
     path = Path(path)
     if path.parts[:1] == (HUB,):
         fetched: Path = extensions.find("fetchers", HUB.removesuffix(":"))(path.as_posix())
         return fetched
+    if str(path).startswith(BASE):
+        return _base(str(path).removeprefix(BASE))
     in_runs = RUNS / path
     if not path.exists() and not path.is_absolute() and in_runs.exists():
         raise ModelFileError(f"there is no {str(path)!r}; did you mean {str(in_runs)!r}?")
@@ -184,6 +194,17 @@ def model_path(path: str | Path) -> Path:
             f"folder with a finished evaluation; train one with `pantoum train TEXT`"
         )
     return inside
+
+
+def _base(name: str) -> Path:
+    """The file of an installed base; ``ModelFileError`` names those that are installed."""
+    bases = extensions.names("bases")
+    if name not in bases:
+        there = f"installed: {', '.join(BASE + each for each in bases)}" if bases else "none is installed"
+        raise ModelFileError(
+            f"there is no base {name!r}: {there}; a base comes as a package, see docs/how-to/own-base.md"
+        )
+    return Path(extensions.find("bases", name))
 
 
 def _refuse_other_files(path: Path) -> None:

@@ -23,7 +23,7 @@ from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, Trai
 from pantoum.config.plain import Plain, as_typed
 from pantoum.config.setting import flag
 from pantoum.config.tokens import parse_tokens
-from pantoum.data.prepare import open_prepared, prepare
+from pantoum.data.prepare import LOOKED, open_prepared, prepare
 from pantoum.data.prepared_file import Prepared, spec_fingerprint
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file, plain_json
@@ -35,6 +35,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import TrainingRun, make_batches
+from pantoum.training.base import BaseChoice
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
@@ -87,14 +88,12 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
         "began": time.strftime(BEGAN),
     }
     folder.write_config(config)
-    source = read_source(settings)
-    if prepared is None:
-        prepared = prepare_texts(settings, texts, folder.data, source)
-    notes = list(prepared.notes)
-    if source is not None:
-        notes.append(_unknown(prepared))
+    begun = begun_from(settings, texts, folder.data, prepared)
+    prepared, source = begun.prepared, begun.source
+    config["settings"] = {**asked, "from_": begun.from_}
+    notes = [*prepared.notes, *begun.notes]
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, command.processes)
+    recipe, tokens_per_second = choose_recipe(settings, begun, budget, clock, command.processes)
     if engine is None or not engine.own_memory:
         require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, command.processes)
     for name, why in recipe.model.unused.items():
@@ -165,11 +164,49 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
     return run
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What a run begins from: the text as tokens, and the model whose weights and tokenizer it takes over."""
+
+    prepared: Prepared
+    source: ModelFile | None
+    from_: str | None
+    """What ``--from`` would say: a base that was chosen has its name here."""
+    reasons: tuple[str, ...] = ()
+    """Why that base was chosen, or none; empty where there was no choice."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of it."""
+        unknown = [] if self.source is None else _unknown(self.prepared)
+        return [*unknown, *self.reasons[-1:]]
+
+
+def begun_from(
+    settings: TrainSettings, texts: Sequence[str], out: Path | None, prepared: Prepared | None = None
+) -> Begun:
+    """The text and the model of ``--from``, or of the base that helps with this text. ``prepared``: the text,
+    if it is prepared already; else it is prepared into ``out`` (``None``: into memory)."""
+    source, choice = read_source(settings), BaseChoice(settings)
+    if prepared is None:
+        prepared = prepare_texts(settings, texts, out, source, choice)
+    elif choice.open:
+        beginning = prepared.tokenizer.decode(prepared.train.read(0, LOOKED))
+        tokenizer = choice.tokenizer(beginning)
+        if tokenizer is None or tokenizer.spec() != prepared.tokenizer.spec():
+            choice.name = None
+    if choice.name is not None:
+        source = read_source(replace(settings, from_=choice.name))
+    from_ = settings.from_ if choice.name is None else choice.name
+    return Begun(prepared, source, from_, tuple(choice.reasons))
+
+
 def prepare_texts(
     settings: TrainSettings,
     texts: Sequence[str],
     out: Path | None,
     source: ModelFile | None,
+    choice: BaseChoice,
 ) -> Prepared:
     """The training text as tokens: prepared into ``out`` (``None``: into memory), or those of ``--data``."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
@@ -180,7 +217,8 @@ def prepare_texts(
                 "book.txt`"
             )
         asked: Any = {name: getattr(settings, name) for name in declared(TextSettings)}
-        return prepare(texts, out=out, tokenizer=tokenizer, **asked)
+        prefer = choice.tokenizer if choice.open else None
+        return prepare(texts, out=out, tokenizer=tokenizer, prefer=prefer, **asked)
     if settings.valid is not None and not texts:
         raise SettingError(
             "valid",
@@ -219,8 +257,9 @@ def prepare_texts(
 
 def read_source(settings: TrainSettings) -> ModelFile | None:
     """The model that training starts from; settings that contradict it are refused."""
-    if settings.from_ is None:
+    if settings.from_ in (None, AUTO):
         return None
+    assert settings.from_ is not None
     path = model_path(settings.from_)
     content = model_file.read(path)
     checked(content, path)
@@ -242,13 +281,13 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
 
 def choose_recipe(
     settings: TrainSettings,
-    prepared: Prepared,
+    begun: Begun,
     budget: Budget,
     clock: Clock,
-    source: ModelFile | None,
     ranks: int = 1,
 ) -> tuple[Recipe, float]:
     """The recipe, and with minutes the expected training speed of all ranks in tokens per second (else 0)."""
+    prepared, source = begun.prepared, begun.source
     shape = None if source is None else ModelConfig.from_spec(source.config)
     outlook = Outlook(
         prepared.train.count,
@@ -260,11 +299,15 @@ def choose_recipe(
         outlook = replace(outlook, surprise=surprise(source, prepared))
     chosen = partial(choose, settings, source=shape)
     if not budget.by_clock:
-        return chosen(outlook), 0.0
-    seconds = budget.amount * 60.0
-    left = max(seconds - clock.seconds, 0.1 * seconds)
-    measures = settings.precision == AUTO
-    return chosen_by_pace(chosen, outlook, prepared, left, seconds, ranks=ranks, measures=measures)
+        recipe, tokens_per_second = chosen(outlook), 0.0
+    else:
+        seconds = budget.amount * 60.0
+        left = max(seconds - clock.seconds, 0.1 * seconds)
+        measures = settings.precision == AUTO
+        recipe, tokens_per_second = chosen_by_pace(
+            chosen, outlook, prepared, left, seconds, ranks=ranks, measures=measures
+        )
+    return replace(recipe, reasons=(*begun.reasons, *recipe.reasons)), tokens_per_second
 
 
 def surprise(source: ModelFile, prepared: Prepared) -> float | None:
@@ -316,12 +359,12 @@ def _reading_speed(recipe: Recipe, prepared: Prepared) -> float:
     return recipe.work(vocab_size) / recipe.work_to_read(vocab_size)
 
 
-def _unknown(prepared: Prepared) -> str:
+def _unknown(prepared: Prepared) -> list[str]:
     """What of the text another model's tokenizer does not know."""
     unknown, count = int(prepared.facts["train"].get("unknown", 0)), prepared.train.count
     if not unknown:
-        return "the model's tokenizer knows all of the text"
-    return f"{unknown:,} of {count:,} training tokens are unknown to the model's tokenizer: read as <unk>"
+        return ["the model's tokenizer knows all of the text"]
+    return [f"{unknown:,} of {count:,} training tokens are unknown to the model's tokenizer: read as <unk>"]
 
 
 def _agrees(asked: object, known: object) -> bool:

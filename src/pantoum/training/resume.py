@@ -348,7 +348,7 @@ def _recorded(config: Mapping[str, object]) -> TrainSettings | None:
 
 def _source_weights(path: str | None, state: RunState) -> Mapping[str, Any] | None:
     """The weights that the run began from: needed again only if it is rolled back to its very start."""
-    if state.identity.get("began_from") is None or path is None or not Path(path).exists():
+    if state.identity.get("began_from") is None or path is None:
         return None
     try:
         source = read_source(TrainSettings(from_=path))
