@@ -14,8 +14,8 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import load
 from pantoum.text.tokenizer import from_spec
-from pantoum.training.begin import read_source, surprise
 from pantoum.training.run.run_state import RunState
+from pantoum.training.source import read_source, surprise
 
 
 @pytest.fixture
@@ -26,13 +26,67 @@ def source(run):
 
 def test_another_models_weights_are_where_training_begins(run, source, tmp_path):
     other = tmp_path / "other.txt"
-    other.write_text("the cat sat on the QUIET mat and slept.\n" * 60)
+    other.write_text("the cat sat on the mat and slept.\n" * 60)
     result = run("tuned", steps=1, from_=str(source.run), texts=[str(other)], learning_rate=1e-6)
     before, after = (plain(model_file.read(path)).parameters for path in (source.model, result.model))
     assert all(np.allclose(before[name], after[name], atol=1e-4) for name in before)
-    assert any("training tokens are unknown to the model's tokenizer" in note for note in result.notes)
     assert model_file.read(result.model).card["began_from"] == model_file.read(source.model).sha256
     assert result.steps == 1
+
+
+@pytest.fixture
+def quiet(tmp_path):
+    """A text with five characters that the model of ``source`` does not know."""
+    other = tmp_path / "other.txt"
+    other.write_text("the cat sat on the QUIET mat and slept.\n" * 60)
+    return [str(other)]
+
+
+@pytest.mark.parametrize("embedding", [6, None])
+def test_new_characters_begin_as_the_mean_of_the_others(run, quiet, embedding):
+    first = run("first", steps=4, embedding_size=embedding)
+    result = run("tuned", steps=1, from_=str(first.model), texts=quiet, learning_rate=1e-9)
+    before, after = (plain(model_file.read(path)) for path in (first.model, result.model))
+    known = len(before.tokenizer["characters"])
+    assert after.tokenizer["characters"][:known] == before.tokenizer["characters"]
+    assert sorted(after.tokenizer["characters"][known:]) == sorted("QUIET")
+    assert after.card["new_symbols"] == 5 and "5 symbols of the text are new" in " ".join(result.notes)
+    for name, array in before.parameters.items():
+        grown = after.parameters[name]
+        (axis,) = [a for a in range(array.ndim) if array.shape[a] != grown.shape[a]] or (None,)
+        if axis is None:
+            continue
+        old, new = np.split(grown, [array.shape[axis]], axis)
+        assert np.allclose(old, array, atol=1e-2), name  # the file holds few bits
+        assert np.allclose(new, array.mean(axis, keepdims=True), atol=1e-2), name
+
+
+def test_a_run_with_new_characters_is_resumed_to_the_byte(run, source, quiet):
+    whole = run("whole", steps=6, from_=str(source.model), texts=quiet)
+    run("parts", steps=6, from_=str(source.model), texts=quiet, stop_after=2)
+    parts = run("parts", resume=True, texts=[])
+    assert parts.finished and parts.model.read_bytes() == whole.model.read_bytes()
+
+
+def test_a_vocabulary_of_words_grows_as_far_as_asked(run, tmp_path):
+    first = run("first", steps=2, tokens="words", kneser_ney=None)
+    known = model_file.read(first.model).tokenizer["pieces"]
+    other = tmp_path / "other.txt"
+    other.write_text("the cat sat on the roof of a house, and the roof was old.\n" * 40)
+    size = len(known) + 4
+    result = run(
+        "tuned", steps=1, from_=str(first.model), texts=[str(other)], vocab_size=size, kneser_ney=None
+    )
+    pieces = model_file.read(result.model).tokenizer["pieces"]
+    assert pieces[: len(known)] == known and pieces[len(known) :] == [" roof", " house"]
+    assert any("unknown to the model's tokenizer" in note for note in result.notes)
+
+
+def test_a_model_with_n_grams_reads_new_characters_as_unknown(run, quiet):
+    first = run("first", steps=4, ngrams="2,3", ngram_rows=64)
+    result = run("tuned", steps=1, from_=str(first.model), texts=quiet)
+    assert model_file.read(result.model).tokenizer == model_file.read(first.model).tokenizer
+    assert any("training tokens are unknown to the model's tokenizer" in note for note in result.notes)
 
 
 def test_a_text_of_known_symbols_is_said_to_be_one(run, source, text):

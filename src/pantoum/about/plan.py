@@ -32,10 +32,11 @@ from pantoum.config.model_config import GONE
 from pantoum.config.plain import as_typed
 from pantoum.data.prepared_file import Prepared
 from pantoum.report.wording import HELD_OUT
-from pantoum.training.begin import begun_from, choose_recipe
+from pantoum.training.begin import choose_recipe
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import USABLE
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock
+from pantoum.training.source import begun_from
 
 FLOOR, FALL, POWER = 0.80, 0.062, 0.5
 """Set by hand."""

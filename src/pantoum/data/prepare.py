@@ -51,6 +51,7 @@ def prepare(
     *,
     out: str | os.PathLike[str] | None,
     tokenizer: Tokenizer | None = None,
+    grow: bool = False,
     prefer: Prefer | None = None,
     report: Progress | None = None,
     processes: int | None = None,
@@ -59,12 +60,13 @@ def prepare(
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``; ``None``: into memory.
 
     The settings are those of ``TextSettings``. ``tokenizer``: use this one and learn none; ``tokens`` and
-    ``vocab_size`` are then its own. ``prefer`` is asked for one when the text is found. ``report`` is called
+    ``vocab_size`` are then its own. ``grow``: it learns what it lacks of the text, up to ``vocab_size``, if
+    it is one of characters or words. ``prefer`` is asked for one when the text is found. ``report`` is called
     with the bytes read and the bytes there are. ``processes``: how many split the text into words (``None``:
     as many as are worth it); the result is the same. Another command that prepares the folder is waited for.
     """
     asked = TextSettings(**dict[str, Any](settings))
-    request, valid = _checked(asked, tokenizer), asked.valid
+    request, valid = _checked(asked, tokenizer, grow), asked.valid
     if out is None:
         return _held(texts, valid, request, prefer, report, processes)
     folder = Path(out)
@@ -174,7 +176,7 @@ def _again(
     given = bool(request["tokenizer"])
     settings: Any = {
         "tokens": AUTO if given else request["tokens"],
-        "vocab_size": request["vocab_size"] or AUTO,
+        "vocab_size": AUTO if given else request["vocab_size"] or AUTO,
         "documents": request["documents"],
         "encoding": request.get("encoding"),
         "valid": valid,
@@ -237,7 +239,7 @@ def _require_own(folder: Path) -> None:
         )
 
 
-def _checked(asked: TextSettings, tokenizer: Tokenizer | None) -> Tokenizing:
+def _checked(asked: TextSettings, tokenizer: Tokenizer | None, grow: bool) -> Tokenizing:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
     documents, vocab_size, fraction = asked.documents, asked.vocab_size, float(asked.valid_fraction)
     if tokenizer is not None:
@@ -245,16 +247,17 @@ def _checked(asked: TextSettings, tokenizer: Tokenizer | None) -> Tokenizing:
         if documents not in (None, tokenizer.documents):
             rule = f"is not that of the tokenizer, which is for {own}"
             raise SettingError("documents", documents, rule, "leave it out, or learn a tokenizer of your own")
-        if vocab_size not in (AUTO, tokenizer.vocab_size):
-            rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
+        grows = grow and tokenizer.declared.size == "vocab_size"
+        size = None if vocab_size == AUTO else int(vocab_size)
+        if size not in (None, tokenizer.vocab_size) and not (grows and size > tokenizer.vocab_size):
+            more = " or more" if grows else ""
+            rule = f"must be {tokenizer.vocab_size}{more}, as the tokenizer has it"
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")
-        return Tokenizing(tokenizer.kind, None, tokenizer.documents, fraction, tokenizer, asked.encoding)
+        kind, lines = tokenizer.kind, tokenizer.documents
+        return Tokenizing(kind, size, lines, fraction, tokenizer, asked.encoding, grows)
     if asked.tokens != AUTO:
         check_tokens(asked.tokens, documents)
-    size: int | None = None
-    if vocab_size != AUTO:
-        whole(vocab_size, "vocab_size", least=3)
-        size = int(vocab_size)
+    size = None if vocab_size == AUTO else int(whole(vocab_size, "vocab_size", least=3))
     return Tokenizing(asked.tokens, size, documents, fraction, None, asked.encoding)
 
 

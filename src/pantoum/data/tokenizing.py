@@ -68,6 +68,8 @@ class Tokenizing:
     given: Tokenizer | None = None
     encoding: str | None = None
     """The encoding of the texts that are not UTF-8."""
+    grows: bool = False
+    """Whether the given tokenizer learns the symbols of the text that it lacks."""
 
     @property
     def kind(self) -> TokenKind | None:
@@ -94,7 +96,8 @@ class Tokenizing:
             "valid_fraction": self.valid_fraction,
             "tokenizer": given,
         }
-        return spec if self.encoding is None else {**spec, "encoding": self.encoding}
+        more = {"encoding": self.encoding, "grows": self.grows}
+        return {**spec, **{name: value for name, value in more.items() if value}}
 
 
 def tokenize(
@@ -194,7 +197,7 @@ class _Preparation:
     def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> Tokenized:
         """Read, encode, write and describe. ``only``: the one document to hold out."""
         given, (kind, _) = self.request.given, parse_tokens(tokens)
-        known = given
+        known = None if self.request.grows else given
         if known is None and kind is not None and kind.size == "fixed":
             known = from_spec({"kind": kind.name, "documents": self.request.documents})
         part = self._pass(tokens, known, only)
@@ -230,6 +233,8 @@ class _Preparation:
             "train": trained,
             "valid": valid,
         }
+        if given is not None and tokenizer.vocab_size > given.vocab_size:
+            facts["new_symbols"] = tokenizer.vocab_size - given.vocab_size
         if self.request.raw:
             facts["raw"] = True
         if any(source.encoding is not None for source in self.sources.all):
@@ -257,7 +262,8 @@ class _Preparation:
         self, tokens: str, part: _Pass, spool: _Spool, most_characters: int | None
     ) -> tuple[Tokenizer, Iterator[Numbers] | None]:
         """The tokenizer of the training part and its numbers, or ``None`` if a second pass must give them."""
-        pupil = learner(tokens, self.request.vocab_size, self.request.documents)
+        request = self.request
+        pupil = learner(tokens, request.vocab_size, request.documents, request.given)
         for numbers in pupil.feed_all(part.learned_from(), self.across):
             spool.append(numbers)
             if (

@@ -74,7 +74,8 @@ class CharacterTokenizer(Tokenizer):
 class CharacterLearner(TokenLearner):
     """Counts code points, which serve as provisional numbers."""
 
-    def __init__(self, vocab_size: int | None, documents: str | None) -> None:
+    def __init__(self, vocab_size: int | None, documents: str | None, known: str = "") -> None:
+        """``known``: characters of a vocabulary that grows, which keep their numbers."""
         if vocab_size is not None and vocab_size < 3:
             raise SettingError(
                 "vocab_size",
@@ -83,7 +84,7 @@ class CharacterLearner(TokenLearner):
                 "give a larger one, or none",
             )
         self._most = CODE_POINTS if vocab_size is None else vocab_size - 2
-        self._documents = documents
+        self._documents, self._known = documents, known
         self._counts = np.zeros(CODE_POINTS, np.int64)
         self._end = 0
         self._learned: CharacterTokenizer | None = None
@@ -102,12 +103,13 @@ class CharacterLearner(TokenLearner):
         return numbers
 
     def learn(self) -> CharacterTokenizer:
-        """The most frequent characters; of two equally frequent ones the lower code point comes first."""
-        counts = self._counts[: self._end].copy()
-        counts[ord(sign_of(self._documents)) :][:1] = 0
+        """Those known and the most frequent of the others; of two equally frequent ones the lower code point
+        comes first."""
+        counts = self._counts.copy()
+        counts[[ord(sign_of(self._documents)), *map(ord, self._known)]] = 0
         seen = np.flatnonzero(counts)
-        order = seen[np.argsort(-counts[seen], kind="stable")][: self._most]
-        characters = order.astype("<u4").tobytes().decode("utf-32-le")
+        order = seen[np.argsort(-counts[seen], kind="stable")][: max(0, self._most - len(self._known))]
+        characters = self._known + order.astype("<u4").tobytes().decode("utf-32-le")
         self._learned = CharacterTokenizer(characters, self._documents)
         return self._learned
 
@@ -129,9 +131,12 @@ def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
     return wide.astype(np.uint16) if wide.max() < 1 << 16 else wide
 
 
-def learner(kind: str, size: int | None, documents: str | None) -> CharacterLearner:
-    """What learns the characters of a text; ``size``: at most so many numbers."""
-    return CharacterLearner(size, documents)
+def learner(
+    kind: str, size: int | None, documents: str | None, known: Tokenizer | None = None
+) -> CharacterLearner:
+    """What learns the characters of a text; ``size``: at most so many numbers; ``known``: what it adds to."""
+    characters = known.characters if isinstance(known, CharacterTokenizer) else ""
+    return CharacterLearner(size, documents, characters)
 
 
 def declared_size(spec: Mapping[str, Plain]) -> int:

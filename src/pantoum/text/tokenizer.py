@@ -220,13 +220,17 @@ def declared_size(spec: Mapping[str, Any]) -> int:
     return size
 
 
-def learner(tokens: str, vocab_size: int | None, documents: str | None) -> TokenLearner:
-    """What learns the tokenizer that ``tokens`` names."""
+def learner(
+    tokens: str, vocab_size: int | None, documents: str | None, known: Tokenizer | None = None
+) -> TokenLearner:
+    """What learns the tokenizer that ``tokens`` names. ``known``: one of that kind whose vocabulary grows by
+    what the text has."""
     kind = check_tokens(tokens, documents)
     if kind.size == "fixed":
         raise SettingError("tokens", tokens, "has nothing to learn", "use text.tokenizer.from_spec")
     size = parse_tokens(tokens)[1] if kind.size == "N" else vocab_size
-    made: TokenLearner = importlib.import_module(kind.module).learner(kind.name, size, documents)
+    more = {} if known is None else {"known": known}
+    made: TokenLearner = importlib.import_module(kind.module).learner(kind.name, size, documents, **more)
     return made
 
 

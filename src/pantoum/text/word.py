@@ -13,7 +13,7 @@ Numbers: 0 ``<eos>``, 1 ``<unk>``, then the most frequent pieces, ties by code p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -133,7 +133,10 @@ class WordTokenizer(Tokenizer):
 class WordLearner(PieceCounter):
     """Counts the words of a text."""
 
-    def __init__(self, kind: str, vocab_size: int | None, documents: str | None) -> None:
+    def __init__(
+        self, kind: str, vocab_size: int | None, documents: str | None, known: Sequence[str] = ()
+    ) -> None:
+        """``known``: words of a vocabulary that grows, which keep their numbers."""
         if vocab_size is not None and not 3 <= vocab_size <= MOST + 2:
             raise SettingError(
                 "vocab_size",
@@ -143,14 +146,16 @@ class WordLearner(PieceCounter):
             )
         super().__init__(PATTERNS[kind])
         self._kind, self._vocab_size, self._documents = kind, vocab_size, documents
+        self._known = list(known)
         self._numbers: Numbers = np.zeros(0, np.uint32)
         self._written = -1
         """The provisional number of the ``<unk>`` that a pre-tokenised corpus contains; -1: of none."""
 
     def learn(self) -> WordTokenizer:
-        """The most frequent words; of two equally frequent ones the lower in code points comes first."""
+        """Those known and the most frequent of the others; of two equally frequent ones the lower in code
+        points comes first."""
         pieces, counts = self.counted()
-        special = {_eos_sign(self._kind, self._documents)}
+        special = {_eos_sign(self._kind, self._documents), *self._known}
         if self._kind == WHITESPACE:
             special.add(UNKNOWN)
         for number, piece in enumerate(pieces):
@@ -160,7 +165,8 @@ class WordLearner(PieceCounter):
                 self._written = number
         whole = MOST + 2 if self._written >= 0 else WORDS
         most = (whole if self._vocab_size is None else self._vocab_size) - 2
-        tokenizer = WordTokenizer(self._kind, most_frequent(pieces, counts, most), self._documents)
+        new = most_frequent(pieces, counts, max(0, most - len(self._known)))
+        tokenizer = WordTokenizer(self._kind, [*self._known, *new], self._documents)
         self._numbers = tokenizer._look_up(pieces)
         return tokenizer
 
@@ -176,9 +182,12 @@ def _eos_sign(kind: str, documents: str | None) -> str:
     return "\n" if kind == WHITESPACE else sign_of(documents)
 
 
-def learner(kind: str, size: int | None, documents: str | None) -> WordLearner:
-    """What learns the words of a text; ``size``: at most so many numbers."""
-    return WordLearner(kind, size, documents)
+def learner(
+    kind: str, size: int | None, documents: str | None, known: Tokenizer | None = None
+) -> WordLearner:
+    """What learns the words of a text; ``size``: at most so many numbers; ``known``: it adds to these."""
+    words: Any = () if known is None else known.spec()["pieces"]
+    return WordLearner(kind, size, documents, words)
 
 
 def declared_size(spec: Mapping[str, Any]) -> int:

@@ -10,7 +10,6 @@ written again with what was chosen and why.
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -19,23 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TextSettings, TrainSettings, declared, require
-from pantoum.config.plain import Plain, as_typed
+from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings, declared, require
+from pantoum.config.plain import Plain
 from pantoum.config.setting import flag
-from pantoum.config.tokens import parse_tokens
-from pantoum.data.prepare import LOOKED, open_prepared, prepare
 from pantoum.data.prepared_file import Prepared, spec_fingerprint
-from pantoum.errors import SettingError, TextError
-from pantoum.formats import model_file, plain_json
+from pantoum.formats import plain_json
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.evaluation import held_out_loss
-from pantoum.inference.files.precision import plain
-from pantoum.inference.loaded_model import checked, model_path
-from pantoum.network import LanguageModel
-from pantoum.network.program import Program
-from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import TrainingRun, make_batches
-from pantoum.training.base import BaseChoice
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
@@ -44,13 +33,12 @@ from pantoum.training.result import card
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
+from pantoum.training.source import Begun, begun_from, surprise
 from pantoum.training.update.backend import TrainingEngine
 
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
-SURPRISING_TOKENS = 8192
-"""Tokens of the text that the model of ``--from`` reads, to learn how strange the text is to it."""
 
 
 @dataclass(frozen=True)
@@ -164,121 +152,6 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
     return run
 
 
-@dataclass(frozen=True)
-class Begun:
-    """What a run begins from: the text as tokens, and the model whose weights and tokenizer it takes over."""
-
-    prepared: Prepared
-    source: ModelFile | None
-    from_: str | None
-    """What ``--from`` would say: a base that was chosen has its name here."""
-    reasons: tuple[str, ...] = ()
-    """Why that base was chosen, or none; empty where there was no choice."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What a person should know of it."""
-        unknown = [] if self.source is None else _unknown(self.prepared)
-        return [*unknown, *self.reasons[-1:]]
-
-
-def begun_from(
-    settings: TrainSettings, texts: Sequence[str], out: Path | None, prepared: Prepared | None = None
-) -> Begun:
-    """The text and the model of ``--from``, or of the base that helps with this text. ``prepared``: the text,
-    if it is prepared already; else it is prepared into ``out`` (``None``: into memory)."""
-    source, choice = read_source(settings), BaseChoice(settings)
-    if prepared is None:
-        prepared = prepare_texts(settings, texts, out, source, choice)
-    elif choice.open:
-        beginning = prepared.tokenizer.decode(prepared.train.read(0, LOOKED))
-        tokenizer = choice.tokenizer(beginning)
-        if tokenizer is None or tokenizer.spec() != prepared.tokenizer.spec():
-            choice.name = None
-    if choice.name is not None:
-        source = read_source(replace(settings, from_=choice.name))
-    from_ = settings.from_ if choice.name is None else choice.name
-    return Begun(prepared, source, from_, tuple(choice.reasons))
-
-
-def prepare_texts(
-    settings: TrainSettings,
-    texts: Sequence[str],
-    out: Path | None,
-    source: ModelFile | None,
-    choice: BaseChoice,
-) -> Prepared:
-    """The training text as tokens: prepared into ``out`` (``None``: into memory), or those of ``--data``."""
-    tokenizer = None if source is None else from_spec(source.tokenizer)
-    if settings.data is None:
-        if not texts:
-            raise TextError(
-                "no text was given: name a file, a folder, or - for stdin, for example `pantoum train "
-                "book.txt`"
-            )
-        asked: Any = {name: getattr(settings, name) for name in declared(TextSettings)}
-        prefer = choice.tokenizer if choice.open else None
-        return prepare(texts, out=out, tokenizer=tokenizer, prefer=prefer, **asked)
-    if settings.valid is not None and not texts:
-        raise SettingError(
-            "valid",
-            settings.valid,
-            f"cannot be used: the text in {settings.data!r} was prepared with a held-out part of its own",
-            "leave it out, or prepare the text with `pantoum prepare --valid`",
-        )
-    for name in ("valid_fraction", "vocab_size", "encoding"):
-        if settings.given(name):
-            raise SettingError(
-                name,
-                getattr(settings, name),
-                f"has no effect on {settings.data!r}, which is prepared already",
-                "leave it out, or prepare the text with it",
-            )
-    prepared = open_prepared(settings.data, texts or None, valid=settings.valid)
-    found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
-    for name, value in found.items():
-        asked = getattr(settings, name)
-        if not _agrees(asked, value):
-            raise SettingError(
-                name,
-                asked,
-                f"must be {value}, as the text in {settings.data!r} was prepared",
-                "leave it out, or prepare the text with it",
-            )
-    if tokenizer is not None and tokenizer.spec() != prepared.tokenizer.spec():
-        raise SettingError(
-            "data",
-            settings.data,
-            "was prepared with another tokenizer than the model's",
-            "leave --data out, and the text is prepared with the model's tokenizer",
-        )
-    return prepared
-
-
-def read_source(settings: TrainSettings) -> ModelFile | None:
-    """The model that training starts from; settings that contradict it are refused."""
-    if settings.from_ in (None, AUTO):
-        return None
-    assert settings.from_ is not None
-    path = model_path(settings.from_)
-    content = model_file.read(path)
-    checked(content, path)
-    source = plain(content)
-    shape = ModelConfig.from_spec(source.config)
-    for name in SHAPE:
-        asked, known = getattr(settings, name), shape.setting(name)
-        if settings.given(name) and asked != known:
-            raise SettingError(
-                name, asked, f"must be {as_typed(known)}, as in the model of --from", "leave it out"
-            )
-    kind = source.tokenizer.get("kind")
-    if not _agrees(settings.tokens, kind):
-        raise SettingError(
-            "tokens", settings.tokens, f"must be {kind}, as in the model of --from", "leave it out"
-        )
-    return source
-
-
 def choose_recipe(
     settings: TrainSettings,
     begun: Begun,
@@ -308,23 +181,6 @@ def choose_recipe(
             chosen, outlook, prepared, left, seconds, ranks=ranks, measures=measures
         )
     return replace(recipe, reasons=(*begun.reasons, *recipe.reasons)), tokens_per_second
-
-
-def surprise(source: ModelFile, prepared: Prepared) -> float | None:
-    """How strange a text is to the model that training starts from: the nats per token that it needs for the
-    beginning of the training text, more than its card says of its own held-out text. At least 0, and ``None``
-    where the card does not say. To one decimal, because the recipe of a run with steps or epochs must not
-    depend on the last bits of a machine. It sets the learning rate of fine-tuning (decision 079)."""
-    monitor = source.card.get("monitor")
-    own = monitor.get("nats_per_token") if isinstance(monitor, dict) else None
-    if not isinstance(own, int | float) or prepared.train.count < 2:
-        return None
-    config = ModelConfig.from_spec(source.config)
-    model = LanguageModel(prepared.tokenizer.vocab_size, config=config, seed=None)
-    tokens = prepared.train.read(0, min(SURPRISING_TOKENS, prepared.train.count))
-    found = held_out_loss(Program(model, source.parameters), tokens, prepared.tokenizer)
-    more = found - own
-    return max(0.0, round(more, 1)) if math.isfinite(more) else None
 
 
 def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Plain]:
@@ -357,20 +213,6 @@ def _reading_speed(recipe: Recipe, prepared: Prepared) -> float:
     """How fast a token is scored, compared with a forward pass of training: 1 if both use all symbols."""
     vocab_size = prepared.tokenizer.vocab_size
     return recipe.work(vocab_size) / recipe.work_to_read(vocab_size)
-
-
-def _unknown(prepared: Prepared) -> list[str]:
-    """What of the text another model's tokenizer does not know."""
-    unknown, count = int(prepared.facts["train"].get("unknown", 0)), prepared.train.count
-    if not unknown:
-        return ["the model's tokenizer knows all of the text"]
-    return [f"{unknown:,} of {count:,} training tokens are unknown to the model's tokenizer: read as <unk>"]
-
-
-def _agrees(asked: object, known: object) -> bool:
-    """Whether a setting was left out, or names what is there (``bpe:500`` names ``bpe``)."""
-    kind, _ = parse_tokens(asked)
-    return asked in (AUTO, None, known) or (kind is not None and kind.name == known)
 
 
 def every(settings: TrainSettings) -> int | None:

@@ -155,6 +155,8 @@ def card(
         "curve": [dict(point) for point in state.curve.points],
         "began_from": state.identity.get("began_from"),
     }
+    if facts.get("new_symbols"):
+        made["new_symbols"] = facts["new_symbols"]
     if not state.timeless:
         made["seconds"] = round(state.seconds, 1)
     return made

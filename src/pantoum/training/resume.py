@@ -55,11 +55,12 @@ from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.spec import number
 from pantoum.training.assembly import STREAMS, TrainingRun, make_batches
-from pantoum.training.begin import TrainingCommand, begin, every, identity, learned_text, read_source
+from pantoum.training.begin import TrainingCommand, begin, every, identity, learned_text
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Schedule, Span
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
+from pantoum.training.source import grown, read_source
 
 OF_THE_RECIPE = {"softmax", *(each.name for kind in (Recipe, ModelConfig) for each in fields(kind))}
 """Settings that the recipe of a run tells, if it was not given them too."""
@@ -120,7 +121,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
         batches,
         command.engine,
         found=found,
-        weights=_source_weights(there.get("from_"), state),
+        weights=_source_weights(there.get("from_"), state, prepared.tokenizer.vocab_size),
         notes=notes,
         checkpoint_every=every(settings) or every(recorded),
     )
@@ -346,7 +347,7 @@ def _recorded(config: Mapping[str, object]) -> TrainSettings | None:
     return TrainSettings.of(known) if isinstance(known, dict) else None
 
 
-def _source_weights(path: str | None, state: RunState) -> Mapping[str, Any] | None:
+def _source_weights(path: str | None, state: RunState, vocab_size: int) -> Mapping[str, Any] | None:
     """The weights that the run began from: needed again only if it is rolled back to its very start."""
     if state.identity.get("began_from") is None or path is None:
         return None
@@ -355,4 +356,4 @@ def _source_weights(path: str | None, state: RunState) -> Mapping[str, Any] | No
     except PantoumError:  # moved or damaged since: the run goes on, without its start to return to
         return None
     same = source is not None and source.sha256 == state.identity["began_from"]
-    return source.parameters if source is not None and same else None
+    return grown(source, vocab_size).parameters if source is not None and same else None

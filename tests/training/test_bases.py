@@ -1,0 +1,114 @@
+"""A base that is installed: found by its name, and begun from where it helps with the text."""
+
+import random
+import sys
+
+import pytest
+
+from pantoum import extensions
+from pantoum.config import TrainSettings
+from pantoum.data.prepare import prepare
+from pantoum.errors import ModelFileError, TextError
+from pantoum.formats import model_file
+from pantoum.inference.loaded_model import load
+from pantoum.training.begin import TrainingCommand
+from pantoum.training.run_session import train
+from pantoum.training.source import begun_from
+
+ENTRY = "[pantoum.bases]\ntiny = tiny_base:MODEL\n"
+MODULE = "from pathlib import Path\n\nMODEL = Path(__file__).with_name('tiny.safetensors')\n"
+
+
+@pytest.fixture
+def base(run, tmp_path, monkeypatch):
+    """The package of a base of bytes that knows the words of ``text``; the digest of its model."""
+    made = run("made", tokens="bytes", steps=150, hidden_size=32, batch_size=16, learning_rate=0.02)
+    site = tmp_path / "site"
+    (site / "tiny_base-1.dist-info").mkdir(parents=True)
+    (site / "tiny_base-1.dist-info" / "entry_points.txt").write_text(ENTRY)
+    (site / "tiny_base.py").write_text(MODULE)
+    (site / "tiny.safetensors").write_bytes(made.model.read_bytes())
+    monkeypatch.syspath_prepend(str(site))
+    extensions._entries.cache_clear()
+    yield model_file.read(made.model).sha256
+    extensions._entries.cache_clear()
+    sys.modules.pop("tiny_base", None)
+
+
+@pytest.fixture
+def begin(text, tmp_path):
+    """A short run in which nothing says what model it should be."""
+
+    def go(name, texts=None, **settings):
+        asked = {"batch_size": 4, "seq_len": 16, "steps": 4, "run": str(tmp_path / name), **settings}
+        given = [str(text)] if texts is None else texts
+        return train(TrainingCommand(TrainSettings(**asked), given))
+
+    return go
+
+
+def strange(tmp_path):
+    """A text that the base has not learned to read."""
+    draw = random.Random(2)
+    path = tmp_path / "numbers.txt"
+    path.write_text("".join(f"{draw.getrandbits(40)}\n" for _ in range(900)))
+    return str(path)
+
+
+def began_from(result):
+    return model_file.read(result.model).card["began_from"]
+
+
+def test_a_text_that_a_base_knows_begins_from_it(base, begin):
+    result = begin("run")
+    assert began_from(result) == base and load(result.model).tokenizer.kind == "bytes"
+    assert any("begins from base:tiny (--from none begins from nothing)" in note for note in result.notes)
+
+
+def test_a_text_that_a_base_does_not_know_begins_from_nothing(base, begin, tmp_path):
+    result = begin("run", [strange(tmp_path)])
+    assert began_from(result) is None and load(result.model).tokenizer.kind == "characters"
+    assert any("begins from nothing: a base helps where" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"from_": None}, {"hidden_size": 8}, {"tokens": "characters"}, {"documents": "lines"}, {"cell": "rnn"}],
+)
+def test_what_is_asked_for_comes_before_a_base(base, begin, asked):
+    result = begin("run", **asked)
+    assert began_from(result) is None and not any("base:" in note for note in result.notes)
+
+
+def test_a_base_is_used_by_its_name(base, begin, tmp_path):
+    assert load("base:tiny").sha256 == base
+    named = begin("named", [strange(tmp_path)], from_="base:tiny")
+    assert began_from(named) == base
+    with pytest.raises(ModelFileError, match=r"no base 'small': installed: base:tiny"):
+        load("base:small")
+
+
+def test_the_same_command_gives_the_same_bytes_stopped_or_not(base, begin):
+    whole = begin("whole", steps=6)
+    begin("parts", steps=6, stop_after=2)
+    parts = begin("parts", [], steps=None, batch_size="auto", seq_len="auto", resume=True)
+    assert parts.finished and parts.model.read_bytes() == whole.model.read_bytes()
+
+
+def test_a_text_prepared_with_the_tokenizer_of_a_base_begins_from_it(base, text):
+    held = prepare([text], out=None, tokenizer=load("base:tiny").tokenizer)
+    begun = begun_from(TrainSettings(steps=1), ["-"], None, held)
+    assert begun.source is not None and begun.source.sha256 == base and begun.from_ == "base:tiny"
+
+
+def test_a_file_that_is_not_utf8_is_refused_as_without_a_base(base, begin, tmp_path):
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("the café sat on the mat\n".encode("latin-1") * 200)
+    with pytest.raises(TextError, match="is not UTF-8"):
+        begin("run", [str(latin)])
+
+
+def test_without_a_base_none_is_there(monkeypatch):
+    monkeypatch.setattr(extensions, "names", lambda group: [])
+    with pytest.raises(ModelFileError, match="none is installed; a base comes as a package"):
+        load("base:english")
