@@ -1,7 +1,10 @@
 """A base that is installed: found by its name, and begun from where it helps with the text."""
 
 import random
+import re
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +18,8 @@ from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
 from pantoum.training.source import begun_from
 
-ENTRY = "[pantoum.bases]\ntiny = tiny_base:MODEL\n"
-MODULE = "from pathlib import Path\n\nMODEL = Path(__file__).with_name('tiny.safetensors')\n"
+PACKAGE = Path(__file__).parents[2] / "examples" / "base"
+"""A base that is called polish."""
 
 
 @pytest.fixture
@@ -24,15 +27,16 @@ def base(run, tmp_path, monkeypatch):
     """The package of a base of bytes that knows the words of ``text``; the digest of its model."""
     made = run("made", tokens="bytes", steps=150, hidden_size=32, batch_size=16, learning_rate=0.02)
     site = tmp_path / "site"
-    (site / "tiny_base-1.dist-info").mkdir(parents=True)
-    (site / "tiny_base-1.dist-info" / "entry_points.txt").write_text(ENTRY)
-    (site / "tiny_base.py").write_text(MODULE)
-    (site / "tiny.safetensors").write_bytes(made.model.read_bytes())
+    shutil.copytree(PACKAGE, site)
+    shutil.copy(made.model, site / "pantoum_base_polish" / "polish.safetensors")
+    (entry,) = re.findall(r'entry-points\."(pantoum\.bases)"\]\n(.*)', (site / "pyproject.toml").read_text())
+    (site / "base-1.dist-info").mkdir()
+    (site / "base-1.dist-info" / "entry_points.txt").write_text("[{}]\n{}\n".format(*entry).replace('"', ""))
     monkeypatch.syspath_prepend(str(site))
     extensions._entries.cache_clear()
     yield model_file.read(made.model).sha256
     extensions._entries.cache_clear()
-    sys.modules.pop("tiny_base", None)
+    sys.modules.pop("pantoum_base_polish", None)
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def began_from(result):
 def test_a_text_that_a_base_knows_begins_from_it(base, begin):
     result = begin("run")
     assert began_from(result) == base and load(result.model).tokenizer.kind == "bytes"
-    assert any("begins from base:tiny (--from none begins from nothing)" in note for note in result.notes)
+    assert any("begins from base:polish (--from none begins from nothing)" in note for note in result.notes)
 
 
 def test_a_text_that_a_base_does_not_know_begins_from_nothing(base, begin, tmp_path):
@@ -81,10 +85,10 @@ def test_what_is_asked_for_comes_before_a_base(base, begin, asked):
 
 
 def test_a_base_is_used_by_its_name(base, begin, tmp_path):
-    assert load("base:tiny").sha256 == base
-    named = begin("named", [strange(tmp_path)], from_="base:tiny")
+    assert load("base:polish").sha256 == base
+    named = begin("named", [strange(tmp_path)], from_="base:polish")
     assert began_from(named) == base
-    with pytest.raises(ModelFileError, match=r"no base 'small': installed: base:tiny"):
+    with pytest.raises(ModelFileError, match=r"no base 'small': installed: base:polish"):
         load("base:small")
 
 
@@ -96,9 +100,9 @@ def test_the_same_command_gives_the_same_bytes_stopped_or_not(base, begin):
 
 
 def test_a_text_prepared_with_the_tokenizer_of_a_base_begins_from_it(base, text):
-    held = prepare([text], out=None, tokenizer=load("base:tiny").tokenizer)
+    held = prepare([text], out=None, tokenizer=load("base:polish").tokenizer)
     begun = begun_from(TrainSettings(steps=1), ["-"], None, held)
-    assert begun.source is not None and begun.source.sha256 == base and begun.from_ == "base:tiny"
+    assert begun.source is not None and begun.source.sha256 == base and begun.from_ == "base:polish"
 
 
 def test_a_file_that_is_not_utf8_is_refused_as_without_a_base(base, begin, tmp_path):

@@ -1,0 +1,5 @@
+"""A base: the model file beside this one."""
+
+from pathlib import Path
+
+MODEL = Path(__file__).with_name("polish.safetensors")
