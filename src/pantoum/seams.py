@@ -147,7 +147,7 @@ if TYPE_CHECKING:
         StepResult,
         TrainingEngine,
     )
-    from pantoum.training.update.learner import require_arrays
+    from pantoum.training.update.learner import pulled, require_arrays
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
     from pantoum.training.update.optimizer import MOMENTUM as OPTIMIZER_MOMENTUM

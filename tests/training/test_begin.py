@@ -34,6 +34,27 @@ def test_another_models_weights_are_where_training_begins(run, source, tmp_path)
     assert result.steps == 1
 
 
+def distance(one, other):
+    """How far the matrices of two models lie apart."""
+    return math.sqrt(
+        sum(float(np.square(one[name] - other[name]).sum()) for name in one if one[name].ndim > 1)
+    )
+
+
+def test_fine_tuning_pulls_the_weights_back_to_those_it_began_from(run, source, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("mats under trees ran and slept then and a tree sat on it.\n" * 60)
+    before = plain(model_file.read(source.model)).parameters
+    asked = {"steps": 30, "from_": str(source.model), "texts": [str(other)], "learning_rate": 0.01}
+    runs = {pull: run(f"pull-{pull}", pull=pull, **asked) for pull in (None, 20, 100)}
+    moved = {
+        pull: distance(before, plain(model_file.read(each.model)).parameters) for pull, each in runs.items()
+    }
+    assert moved[100] < 0.7 * moved[20] < 0.5 * moved[None]
+    chosen = model_file.read(run("chosen", **asked).model).card["settings"]
+    assert chosen["pull"] == 40 and chosen["weight_decay"] == 0
+
+
 @pytest.fixture
 def quiet(tmp_path):
     """A text with five characters that the model of ``source`` does not know."""

@@ -116,6 +116,7 @@ class Training(Preparing, total=False):
     weight_decay: Number | Auto
     clip: Number | Auto | None
     average: Number | Auto | None
+    pull: Number | Auto | None
     precision: str
     shards: Whole | Auto
     device: str | None

@@ -298,6 +298,14 @@ class UpdateSettings(SettingGroup):
         off=True,
         chosen="averages over 5% of the run",
     )
+    pull: float | Auto | None = setting(
+        AUTO,
+        "how far a step at a rate of 1 moves the weights back to those of --from",
+        partial(number, least=0.0, most=1e3),
+        metavar="X",
+        off=True,
+        chosen="20 for 100 KB, less for a longer text; none for more than 512 symbols",
+    )
     precision: str = setting(
         AUTO,
         "arithmetic of matrix products",

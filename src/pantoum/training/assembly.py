@@ -169,6 +169,7 @@ def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | 
         seed=seed,
         average=recipe.average,
         precision=recipe.precision,
+        pull=recipe.pull,
         sampler=sampler,
     )
 

@@ -55,7 +55,7 @@ def estimate(recipe: Recipe, vocab_size: int, batch_size: int, seq_len: int, ran
     inputs = gates * hidden if model.embedding_size is None else 0 if model.tied else model.embedding_size
     numbers = recipe.work_to_read(vocab_size) + recipe.members * vocab_size * inputs
     tables = recipe.members * len(model.ngrams) * model.ngram_rows * vocab_size
-    copies = OF_WEIGHTS + (recipe.average is not None)
+    copies = OF_WEIGHTS + (recipe.average is not None) + (recipe.pull > 0.0)
     # Sums of the gradients of shards: one per level of the tree that this rank adds.
     copies += max(0, (recipe.shards // ranks).bit_length() - 1)
     weights = copies * numbers + OF_TABLES * tables

@@ -22,7 +22,7 @@ from pantoum.apps.torch.torch_optimizer import TorchOptimizer
 from pantoum.errors import CheckpointError
 from pantoum.seams import GRADIENT_SCALE_EVERY as EVERY
 from pantoum.seams import GRADIENT_SCALE_WINDOW as WINDOW
-from pantoum.seams import MOST_STEPS, Array, NetworkState, Recipe, Share, map_blocks, require_arrays
+from pantoum.seams import MOST_STEPS, Array, NetworkState, Recipe, Share, map_blocks, pulled, require_arrays
 from pantoum.seams import names_of_role as named
 
 __all__ = ["TorchLearner"]
@@ -55,6 +55,9 @@ class TorchLearner:
         self._averaged = {
             name: tensor.detach().clone() for name, tensor in averaged.items() if name not in tables
         }
+        self._pull, moved = recipe.pull, pulled(recipe.model, self._parameters) if recipe.pull else {}
+        self._moved = list(moved.values())
+        self._origin = {name: tensor.detach().clone() for name, tensor in moved.items()}
         self._squares = {name: tensor.new_zeros(len(tensor)) for name, tensor in self._parameters.items()}
 
     def initial_state(self, batch_size: int) -> NetworkState:
@@ -106,6 +109,8 @@ class TorchLearner:
                 torch._foreach_mul_([_values(each) for each in self._parameters.values()], factor)
             self._collect()
             self._optimizer.step(rate)
+            if self._origin:
+                torch._foreach_lerp_(self._moved, list(self._origin.values()), min(1.0, rate * self._pull))
             if self._decay is not None:
                 count = self._optimizer.steps
                 decay = min(self._decay, (1.0 + count) / (10.0 + count))
@@ -124,7 +129,7 @@ class TorchLearner:
         return {name: np.sqrt(_array(squares_R)) for name, squares_R in self._squares.items()}
 
     def arrays(self) -> dict[str, Array]:
-        """Everything, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
+        """Everything, under ``weights.``, ``averaged.``, ``optimizer.``, ``scale.`` and ``origin.``."""
         counted = {STEPS: np.array([self._optimizer.steps], np.int64)}
         return {**{name: _array(tensor) for name, tensor in self._tensors().items()}, **counted}
 
@@ -149,6 +154,7 @@ class TorchLearner:
             "averaged": self._averaged,
             "optimizer": self._optimizer.arrays(),
             "scale": self._squares,
+            "origin": self._origin,
         }
         return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
 

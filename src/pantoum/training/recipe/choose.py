@@ -40,7 +40,8 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     read = outlook.tokens_read(model, batch_size * seq_len)
     if source is None:
         model = with_tables(settings, outlook, model, read, reasons)
-    model = replace(model, dropout=dropout_of(settings, outlook, model, read, reasons))
+    model = replace(model, dropout=dropout_of(settings, outlook, model, read, source is not None, reasons))
+    pull = pull_of(settings, outlook, source is not None, reasons)
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
     rate = (
         rate_of(outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
@@ -62,14 +63,13 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         learning_rate=rate,
         schedule=schedule,
         warm_up=0.0 if schedule == "constant" else WARM_UP,
-        weight_decay=(
-            WEIGHT_DECAY[optimizer] if settings.weight_decay == AUTO else float(settings.weight_decay)
-        ),
+        weight_decay=_weight_decay(settings, optimizer, pull),
         clip=1.0 if settings.clip == AUTO else _float_or_off(settings.clip),
         average=average,
         precision=outlook.precision if settings.precision == AUTO else settings.precision,
         seed=settings.seed,
         members=members,
+        pull=pull,
         shards=shards_of(settings),
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
@@ -79,6 +79,13 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
 
 def _float_or_off(value: float | str | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _weight_decay(settings: TrainSettings, optimizer: str, pull: float) -> float:
+    """What is given, or else what suits the optimizer; none where matrices are pulled to others than zero."""
+    if settings.weight_decay != AUTO:
+        return float(settings.weight_decay)
+    return 0.0 if pull else WEIGHT_DECAY[optimizer]
 
 
 BATCH, CHUNK = 64, 64
@@ -93,8 +100,12 @@ WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.1}
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
 """Variational dropout: this times the square root of (epochs times the root of the work per token of the
 text); none where that is below the least."""
-FINE_TUNING = 0.3
+FINE_TUNING = 0.25
 """The learning rate of fine-tuning, as a share of the rate from scratch, for characters."""
+PULL, PULL_POWER, MOST_PULL = 20.0, 0.5, 40.0
+"""The pull of fine-tuning for a text of 100,000 characters, and how it falls with the size of the text."""
+TUNED_DROPOUT, TUNED_EPOCHS = 0.1, 2.0
+"""Variational dropout in fine-tuning, where the text is read more often than this."""
 
 
 def batch_of(
@@ -125,20 +136,41 @@ def shards_of(settings: TrainSettings) -> int:
 
 
 def dropout_of(
-    settings: TrainSettings, outlook: Outlook, model: ModelConfig, read: float, reasons: list[str]
+    settings: TrainSettings,
+    outlook: Outlook,
+    model: ModelConfig,
+    read: float,
+    fine_tuning: bool,
+    reasons: list[str],
 ) -> DropoutConfig:
-    """More of it the more often the text is read, and the larger the model is beside it."""
+    """More of it the more often the text is read, and the larger the model is beside it. In fine-tuning the
+    pull does most of that."""
     if settings.dropout != AUTO:
         return DropoutConfig.parse(settings.dropout)
     passes = read / outlook.tokens
     if outlook.large:
         dropout = large_vocabulary.dropout(passes)
+    elif fine_tuning:
+        rate = TUNED_DROPOUT if passes > TUNED_EPOCHS else 0.0
+        dropout = DropoutConfig(rate, rate, rate, "variational") if rate else DropoutConfig()
     else:
         by_heart = passes * math.sqrt(work(model, outlook.compared) / outlook.tokens)
         rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
         dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
     reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} epochs")
     return dropout
+
+
+def pull_of(settings: TrainSettings, outlook: Outlook, fine_tuning: bool, reasons: list[str]) -> float:
+    """Strong for a short text, which would be learned by heart; none for large vocabularies."""
+    if settings.pull != AUTO:
+        return _float_or_off(settings.pull) or 0.0
+    if not fine_tuning or outlook.large:
+        return 0.0
+    pull = min(PULL * (1e5 / outlook.tokens) ** PULL_POWER, MOST_PULL)
+    pull = float(f"{pull:.2g}")
+    reasons.append(f"pull {pull:g}: {outlook.tokens:,} tokens to learn what is new from, none of it by heart")
+    return pull
 
 
 def optimizer_of(

@@ -18,7 +18,7 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
 from pantoum.training.recipe import large_vocabulary
 
-OFF = {"kneser_ney": None, "samples": None}
+OFF = {"kneser_ney": None, "samples": None, "pull": 0.0}
 """What files do not tell where it is off."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
@@ -46,6 +46,8 @@ class Recipe:
     """Members of the ensemble, each of this shape."""
     shards: int = 1
     """Parts of the batch whose gradients are added in a fixed order (``training.update.shards``)."""
+    pull: float = 0.0
+    """How far a step at a rate of 1 moves the matrices back to those that training began from."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None
