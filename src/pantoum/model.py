@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from pantoum.config import CompleteConfig
     from pantoum.config.keywords import Reading, Sampling, Scoring, Streaming, Writing
-    from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Completer, Suggestion
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from pantoum.inference.score import Scorer
     from pantoum.inference.scoring.units import Score
     from pantoum.report.surprisal import Scores
-    from pantoum.texts import Prompts, Texts
+    from pantoum.texts import GivenText, Prompts, Texts
 
 
 class Model:

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.data import text_reader
-from pantoum.data.given import GivenText, as_files
 from pantoum.data.prepare import prepare
 from pantoum.data.sources import Source
 from pantoum.data.text_reader import Measure, TextReader, file_hash
 from pantoum.errors import TextError
 from pantoum.text.documents import mark
+from pantoum.texts import GivenText, as_files
 
 
 def source(path: Path, data: bytes) -> Source:
