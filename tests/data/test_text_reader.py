@@ -85,7 +85,7 @@ def test_a_read_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(text_reader, "open_source", lambda _: Broken())
     monkeypatch.delattr(text_reader.os, "posix_fadvise", raising=False)
-    with pytest.raises(TextError, match="Input/output error; use another file"):
+    with pytest.raises(TextError, match="the disk reported an error; check the disk"):
         file_hash(source(tmp_path / "t", b"abc"))
 
 
