@@ -21,7 +21,7 @@ from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.inference.score import Scorer
+    from pantoum.inference.scorer import Scorer
     from pantoum.model import Model
 
 EXAMPLES = """examples:
