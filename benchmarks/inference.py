@@ -108,7 +108,7 @@ def scores(model: str, command: bool) -> Work:
 
     from pantoum.config import ScoreConfig
     from pantoum.inference.loaded_model import load
-    from pantoum.inference.score import Scorer
+    from pantoum.inference.scorer import Scorer
 
     loaded = load(model)
     text = loaded.tokenizer.decode(np.random.default_rng(0).integers(2, V, SCORED))

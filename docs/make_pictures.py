@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from pantoum.report.live import Scene, frame
-from pantoum.report.page import render
+from pantoum.report.run_page import render
 from pantoum.report.story import RunHistory, read
 
 PICTURES = Path(__file__).with_name("pictures")

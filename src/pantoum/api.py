@@ -9,8 +9,10 @@ it needs when it is called: a program that only uses a model never loads the cod
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,10 @@ from pantoum.config import AUTO, TextSettings, TrainSettings, function, path, tr
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
 from pantoum.config.rules import Auto
+from pantoum.errors import PantoumError
 from pantoum.finished_run import Run
-from pantoum.texts import Texts, counting, listed, named, say
+from pantoum.report.terminal import Progress, in_notebook, watched
+from pantoum.texts import GivenText, Texts, counting, listed, named, say
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -29,22 +33,11 @@ if TYPE_CHECKING:
     from pantoum.about.machine import Machine
     from pantoum.about.plan import Plan
     from pantoum.config.keywords import Preparing, Training
-    from pantoum.data.given import GivenText
     from pantoum.data.prepared_file import Prepared
     from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
     from pantoum.training.result import RunResult
     from pantoum.training.update.backend import TrainingEngine
-import contextlib
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from pantoum.errors import PantoumError
-from pantoum.report.terminal import Progress, in_notebook, watched
-
-if TYPE_CHECKING:
-    from pantoum.report.record import Report
 
 
 @taking(TrainSettings)

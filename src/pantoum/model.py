@@ -40,15 +40,14 @@ if TYPE_CHECKING:
 
     from pantoum.config import CompleteConfig
     from pantoum.config.keywords import Reading, Sampling, Scoring, Streaming, Writing
-    from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Completer, Suggestion
     from pantoum.inference.probabilities import Continuation, PairsFound
-    from pantoum.inference.score import Scorer
+    from pantoum.inference.scorer import Scorer
     from pantoum.inference.scoring.units import Score
     from pantoum.report.surprisal import Scores
-    from pantoum.texts import Prompts, Texts
+    from pantoum.texts import GivenText, Prompts, Texts
 
 
 class Model:
@@ -346,7 +345,7 @@ class Model:
         """A scorer of a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
-        from pantoum.inference.score import asked_scorer
+        from pantoum.inference.scorer import asked_scorer
 
         require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")

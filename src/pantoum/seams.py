@@ -82,8 +82,8 @@ if TYPE_CHECKING:
     from pantoum.inference.next_word import Suggester, Suggestion, begun_word
     from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
-    from pantoum.inference.score import Scorer
-    from pantoum.inference.score import resets as document_resets
+    from pantoum.inference.scorer import Scorer
+    from pantoum.inference.scorer import resets as document_resets
     from pantoum.inference.scoring.reader import ReadElsewhere
     from pantoum.inference.scoring.units import Score
     from pantoum.inference.state import State

@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     for text, message in (
         ("none", "there is no such file; check the spelling"),
         ("empty", "has no regular files"),
-        ("file/x", "a part of its path is a file"),
+        ("file/x", "a part of the path is a file"),
         ("a\0b", "null"),
     ):
         with pytest.raises(TextError, match=message) as caught:

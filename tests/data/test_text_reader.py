@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.data import text_reader
-from pantoum.data.given import GivenText, as_files
 from pantoum.data.prepare import prepare
 from pantoum.data.sources import Source
 from pantoum.data.text_reader import Measure, TextReader, file_hash
 from pantoum.errors import TextError
 from pantoum.text.documents import mark
+from pantoum.texts import GivenText, as_files
 
 
 def source(path: Path, data: bytes) -> Source:
@@ -85,7 +85,7 @@ def test_a_read_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(text_reader, "open_source", lambda _: Broken())
     monkeypatch.delattr(text_reader.os, "posix_fadvise", raising=False)
-    with pytest.raises(TextError, match="Input/output error; use another file"):
+    with pytest.raises(TextError, match="the disk reported an error; check the disk"):
         file_hash(source(tmp_path / "t", b"abc"))
 
 

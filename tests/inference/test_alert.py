@@ -15,7 +15,7 @@ from pantoum.config import UNITS, Alert, ScoreConfig
 from pantoum.errors import SettingError
 from pantoum.inference.alert import Peaks, held_out_peaks, peaks_of, threshold
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Scorer
+from pantoum.inference.scorer import Scorer
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat on the mat.\nA dog ran\n" * 40

@@ -15,7 +15,7 @@ from pantoum.config import ScoreConfig
 from pantoum.errors import SettingError
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import ScoredText, Scorer
+from pantoum.inference.scorer import ScoredText, Scorer
 from pantoum.inference.scoring.reader import OneStream, PlainReader, ReadElsewhere
 from pantoum.inference.scoring.units import Score
 
@@ -140,12 +140,12 @@ def test_only_a_line_without_end_is_cut_however_large_the_parts_are(
 
 
 def model_parts(monkeypatch: pytest.MonkeyPatch, size: int) -> int:
-    monkeypatch.setattr("pantoum.inference.score.PART", size)
+    monkeypatch.setattr("pantoum.inference.scorer.PART", size)
     return size
 
 
 def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pantoum.inference.score.PART", 64)
+    monkeypatch.setattr("pantoum.inference.scorer.PART", 64)
     monkeypatch.setattr("pantoum.inference.scoring.units.LONGEST", 64)
     for by in ("line", "word"):
         scorer = Scorer(make("bytes"), ScoreConfig(by=by))

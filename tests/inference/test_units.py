@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from pantoum.config import ScoreConfig
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Scorer
-from pantoum.inference.scoring import reader as reading
+from pantoum.inference.scorer import Scorer
 from pantoum.inference.scoring import units
 from pantoum.inference.scoring.reader import OneStream, PlainReader, Reader
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces, Score
@@ -222,13 +221,12 @@ def tokens(model: LoadedModel, rng: np.random.Generator) -> tuple[np.ndarray, ..
 
 @pytest.mark.parametrize("cuts", [[40], [1, 2, 7, 40], [39, 40]])
 def test_calls_of_any_size_are_one_reading(
-    characters: LoadedModel, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, cuts: list[int]
+    characters: LoadedModel, rng: np.random.Generator, cuts: list[int]
 ) -> None:
     inputs_BT, targets_BT, reset_BT = tokens(characters, rng)
     nats_BT, _, _ = characters.program.losses(
         inputs_BT, targets_BT, characters.program.initial_state(1), reset_BT=reset_BT
     )
-    monkeypatch.setattr(reading, "ROWS", 15)
     reader = PlainReader(characters)
     found = [
         reader.losses(inputs_BT[:, a:b], targets_BT[:, a:b], reset_BT[:, a:b])

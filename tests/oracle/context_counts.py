@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.native import contexts as sizes
-from pantoum.kernels.native.contexts import (
+from pantoum.kernels.native import context_tables as sizes
+from pantoum.kernels.native.context_tables import (
     BEGUN,
     FOUND,
     LINE,

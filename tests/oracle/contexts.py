@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pantoum.kernels.native import contexts as sizes
-from pantoum.kernels.native.contexts import (
+from pantoum.kernels.native import context_tables as sizes
+from pantoum.kernels.native.context_tables import (
     DECISIONS,
     SHAPE,
     ContextTables,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pantoum.kernels.native import contexts as native
-from pantoum.kernels.native.contexts import ContextTables
+from pantoum.kernels.native import context_tables as native
+from pantoum.kernels.native.context_tables import ContextTables
 from pantoum.network.mixers.contexts import ContextMixer
 from tests.oracle import contexts as oracle
 

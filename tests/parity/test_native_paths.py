@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from pantoum.kernels import measured, native
-from pantoum.kernels.native import paths as choice
-from pantoum.kernels.native.paths import fastest_path
+from pantoum.kernels.native import library as choice
+from pantoum.kernels.native.library import fastest_path
 
 SHOW = "from pantoum import kernels; kernels.backend('f4'); print(kernels.native.core().isa)"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.page import protocol_in_words, reads_as_code, render, spread
+from pantoum.report.run_page import protocol_in_words, reads_as_code, render, spread
 from pantoum.report.story import Story
 
 Make = Callable[..., list[dict[str, Any]]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.page import render
+from pantoum.report.run_page import render
 from pantoum.report.story import Story
 
 pytestmark = pytest.mark.slow

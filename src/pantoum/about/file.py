@@ -51,6 +51,7 @@ from pantoum.report.wording import (
     finite,
     how_measured,
     loss_in_words,
+    part_of,
     perplexity,
     size,
 )
@@ -345,13 +346,13 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows.append(("after", f"{steps}; the whole run read {count(card.get('tokens_trained'))} tokens"))
     if card.get("trained_in") is not None:
         rows.append(("and then", f"trained further in {card['trained_in']!s:.40}; not evaluated since"))
-    if imported := _part(card, "imported"):
+    if imported := part_of(card, "imported"):
         name, sha256 = f"{imported.get('name')!s:.200}", f"{imported.get('sha256')!s:.64}"
         rows.append(("imported from", f"{imported.get('from')!s:.40}: {name}, SHA-256 {sha256}"))
     if isinstance(card.get("validation"), Mapping):
-        rows += _held_out(_part(card, "validation"), ", before it adapted" if card.get("adapted") else "")
-    if isinstance(_part(card, "int8").get("cost"), Mapping):
-        cost = _part(_part(card, "int8"), "cost")
+        rows += _held_out(part_of(card, "validation"), ", before it adapted" if card.get("adapted") else "")
+    if isinstance(part_of(card, "int8").get("cost"), Mapping):
+        cost = part_of(part_of(card, "int8"), "cost")
         before, after = (figure(cost.get(name), 4) for name in ("float32", "int8"))
         rows.append(("int8", f"{after} nats per token, {before} in float32 ({how_measured(cost)})"))
     if finite(times := card.get("adapted_times")):
@@ -385,12 +386,6 @@ def whole(value: object) -> str:
     return f"{number:,.0f}" if number is not None else count(value)
 
 
-def _part(said: Mapping[str, Plain], name: str) -> Mapping[str, Plain]:
-    """A part that is a mapping; empty for anything else."""
-    part = said.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
 def _mappings(value: Any) -> list[Mapping[str, Plain]]:
     """The mappings in a list; none where it is no list."""
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
@@ -398,7 +393,7 @@ def _mappings(value: Any) -> list[Mapping[str, Plain]]:
 
 def _texts(said: Mapping[str, Plain]) -> str:
     """The first of the texts, and how many there are."""
-    number = finite(_part(said, "all_texts").get("number"))
+    number = finite(part_of(said, "all_texts").get("number"))
     return some([text.get("name") for text in _mappings(said.get("texts"))], int(number or 0))
 
 

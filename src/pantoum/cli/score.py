@@ -21,7 +21,7 @@ from pantoum.config import Alert, ScoreConfig, require
 from pantoum.errors import TextError
 
 if TYPE_CHECKING:
-    from pantoum.inference.score import Scorer
+    from pantoum.inference.scorer import Scorer
     from pantoum.model import Model
 
 EXAMPLES = """examples:
@@ -119,7 +119,7 @@ def run(
     noted = share_noted = False
     with Asked(at_once=config.model_out is None and (log is None or not log.saves)) as asked:
         try:
-            output.write("" if log is not None and log.resumed else form.begin())
+            output.write("" if log is not None and log.resumed else form.begin)
             batches = scorer.batches(asked.waited_for(parts)) if log is None else log.batches(asked)
             for scores in batches:
                 sums.add(scores)

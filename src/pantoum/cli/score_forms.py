@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pantoum.cli.output import is_terminal, json_text
 from pantoum.config.plain import Plain
@@ -106,27 +106,23 @@ class Numbered:
 
 
 @dataclass(frozen=True)
-class RowForm:
-    """A row per score, each by itself."""
+class ScoreForm:
+    """Writes scores as they come."""
 
-    head: str
-    row: Callable[[int, Score], str]
-    """The row of a score that begins in this line."""
-
-    def begin(self) -> str:
-        """The names of the columns, where the format has them."""
-        return self.head
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """One row each."""
-        return "".join(self.row(line, score) for line, score in scores)
-
-    def end(self, sums: ScoreSums) -> str:
-        """Nothing: the sums are written to stderr."""
-        return ""
+    begin: str
+    """What stands before all rows: the names of the columns, where the format has them."""
+    rows: Callable[[Sequence[tuple[int, Score]]], str]
+    """The next scores, each with the line in which it begins; a page needs the tokens of each, too."""
+    end: Callable[[ScoreSums], str]
+    """What stands after them."""
 
 
-def text_rows(by: str, threshold: float | None, name: str) -> RowForm:
+def by_rows(head: str, row: Callable[[int, Score], str]) -> ScoreForm:
+    """A row per score, each by itself; the sums are written to stderr."""
+    return ScoreForm(head, lambda scores: "".join(row(line, score) for line, score in scores), lambda _: "")
+
+
+def text_rows(by: str, threshold: float | None, name: str) -> ScoreForm:
     """One row per score, for people: nats, peak, tokens, place, odd, text. An alert has ``!`` before it.
 
     ``odd`` is the most surprising token, and its column in the text: it stands beside the text, so that a
@@ -173,10 +169,10 @@ def text_rows(by: str, threshold: float | None, name: str) -> RowForm:
         f"{'nats':>10} {'peak':>8} {'tokens':>6}  {'place'.ljust(width)}{'' if tokens else '  odd'.ljust(12)}"
     )
     head = f"{marks[0]}{columns}  text"
-    return RowForm("" if not terminal else f"{DIM}{head}{PLAIN}\n" if coloured else f"{head}\n", row)
+    return by_rows("" if not terminal else f"{DIM}{head}{PLAIN}\n" if coloured else f"{head}\n", row)
 
 
-def tsv_rows(by: str, threshold: float | None, name: str) -> RowForm:
+def tsv_rows(by: str, threshold: float | None, name: str) -> ScoreForm:
     """One row per score, for programs; ``odd`` is the most surprising token, ``column`` its place in the
     text, from 1. Line ends and control characters are escaped."""
     alerts = ("", "") if threshold is None else ("0\t", "1\t")
@@ -186,10 +182,10 @@ def tsv_rows(by: str, threshold: float | None, name: str) -> RowForm:
         return f"{figures}\t{s.odd.translate(ESCAPES)}\t{one_row(s.text, by).translate(ESCAPES)}\n"
 
     marked = "" if threshold is None else "alert\t"
-    return RowForm(f"nats\ttokens\tpeak\t{marked}line\tcolumn\todd\ttext\n", row)
+    return by_rows(f"nats\ttokens\tpeak\t{marked}line\tcolumn\todd\ttext\n", row)
 
 
-def json_rows(by: str, threshold: float | None, name: str) -> RowForm:
+def json_rows(by: str, threshold: float | None, name: str) -> ScoreForm:
     """One object per score, for programs that read a log as it grows; the text is without the end of its
     line."""
     name = "stdin" if name == "-" else name
@@ -200,59 +196,41 @@ def json_rows(by: str, threshold: float | None, name: str) -> RowForm:
         figures: dict[str, Plain] = {"nats": s.nats, "tokens": s.tokens, "peak": s.peak}
         return json_text({**alert, **where, **figures, "text": one_row(s.text, by)}) + "\n"
 
-    return RowForm("", row)
+    return by_rows("", row)
 
 
-class Json:
+def json_object(by: str, threshold: float | None, name: str) -> ScoreForm:
     """One object; the sums stand after the items, because they are not known before."""
+    comma = ""
 
-    def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        self._by, self._threshold = by, threshold
-        self._comma = ""
-
-    def begin(self) -> str:
-        """The beginning of the object."""
-        return json_text({"by": self._by, "threshold": self._threshold})[:-1] + ', "items": ['
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """The next items."""
+    def rows(scores: Sequence[tuple[int, Score]]) -> str:
+        nonlocal comma
         items = []
         for line, s in scores:
             item: dict[str, Plain] = {"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak}
-            if self._threshold is not None:
-                item["alert"] = s.alert
-            items.append(json_text({**item, "line": line}))
-        if not items:
-            return ""
-        comma, self._comma = self._comma, ", "
-        return comma + ", ".join(items)
+            alert: dict[str, Plain] = {} if threshold is None else {"alert": s.alert}
+            items.append(json_text({**item, **alert, "line": line}))
+        before, comma = comma, ", " if items else comma
+        return before + ", ".join(items) if items else ""
 
-    def end(self, sums: ScoreSums) -> str:
-        """The sums and the end of the object."""
+    def end(sums: ScoreSums) -> str:
         found = {"tokens": sums.tokens, "nats": sums.nats, "nats_per_token": sums.nats_per_token}
-        counted = {} if self._threshold is None else {"alerts": sums.alerts}
+        counted = {} if threshold is None else {"alerts": sums.alerts}
         return "], " + json_text({**found, **counted, "interrupted": sums.interrupted})[1:] + "\n"
 
+    return ScoreForm(json_text({"by": by, "threshold": threshold})[:-1] + ', "items": [', rows, end)
 
-class Html:
+
+def html_page(by: str, threshold: float | None, name: str) -> ScoreForm:
     """A page: the text, each token coloured by its surprisal."""
+    from pantoum.report.surprisal import Page
 
-    def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        from pantoum.report.surprisal import Page
-
-        self._page = Page("stdin" if name == "-" else Path(name).name, by, threshold)
-
-    def begin(self) -> str:
-        """The beginning of the page."""
-        return _for_stdout(self._page.begin())
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """The next part of the text."""
-        return _for_stdout(self._page.rows([(s.pieces, s.peak, s.alert) for _, s in scores]))
-
-    def end(self, sums: ScoreSums) -> str:
-        """The head with the sums, and the end of the page."""
-        return _for_stdout(self._page.end(sums.units, sums.tokens, sums.nats))
+    page = Page("stdin" if name == "-" else Path(name).name, by, threshold)
+    return ScoreForm(
+        _for_stdout(page.begin()),
+        lambda scores: _for_stdout(page.rows([(s.pieces, s.peak, s.alert) for _, s in scores])),
+        lambda sums: _for_stdout(page.end(sums.units, sums.tokens, sums.nats)),
+    )
 
 
 def _for_stdout(page: str) -> str:
@@ -266,12 +244,10 @@ def one_row(text: str, by: str) -> str:
     return text.rstrip("\r\n") if by == "line" else text
 
 
-ScoreForm: TypeAlias = RowForm | Json | Html
-"""Writes scores, each with its line number, as they come; a page needs the tokens of each, too."""
 FORMS: dict[str, Callable[[str, float | None, str], ScoreForm]] = {
     "text": text_rows,
     "tsv": tsv_rows,
-    "json": Json,
+    "json": json_object,
     "jsonl": json_rows,
-    "html": Html,
+    "html": html_page,
 }

@@ -31,6 +31,7 @@ from pantoum.config.plain import quoted
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_in, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
+from pantoum.formats.bounded import reason
 from pantoum.formats.system_calls import translated
 from pantoum.formats.token_file import NAME
 
@@ -41,12 +42,6 @@ NAMED = 3
 """Files that a note names before it says how many more there are."""
 MOST_SHOWN = 60
 """Characters that are shown of a name which is perhaps a text."""
-REASONS: dict[type[Exception], str] = {
-    FileNotFoundError: "there is no such file; check the spelling",
-    NotADirectoryError: "a part of its path is a file, not a folder; check the spelling",
-    IsADirectoryError: "it is a folder; name a file",
-    PermissionError: "permission denied; make it readable",
-}
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,11 @@ class Source:
         if any(part.startswith(GIVEN) for part in self.path.parts):
             return self.name  # a temporary file, which nobody typed
         return "stdin" if self.name == STDIN else str(self.path)
+
+    def refusal(self) -> TextError:
+        """The error of a file that is no text."""
+        advice = self.form.advice_for(self.label)
+        return TextError(f"cannot read {self.label!r}: it is {self.form.name}, not a text; {advice}")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,6 @@ def open_source(source: Source) -> FileIO | BinaryIO:
 
 def unreadable(name: str, error: OSError | ValueError) -> TextError:
     """One line: which text, why not, what to do."""
-    system = getattr(error, "strerror", None) or str(error)
     if isinstance(error, FileNotFoundError) and Path(name).is_symlink():
         where = str(Path(name).readlink())
         return TextError(
@@ -176,7 +175,7 @@ def unreadable(name: str, error: OSError | ValueError) -> TextError:
             f"cannot read {shown!r}: there is no file of this name; if it is the text itself, write it into "
             "a file (in Python, give it as text=...)"
         )
-    return TextError(f"cannot read {name!r}: {REASONS.get(type(error), f'{system}; use another file')}")
+    return TextError(f"cannot read {name!r}: {reason(error)}")
 
 
 def _readable(sources: list[Source], text: str, notes: list[str], raw: bool) -> list[Source]:
@@ -191,10 +190,7 @@ def _readable(sources: list[Source], text: str, notes: list[str], raw: bool) -> 
         elif each.in_folder:
             odd.append(each)
         else:
-            raise TextError(
-                f"cannot read {each.label!r}: it is {each.form.name}, not a text; "
-                f"{each.form.advice_for(each.label)}"
-            )
+            raise each.refusal()
     if odd and not kept:
         raise TextError(f"the folder {text!r} holds no text: {left_out(odd)}; name a text file")
     if odd:

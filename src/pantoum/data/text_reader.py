@@ -305,11 +305,10 @@ def parts(name: str | os.PathLike[str], encoding: str | None = None) -> Iterator
     file.seek(0)
     source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
     (source,) = in_encoding(Sources([source], None, []), encoding).texts
-    try:
-        return _without_mark(content(_not_refused(source), _read(file)), name)
-    except TextError:
+    if source.form.kind == "refused":
         file.close()
-        raise
+        raise source.refusal()
+    return _without_mark(content(source, _read(file)), name)
 
 
 def _of_address(name: str, encoding: str | None) -> Iterator[bytes]:
@@ -334,17 +333,10 @@ def _of_stream(file: BinaryIO, path: Path = Path(STDIN), encoding: str | None = 
     form = form_of(first[:HEAD])
     if form.kind == "document":
         form = replace(form, kind="refused", advice="give the file by its name")
-    source = _not_refused(Source(path.name, path, sys.maxsize, 0, form, encoding=encoding))
+    source = Source(path.name, path, sys.maxsize, 0, form, encoding=encoding)
+    if form.kind == "refused":
+        raise source.refusal()
     yield from _without_mark(content(source, chain([first], blocks)), source.label)
-
-
-def _not_refused(source: Source) -> Source:
-    if source.form.kind == "refused":
-        raise TextError(
-            f"cannot read {source.label!r}: it is {source.form.name}, not a text; "
-            f"{source.form.advice_for(source.label)}"
-        )
-    return source
 
 
 def _without_mark(blocks: Iterator[bytes], label: str) -> Iterator[bytes]:

@@ -24,12 +24,13 @@ READ_SIZE = 1 << 20
 """Bytes read and hashed at a time: they are still in the cache when they are hashed."""
 
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-MEANING = {
-    errno.ENOENT: "there is no such file; check the spelling",
-    errno.ENOTDIR: "a part of the path is a file, not a folder; check the spelling",
-    errno.EACCES: "permission denied; make it readable for you",
-    errno.EIO: "the disk reported an error; check the disk, and use a copy of the file if there is one",
+MEANING: dict[type[Exception], str] = {
+    FileNotFoundError: "there is no such file; check the spelling",
+    NotADirectoryError: "a part of the path is a file, not a folder; check the spelling",
+    IsADirectoryError: "it is a folder; name a file in it",
+    PermissionError: "permission denied; make it readable for you",
 }
+DISK = "the disk reported an error; check the disk, and use a copy of the file if there is one"
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO,
         try:
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
-                raise error(f"cannot read {str(path)!r}: it is a folder; name a file in it")
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
             if not stat.S_ISREG(status.st_mode):
                 raise error(f"cannot read {str(path)!r}: it is not a regular file; copy it to one first")
             yield FileIO(descriptor, closefd=False), status.st_size
@@ -56,9 +57,15 @@ def reported(path: Path | str, error: type[FormatError]) -> Iterator[None]:
     except PantoumError:
         raise  # some of ours are ValueErrors too
     except (OSError, ValueError) as problem:
-        number = problem.errno if isinstance(problem, OSError) else None
-        words = MEANING.get(number or 0, f"{getattr(problem, 'strerror', None) or problem}; use another file")
-        raise error(f"cannot read {str(path)!r}: {words}") from problem
+        raise error(f"cannot read {str(path)!r}: {reason(problem)}") from problem
+
+
+def reason(problem: OSError | ValueError) -> str:
+    """Why a file cannot be read, and what to do. ``ValueError``: a NUL in the path."""
+    if getattr(problem, "errno", None) == errno.EIO:
+        return DISK
+    system = getattr(problem, "strerror", None) or str(problem)
+    return MEANING.get(type(problem), f"{system}; use another file")
 
 
 def fill(file: FileIO, buffer: memoryview) -> int:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +48,14 @@ USE_ANOTHER = "use another copy of it, or start without a state"
 class StateRecord:
     """What a state file holds."""
 
-    layers: list[NDArray[np.float32]]
-    """The layers' states of one stream, each flat: ``[H]``; last the n-grams', ``[K]``."""
+    layers: Sequence[NDArray[np.float32]]
+    """The layers' states of one stream; last the n-grams'."""
     last_token: int | None
-    """The token that was seen last and not fed yet; ``None`` before the first."""
+    """The token that was seen last and is read by the network next; ``None`` before the first."""
     tokens_seen: int
-    """Tokens fed or written so far."""
+    """Tokens fed or written so far: the position of the next random draw."""
     pending: bytes
-    """Bytes that do not make a whole character yet, at most 15."""
+    """Bytes of the last tokens that do not make a whole character yet, or a space that waits for its word."""
     model_sha256: str
     """The model file it belongs to, 64 hex digits; empty for a model that was never written."""
 

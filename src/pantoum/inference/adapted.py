@@ -22,7 +22,7 @@ from pantoum.inference.adapt import Adapter
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array, without_core
-from pantoum.kernels.native.contexts import exp_of
+from pantoum.kernels.native.context_tables import exp_of
 from pantoum.network.head import BIAS
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held

@@ -33,7 +33,6 @@ from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluation import Progress, evaluate
 from pantoum.inference.files.precision import PRECISION, SCALE, coded_names, compacted, plain, shape_of
 from pantoum.inference.loaded_model import (
-    LoadedModel,
     checked,
     counts_of,
     load,
@@ -82,7 +81,7 @@ def export(
     made, notes = to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)
-        made = with_cost(made, measured)
+        made = replace(made, card={**made.card, INT8: {**made.card[INT8], "cost": measured}})
     sha256 = model_file.write(target, made)
     return {
         **told,
@@ -96,11 +95,23 @@ def export(
 def _cost(
     path: Path, made: ModelFile, texts: Sequence[str], progress: Progress | None
 ) -> tuple[dict[str, Plain], list[str]]:
+    """(what int8 costs on some texts, nats per token by ``carried``; notes on the texts)."""
     from pantoum.data.prepare import prepare
 
-    before, after = load(path), of_content(made, path, lambda: plain(made).parameters)
-    prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=None)
-    measured = cost(before, after, prepared.train.tokens, progress)
+    models = load(path), of_content(made, path, lambda: plain(made).parameters)
+    prepared = prepare(list(texts), tokenizer=models[0].tokenizer, valid_fraction=0.0, out=None)
+    tokens, losses = prepared.train.tokens, list[float]()
+    targets = len(tokens) - 1
+
+    def count(done: int, _: int) -> None:
+        if progress is not None:
+            progress(len(losses) * targets + done, 2 * targets)
+
+    for model in models:
+        found = evaluate(model.program, tokens, model.tokenizer, "carried", compress=False, progress=count)
+        losses.append(found.nats_per_token)
+    figures = {"float32": losses[0], "int8": losses[1], "nats_per_token": losses[1] - losses[0]}
+    measured: dict[str, Plain] = {"protocol": "carried", "tokens": targets, **figures}
     return {**measured, **named_texts(prepared.facts["texts"])}, prepared.notes
 
 
@@ -127,32 +138,3 @@ def to_int8(content: ModelFile) -> ModelFile:
         made[name], made[name + SCALE] = kernels.quantize(np.ascontiguousarray(array, np.float32))
     card = {**content.card, INT8: {"made_from": content.sha256, "cost": None}}
     return replace(content, config={**content.config, PRECISION: "int8"}, parameters=made, card=card)
-
-
-def cost(
-    before: LoadedModel, after: LoadedModel, tokens: Array, progress: Progress | None = None
-) -> dict[str, Plain]:
-    """What the change costs on a text, nats per token by ``carried``."""
-    total = 2 * (len(tokens) - 1)
-    losses, scored = [], 0
-
-    def count(done: int, _: int) -> None:
-        if progress is not None:
-            progress(scored + done, total)
-
-    for model in (before, after):
-        found = evaluate(model.program, tokens, model.tokenizer, "carried", compress=False, progress=count)
-        losses.append(found.nats_per_token)
-        scored += found.tokens
-    return {
-        "protocol": "carried",
-        "tokens": len(tokens) - 1,
-        "float32": losses[0],
-        "int8": losses[1],
-        "nats_per_token": losses[1] - losses[0],
-    }
-
-
-def with_cost(content: ModelFile, measured: dict[str, Plain]) -> ModelFile:
-    """The int8 model with the measured cost on its card."""
-    return replace(content, card={**content.card, INT8: {**content.card[INT8], "cost": measured}})

@@ -21,6 +21,7 @@ from pantoum.config import require, whole
 from pantoum.config.calls import public
 from pantoum.errors import SettingError, StateError
 from pantoum.formats import state_file
+from pantoum.formats.state_file import StateRecord
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.network_state import NetworkState
 
@@ -29,20 +30,13 @@ LARGE = 1e6
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    """Where a session stands. Compare with ``==``; write with ``write`` or ``bytes(state)``."""
+class State(StateRecord):
+    """Where a session stands: what a state file holds. Compare with ``==``; write with ``write`` or
+    ``bytes(state)``."""
 
     layers: tuple[NDArray[np.float32], ...]
     """Each layer's state of one stream, as arrays ``[1, H]`` (an LSTM's are two); last the n-grams'
     ``[1, K]``."""
-    last_token: int | None
-    """The token that was seen last and is read by the network next; ``None`` before the first."""
-    tokens_seen: int
-    """Tokens fed or written so far: the position of the next random draw."""
-    pending: bytes
-    """Bytes of the last tokens that do not make a whole character yet, or a space that waits for its word."""
-    model_sha256: str
-    """The model file that it belongs to."""
     _known: tuple[LoadedModel, NetworkState] | None = field(default=None, init=False, repr=False)
     """The model in this process that made it, or that it was found to fit, and its form there."""
 
@@ -124,7 +118,7 @@ class State:
         return network
 
     def __bytes__(self) -> bytes:
-        return state_file.to_bytes(self._record())
+        return state_file.to_bytes(self)
 
     def __eq__(self, other: object) -> bool:
         return bytes(self) == bytes(other) if isinstance(other, State) else NotImplemented
@@ -148,7 +142,7 @@ class State:
     @public
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a file, by a temporary file and a rename."""
-        state_file.write(checked_path(path, "path"), self._record())
+        state_file.write(checked_path(path, "path"), self)
 
     @staticmethod
     @public
@@ -157,15 +151,9 @@ class State:
         return State._of_record(state_file.read(checked_path(path, "path")))
 
     @staticmethod
-    def _of_record(record: state_file.StateRecord) -> State:
+    def _of_record(record: StateRecord) -> State:
         layers = tuple(array.reshape(1, -1) for array in record.layers)
         return State(layers, record.last_token, record.tokens_seen, record.pending, record.model_sha256)
-
-    def _record(self) -> state_file.StateRecord:
-        flat = [array.reshape(-1) for array in self.layers]
-        return state_file.StateRecord(
-            flat, self.last_token, self.tokens_seen, self.pending, self.model_sha256
-        )
 
 
 def _is_large(network: NetworkState) -> bool:

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.config import ModelConfig, whole
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
-from pantoum.network.spec import Parameter
+from pantoum.network.network_state import NetworkState, zeros
+from pantoum.network.spec import Parameter, declared, state_of
 
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
-from pantoum.config import ModelConfig, whole
-from pantoum.network.network_state import NetworkState, zeros
-from pantoum.network.spec import declared, state_of
 
 T = TypeVar("T")
 Arrays: TypeAlias = "SupportsKeysAndGetItem[str, Array] | Iterable[tuple[str, Array]]"

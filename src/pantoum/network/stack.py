@@ -223,7 +223,7 @@ class Layers:
         """The dropout of a layer's input, or of its gradient."""
         out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
         kernels = self.layers[0].kernels
-        dropped_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), layer, dropout, out, workspace)
+        dropped_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), layer, dropout, out)
         return dropped_TBE
 
     def drop_one(self, units_TB: Array, dropout: DropoutDraw) -> Array:

@@ -22,7 +22,7 @@ from typing import Any
 from pantoum.config import BUDGETS, OF_ONE_COMMAND, TrainSettings, declared
 from pantoum.config.plain import Plain
 from pantoum.report.story import Story, read
-from pantoum.report.wording import finite
+from pantoum.report.wording import finite, part_of
 
 FIGURES = (
     "bits_per_byte",
@@ -266,13 +266,15 @@ def _notes(runs: Sequence[_Run], by: str) -> list[str]:
 def configuration(story: Story) -> dict[str, Plain]:
     """What identifies the run, ``seed`` among it."""
     config = story.config
-    chosen, text = _part(config, "chosen"), _part(config, "text")
+    chosen, text = part_of(config, "chosen"), part_of(config, "text")
     # A setting that pantoum no longer has made no difference that it still knows.
-    asked = {name: one for name, one in _part(config, "settings").items() if name in declared(TrainSettings)}
+    asked = {
+        name: one for name, one in part_of(config, "settings").items() if name in declared(TrainSettings)
+    }
     came = {name: chosen.get(name, off) for name, off in OFF.items() if asked.get(name) in ("auto", None)}
     tokens = {"tokens": config.get("kind"), "vocab_size": config.get("vocab_size")}
     known = {name: value for name, value in tokens.items() if value is not None}
-    made = {**asked, **(came if chosen else {}), **_part(chosen, "model"), **known}
+    made = {**asked, **(came if chosen else {}), **part_of(chosen, "model"), **known}
     if isinstance(budget := config.get("budget"), str):  # the one in force
         made = {**{name: value for name, value in made.items() if name not in BUDGETS}, "budget": budget}
     texts: Any = text.get("sha256") or story.get("texts")
@@ -284,9 +286,3 @@ def configuration(story: Story) -> dict[str, Plain]:
         "documents": text.get("documents", asked.get("documents")),
         "valid_fraction": finite(text.get("valid_fraction")),
     }
-
-
-def _part(whole: Mapping[str, Plain], name: str) -> Mapping[str, Plain]:
-    """A part that is a mapping; empty for anything else."""
-    part = whole.get(name)
-    return part if isinstance(part, Mapping) else {}

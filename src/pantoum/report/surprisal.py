@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from pantoum.config import text
 from pantoum.config.calls import public
-from pantoum.inference import score
+from pantoum.inference import scorer
 from pantoum.report import escape
 from pantoum.report.escape import markup, tag
 from pantoum.report.wording import figure
@@ -202,7 +202,7 @@ class Page:
         return links
 
 
-class Scores(score.ScoredText):
+class Scores(scorer.ScoredText):
     """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
 
     def _units(self, most: float = math.inf) -> list[Unit]:

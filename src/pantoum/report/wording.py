@@ -38,6 +38,12 @@ def comparable(size: object) -> bool:
     return known is None or known >= LEAST_BYTES
 
 
+def part_of(whole: Mapping[str, Plain], name: str) -> Mapping[str, Plain]:
+    """A part that is a mapping; empty for anything else, for a file may say anything."""
+    part = whole.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
 def figure(value: object, digits: int = 3) -> str:
     """A loss or a like figure with a fixed number of decimals, so that columns align."""
     number = finite(value)

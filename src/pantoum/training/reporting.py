@@ -16,10 +16,10 @@ from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics_file
 from pantoum.inference.evaluation import Evaluation
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Scorer
+from pantoum.inference.scorer import Scorer
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation, completed
-from pantoum.report import page
+from pantoum.report import run_page
 from pantoum.report.record import Report
 from pantoum.report.story import Story
 from pantoum.training.assembly import TrainingRun
@@ -157,7 +157,7 @@ class Reporter:
                 None if evaluation is None else evaluation.to_dict(),
                 held_out,
             )
-            durable.write_file(self._folder.page, page.render(story).encode())
+            durable.write_file(self._folder.page, run_page.render(story).encode())
         except PantoumError as problem:
             self.note_once("page", f"report.html cannot be written, training goes on: {problem}")
 

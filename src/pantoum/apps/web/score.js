@@ -1,4 +1,4 @@
-// The nats of a text by token, word or line: inference/score.py. The first token is scored as what follows a newline.
+// The nats of a text by token, word or line: inference/scorer.py. The first token is scored as what follows a newline.
 
 import { SPACES, UNK, marked } from "./text/signs.js";
 

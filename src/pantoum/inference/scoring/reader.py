@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.scoring.protocols import LEAST_SPAN, ROWS, TextBlock, spans
+from pantoum.inference.scoring.protocols import LEAST_SPAN, TextBlock, spans
 from pantoum.kernels import Array
 from pantoum.kernels.types import Workspace
 from pantoum.network.checks import require_finite
@@ -81,19 +81,11 @@ class PlainReader:
         self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
     ) -> Array:
         """Nats [1,T] of the targets."""
-        found = np.empty(inputs_BT.shape, np.float32)
-        for start in range(0, inputs_BT.shape[1], ROWS):
-            part = np.s_[:, start : start + ROWS]
-            found[part], _, self._state = self._program.losses(
-                inputs_BT[part],
-                targets_BT[part],
-                self._state,
-                reset_BT=None if reset_BT is None else reset_BT[part],
-                workspace=self._workspace,
-                predict=False,
-            )
-            require_finite([found[part]])
-        return found
+        nats_BT, _, self._state = self._program.losses(
+            inputs_BT, targets_BT, self._state, reset_BT=reset_BT, workspace=self._workspace, predict=False
+        )
+        require_finite([nats_BT])
+        return nats_BT
 
     def kept(self) -> tuple[dict[str, Array], dict[str, Plain]]:
         """Where it stands."""

@@ -20,7 +20,7 @@ Shapes: R rows, B rows that are drawn together, C rows of logits at once, V symb
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from pantoum.inference.constraint import DROPPED, Constraint
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.adjusted import Adjusted, log_probabilities
 from pantoum.kernels import Array, DrawRows, backend
-from pantoum.kernels.types import COLUMNS, WINDOW, RowCall
+from pantoum.kernels.types import ALL, COLUMNS, WINDOW, RowCall
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 from pantoum.text.tokenizer import WordEdges
@@ -146,6 +146,10 @@ class BatchRows:
         dropped, ended = list[int](), list[int]()
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
+            if not (adjusted or formed):
+                self._step(first, rows)
+                self._draw(first, rows)
+                continue
             keeping = [each for each in formed if first <= each[0] < first + rows]
             part = slice(first, first + rows)
             may_drop = any(place.free for _, place in keeping)
@@ -255,8 +259,10 @@ Sampler = Callable[[DrawRows, Array, Array], RowCall]
 FILTERS = ("top_p", "min_p", "top_k")
 OF_A_DRAW = ("nats", "log_probability", "tokens")
 """The columns that the last draw changed otherwise than another one in its place would."""
-RUNS = np.uint64(1 << 63)
+RUNS = 1 << 63
 """Makes of the number of a stream the number of the one that decides whether a run goes on."""
+OTHER = (1 << 64) - 1
+"""Makes of it the number of the one that another token comes from."""
 
 
 class WordDraw:
@@ -274,68 +280,74 @@ class WordDraw:
         others_V[banned_N] = 0
         self._others_M = np.packbits(others_V, bitorder="little").view("<u4").astype(np.uint32)
         self._rows, self._logits_CV = rows, logits_CV
+        # One value of a column is read in a tenth of the time that an array takes.
+        self._columns: dict[str, Any] = {name: memoryview(getattr(rows, name)) for name in COLUMNS}
         self._draw = sampler(rows, banned_N, logits_CV)
         self._again, self._logits_1V = DrawRows(1), np.empty((1, V), np.float32)
         """The row that is drawn again."""
+        self._own: dict[str, Any] = {name: memoryview(getattr(self._again, name)) for name in COLUMNS}
         if rows.recent_RW is not None:
             self._again.recent_RW = rows.recent_RW[:1].copy()
         self._again.mask(len(self._others_M))
+        assert self._again.allowed_RM is not None
+        self._allowed_1M = self._again.allowed_RM
         self._draw_again = sampler(self._again, banned_N, self._logits_1V)
 
     def draw(self, first: int, count: int) -> None:
         """One token for each of the rows first .. first + count - 1."""
-        at, rows = slice(first, first + count), self._rows
-        before_B: list[int] = rows.tokens[at].tolist()
-        recent_BW = None if rows.recent_RW is None else rows.recent_RW[at].copy()
+        at, tokens, recent_RW = slice(first, first + count), self._columns["tokens"], self._rows.recent_RW
+        before_B = tokens[at].tolist()
+        recent_BW = None if recent_RW is None else recent_RW[at].copy()
         # The most probable token is what it is, however long the run.
-        runs = [
-            first + place
-            for place, token in enumerate(before_B)
-            if self._blank[token] and rows.temperature[first + place] > 0.0
-        ]
+        temperature = self._columns["temperature"]
+        blank = [row for row, token in enumerate(before_B, first) if self._blank[token]]
+        runs = [row for row in blank if temperature[row] > 0.0]
         if runs:
             self._draw_without_filters(first, count, runs)
         else:
             self._draw(first, count)
-        for place, after in enumerate(rows.tokens[at].tolist()):
-            row, before = first + place, before_B[place]
+        for place, (before, after) in enumerate(zip(before_B, tokens[at].tolist(), strict=True)):
+            row = first + place
             if (before != after) if row in runs else (self._ends[before] and self._begins[after]):
                 self._replace(row, before, place, None if recent_BW is None else recent_BW[place])
 
     def _draw_without_filters(self, first: int, count: int, runs: list[int]) -> None:
         """A token for each row; for those of ``runs`` without filters, by the numbers of another stream."""
-        rows = self._rows
-        own = {name: getattr(rows, name)[runs] for name in (*FILTERS, "stream")}
-        for name in FILTERS:
-            getattr(rows, name)[runs] = COLUMNS[name][1]
-        rows.stream[runs] ^= RUNS
+        stream = self._columns["stream"]
+        changed = [(self._columns[name], COLUMNS[name][1], row) for name in FILTERS for row in runs]
+        before = [column[row] for column, _, row in changed]
+        for column, off, row in changed:
+            column[row] = off
+        for row in runs:
+            stream[row] ^= RUNS
         self._draw(first, count)
-        for name, values in own.items():
-            getattr(rows, name)[runs] = values
+        for (column, _, row), value in zip(changed, before, strict=True):
+            column[row] = value
+        for row in runs:
+            stream[row] ^= RUNS
 
     def _replace(self, row: int, before: int, place: int, recent_W: Array | None) -> None:
         """Another token in the place of the last one of a row, by the numbers of another stream."""
-        rows, again = self._rows, self._again
-        assert again.allowed_RM is not None
-        columns = rows.get(row)
-        columns["stream"] = ~rows.stream[row]
-        columns["position"] -= 1
-        columns["written"] -= 1
-        columns["nats"] += columns["log_probability"]
-        again.set(0, **columns)
-        if rows.allowed_RM is not None:
-            again.allowed_RM[0] = rows.allowed_RM[row]
+        rows, again, allowed_M = self._rows, self._own, self._allowed_1M[0]
+        for name, column in self._columns.items():
+            again[name][0] = column[row]
+        again["stream"][0] ^= OTHER
+        again["position"][0] -= 1
+        again["written"][0] -= 1
+        again["nats"][0] += again["log_probability"][0]
+        allowed_M[:] = ALL if rows.allowed_RM is None else rows.allowed_RM[row]
         if self._blank[before]:
-            again.allowed_RM[0, before // 32] &= ~np.uint32(1 << before % 32)
+            allowed_M[before // 32] &= ~np.uint32(1 << before % 32)
         else:
-            again.allowed_RM[0] &= self._others_M
-            if not again.allowed_RM.any():  # a form asks for two words as one
+            allowed_M &= self._others_M
+            if not allowed_M.any():  # a form asks for two words as one
                 return
-        if rows.recent_RW is not None and again.recent_RW is not None:
-            again.recent_RW[0] = recent_W
+        recent_1W = self._again.recent_RW
+        if recent_1W is not None:
+            recent_1W[0] = recent_W
         self._logits_1V[0] = self._logits_CV[place]
         self._draw_again(0, 1)
         for name in OF_A_DRAW:
-            getattr(rows, name)[row] = getattr(again, name)[0]
-        if rows.recent_RW is not None and again.recent_RW is not None:
-            rows.recent_RW[row] = again.recent_RW[0]
+            self._columns[name][row] = again[name][0]
+        if recent_1W is not None and rows.recent_RW is not None:
+            rows.recent_RW[row] = recent_1W[0]

@@ -8,7 +8,6 @@ The equations stand in ``kernels/reference``, which also lists the operations; w
 from pantoum.kernels.native.cross_entropy import *
 from pantoum.kernels.native.draws import *
 from pantoum.kernels.native.library import *
-from pantoum.kernels.native.paths import *
 from pantoum.kernels.native.product import *
 from pantoum.kernels.native.scan import *
 from pantoum.kernels.native.step import *

@@ -15,7 +15,7 @@ import numpy as np
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
-from pantoum.kernels.types import COLUMNS, Array, DrawRows, DropoutDraw, RowCall, Workspace
+from pantoum.kernels.types import COLUMNS, Array, DrawRows, DropoutDraw, RowCall
 
 __all__ = ["dropout", "dropout_scales", "frequencies", "sampler"]
 
@@ -28,7 +28,6 @@ def dropout(
     layer: int,
     draw: DropoutDraw,
     out: Array | None = None,
-    workspace: Workspace | None = None,
 ) -> Array:
     """x with units dropped; gradients go back by the same call."""
     y_TBH: Array = np.empty(x_TBH.shape, np.float32) if out is None else out

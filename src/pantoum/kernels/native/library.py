@@ -10,21 +10,35 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
 
 from pantoum.config.launcher import default_threads
 from pantoum.errors import CoreError, PantoumError, SettingError
 from pantoum.kernels.native.declaration import Declaration
 from pantoum.kernels.types import NOT_FINITE
 
+if TYPE_CHECKING:
+    from pantoum.kernels.native.product import CoreMatrix
+
 OF_LOGITS = 4
 """The status PANTOUM_NOT_FINITE: the caller's logits, not the call, are wrong."""
 NAMES = {"darwin": "libpantoum_core.dylib", "win32": "pantoum_core.dll"}
 FILE = Path(__file__).with_name(NAMES.get(sys.platform, "libpantoum_core.so"))
 HEADER = FILE.with_name("pantoum_core.h")
+
+ALIKE = ("avx2", "avx512"), ("bf16", "amx")
+"""Paths with the same precisions, the one that ought to be the fastest last."""
+CLEARLY = 1.05
+"""How many times as long the last one takes where another is chosen."""
+ROWS, HIDDEN = 64, 256
+
+_taking = threading.Lock()
 
 
 class CellFacts(ctypes.Structure):
@@ -179,3 +193,51 @@ def _absent(*files: Path) -> Path | None:
     """The first of these that was not there when first asked for. One answer per process: an installation
     that goes or comes meanwhile must not change the arithmetic of a run."""
     return next((file for file in files if not file.exists()), None)
+
+
+def take_fastest_path() -> None:
+    """Set the core to it, if nobody has chosen a path. Other threads wait."""
+    with _taking:
+        _taken()
+
+
+@cache
+def _taken() -> None:
+    if not os.environ.get("PANTOUM_ISA"):
+        core().set_isa(fastest_path(core()))
+
+
+def fastest_path(library: Library) -> str:
+    """The fastest of the paths that can do what the present one can.
+
+    They are AVX-512 and AVX2 in float32, whose results have the same bits, and the unit of AMX and the
+    instructions of AVX-512 in bf16. A path that lacks a precision which another has is not looked at: what
+    a run was trained in must stay possible. What was packed for a path is of no use for another, so the
+    choice is made before anything is packed, once per process; ``PANTOUM_ISA`` overrules it.
+    """
+    best = library.isa
+    alike = next((paths for paths in ALIKE if best in paths), (best,))
+    paths = [path for path in alike if path in library.paths()]
+    if len(paths) == 1:
+        return best
+    from pantoum.kernels import measured
+    from pantoum.kernels.native.product import CoreMatrix
+
+    random = np.random.default_rng(0)
+    weight_GK = random.standard_normal((3 * HIDDEN, HIDDEN), np.float32)
+    x_NK = random.standard_normal((ROWS, HIDDEN), np.float32)
+    precision = "bf16" if library.has_bf16 else "float32"
+
+    def product(path: str, packed: dict[str, CoreMatrix]) -> object:
+        library.set_isa(path)
+        if path not in packed:
+            packed[path] = CoreMatrix(weight_GK, precision, 3)
+        return packed[path].product(x_NK)
+
+    library.set_own_threads(1)  # so that a product is over before a busy machine turns to something else
+    try:
+        seconds = measured.least_times("path", {path: partial(product, path, {}) for path in paths})
+    finally:
+        library.set_own_threads(0)
+        library.set_isa(best)
+    return min(paths, key=lambda path: seconds[path] * (CLEARLY if path != best else 1.0))

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.types import Array, DropoutDraw, Workspace
+from pantoum.kernels.types import Array, DropoutDraw
 
 __all__ = ["dropout", "dropout_scales", "dropout_threshold", "mix"]
 
@@ -32,30 +32,18 @@ FIRST, SECOND = np.uint32(0x7FEB352D), np.uint32(0x846CA68B)
 LEVELS = 1 << 16
 
 
-def dropout(
-    x_TBH: Array,
-    rate: float,
-    layer: int,
-    draw: DropoutDraw,
-    out: Array | None = None,
-    workspace: Workspace | None = None,
-) -> Array:
+def dropout(x_TBH: Array, rate: float, layer: int, draw: DropoutDraw, out: Array | None = None) -> Array:
     """x with units dropped. Linear in x and its own transpose: gradients go back by the same call."""
-    workspace = Workspace() if workspace is None else workspace
-    T, B, H = x_TBH.shape
+    T, _, H = x_TBH.shape
     y_TBH = np.empty_like(x_TBH) if out is None else out
     threshold = dropout_threshold(rate)
     scale = x_TBH.dtype.type(LEVELS / (LEVELS - threshold))
     rows_TB = _row_keys(layer, draw, T)
-    words_BU = workspace.array("words", (B, (H + 1) // 2), np.uint32)
-    shifted_BU = workspace.array("shifted", words_BU.shape, np.uint32)
-    mask_BH = workspace.array("mask", (B, H), x_TBH.dtype)
-    offsets_U = np.arange(words_BU.shape[1], dtype=np.uint32) * GOLDEN
+    offsets_U = np.arange((H + 1) // 2, dtype=np.uint32) * GOLDEN
     for t in range(T):
         if t < len(rows_TB):
-            np.add(rows_TB[t][:, None], offsets_U, out=words_BU)
-            mix(words_BU, shifted_BU)
-            np.multiply(_halves(words_BU)[:, :H] >= threshold, scale, out=mask_BH)
+            words_BU = mix(rows_TB[t][:, None] + offsets_U)
+            mask_BH = (_halves(words_BU)[:, :H] >= threshold) * scale
         np.multiply(x_TBH[t], mask_BH, out=y_TBH[t])
     return y_TBH
 
@@ -76,14 +64,13 @@ def dropout_threshold(rate: float) -> int:
     return min(round(rate * LEVELS), LEVELS - 1)
 
 
-def mix(x: Array, scratch: Array | None = None) -> Array:
+def mix(x: Array) -> Array:
     """Hash 32-bit words in place (a bijection; Wellons 2018, lowbias32)."""
-    scratch = np.empty_like(x) if scratch is None else scratch
-    x ^= np.right_shift(x, np.uint32(16), out=scratch)
+    x ^= x >> np.uint32(16)
     x *= FIRST
-    x ^= np.right_shift(x, np.uint32(15), out=scratch)
+    x ^= x >> np.uint32(15)
     x *= SECOND
-    x ^= np.right_shift(x, np.uint32(16), out=scratch)
+    x ^= x >> np.uint32(16)
     return x
 
 

@@ -1,7 +1,6 @@
 """The update of weights: the gradient's norm, AdamW, Muon, a moving average, and a step of adapting.
 
-All in place. Passes go through a block of elements at a time, so that they stay in the cache: over a whole
-model each pass would run at the memory's rate instead.
+All in place.
 
 AdamW is that of Loshchilov and Hutter (2019). Muon (Jordan et al. 2024) makes the momentum of a matrix
 orthogonal: a recurrent weight [G,K] is its gates' blocks [H,K] one above the other, each gate is a map of its
@@ -38,7 +37,6 @@ __all__ = [
     "row_squares",
 ]
 
-BLOCK = 1 << 14
 Coefficients: TypeAlias = Sequence[tuple[float, float, float]]
 
 NEWTON_SCHULZ: Coefficients = ((3.4445, -4.7750, 2.0315),) * 3
@@ -79,30 +77,19 @@ def adamw(
     are.
     """
     (b1, b2), whole = betas, (parameter, first, second)
-    own = whole if rows_U is None else [array[rows_U] for array in whole]
-    size, dtype = own[0].size, parameter.dtype
-    root = math.sqrt(1 - b2**step)
-    step_size = rate / (1 - b1**step)
-    scratch, root_of = np.empty(min(BLOCK, size), dtype), np.empty(min(BLOCK, size), dtype)
-    flat = [array.reshape(-1) for array in (*own, gradient)]
-    for start in range(0, size, BLOCK):
-        p, m, v, g = (array[start : start + BLOCK] for array in flat)
-        s, q = scratch[: len(p)], root_of[: len(p)]
-        m *= b1
-        np.multiply(g, (1 - b1) * factor, out=s)
-        m += s
-        v *= b2
-        np.multiply(g, g, out=s)
-        s *= (1 - b2) * factor * factor
-        v += s
-        np.sqrt(v, out=q)
-        q *= 1 / root
-        q += epsilon
-        np.divide(m, q, out=s)
-        s *= step_size
-        if weight_decay:
-            p *= 1 - rate * weight_decay
-        p -= s
+    own = whole if rows_U is None else tuple(array[rows_U] for array in whole)
+    p, m, v = own
+    m *= b1
+    m += (1 - b1) * factor * gradient
+    v *= b2
+    v += gradient * gradient * ((1 - b2) * factor * factor)
+    size = np.sqrt(v)
+    size *= 1 / math.sqrt(1 - b2**step)
+    size += epsilon
+    np.divide(m, size, out=size)
+    size *= rate / (1 - b1**step)
+    p *= 1 - rate * weight_decay
+    p -= size
     if rows_U is not None:
         for array, part in zip(whole, own, strict=True):
             array[rows_U] = part
@@ -110,14 +97,7 @@ def adamw(
 
 def average(averaged: Array, parameter: Array, decay: float) -> None:
     """Move an exponential average: averaged = decay * averaged + (1 - decay) * parameter."""
-    scratch = np.empty(min(BLOCK, parameter.size), parameter.dtype)
-    flat_average, flat = averaged.reshape(-1), parameter.reshape(-1)
-    for start in range(0, flat.size, BLOCK):
-        a, p = flat_average[start : start + BLOCK], flat[start : start + BLOCK]
-        s = scratch[: len(p)]
-        np.subtract(p, a, out=s)
-        s *= 1 - decay
-        a += s
+    averaged += (parameter - averaged) * (1 - decay)
 
 
 def block_rate(rate: float, H: int, K: int) -> float:
@@ -193,7 +173,7 @@ def adapt(
     back_R: Array,
     rows_U: Array | None = None,
 ) -> None:
-    """One step, in place, a block of rows at a time so that its passes stay in the cache.
+    """One step, in place.
 
     parameter = parameter + back * (trained - parameter) - speed * gradient
 
@@ -204,13 +184,5 @@ def adapt(
         adapt(part_UC, gradient_UC, trained_RC.take(rows_U, axis=0), speed_R[rows_U], back_R[rows_U])
         parameter_RC[rows_U] = part_UC
         return
-    rows = max(1, BLOCK // parameter_RC.shape[1])
-    scratch_RC = np.empty((rows, parameter_RC.shape[1]), parameter_RC.dtype)
-    for start in range(0, len(parameter_RC), rows):
-        here = slice(start, start + rows)
-        p, s = parameter_RC[here], scratch_RC[: len(parameter_RC[here])]
-        np.subtract(trained_RC[here], p, out=s)
-        s *= back_R[here, None]
-        p += s
-        np.multiply(gradient_UC[here], speed_R[here, None], out=s)
-        p -= s
+    parameter_RC += (trained_RC - parameter_RC) * back_R[:, None]
+    parameter_RC -= gradient_UC * speed_R[:, None]

@@ -34,7 +34,7 @@ import numpy.typing as npt
 
 from pantoum.errors import CoreError
 from pantoum.kernels import Array, without_core
-from pantoum.kernels.native.contexts import (
+from pantoum.kernels.native.context_tables import (
     DECISIONS,
     HISTORY_BITS,
     NETWORKS,

@@ -19,9 +19,12 @@ more nats than a short one but no higher peak, and one impossible token is not l
 from __future__ import annotations
 
 import itertools
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate, pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
@@ -37,20 +40,23 @@ from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
 from pantoum.inference.scoring.reader import Following, OneStream, PlainReader, Scored, Segments
-from pantoum.inference.scoring.units import Decoding, Grouping, Piece, Pieces, Score
+from pantoum.inference.scoring.units import (
+    LONGEST,
+    NO_PIECES,
+    Decoding,
+    Grouping,
+    Piece,
+    Pieces,
+    Score,
+    line_ends,
+)
 from pantoum.kernels import Array
-from pantoum.text.unicode import Forgiving, as_bytes
+from pantoum.text.documents import borders, eos_text, mark
+from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.unicode import Forgiving, as_bytes, without_surrogates
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-import re
-from collections import deque
-from itertools import accumulate, pairwise
-
-from pantoum.inference.scoring.units import LONGEST, NO_PIECES, line_ends
-from pantoum.text.documents import borders, eos_text, mark
-from pantoum.text.tokenizer import Tokenizer
-from pantoum.text.unicode import without_surrogates
 
 PART = 1 << 20
 """Characters of a line after which it is read although it has not ended."""
