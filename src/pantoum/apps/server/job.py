@@ -23,12 +23,10 @@ from pantoum.seams import Drawn, Reading, SamplingConfig, State, Stream
 __all__ = [
     "Ended",
     "Event",
-    "FullError",
     "Inbox",
     "Job",
     "Read",
     "Slots",
-    "StoppedError",
     "Text",
     "Writing",
     "Written",
@@ -42,14 +40,6 @@ SLICE = 0.5
 """Seconds for which a text keeps its slot where its job has one slot more than one that waits."""
 CHECK = 0.01
 """Seconds between two checks whether somebody makes room: they bound what changing slots costs."""
-
-
-class FullError(Exception):
-    """All slots and all places of the queue are taken."""
-
-
-class StoppedError(Exception):
-    """The engine takes no more jobs."""
 
 
 class Read(NamedTuple):
