@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import BinaryIO, cast
 from zlib import crc32
 
@@ -150,13 +151,9 @@ def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -
     read."""
     header, index = archive.read_index(file)
     decompressor = _Decompressor(header, model, DecompressConfig(), [])
-    end, at = offset + length, 0
-    begins = []
-    for plain in index.plain:
-        begins.append(at)
-        at += plain
-    rule = f"must be at most {at:,}, the length of the text in the archive in bytes"
-    require(offset <= at, "offset", offset, rule, "give a smaller one")
+    end, (*begins, size) = offset + length, accumulate(index.plain, initial=0)
+    rule = f"must be at most {size:,}, the length of the text in the archive in bytes"
+    require(offset <= size, "offset", offset, rule, "give a smaller one")
     needed = [n for n, begin in enumerate(begins) if begin < end and begin + index.plain[n] > offset]
     if not needed:
         return
