@@ -34,7 +34,7 @@ def restore(
 ) -> Iterator[bytes]:
     """The bytes of an archive, or the part of them that is asked for. ``lost`` hears in words what is
     damaged, with ``keep_going``."""
-    if settings.record is not None or settings.offset is not None or settings.length is not None:
+    if settings.is_part:
         file = cast(BinaryIO, source)
         if settings.record is not None:
             yield records(file, model, [settings.record])[0]
@@ -121,15 +121,9 @@ class _Decompressor:
             if model is None or model.vocab_size > MOST_SYMBOLS:
                 raise refusal("it has a frame that its model cannot have")
             self._learner = MixingReader(model)
-        learner, of_model = self._learner, kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED)
-        if learner is None or isinstance(learner, MixingReader) is not of_model:
+        if self._learner is None or kind not in self._learner.kinds:
             raise refusal("a frame depends on one that is lost")
-        if isinstance(learner, MixingReader):
-            return learner.decode(frame)
-        if kind == Kind.LEARNED:
-            learner.read(frame.payload)
-            return frame.payload
-        return learner.decode(frame.payload, frame.plain)
+        return self._learner.decode(frame)
 
     def _checked(self, frame: Frame, found: bytes | ArchiveError) -> Iterator[bytes]:
         begin, self._seen = self._seen, self._seen + frame.plain

@@ -32,7 +32,7 @@ from functools import partial
 
 from pantoum.apps.server.activations import UnitReading
 from pantoum.apps.server.caller import client
-from pantoum.apps.server.job import Ended, Event, Job, Read, Slots, Text, Written
+from pantoum.apps.server.job import Ended, Event, Job, Slots, Text, Written
 from pantoum.apps.server.refusals import RequestError, busy, stopping
 from pantoum.seams import LoadedModel, Stream, StreamBatch, advance
 
@@ -248,7 +248,7 @@ class Engine:
         for job in jobs:
             if not job.reading.left:
                 job.read = True
-                self._post(job, Read())
+                self._post(job, job.reading)
                 self._begin(job)
 
     def _begin(self, job: Job) -> None:
@@ -321,10 +321,9 @@ class Engine:
 
     def _end(self, text: Text) -> None:
         self._leave(text)
-        self._gather(text)
         job, stream = text.job, text.stream
         self.counters["texts_ended"] += 1
-        self._post(job, Ended(text.index, stream.stopped, stream.tokens, stream.state))
+        self._gather(text, Ended(stream.stopped, stream.tokens, stream.state))
         if not job.held and job.begun == job.streams and not job.parked:
             self._active.discard(job)
         self._freed(job, 1)
@@ -387,12 +386,12 @@ class Engine:
         """An event of a job; it is told with the others of this turn."""
         self._outbox.setdefault(job, []).append(event)
 
-    def _gather(self, text: Text) -> None:
+    def _gather(self, text: Text, end: Ended | None = None) -> None:
         """What was written of a text becomes an event."""
         drawn = text.stream.drawn()
-        if text.parts or drawn:
+        if text.parts or drawn or end is not None:
             text.told = True
-            self._post(text.job, Written(text.index, "".join(text.parts), drawn))
+            self._post(text.job, Written(text.index, "".join(text.parts), drawn, end))
             text.parts.clear()
 
     def _tell(self) -> None:

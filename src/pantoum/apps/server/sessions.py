@@ -34,7 +34,7 @@ from pantoum.apps.server.schema import (
     SessionRequest,
 )
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.stores import Store, StoreError
+from pantoum.apps.server.stores import Store
 from pantoum.apps.server.writing import begin, encode, read, require_prompt
 from pantoum.seams import Plain, Reading, State
 
@@ -194,10 +194,10 @@ class SessionTable:
         """Ask the store, in one of its threads. ``after``: what is to be said where it does not answer."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-        except StoreError as error:
+        except self._store.errors as error:
             raise RequestError(
                 503,
-                f"{error}; {after}",
+                f"{self._store.problem(error)}; {after}",
                 code="sessions_unavailable",
                 headers={"Retry-After": "5"},
             ) from error

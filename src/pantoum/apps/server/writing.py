@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pantoum.apps.server.answers import MANY, json_answer, require_size
 from pantoum.apps.server.caller import CALLER
 from pantoum.apps.server.drawing import require_form, sampling_of
-from pantoum.apps.server.job import Ended, Job, Read, Writing, Written
+from pantoum.apps.server.job import Job, Writing, Written
 from pantoum.apps.server.models import Served
 from pantoum.apps.server.recorded import Entry, Recorded
 from pantoum.apps.server.refusals import RequestError
@@ -265,16 +265,15 @@ class Request:
             async for events in self.inbox.events():
                 found: dict[int, Part] = {}
                 for job, event in events:
-                    if isinstance(event, Read):
+                    if isinstance(event, Reading):
                         async for parts in self._read(job):
                             yield parts
                     elif isinstance(event, Written):
-                        if not timed:
+                        if not timed and (event.text or event.drawn):
                             CALLER.get().first_token(self.served.name)
-                        timed = True
-                        self._written(self._choice(job, event.number), event, found)
-                    elif isinstance(event, Ended):
-                        self._ended(self._choice(job, event.number), event, found)
+                            timed = True
+                        choice = self._choice(job, event.number)
+                        self._written(found.setdefault(choice.index, Part(choice)), event)
                 if found:
                     yield list(found.values())
         finally:
@@ -282,10 +281,6 @@ class Request:
 
     def _choice(self, job: Job, index: int) -> Choice:
         return self.choices[job.number * self.count + index]
-
-    def _part(self, choice: Choice, found: dict[int, Part]) -> Part:
-        """The part of this text that is being put together."""
-        return found.setdefault(choice.index, Part(choice))
 
     async def _read(self, job: Job) -> AsyncGenerator[list[Part], None]:
         """The prompt was read: with ``echo`` it is the beginning of each text. Its tokens come some at a
@@ -330,20 +325,16 @@ class Request:
         for begin in range(0, len(drawn), some):
             yield entries(begin) if len(drawn) <= some else await self.served.turns.run(entries, begin)
 
-    def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
-        part = self._part(choice, found)
+    def _written(self, part: Part, event: Written) -> None:
+        """More of a text joins the part that is put together."""
+        choice, end = part.choice, event.end
         part.text += event.text
         choice.shown += len(event.text)
+        if end is not None:
+            part.last = True
+            choice.tokens, choice.state = end.tokens, end.state
+            choice.finish = "length" if end.stopped is None else "stop"
         if choice.recorded is not None:
             choice.recorded.add(event.drawn)
-            part.entries += choice.recorded.take(choice.shown)
-
-    def _ended(self, choice: Choice, event: Ended, found: dict[int, Part]) -> None:
-        part = self._part(choice, found)
-        part.last = True
-        choice.tokens, choice.state = event.tokens, event.state
-        choice.finish = "length" if event.stopped is None else "stop"
-        if choice.recorded is not None:
             # Tokens whose text a stop string has cut off are not part of the answer.
-            cut = choice.shown if event.stopped is not None else None
-            part.entries += choice.recorded.take(cut)
+            part.entries += choice.recorded.take(None if choice.finish == "length" else choice.shown)
