@@ -140,7 +140,7 @@ def _modelled(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iter
 
 
 class _Chain:
-    """Makes frames by what learns as it reads, which begins anew now and then. A twin reads them, to
+    """Makes frames by what learns as it reads, which begins anew now and then. A second one reads them, to
     verify."""
 
     def __init__(self, begun: Callable[[], Learner | MixingReader], verify: bool) -> None:
@@ -166,8 +166,8 @@ class _Chain:
             return _stored(block)
         self._frames += 1
         frame = Frame(kind, len(block), crc32(block), payload)
-        for twin in self._learners[1:]:
-            _require_same([twin.decode(frame)], [block])
+        for second in self._learners[1:]:
+            _require_same([second.decode(frame)], [block])
         return frame
 
 
