@@ -32,7 +32,7 @@ from damage import DAMAGES, FORGERIES, damaged
 from drawn_cases import parser
 
 from pantoum.apps.archive import archiving, learning, restoring
-from pantoum.apps.archive.settings import DecompressConfig
+from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
 from pantoum.config import ModelConfig
 from pantoum.errors import ArchiveError, CheckpointError, FormatError, ModelFileError, ShardError, StateError
 from pantoum.formats import checkpoint, container, durable, model_file, state_file
@@ -151,7 +151,7 @@ FEW_CONTEXTS = patch.object(learning, "SLOTS", 12)
 def make_archive(folder: Path, value: int) -> None:
     text = np.random.default_rng(value).choice([b"cat ", b"dog ", b"ran\n"], 600).tobytes()
     with FEW_CONTEXTS:
-        archive = archiving.compress(io.BytesIO(text), reader(), verify=False)
+        archive = archiving.compress(io.BytesIO(text), reader(), CompressConfig(no_verify=True))
         (folder / "archive").write_bytes(b"".join(archive))
 
 

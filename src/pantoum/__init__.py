@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pantoum import network as network
     from pantoum.api import compare, doctor, export, info, plan, prepare, train
     from pantoum.apps.archive.functions import compress, decompress
-    from pantoum.apps.convert.functions import import_model
+    from pantoum.apps.convert.import_model import import_model
     from pantoum.errors import PantoumError
     from pantoum.finished_run import Run
     from pantoum.inference.evaluation import Evaluation

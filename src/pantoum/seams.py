@@ -60,8 +60,6 @@ if TYPE_CHECKING:
     from pantoum.formats.checkpoint import MOST_STEPS
     from pantoum.formats.model_file import COUNTS as COUNTS_NAME
     from pantoum.formats.model_file import ModelFile, is_model_file
-    from pantoum.inference.adapt import Adapter
-    from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
     from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate
@@ -79,7 +77,7 @@ if TYPE_CHECKING:
         of_content,
     )
     from pantoum.inference.loaded_model import load as load_model
-    from pantoum.inference.next_word import Suggester, Suggestion, begun_word
+    from pantoum.inference.next_word import Suggester, begun_word
     from pantoum.inference.probabilities import sentence_nats
     from pantoum.inference.reading import Reading, advance
     from pantoum.inference.scorer import Scorer
@@ -91,7 +89,6 @@ if TYPE_CHECKING:
     from pantoum.inference.writing.generation import draw_seed
     from pantoum.inference.writing.stream_batch import Stream, StreamBatch
     from pantoum.kernels import Array, DropoutDraw, Workspace, backend, without_core
-    from pantoum.kernels import State as KernelState
     from pantoum.kernels.measured import cache_folder
     from pantoum.kernels.native.declaration import Declaration
     from pantoum.kernels.reference.cell import Given as CellInputs

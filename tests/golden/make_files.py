@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import pantoum
-from pantoum.apps.logs import score_state
+from pantoum.apps.logs import followed_log
 from pantoum.data import prepared_file
 from pantoum.formats import checkpoint
 
@@ -121,7 +121,7 @@ def readings(folder: Path, place: Path) -> dict[str, Any]:
     exact["resumed"] = resumed.history[-1].step
     facts = pantoum.info(place / "characters-gru").facts
     exact["run"] = [facts["ended"], facts["texts"], facts["checkpoints"], len(facts["curve"])]
-    arrays, _ = score_state.verified(place / "score.state")
+    arrays, _ = followed_log.verified(place / "score.state")
     exact["score.state"] = digest(arrays)
     with (place / "app.log").open("a") as log:
         log.write(LATER)

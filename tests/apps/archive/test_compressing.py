@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pantoum.apps.archive import archive, archiving, coding, learning, payloads, restoring
 from pantoum.apps.archive.archive import Frame, Header, Index, Kind
-from pantoum.apps.archive.settings import DecompressConfig
+from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
 from pantoum.errors import ArchiveError, PantoumError, SettingError, TextError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import without_core
@@ -61,7 +61,7 @@ def mild(model: LoadedModel) -> LoadedModel:
 
 
 def compressed(data: bytes, model: LoadedModel | None, **options: Any) -> bytes:
-    return b"".join(archiving.compress(io.BytesIO(data), model, **options))
+    return b"".join(archiving.compress(io.BytesIO(data), model, CompressConfig(**options)))
 
 
 def restored(data: bytes, model: LoadedModel | None, lost: list[str] | None = None, **asked: Any) -> bytes:
@@ -79,7 +79,7 @@ def test_every_byte_comes_back(
         return
     model = make(kind, documents)
     assert restored(compressed(data, model), model) == data
-    lines = compressed(data, model, lines=True)
+    lines = compressed(data, model, documents="lines")
     assert restored(lines, model) == data
     if data:
         assert restoring.records(io.BytesIO(lines), model) == data.removesuffix(b"\n").split(b"\n")
@@ -215,20 +215,20 @@ def test_a_record_is_read_without_its_neighbours(make: Callable[..., LoadedModel
 
 def test_records_by_number(make: Callable[..., LoadedModel]) -> None:
     model = make("characters")
-    archived = compressed(DATA, model, lines=True)
+    archived = compressed(DATA, model, documents="lines")
     assert restored(archived, model, record=1) == DATA.split(b"\n")[1]
     with pytest.raises(SettingError, match="the last record"):
         restored(archived, model, record=10**6)
     with pytest.raises(ArchiveError, match="it has no records"):
         restored(compressed(DATA, model), model, record=0)
     with pytest.raises(SettingError, match="needs a model"):
-        compressed(DATA, None, lines=True)
+        compressed(DATA, None, documents="lines")
 
 
 def test_a_line_must_fit(make: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archiving, "MOST_PLAIN", 20)
     with pytest.raises(TextError, match="a line has more than 20 bytes"):
-        compressed(b"short\n" + b"long" * 9 + b"\nshort", make("characters"), lines=True)
+        compressed(b"short\n" + b"long" * 9 + b"\nshort", make("characters"), documents="lines")
 
 
 def test_another_model_is_refused_by_name(make: Callable[..., LoadedModel]) -> None:
@@ -317,7 +317,7 @@ def test_what_does_not_decode_is_not_written(
     monkeypatch.setattr(payloads, "decode_texts", lambda model, given: [b"other"] * len(given))
     with pytest.raises(PantoumError, match="did not decode to the same bytes"):
         compressed(DATA, make("characters"))
-    assert compressed(DATA, make("characters"), verify=False)
+    assert compressed(DATA, make("characters"), no_verify=True)
 
 
 def test_the_same_archive_on_every_path_and_with_any_threads(make: Callable[..., LoadedModel]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.apps.convert.import_model import import_model
+from pantoum.apps.convert.import_model import convert_file
 from pantoum.inference.loaded_model import load
 
 
@@ -45,7 +45,7 @@ def _imported(file: Path, folder: Path, numbers_BT: Any, vocabulary: Path | None
     own reading of the file must give the same losses."""
     size = json.loads(vocabulary.read_text()) if vocabulary is not None else None
     out = folder / "imported.safetensors"
-    told = import_model(file, out, vocabulary)
+    told = convert_file(file, out, vocabulary)
     model = load(out)
     assert told["sha256"] == model.sha256
     order = _ours(size, model.tokenizer) if size is not None else np.arange(model.vocab_size)

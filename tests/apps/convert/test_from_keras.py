@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pantoum.apps.convert import from_keras
-from pantoum.apps.convert.import_model import import_model, read_source
+from pantoum.apps.convert.import_model import convert_file, read_source
 from pantoum.errors import ModelFileError
 
 h5py = pytest.importorskip("h5py")
@@ -78,7 +78,7 @@ def test_arrays_in_other_files_and_two_directions_are_refused(tmp_path: Path, al
     cut.write_bytes(both.read_bytes()[:-900])
     for path, words in ((outside, "in another file"), (both, "in two directions"), (cut, "damaged")):
         with pytest.raises(ModelFileError, match=words):
-            import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+            convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
 
 
 @pytest.fixture
@@ -155,10 +155,10 @@ def test_what_layers_do_is_read_by_their_place_and_not_by_their_names(
     saved = weights(tmp_path / "m.weights.h5", "gru", 3, (2, 15))
     path = archive(tmp_path / "m.keras", saved, EMBEDDING, *layers)
     with pytest.raises(ModelFileError, match=words):
-        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
     plain = archive(tmp_path / "p.keras", saved, EMBEDDING, ("GRU", {}), ("GRU", {}), DENSE)
-    assert import_model(plain, tmp_path / "n", alphabet(tmp_path, 9))["notes"] == []
-    told = import_model(saved, tmp_path / "n", alphabet(tmp_path, 9))
+    assert convert_file(plain, tmp_path / "n", alphabet(tmp_path, 9))["notes"] == []
+    told = convert_file(saved, tmp_path / "n", alphabet(tmp_path, 9))
     assert told["notes"] == [from_keras.UNSAID]
 
 
@@ -183,4 +183,4 @@ def test_arrays_that_are_left_over_or_missing_are_refused_by_name(
         if change is not None:
             file[place] = change
     with pytest.raises(ModelFileError, match=words):
-        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))

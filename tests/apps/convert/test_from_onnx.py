@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.apps.convert.import_model import import_model
+from pantoum.apps.convert.import_model import convert_file
 from pantoum.config import ModelConfig
 from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
@@ -42,7 +42,7 @@ def exported(folder: Path, shape: ModelConfig) -> Path:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_what_was_exported_comes_back(tmp_path: Path, shape: ModelConfig) -> None:
-    told = import_model(exported(tmp_path, shape), tmp_path / "n")
+    told = convert_file(exported(tmp_path, shape), tmp_path / "n")
     before, after = load(tmp_path / "m"), load(tmp_path / "n")
     assert told["from"] == "ONNX" and after.tokenizer.spec() == before.tokenizer.spec()
     tokens = np.arange(9)[None]
@@ -62,10 +62,10 @@ def test_what_was_exported_comes_back(tmp_path: Path, shape: ModelConfig) -> Non
 def test_what_is_no_plain_model_is_refused(tmp_path: Path, shape: ModelConfig, words: str) -> None:
     path = exported(tmp_path, shape)
     with pytest.raises(ModelFileError, match=words):
-        import_model(path, tmp_path / "n")
+        convert_file(path, tmp_path / "n")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ModelFileError):
-        import_model(path, tmp_path / "n")
+        convert_file(path, tmp_path / "n")
 
 
 def graph(folder: Path, kind: str, gates: int, change: Callable[[dict[str, Any], list[Any]], None]) -> Path:
@@ -143,7 +143,7 @@ def test_what_the_graph_does_beside_is_refused(
     tmp_path: Path, alphabet: Alphabet, change: Callable[..., None], words: str
 ) -> None:
     with pytest.raises(ModelFileError, match=words):
-        import_model(graph(tmp_path, "GRU", 3, change), tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(graph(tmp_path, "GRU", 3, change), tmp_path / "n", alphabet(tmp_path, 9))
 
 
 def test_what_is_computed_of_shapes_is_no_part_of_the_model(
@@ -186,7 +186,7 @@ def test_no_other_file_is_read(tmp_path: Path, alphabet: Alphabet, monkeypatch: 
             model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["bias"], value=constant))
         path.write_bytes(model.SerializeToString())
         with pytest.raises(ModelFileError, match="lies in another file"):
-            import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+            convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
 
 
 def test_a_product_that_becomes_far_larger_is_refused(tmp_path: Path, alphabet: Alphabet) -> None:
@@ -198,7 +198,7 @@ def test_a_product_that_becomes_far_larger_is_refused(tmp_path: Path, alphabet: 
         ]
 
     with pytest.raises(ModelFileError, match="40,000 rows for 5 units"):
-        import_model(graph(tmp_path, "GRU", 3, wide), tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(graph(tmp_path, "GRU", 3, wide), tmp_path / "n", alphabet(tmp_path, 9))
 
 
 @pytest.mark.oracle

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pantoum.apps.convert.import_model import import_model, read_source
+from pantoum.apps.convert.import_model import convert_file, read_source
 from pantoum.errors import ModelFileError
 
 Alphabet = Callable[[Path, int], Path]
@@ -187,22 +187,22 @@ def test_older_names_and_a_cut_file(tmp_path: Path, alphabet: Alphabet, imported
     data = tmp_path / "m.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-4])
     with pytest.raises(ModelFileError, match="is cut short or has the wrong size"):
-        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
     index = tmp_path / "m.index"
     whole = index.read_bytes()
     for at in range(0, len(whole) - 8, 41):  # whatever is changed, the refusal is one of ours
         index.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         with pytest.raises(ModelFileError):
-            import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+            convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
 
 
 def test_what_is_left_over_is_refused_and_single_numbers_are_said(tmp_path: Path, alphabet: Alphabet) -> None:
     arrays, _ = model("lstm", 9, 4, 5, 1)
     path = checkpoint(tmp_path / "m", {**arrays, "LayerNorm/gamma": np.ones(5, np.float32)})
     with pytest.raises(ModelFileError, match="LayerNorm/gamma"):
-        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
     path = checkpoint(tmp_path / "m", {**arrays, "Model/lr": np.array(0.5, np.float32)})
-    assert "ignored: Model/lr" in import_model(path, tmp_path / "n", alphabet(tmp_path, 9))["notes"][1]
+    assert "ignored: Model/lr" in convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))["notes"][1]
 
 
 def test_many_names_of_the_same_bytes_are_refused(tmp_path: Path, alphabet: Alphabet) -> None:
@@ -220,7 +220,7 @@ def test_many_names_of_the_same_bytes_are_refused(tmp_path: Path, alphabet: Alph
     magic = (0xDB4775248B80FB57).to_bytes(8, "little")
     (tmp_path / "m.index").write_bytes(table + last + footer.ljust(40, b"\0") + magic)
     with pytest.raises(ModelFileError, match="none of its variables"):
-        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
 
 
 @pytest.mark.parametrize(
@@ -232,4 +232,4 @@ def test_peepholes_projections_and_two_directions_are_refused(
     arrays, _ = model("lstm", 9, 4, 5, 1)
     path = checkpoint(tmp_path / "m", {**arrays, name: np.zeros(5, np.float32)})
     with pytest.raises(ModelFileError, match="only plain layers"):
-        import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pantoum.apps.convert import from_torch
-from pantoum.apps.convert.import_model import import_model, read_source
+from pantoum.apps.convert.import_model import convert_file, read_source
 from pantoum.errors import FormatError, ModelFileError
 from pantoum.formats import durable, model_file
 from pantoum.inference.loaded_model import load
@@ -104,7 +104,7 @@ def test_what_cannot_be_imported_is_refused_by_name(
 ) -> None:
     safetensors.numpy.save_file(state_dict(**{**LSTM, **more}), tmp_path / "m")
     with pytest.raises(ModelFileError, match=words):
-        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
     assert not (tmp_path / "n").exists()
 
 
@@ -129,7 +129,7 @@ def test_every_array_that_is_left_over_or_missing_is_refused_by_name(
     arrays = {name: np.asarray(array) for name, array in state_dict(**{**LSTM, **more}).items()}
     safetensors.numpy.save_file(arrays, tmp_path / "m")
     with pytest.raises(ModelFileError, match=named):
-        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
     assert not (tmp_path / "n").exists()
 
 
@@ -137,7 +137,7 @@ def test_arrays_that_are_no_floats_are_refused_too(tmp_path: Path, alphabet: Alp
     arrays = {**state_dict(**LSTM), "bn.num_batches_tracked": np.array([7])}
     safetensors.numpy.save_file(arrays, tmp_path / "m")
     with pytest.raises(ModelFileError, match=r"bn\.num_batches_tracked"):
-        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
 
 
 def test_compiled_names_and_shared_weights(tmp_path: Path, alphabet: Alphabet, imported: Imported) -> None:
@@ -161,7 +161,7 @@ def test_many_matrices_are_refused_at_once(tmp_path: Path, alphabet: Alphabet) -
     arrays = state_dict(**LSTM, **{f"m{number}__weight": (1, 1) for number in range(2000)})
     safetensors.numpy.save_file(arrays, tmp_path / "m")
     with pytest.raises(ModelFileError, match=r"m0\.weight.* more"):
-        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_vocabulary_that_is_none_is_refused(tmp_path: Path, text: str, words: 
     safetensors.numpy.save_file(state_dict(**LSTM), tmp_path / "m")
     (tmp_path / "v").write_text(text)
     with pytest.raises(FormatError, match=words):
-        import_model(tmp_path / "m", tmp_path / "n", tmp_path / "v")
+        convert_file(tmp_path / "m", tmp_path / "n", tmp_path / "v")
 
 
 def test_layers_that_would_become_far_larger_are_refused(tmp_path: Path, alphabet: Alphabet) -> None:
@@ -182,7 +182,7 @@ def test_layers_that_would_become_far_larger_are_refused(tmp_path: Path, alphabe
     arrays = state_dict(**parts, emb__weight=(9, 3), out__weight=(9, 1), out__bias=(9,))
     safetensors.numpy.save_file(arrays, tmp_path / "m")
     with pytest.raises(ModelFileError, match="more than ten times as large"):
-        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
+        convert_file(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
 
 
 def test_a_pickle_and_a_text_are_refused(tmp_path: Path) -> None:
@@ -192,10 +192,10 @@ def test_a_pickle_and_a_text_are_refused(tmp_path: Path) -> None:
     for data in (b"\x80\x02}q\x00.", archive.getvalue()):
         (tmp_path / "m.pt").write_bytes(data)
         with pytest.raises(ModelFileError, match=r"pantoum opens no pickles.* save its state_dict"):
-            import_model(tmp_path / "m.pt", tmp_path / "n")
+            convert_file(tmp_path / "m.pt", tmp_path / "n")
     (tmp_path / "m").write_bytes(b"Once upon")
     with pytest.raises(ModelFileError, match="none of the files"):
-        import_model(tmp_path / "m", tmp_path / "n")
+        convert_file(tmp_path / "m", tmp_path / "n")
 
 
 def test_the_card_says_where_it_comes_from_and_the_loss_is_measured(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_the_card_says_where_it_comes_from_and_the_loss_is_measured(tmp_path: Pa
     (tmp_path / "t").write_text("a bad cafe\nfeed bad\n" * 3)
     left = durable.temporary_beside(tmp_path / "n")  # by an import that was killed
     left.write_bytes(b"half")
-    told = import_model(tmp_path / "m", tmp_path / "n", tmp_path / "v", texts=[str(tmp_path / "t")])
+    told = convert_file(tmp_path / "m", tmp_path / "n", tmp_path / "v", texts=[str(tmp_path / "t")])
     assert not left.exists()
     assert told["loss"]["tokens"] == 59 and told["vocab_size"] == 10
     assert told["notes"] == [from_torch.UNSAID]

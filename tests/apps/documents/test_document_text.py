@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pantoum.apps.documents import page, reader
+from pantoum.apps.documents import reader
+from pantoum.apps.documents.markup import page_lines
 from pantoum.data import expand
 from pantoum.data.prepare import prepare
 from pantoum.data.sources import found
@@ -227,7 +228,7 @@ def test_a_page_is_read_as_browsers_read_it(tmp_path: Path) -> None:
         ("<b>a </b> b<!-- no --> c<![CDATA[no]]>", "a b c\n"),
         ("", ""),
     ):
-        assert b"".join(page.page_lines(markup)).decode() == text
+        assert b"".join(page_lines(markup)).decode() == text
 
 
 def test_a_page_is_read_in_the_encoding_that_it_says(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pantoum import PantoumError
 from pantoum.apps.forms import form as form_module
 from pantoum.apps.forms import grammar
+from pantoum.apps.forms.constraint import FormPlace
 from pantoum.apps.forms.form import TokenForm, token_form
-from pantoum.apps.forms.place import FormPlace
 from pantoum.config import AskedForm, SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.constraint import DROPPED

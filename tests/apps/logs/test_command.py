@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pantoum
-from pantoum.apps.logs import score_state
+from pantoum.apps.logs.followed_log import read_state, write_state
 from pantoum.config import ScoreConfig
 from pantoum.errors import StateError
 
@@ -147,18 +147,18 @@ def test_a_state_that_is_damaged_or_of_something_else_is_refused(trained: Path, 
     model, path = pantoum.load(trained), tmp_path / "s"
     scorer = model.scorer(ScoreConfig())
     list(scorer.feed("The cat\nand"))
-    assert score_state.write(scorer, path, {"by": "line"}, {}) and scorer.waiting_text == "and"
-    assert score_state.read(model.scorer(ScoreConfig()), path, {"by": "line"}) == ({}, 0)
+    assert write_state(scorer, path, {"by": "line"}, {}) and scorer.waiting_text == "and"
+    assert read_state(model.scorer(ScoreConfig()), path, {"by": "line"}) == ({}, 0)
     with pytest.raises(StateError, match="another by"):
-        score_state.read(scorer, path, {"by": "word"})
+        read_state(scorer, path, {"by": "word"})
     whole = path.read_bytes()
     for at in np.linspace(0, len(whole) - 1, 50).astype(int).tolist():
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(StateError, match="cannot use"):
-            score_state.read(scorer, path, {"by": "line"})
+            read_state(scorer, path, {"by": "line"})
     os.truncate(path, 100)
     with pytest.raises(StateError, match="cannot use"):
-        score_state.read(scorer, path, {"by": "line"})
+        read_state(scorer, path, {"by": "line"})
 
 
 @pytest.mark.parametrize("settings", [{"by": "word"}, {"mask": True}, {"adapt": True, "ignore": ("cat",)}])
@@ -170,7 +170,7 @@ def test_a_scorer_goes_on_from_its_state_at_any_place(
     found, scorer = [], model.scorer(config)
     for start in range(0, len(text), 331):
         found += [score for scores in scorer.feed(text[start : start + 331]) for score in scores]
-        score_state.write(scorer, tmp_path / "s", {}, {})
+        write_state(scorer, tmp_path / "s", {}, {})
         scorer = model.scorer(config)
-        score_state.read(scorer, tmp_path / "s", {})
+        read_state(scorer, tmp_path / "s", {})
     assert found + [score for scores in scorer.finish() for score in scores] == whole

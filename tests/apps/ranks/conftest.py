@@ -53,11 +53,12 @@ class ThreadRanks:
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
     ) -> Callable[[], None]:
         for rank, array in outgoing:
-            assert array.flags.c_contiguous and array.size and rank != self.rank
-            self._put(rank, array.tobytes())
+            assert array.flags.c_contiguous and rank != self.rank
+            if array.size:
+                self._put(rank, array.tobytes())
 
         def wait() -> None:
-            for rank, array in incoming:
+            for rank, array in [each for each in incoming if each[1].size]:
                 content = self._get(rank)
                 assert len(content) == array.nbytes, "sizes agree"
                 array.reshape(-1)[:] = np.frombuffer(content, array.dtype)

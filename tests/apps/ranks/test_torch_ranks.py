@@ -121,7 +121,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
     together: Any, monkeypatch: pytest.MonkeyPatch, shape: str, overlaps: bool
 ) -> None:
     from pantoum.apps.torch.tensor_sums import GradientSums
-    from pantoum.apps.torch.torch_learner import TorchLearner
+    from pantoum.apps.torch.torch_backend import TorchLearner
 
     honest, early = GradientSums.finish, list[int]()
 

@@ -11,7 +11,8 @@ import pytest
 import pantoum
 from pantoum.apps.server import job as jobs
 from pantoum.apps.server.engine import Engine
-from pantoum.apps.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
+from pantoum.apps.server.job import UNREAD, Inbox, Job, Writing, Written
+from pantoum.apps.server.refusals import RequestError
 from pantoum.config import SamplingConfig
 from pantoum.inference.reading import Reading
 from pantoum.inference.writing.stream_batch import StreamBatch
@@ -64,7 +65,7 @@ def test_beyond_slots_and_queue_it_is_full_until_one_ends(play: Play) -> None:
         jobs = [job(engine, 10**6) for _ in range(5)]
         for one in jobs:
             engine.submit(one)
-        with pytest.raises(FullError):
+        with pytest.raises(RequestError, match="all slots and all places"):
             engine.submit(job(engine, 1))
         for one in jobs[:4]:
             engine.cancel(one)
@@ -79,6 +80,24 @@ def test_beyond_slots_and_queue_it_is_full_until_one_ends(play: Play) -> None:
     play(body)
 
 
+def test_the_jobs_of_a_request_are_taken_together_or_not_at_all(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        three = [job(engine, 10**6) for _ in range(3)]
+        engine.submit(*three)
+        for count, why in ((3, "this request needs 3"), (6, "has 6 texts: this server takes 5 at once")):
+            with pytest.raises(RequestError, match=why):
+                engine.submit(*(job(engine, 1) for _ in range(count)))
+        assert engine.taken == 3
+        engine.cancel(*three)
+        await freed(engine)
+        engine.places = 40
+        with pytest.raises(RequestError, match="this request needs 40"):  # some places are for other clients
+            engine.submit(*(job(engine, 1) for _ in range(40)))
+        assert not engine.taken
+
+    play(body)
+
+
 def test_events_come_in_order_and_hold_the_whole_text(play: Play, model: pantoum.Model) -> None:
     expected = model.generate("The cat", length=80, exact=True, seed=1, count=2, temperature=1.0)
 
@@ -86,12 +105,11 @@ def test_events_come_in_order_and_hold_the_whole_text(play: Play, model: pantoum
         one = job(engine, 80, count=2)
         engine.submit(one)
         events = [event async for found in one.inbox.events() for _, event in found]
-        assert isinstance(events[0], Read)
+        assert events.pop(0) is one.reading
         for number in range(2):
-            own = [event for event in events[1:] if event.number == number]  # type: ignore[union-attr]
-            assert [type(event) for event in own] == [Written] * (len(own) - 1) + [Ended]
-            assert "".join(event.text for event in own[:-1]) == expected[number]  # type: ignore[union-attr]
-            assert own[-1].tokens == 80  # type: ignore[union-attr]
+            own = [event for event in events if isinstance(event, Written) and event.number == number]
+            assert "".join(event.text for event in own) == expected[number]
+            assert [event.end and event.end.tokens for event in own] == [None] * (len(own) - 1) + [80]
         await freed(engine)
 
     play(body)
@@ -161,7 +179,7 @@ def test_a_stopped_engine_finishes_what_it_has_and_takes_no_more(play: Play) -> 
         for one in jobs:
             engine.submit(one)
         engine.stop()
-        with pytest.raises(StoppedError):
+        with pytest.raises(RequestError, match="is stopping"):
             engine.submit(job(engine, 1))
         for one in jobs:
             await finished(one.inbox)
@@ -260,7 +278,7 @@ def test_a_slot_goes_to_the_client_that_has_fewest_and_some_places_are_kept_for_
     async def body(engine: Engine) -> None:
         engine.places = 40
         taken = []
-        with pytest.raises(FullError):
+        with pytest.raises(RequestError, match="all slots and all places"):
             for _ in range(43):
                 engine.submit(one := job(engine, 10**6))
                 taken.append(one)
@@ -291,7 +309,7 @@ def test_a_prompt_that_is_read_while_its_client_reads_slowly_is_written_after_wh
         texts = ["", ""]
         async for found in slow.inbox.events():
             for _, event in found:
-                if isinstance(event, Read):
+                if isinstance(event, Reading):
                     await asyncio.sleep(0.2)
                     assert engine.counters["tokens_written"] == 0
                     engine.pause(slow, False)

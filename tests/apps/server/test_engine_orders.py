@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 import pantoum
 from pantoum.apps.server.engine import Engine
-from pantoum.apps.server.job import FullError, Inbox, Job, Writing
+from pantoum.apps.server.job import Inbox, Job, Writing
+from pantoum.apps.server.refusals import RequestError
 from pantoum.config import SamplingConfig
 from pantoum.inference.reading import Reading
 
@@ -92,7 +93,7 @@ class Orders(RuleBasedStateMachine):
         try:
             self.engine.submit(job)
             self.jobs.append(job)
-        except FullError:
+        except RequestError:
             assert self.engine.taken == before
 
     @rule(which=WHICH, orders=st.lists(st.sampled_from(ORDERS), min_size=2, max_size=9))

@@ -18,7 +18,7 @@ from pantoum.apps.server.app import make_store
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.sessions import HEAD, SessionTable
 from pantoum.apps.server.settings import ServeSettings
-from pantoum.apps.server.stores import SqliteStore, StoreError
+from pantoum.apps.server.stores import SqliteStore
 from pantoum.errors import SettingError
 
 FIELDS: dict[str, Any] = {"temperature": 1.0, "seed": 6}
@@ -113,7 +113,7 @@ def test_a_store_that_refuses_is_a_503_for_its_sessions_alone(
     session = begun(server, prompt="The cat")
 
     def full(*arguments: Any) -> bool:
-        raise StoreError("the disk is full")
+        raise sqlite3.OperationalError("the disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(SqliteStore, "put", full)
@@ -234,7 +234,7 @@ def test_a_clock_that_jumps_ahead_deletes_no_session(tmp_path: Path, monkeypatch
 
 def test_only_what_is_known_is_said_of_a_store_that_does_not_answer(server: Any) -> None:
     def lost(*arguments: Any) -> None:
-        raise StoreError("the store does not answer")
+        raise sqlite3.OperationalError("the store does not answer")
 
     session = begun(server, prompt="The cat")
     with pytest.MonkeyPatch.context() as patch:

@@ -8,12 +8,14 @@ is written. Memory is bounded: some blocks of a mebibyte, a batch of the model, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import cast
 from zlib import crc32
 
 from pantoum.apps.archive import payloads
 from pantoum.apps.archive.archive import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
 from pantoum.apps.archive.learning import Learner, MixingReader
+from pantoum.apps.archive.settings import CompressConfig
 from pantoum.errors import ArchiveError, PantoumError, TextError
 from pantoum.seams import LoadedModel, require
 
@@ -34,15 +36,12 @@ Tell = Callable[[int, int], None]
 def compress(
     source: ArchiveSource,
     model: LoadedModel | None,
-    *,
-    lines: bool = False,
-    adapt: bool = False,
-    verify: bool = True,
+    settings: CompressConfig,
     tell: Tell | None = None,
 ) -> Iterator[bytes]:
-    """The bytes of an archive. ``lines``: each line is a record that can be read alone; ``adapt``: contexts
-    beside the model learn as they read."""
+    """The bytes of an archive."""
     made: Iterable[Frame]
+    lines, adapt, verify = settings.documents is not None, settings.adapt, not settings.no_verify
     if model is None:
         require(
             not adapt,
@@ -58,11 +57,11 @@ def compress(
             "needs a model",
             "give a model, which knows what the lines have in common",
         )
-        made = map(_Learning(verify).frame, _blocks(source, None))
+        made = map(_Chain(Learner, verify).frame, _blocks(source, None))
     elif lines:
         made = (frame for group in _lines(source) for frame in [_of_records(model, *group, verify)])
     elif adapt:
-        made = _adapted(model, _blocks(source, b"\n"), verify)
+        made = map(_Chain(partial(MixingReader, model), verify).frame, _blocks(source, b"\n"))
     else:
         made = _modelled(model, _blocks(source, b"\n"), verify)
     yield from _written(_header(model, "lines" if lines else None), made, tell)
@@ -121,7 +120,7 @@ def _blocks(source: ArchiveSource, border: bytes | None) -> Iterator[bytes]:
 
 def _modelled(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iterator[Frame]:
     """The frames of blocks by a model."""
-    rest, group = _Learning(verify), list[bytes]()
+    rest, group = _Chain(Learner, verify), list[bytes]()
 
     def made() -> Iterator[Frame]:
         found = payloads.code_texts(model, group)
@@ -140,50 +139,40 @@ def _modelled(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iter
     yield from made()
 
 
-class _Learning:
-    """Makes frames by contexts that learn from nothing; beside them others read them, to verify."""
+class _Chain:
+    """Makes frames by what learns as it reads, which begins anew now and then. A second one reads them, to
+    verify."""
 
-    def __init__(self, verify: bool) -> None:
-        self._verify = verify
-        self._learners: list[Learner] = []
+    def __init__(self, begun: Callable[[], Learner | MixingReader], verify: bool) -> None:
+        self._begun, self._count = begun, 1 + verify
+        self._learners: list[Learner | MixingReader] = []
         self._frames = 0
+        """How many they have read."""
 
     def frame(self, block: bytes) -> Frame:
-        """The frame of a block."""
-        if self._frames == FRAMES_A_CHAIN:
-            self._learners, self._frames = [], 0
-        begins = not self._learners
-        if begins:
-            self._learners = [Learner() for _ in range(1 + self._verify)]
-        payload, kind = self._learners[0].encode(block), Kind.BEGUN if begins else Kind.CONTINUED
-        if self._verify:
-            _require_same([self._learners[1].decode(payload, len(block))], [block])
+        """The frame of a block. One that would grow stays as it is: what learns from plain bytes goes on, and
+        else the next frame begins a chain. So does one that the tokenizer cannot express, which ends none."""
+        if not self._learners or self._frames == FRAMES_A_CHAIN:
+            self._learners, self._frames = [self._begun() for _ in range(self._count)], 0
+        learner = self._learners[0]
+        first, further, plain = learner.kinds
+        kind, payload = further if self._frames else first, learner.encode(block)
+        if payload is None:
+            return _stored(block)
         if len(payload) >= len(block):
-            payload, kind = block, Kind.STORED if begins else Kind.LEARNED
-        self._frames = 0 if kind == Kind.STORED else self._frames + 1
+            kind, payload = plain if self._frames else Kind.STORED, block
         if kind == Kind.STORED:
             self._learners = []
-        return Frame(kind, len(block), crc32(block), payload)
+            return _stored(block)
+        self._frames += 1
+        frame = Frame(kind, len(block), crc32(block), payload)
+        for second in self._learners[1:]:
+            _require_same([second.decode(frame)], [block])
+        return frame
 
 
-def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iterator[Frame]:
-    """The frames of blocks by a model with contexts beside it. A block that the tokenizer cannot express,
-    or that would grow, stays as it is."""
-    readers = list[MixingReader]()
-    for number, block in enumerate(blocks):
-        if not readers or number % FRAMES_A_CHAIN == 0:
-            readers, begun = [MixingReader(model) for _ in range(1 + verify)], False
-        payload = readers[0].encode(block)
-        if payload is None or len(payload) >= len(block):
-            yield Frame(Kind.STORED, len(block), crc32(block), block)
-            if payload is not None:  # nobody learns from a stored frame, so the next one begins anew
-                readers = []
-            continue
-        frame = Frame(Kind.ADAPTED if begun else Kind.ADAPTED_BEGUN, len(block), crc32(block), payload)
-        begun = True
-        if verify:
-            _require_same([readers[1].decode(frame)], [block])
-        yield frame
+def _stored(block: bytes) -> Frame:
+    return Frame(Kind.STORED, len(block), crc32(block), block)
 
 
 def _lines(source: ArchiveSource) -> Iterator[tuple[list[bytes], bool]]:

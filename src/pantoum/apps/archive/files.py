@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from pantoum.apps.archive import archiving, restoring
+from pantoum.apps.archive import archive, archiving, restoring
 from pantoum.apps.archive.archive import MAGIC, NO_ARCHIVE, SUFFIX, ArchiveSource
+from pantoum.apps.archive.learning import memory
 from pantoum.apps.archive.settings import CompressConfig, DecompressConfig
 from pantoum.errors import ArchiveError, SettingError, naming
 from pantoum.seams import (
@@ -26,7 +27,9 @@ from pantoum.seams import (
 )
 from pantoum.seams import readable_size as size
 
-__all__ = ["STANDARD", "archive_name", "compress_file", "decompress_file", "plain_name"]
+__all__ = [
+    "STANDARD", "archive_name", "compress_file", "decompress_file", "describe", "plain_name", "verify",
+]  # fmt: skip
 
 STANDARD = "-"
 """The name of stdin, and of stdout."""
@@ -91,15 +94,7 @@ def compress_file(
 
         def chunks() -> Iterator[bytes]:
             nonlocal written
-            made = archiving.compress(
-                seen,
-                model,
-                lines=settings.documents is not None,
-                adapt=settings.adapt,
-                verify=not settings.no_verify,
-                tell=tell if progress else None,
-            )
-            for chunk in made:
+            for chunk in archiving.compress(seen, model, settings, tell if progress else None):
                 written += len(chunk)
                 yield chunk
 
@@ -128,7 +123,7 @@ def decompress_file(
 
         def chunks() -> Iterator[bytes]:
             nonlocal written
-            given = source if _is_part(settings) else seen
+            given = source if settings.is_part else seen
             for chunk in restoring.restore(cast(ArchiveSource, given), model, settings, lost):
                 written += len(chunk)
                 if progress:
@@ -136,7 +131,7 @@ def decompress_file(
                     counter(min(seen.read_bytes, total), total, f", {rate}/s")
                 yield chunk
 
-        if _is_part(settings) and not source.seekable():
+        if settings.is_part and not source.seekable():
             rule, advice = "can be read in part only from a file", "write the pipe to a file first"
             raise SettingError("archive", name, rule, advice)
         if target is None:
@@ -146,6 +141,44 @@ def decompress_file(
             _write(target, chunks())
     seconds = time.monotonic() - begun
     return {"file": name, "out": target, "bytes": written, "lost": lost, "seconds": seconds}
+
+
+def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]] | None:
+    """What ``pantoum info`` says of an archive: the facts, and the rows for people; ``None`` if the file is
+    none."""
+    if not start.startswith(MAGIC):
+        return None
+    with bounded.opened(path, ArchiveError) as (file, total):
+        header, index = archive.read_index(file)
+    plain, records = sum(index.plain), sum(index.records)
+    facts = {
+        "bytes": total,
+        "plain_bytes": plain,
+        "frames": len(index.plain),
+        "records": records if header.records is not None else None,
+        "model_sha256": header.model or None,
+        "memory": memory() if header.records is None else None,
+    }
+    share = f" ({total / plain:.1%}, {8 * total / plain:.3f} bits per byte)" if plain else ""
+    rows = [
+        ("size", f"{total:,} bytes for {plain:,}{share}"),
+        (
+            "frames",
+            f"{len(index.plain):,}" + (f", {records:,} records" if header.records is not None else ""),
+        ),
+        ("model", f"SHA-256 {header.model}" if header.model else "none: it learns as it reads"),
+    ]
+    if header.records is None:
+        rows.append(("memory", f"{size(memory())} to read frames without a model"))
+    return facts, rows
+
+
+def verify(path: Path) -> str:
+    """Read the whole archive; what was done, in words."""
+    with bounded.opened(path, ArchiveError) as (file, _):
+        header = archive.read_header(file)
+        frames = sum(1 for _ in archive.read(file, header))
+    return f"the checksums of all {frames:,} frames; `pantoum decompress --test` decodes them"
 
 
 def _target(out: str | None, default: str, source: str, what: str, overwrite: bool) -> str:
@@ -158,10 +191,6 @@ def _target(out: str | None, default: str, source: str, what: str, overwrite: bo
         rule, advice = "exists already", "give another name, or --overwrite to replace it"
         raise SettingError("out", target, rule, advice)
     return target
-
-
-def _is_part(settings: DecompressConfig) -> bool:
-    return settings.record is not None or settings.offset is not None or settings.length is not None
 
 
 @contextlib.contextmanager

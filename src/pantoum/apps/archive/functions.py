@@ -31,8 +31,7 @@ def compress_by(model: LoadedModel | None, data: bytes, **settings: Any) -> byte
     """An archive of some bytes."""
     asked = CompressConfig.of(settings)
     source = io.BytesIO(archiving.given_bytes(data, "data"))
-    lines, verify = asked.documents is not None, not asked.no_verify
-    return b"".join(archiving.compress(source, model, lines=lines, adapt=asked.adapt, verify=verify))
+    return b"".join(archiving.compress(source, model, asked))
 
 
 @taking(DecompressConfig)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.apps.archive import payloads
-from pantoum.apps.archive.archive import Frame, refusal
+from pantoum.apps.archive.archive import Frame, Kind, refusal
 from pantoum.apps.archive.coding import PRECISION, code_bytes, coder, require_core, total_of, words_of
 from pantoum.seams import MOST_SYMBOLS, Array, ContextMixer, LoadedModel, backend, require, stepper
 
@@ -44,6 +44,9 @@ def memory() -> int:
 class Learner:
     """Contexts of bytes, and where they stand in a text."""
 
+    kinds = Kind.BEGUN, Kind.CONTINUED, Kind.LEARNED
+    """Of the first frame, of those after it, and of one that holds plain bytes."""
+
     def __init__(self) -> None:
         self._contexts = ContextMixer([bytes([byte]) for byte in range(256)], slot_bits=SLOTS)
 
@@ -59,11 +62,14 @@ class Learner:
             code(encoder, family, self.read(data[begin : begin + AT_ONCE]))
         return code_bytes(encoder)
 
-    def decode(self, bits: bytes, count: int) -> bytes:
-        """The next bytes, from their bits."""
+    def decode(self, frame: Frame) -> bytes:
+        """The next bytes, of a frame of these kinds."""
+        if frame.kind == Kind.LEARNED:
+            self.read(frame.payload)
+            return frame.payload
         queue, family = coder()
-        decoder, decider = queue.RangeDecoder(words_of(bits)), self._contexts.decider()
-        return bytes(decided(decoder, family, decider) for _ in range(count))
+        decoder, decider = queue.RangeDecoder(words_of(frame.payload)), self._contexts.decider()
+        return bytes(decided(decoder, family, decider) for _ in range(frame.plain))
 
 
 def code(encoder: Any, family: Any, chances_Q: Array) -> None:
@@ -91,6 +97,9 @@ def decided(decoder: Any, family: Any, decider: Any, given_NV: Array | None = No
 
 class MixingReader:
     """A model and contexts beside it, and where they stand in a text."""
+
+    kinds = Kind.ADAPTED_BEGUN, Kind.ADAPTED, Kind.STORED
+    """As those of ``Learner``; from plain bytes it learns nothing."""
 
     def __init__(self, model: LoadedModel) -> None:
         program, V = model.program, model.vocab_size
@@ -122,7 +131,7 @@ class MixingReader:
         return payloads.text_payload(len(tokens_T), min(1, len(tokens_T)), literals, code_bytes(encoder))
 
     def decode(self, frame: Frame) -> bytes:
-        """The next bytes, of a frame with such a payload."""
+        """The next bytes, of a frame of these kinds."""
         count, _, literals, bits = payloads.text_parts(frame)
         queue, family = coder()
         decoder, decider = queue.RangeDecoder(words_of(bits)), self._contexts.decider()

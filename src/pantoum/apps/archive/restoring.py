@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import BinaryIO, cast
 from zlib import crc32
 
@@ -33,7 +34,7 @@ def restore(
 ) -> Iterator[bytes]:
     """The bytes of an archive, or the part of them that is asked for. ``lost`` hears in words what is
     damaged, with ``keep_going``."""
-    if settings.record is not None or settings.offset is not None or settings.length is not None:
+    if settings.is_part:
         file = cast(BinaryIO, source)
         if settings.record is not None:
             yield records(file, model, [settings.record])[0]
@@ -120,15 +121,9 @@ class _Decompressor:
             if model is None or model.vocab_size > MOST_SYMBOLS:
                 raise refusal("it has a frame that its model cannot have")
             self._learner = MixingReader(model)
-        learner, of_model = self._learner, kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED)
-        if learner is None or isinstance(learner, MixingReader) is not of_model:
+        if self._learner is None or kind not in self._learner.kinds:
             raise refusal("a frame depends on one that is lost")
-        if isinstance(learner, MixingReader):
-            return learner.decode(frame)
-        if kind == Kind.LEARNED:
-            learner.read(frame.payload)
-            return frame.payload
-        return learner.decode(frame.payload, frame.plain)
+        return self._learner.decode(frame)
 
     def _checked(self, frame: Frame, found: bytes | ArchiveError) -> Iterator[bytes]:
         begin, self._seen = self._seen, self._seen + frame.plain
@@ -150,13 +145,9 @@ def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -
     read."""
     header, index = archive.read_index(file)
     decompressor = _Decompressor(header, model, DecompressConfig(), [])
-    end, at = offset + length, 0
-    begins = []
-    for plain in index.plain:
-        begins.append(at)
-        at += plain
-    rule = f"must be at most {at:,}, the length of the text in the archive in bytes"
-    require(offset <= at, "offset", offset, rule, "give a smaller one")
+    end, (*begins, size) = offset + length, accumulate(index.plain, initial=0)
+    rule = f"must be at most {size:,}, the length of the text in the archive in bytes"
+    require(offset <= size, "offset", offset, rule, "give a smaller one")
     needed = [n for n, begin in enumerate(begins) if begin < end and begin + index.plain[n] > offset]
     if not needed:
         return

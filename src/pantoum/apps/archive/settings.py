@@ -71,12 +71,15 @@ class DecompressConfig(SettingGroup):
         metavar="K",
     )
 
+    @property
+    def is_part(self) -> bool:
+        """Whether a part of the archive is asked for."""
+        return any(asked is not None for asked in (self.record, self.offset, self.length))
+
     def agree(self) -> None:
         """A part is asked for in one way."""
         ranged = self.offset is not None or self.length is not None
         rule, advice = "cannot be given together with --offset or --length", "leave one of them out"
         require(self.record is None or not ranged, "record", self.record, rule, advice)
         rule = "cannot be given where a part of the archive is asked for"
-        require(
-            not self.keep_going or not (ranged or self.record is not None), "keep_going", True, rule, advice
-        )
+        require(not (self.keep_going and self.is_part), "keep_going", True, rule, advice)

@@ -9,6 +9,7 @@ Shapes: V symbols there, E embedding, H units, G gate rows, I inputs, N tokens.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,15 +32,8 @@ def split(array: Array, gates: Sequence[str]) -> dict[str, Array]:
 
 def natural(name: str) -> list[Any]:
     """A key by which ``cell_2`` comes before ``cell_10``."""
-    parts, number = list[Any](), ""
-    for sign in f"{name}\0":
-        if sign.isascii() and sign.isdigit():
-            number += sign
-            continue
-        parts += [(0, int(number), "")] if number else []
-        parts.append((1, 0, sign))
-        number = ""
-    return parts
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,20 +34,25 @@ from pantoum.seams import (
     ModelConfig,
     ModelFile,
     Plain,
+    Texts,
     bounded,
+    check_path,
     declared_size,
     durable,
     evaluate,
     extensions,
+    listed,
     model_file,
     of_content,
+    public_call,
     read_apart,
     require_apart,
+    say,
 )
 from pantoum.seams import parameter_count as number
 from pantoum.seams import plain_weights as plain
 
-__all__ = ["converted", "import_model", "of_layer", "read_source"]
+__all__ = ["convert_file", "converted", "import_model", "of_layer", "read_source"]
 
 HEAD = 9
 MOST_READ = 4096
@@ -58,14 +63,34 @@ KINDS = (
 )
 
 
+@public_call
 def import_model(
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    vocabulary: str | os.PathLike[str] | None = None,
+    tokens: str | None = None,
+    text: Texts = (),
+) -> dict[str, Any]:
+    """Make a model of PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX a model file.
+
+    ``vocabulary``: a file of its tokens in their order. ``tokens``: ``characters``, ``words`` or
+    ``words:whitespace`` (default: by the vocabulary). ``text``: what the loss on it was and is."""
+    known = None if vocabulary is None else check_path(vocabulary, "vocabulary")
+    texts = listed(text, "text")
+    found = convert_file(check_path(file, "file"), check_path(out, "out"), known, tokens, texts)
+    say(found.pop("notes"))
+    return found
+
+
+def convert_file(
     file: str | os.PathLike[str],
     out: str | os.PathLike[str],
     vocabulary: str | os.PathLike[str] | None = None,
     tokens: str | None = None,
     texts: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write the model of ``file`` into ``out``; the facts of it, for JSON."""
+    """Write the model of ``file`` into ``out``; the facts of it, for JSON, and notes."""
     path, target = _found(Path(file)), Path(out)
     require_apart("out", out, "the file that is imported", [path])
     require_apart("out", out, "a text that is read", texts)

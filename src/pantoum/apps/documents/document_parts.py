@@ -1,4 +1,4 @@
-"""Which parts of a document hold its text, and in which order; ``office`` reads XML, ``page`` reads HTML,
+"""Which parts of a document hold its text, and in which order; ``markup`` reads XML and HTML,
 pypdf and striprtf (the extra ``documents``) read PDF and RTF. Text alone is taken: no styles, notes of
 reviewers, scripts or pictures.
 
@@ -18,8 +18,7 @@ from functools import partial
 from itertools import chain
 from typing import IO
 
-from pantoum.apps.documents.office import book_pages, package_of, paragraph_lines
-from pantoum.apps.documents.page import page_lines
+from pantoum.apps.documents.markup import book_pages, package_of, page_lines, paragraph_lines
 from pantoum.seams import FORM_HEAD as HEAD
 from pantoum.seams import BadFileError, form_of, page_text, transcoded
 

@@ -7,15 +7,18 @@ which of them lead to an end before it reads on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pantoum.apps.forms.grammar import is_full, library, matcher_of, parts_of
+from pantoum.apps.forms.token_bytes import TokenTexts
 
 if TYPE_CHECKING:
     from pantoum.seams import AskedForm
 
 __all__ = ["FormReader"]
+
+BYTES = [*(bytes([byte]) for byte in range(255)), b"<255>", b"<end>"]
+"""Bytes as the tokens of llguidance. No UTF-8 has the byte 255, which marks what is no text."""
 
 
 class FormReader:
@@ -23,9 +26,9 @@ class FormReader:
 
     def __init__(self, asked: AskedForm) -> None:
         """``SettingError`` where there can be no automaton."""
-        made = _Bytes()
         self._asked = asked
-        self._tokens = library(asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
+        made = TokenTexts(BYTES, 256, [255, 256])
+        self._tokens = library(asked.kind).LLTokenizer(made, n_vocab=len(BYTES), slices=[])
         self._slowly = False
         """Whether a text could only be read slowly (``_reads``)."""
         self._matchers = {part: self._matcher(part) for part in parts_of(asked, spaced=True)}
@@ -66,18 +69,3 @@ def _reads(matcher: Any, data: bytes, slowly: bool) -> bool:
         if not matcher.try_consume_tokens((byte,)):
             return False
     return bool(matcher.is_accepting())
-
-
-class _Bytes:
-    """Bytes as the tokens of llguidance."""
-
-    bos_token_id = None
-    is_tokenizer_wrapper = True
-    eos_token_id = 256
-    special_token_ids = (255, 256)  # no UTF-8 has the byte 255, which marks what is no text
-
-    def __init__(self) -> None:
-        self.tokens: Sequence[bytes] = [*(bytes([b]) for b in range(255)), b"<255>", b"<end>"]
-
-    def __call__(self, text: bytes) -> list[int]:
-        return list(text)

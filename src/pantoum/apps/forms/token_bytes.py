@@ -10,7 +10,7 @@ Shapes: V symbols.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from pantoum.seams import Tokenizer
 if TYPE_CHECKING:
     from pantoum.seams import LoadedModel
 
-__all__ = ["Steps", "TokenBytes", "Way", "way_of"]
+__all__ = ["Steps", "TokenBytes", "TokenTexts", "Way", "way_of"]
 
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
@@ -75,7 +75,7 @@ class TokenBytes:
         self.all = b"\xff" * (4 * self.words)
         """The mask of all tokens."""
         self.texts = [*texts, END]
-        made = _Tokens([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
+        made = TokenTexts([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
         self.tokens: Any = found.LLTokenizer(made, n_vocab=len(self.texts), eos_token=self.ends)
         self.by_text = [
             {text: token for token, text in enumerate(texts[begin : begin + V]) if token + begin not in never}
@@ -167,13 +167,13 @@ def way_of(steps: Steps) -> Way:
     return tuple(reversed(found))
 
 
-class _Tokens:
+class TokenTexts:
     """What llguidance asks of a tokenizer. It never encodes: texts are written token by token."""
 
     bos_token_id = None
     is_tokenizer_wrapper = True
 
-    def __init__(self, texts: Sequence[bytes], end: int, never: set[int]) -> None:
+    def __init__(self, texts: Sequence[bytes], end: int, never: Iterable[int]) -> None:
         self.tokens, self.eos_token_id, self.special_token_ids = list(texts), end, sorted(never)
 
     def __call__(self, text: bytes) -> list[int]:

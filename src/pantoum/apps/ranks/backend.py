@@ -170,13 +170,10 @@ class RankedBackend:
         self._sending = self._to_others(lambda rank: [each[self._rows(rank)] for each in sent])
 
     def _to_others(self, arrays: Callable[[int], Any]) -> Pending:
-        """Begin to send arrays to each other rank; none of no size."""
-        found = [
-            (rank, np.ascontiguousarray(each))
-            for rank in range(1, self._ranks.count)
-            for each in arrays(rank)
-        ]
-        return self._ranks.exchange([each for each in found if each[1].size], [])
+        """Begin to send arrays to each other rank."""
+        others = range(1, self._ranks.count)
+        found = [(rank, np.ascontiguousarray(each)) for rank in others for each in arrays(rank)]
+        return self._ranks.exchange(found, [])
 
     def _known(self, state: NetworkState) -> SpreadState:
         """The state as the ranks keep it; that of all streams is sent to them first."""
@@ -200,7 +197,7 @@ class RankedBackend:
             arrays = tuple(
                 np.empty((rows.stop - rows.start, *array.shape[1:]), array.dtype) for array in own.arrays
             )
-            incoming += [(rank, array) for array in arrays if array.size]
+            incoming += [(rank, array) for array in arrays]
             found.append(NetworkState(arrays))
         self._ranks.exchange([], incoming)()
         return NetworkState.joined(found)
@@ -265,11 +262,12 @@ class Worker:
 
     def gather(self, number: int) -> None:
         """The states of this rank's streams to rank 0."""
-        arrays = [np.ascontiguousarray(array) for array in self._states[number].arrays]
-        self._ranks.exchange([(0, array) for array in arrays if array.size], [])()
+        self._ranks.exchange(
+            [(0, np.ascontiguousarray(array)) for array in self._states[number].arrays], []
+        )()
 
     def _receive(self, arrays: Any) -> None:
-        self._ranks.exchange([], [(0, array) for array in arrays if array.size])()
+        self._ranks.exchange([], [(0, array) for array in arrays])()
 
     @property
     def _built(self) -> SharedBackend:

@@ -54,8 +54,8 @@ class MpiRanks:
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
     ) -> Pending:
         """Send and receive, without blocking."""
-        requests = [self._comm.Irecv(_bytes(array), rank) for rank, array in incoming]
-        requests += [self._comm.Isend(_bytes(array), rank) for rank, array in outgoing]
+        requests = [self._comm.Irecv(_bytes(array), rank) for rank, array in incoming if array.size]
+        requests += [self._comm.Isend(_bytes(array), rank) for rank, array in outgoing if array.size]
         return partial(self._poll, requests)
 
     def abort(self, why: str) -> NoReturn:

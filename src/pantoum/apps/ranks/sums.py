@@ -84,7 +84,7 @@ class RankSums:
         """The vectors of all ranks, of these sizes, in the order of ranks."""
         found = [own if rank == self.rank else np.empty(size, own.dtype) for rank, size in enumerate(sizes)]
         others = [rank for rank in range(len(sizes)) if rank != self.rank]
-        self._exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others])
+        self.ranks.exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others])()
         return found
 
     def _reduce(self, sums: Sums) -> None:
@@ -106,7 +106,7 @@ class RankSums:
                     array = self._workspace.array(f"{name} {node}", (own.stop - own.start,), dtype)
                     slices[name][node] = replace(first[name], values=array)
                     incoming.append((rank, array))
-        self._exchange(outgoing, incoming)
+        self.ranks.exchange(outgoing, incoming)()
         for name in first:
             flat = first[name].values.reshape(-1)
             total = tree_sum(self.shards.root, slices[name].get, Gradient.plus)
@@ -122,12 +122,7 @@ class RankSums:
                 if rank != self.rank:
                     outgoing.append((rank, own))
                     incoming.append((rank, flat[self._slice(flat.size, rank)]))
-        self._exchange(outgoing, incoming)
-
-    def _exchange(self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]]) -> None:
-        """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks."""
-        outgoing = [each for each in outgoing if each[1].size]
-        self.ranks.exchange(outgoing, [each for each in incoming if each[1].size])()
+        self.ranks.exchange(outgoing, incoming)()
 
     def _slice(self, size: int, rank: int) -> slice:
         """The slice of a rank of an array of this size."""
@@ -171,7 +166,7 @@ class RankSums:
                     values = np.empty((size, *like.values.shape[1:]), like.values.dtype)
                     incoming.append((rank, values))
                     known[name][node] = replace(like, values=values, rows_U=rows_U)
-        self._exchange(outgoing, incoming)
+        self.ranks.exchange(outgoing, incoming)()
         return {name: tree_sum(self.shards.root, known[name].get, Gradient.plus) for name in counts}
 
     def owners(self, costs: Sequence[float]) -> list[int]:

@@ -53,7 +53,8 @@ class Ranks(Protocol):
         """Send arrays to ranks and receive into arrays from ranks, all at the same time.
 
         Between two ranks arrays arrive in the order in which they were sent; sizes and dtypes must agree.
-        Arrays are C-contiguous. Until what it gives was called and has returned, none of them may be changed
+        Those of no size are left out: a bias may have fewer numbers than there are ranks. Arrays are
+        C-contiguous. Until what it gives was called and has returned, none of them may be changed
         or read."""
         ...
 
@@ -82,9 +83,8 @@ def gather(ranks: Ranks, message: bytes) -> list[bytes]:
 
 
 def _send(ranks: Ranks, to: Iterable[int], message: bytes) -> None:
-    """The size of a message, and the message unless it is empty."""
-    parts: list[Array] = [np.array([len(message)], np.int64)]
-    parts += [np.frombuffer(message, np.uint8)] if message else []
+    """The size of a message, and the message."""
+    parts: list[Array] = [np.array([len(message)], np.int64), np.frombuffer(message, np.uint8)]
     ranks.exchange([(rank, part) for rank in to for part in parts], [])()
 
 
@@ -92,8 +92,7 @@ def _receive(ranks: Ranks, rank: int) -> bytes:
     size = np.zeros(1, np.int64)
     ranks.exchange([], [(rank, size)])()
     content = np.empty(int(size[0]), np.uint8)
-    if content.size:
-        ranks.exchange([], [(rank, content)])()
+    ranks.exchange([], [(rank, content)])()
     return content.tobytes()
 
 

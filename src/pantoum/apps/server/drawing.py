@@ -9,7 +9,7 @@ tenth of a second, and texts of others are written meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pantoum.apps.server.refusals import RequestError
@@ -39,9 +39,9 @@ STRUCTURED = {"regex": "matching", "choice": "choices", "grammar": "grammar", "j
 OBJECT = {"type": "object"}
 
 
-def sampling_of(request: WritingRequest) -> SamplingConfig:
-    """How a request wants tokens to be drawn. What it leaves out has the default of ``pantoum generate``: at
-    OpenAI's temperature of 1 models of a few minutes misspell."""
+def sampling_of(request: WritingRequest, stop: Sequence[str] = ()) -> SamplingConfig:
+    """How a request wants tokens to be drawn; ``stop``: more that ends its texts. What it leaves out has the
+    default of ``pantoum generate``: at OpenAI's temperature of 1 models of a few minutes misspell."""
     for name, why in UNABLE.items():
         value = getattr(request, name)
         if value:
@@ -50,7 +50,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
         raise RequestError(
             400, f"best_of is {request.best_of}: must be n ({request.n or 1}); leave it out", param="best_of"
         )
-    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    stops = [*([request.stop] if isinstance(request.stop, str) else request.stop or ()), *stop]
     if len(stops) > MOST_STOPS or any(len(stop) > LONGEST_STOP for stop in stops):
         rule = f"at most {MOST_STOPS} texts of at most {LONGEST_STOP:,} characters each"
         raise RequestError(400, f"stop has too much to look for after each token: {rule}", param="stop")
@@ -97,12 +97,10 @@ def asked_form(request: WritingRequest) -> tuple[str, dict[str, Any]]:
     return next(iter(found.items()), ("", {}))
 
 
-async def require_form(
-    model: LoadedModel, request: WritingRequest, sampling: SamplingConfig, length: int
-) -> None:
-    """Refuse a form that this model cannot write, or not within this length."""
-    asked = sampling.asked
-    if asked is None:
+async def require_form(model: LoadedModel, request: WritingRequest, sampling: SamplingConfig) -> None:
+    """Refuse a form that this model cannot write, or not within the length of the request."""
+    asked, length = sampling.asked, request.length
+    if asked is None or not length:
         return
 
     def shortest() -> int:

@@ -3,7 +3,7 @@
 A turn, in order: jobs that came or were cancelled are taken in; prompts are read for some milliseconds; the
 batch writes for at least one round; what was written goes to the event loop.
 
-Slots are bounded, and so is the queue in front of them: ``submit`` raises ``FullError`` when both are taken.
+Slots are bounded, and so is the queue in front of them: ``submit`` refuses a request when both are taken.
 A job needs one slot to read its prompt; each further text begins when a slot is free for it, and ``Slots``
 decides who gets one. A job whose request went away is cancelled between two steps, and one whose client does
 not read is parked; their slots and places are free from then on.
@@ -16,7 +16,7 @@ grows with the number of texts, and not before the event loop has dealt with wha
 loop sends a bounded number of events per second, however fast the model writes, and larger ones where it is
 behind.
 
-The engine does no HTTP and knows no request. Everything that it does is decided by jobs and settings, never
+The engine does no HTTP and knows no fields. Everything that it does is decided by jobs and settings, never
 by time alone, except how the work is cut into turns, which changes no result.
 """
 
@@ -28,10 +28,12 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 
 from pantoum.apps.server.activations import UnitReading
 from pantoum.apps.server.caller import client
-from pantoum.apps.server.job import Ended, Event, FullError, Job, Read, Slots, StoppedError, Text, Written
+from pantoum.apps.server.job import Ended, Event, Job, Slots, Text, Written
+from pantoum.apps.server.refusals import RequestError, busy, stopping
 from pantoum.seams import LoadedModel, Stream, StreamBatch, advance
 
 __all__ = ["Engine"]
@@ -83,21 +85,32 @@ class Engine:
     @property
     def full(self) -> bool:
         """Whether it can take no other text of this client now."""
-        return self._lacking(client(), 1)
+        return self._lacking(client(), 1, 0)
 
-    def submit(self, job: Job) -> None:
-        """Take a job, or raise ``FullError`` or ``StoppedError``."""
+    def require_places(self, texts: int) -> None:
+        """Refuse a request of more texts than ever fit."""
+        most = self.slots + self.places
+        if texts > most:
+            rule = f"this server takes {most} at once, those that wait included"
+            raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
+
+    def submit(self, *jobs: Job) -> None:
+        """Take the jobs of a request, all of them or none."""
+        slots = sum(job.slots for job in jobs)
+        self.require_places(slots)
         if self.stopped:
-            raise StoppedError
-        if self._lacking(job.client, job.slots):
-            raise FullError
-        self._take(job, job.slots)
-        self._commands.put(lambda: self._slots.wait(job))
+            raise stopping()
+        if self._lacking(jobs[-1].client, slots, slots - jobs[-1].slots):
+            raise busy(f" (this request needs {slots})")
+        for job in jobs:
+            self._take(job, job.slots)
+            self._commands.put(partial(self._slots.wait, job))
 
-    def cancel(self, job: Job) -> None:
-        """Nobody waits for the job any more."""
-        if not job.done or job.failed:
-            self._commands.put(lambda: self._drop(job))
+    def cancel(self, *jobs: Job) -> None:
+        """Nobody waits for these jobs any more."""
+        for job in jobs:
+            if not job.done or job.failed:
+                self._commands.put(partial(self._drop, job))
 
     def pause(self, job: Job, paused: bool) -> None:
         """Its client reads too slowly: write no more of it for now, and let others have its slots; or it
@@ -115,10 +128,11 @@ class Engine:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _lacking(self, whose: str, texts: int) -> bool:
-        """Whether a client cannot have so many texts more. Who has most leaves some places to others."""
+    def _lacking(self, whose: str, texts: int, before: int) -> bool:
+        """Whether a client cannot have so many texts more, ``before`` of them before its last job. Who has
+        most leaves some places to others."""
         most = self.slots + self.places
-        others = self.places // 4 if 2 * self._of[whose] > most else 0
+        others = self.places // 4 if 2 * (self._of[whose] + before) > most else 0
         return self.taken + texts > most - others
 
     def _take(self, job: Job, slots: int) -> None:
@@ -234,7 +248,7 @@ class Engine:
         for job in jobs:
             if not job.reading.left:
                 job.read = True
-                self._post(job, Read())
+                self._post(job, job.reading)
                 self._begin(job)
 
     def _begin(self, job: Job) -> None:
@@ -307,10 +321,9 @@ class Engine:
 
     def _end(self, text: Text) -> None:
         self._leave(text)
-        self._gather(text)
         job, stream = text.job, text.stream
         self.counters["texts_ended"] += 1
-        self._post(job, Ended(text.index, stream.stopped, stream.tokens, stream.state))
+        self._gather(text, Ended(stream.stopped, stream.tokens, stream.state))
         if not job.held and job.begun == job.streams and not job.parked:
             self._active.discard(job)
         self._freed(job, 1)
@@ -373,12 +386,12 @@ class Engine:
         """An event of a job; it is told with the others of this turn."""
         self._outbox.setdefault(job, []).append(event)
 
-    def _gather(self, text: Text) -> None:
+    def _gather(self, text: Text, end: Ended | None = None) -> None:
         """What was written of a text becomes an event."""
         drawn = text.stream.drawn()
-        if text.parts or drawn:
+        if text.parts or drawn or end is not None:
             text.told = True
-            self._post(text.job, Written(text.index, "".join(text.parts), drawn))
+            self._post(text.job, Written(text.index, "".join(text.parts), drawn, end))
             text.parts.clear()
 
     def _tell(self) -> None:

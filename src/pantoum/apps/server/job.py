@@ -3,9 +3,8 @@
 A job is made on the event loop and goes to the engine's thread; its events come back in the inbox of its
 request, in order. A job is done when its last event arrived; whoever does not wait for that must cancel it.
 
-    Read      the prompt was read; its recorded tokens and its summary are in ``job.reading``
-    Written   some characters of text ``number``, with its recorded tokens
-    Ended     text ``number`` has ended: why, after how many tokens, in which state
+    Reading   the prompt was read: the reading itself, with its recorded tokens and its summary
+    Written   some characters of text ``number``, with its recorded tokens, and its end where that has come
     an error  the job will say no more
 """
 
@@ -23,12 +22,9 @@ from pantoum.seams import Drawn, Reading, SamplingConfig, State, Stream
 __all__ = [
     "Ended",
     "Event",
-    "FullError",
     "Inbox",
     "Job",
-    "Read",
     "Slots",
-    "StoppedError",
     "Text",
     "Writing",
     "Written",
@@ -44,16 +40,13 @@ CHECK = 0.01
 """Seconds between two checks whether somebody makes room: they bound what changing slots costs."""
 
 
-class FullError(Exception):
-    """All slots and all places of the queue are taken."""
+class Ended(NamedTuple):
+    """The end of a text."""
 
-
-class StoppedError(Exception):
-    """The engine takes no more jobs."""
-
-
-class Read(NamedTuple):
-    """The prompt was read."""
+    stopped: str | None
+    """``stop``, ``eos``, or ``None``: its length."""
+    tokens: int
+    state: State
 
 
 class Written(NamedTuple):
@@ -62,19 +55,11 @@ class Written(NamedTuple):
     number: int
     text: str
     drawn: Sequence[Drawn]
+    end: Ended | None = None
+    """``None``: more is to come."""
 
 
-class Ended(NamedTuple):
-    """A text is whole."""
-
-    number: int
-    stopped: str | None
-    """``stop``, ``eos``, or ``None``: its length."""
-    tokens: int
-    state: State
-
-
-Event = Read | Written | Ended | Exception
+Event = Reading | Written | Exception
 
 
 @dataclass(frozen=True)
@@ -115,6 +100,7 @@ class Inbox:
                 job.failed, job.left = True, 0
             elif isinstance(event, Written):
                 self._unread += len(event.text)
+                job.left -= event.end is not None
             else:
                 job.left -= 1
             self._arrived.append((job, event))
@@ -166,7 +152,7 @@ class Job:
     reading: Reading
     writing: Writing | None = None
     left: int = field(init=False)
-    """Events that are still to come, beside the parts of texts."""
+    """Events that are still to come, beside the parts of texts before their ends."""
     failed: bool = False
     """Whether it was given up; the engine may still have it."""
     client: str = field(default_factory=client)

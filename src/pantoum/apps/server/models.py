@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pantoum.apps.server.answers import Turns
@@ -20,7 +21,7 @@ from pantoum.apps.server.job import Inbox
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.settings import ServeSettings
 from pantoum.errors import SettingError
-from pantoum.seams import LoadedModel
+from pantoum.seams import LoadedModel, Suggester
 from pantoum.seams import load_model as load
 
 __all__ = ["Models", "Served", "name_and_path"]
@@ -44,6 +45,11 @@ class Served:
     def inbox(self) -> Inbox:
         """The inbox of a request to this model."""
         return Inbox(self.engine.cancel, self.engine.pause)
+
+    @cached_property
+    def suggester(self) -> Suggester:
+        """What says the next words; made by the first request for them."""
+        return Suggester(self.model)
 
     @property
     def fingerprint(self) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 from itertools import chain
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from fastapi import APIRouter
@@ -37,15 +36,12 @@ from pantoum.apps.server.sessions import SessionTable, model_of, read_text
 from pantoum.apps.server.signing import Signer
 from pantoum.apps.server.writing import MOST_PROMPT, encode, prompts_of, read, require_prompt
 from pantoum.seams import (
-    LoadedModel,
     Plain,
     ReadElsewhere,
     Reading,
     ScoreConfig,
     Scorer,
     State,
-    Suggester,
-    Suggestion,
     begun_word,
 )
 from pantoum.seams import alert_threshold as threshold
@@ -55,7 +51,6 @@ __all__ = ["routes"]
 
 SCORED, VALUE, DIGITS, TOKEN = 80, 10, 20, 20
 """Bytes of JSON that the score of a token takes, the value of a unit, a number of a vector, a token."""
-SUGGESTERS: WeakKeyDictionary[LoadedModel, Suggester] = WeakKeyDictionary()
 
 
 async def admitted(served: Served) -> None:
@@ -67,14 +62,6 @@ def score_text(scorer: Scorer, text: str) -> None:
     """All of a text goes into a scorer."""
     for _ in (*scorer.feed(text), *scorer.feed_rest()):
         pass
-
-
-def suggested(model: LoadedModel, state: State, k: int, begun: str) -> list[Suggestion]:
-    """The words after a state."""
-    found = SUGGESTERS.get(model)
-    if found is None:
-        found = SUGGESTERS[model] = Suggester(model)
-    return found.after(state, k, begun)
 
 
 def rounded(values_T: NDArray[np.float32]) -> list[Plain]:
@@ -245,7 +232,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             served, state = model_of(models, signer, held, fields.model)
         before, begun = begun_word(fields.prompt or "")
         after = await read_text(served, state, before) if before else state
-        found = await served.turns.run(suggested, served.model, after, fields.k, begun)
+        found = await served.turns.run(lambda: served.suggester.after(after, fields.k, begun))
         items = [{"text": one.text, "probability": one.probability} for one in found]
         return JSONResponse({"object": "list", "model": served.name, "begun": begun, "items": items})
 

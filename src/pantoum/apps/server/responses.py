@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from pantoum.apps.server.answers import ENCODER, EventStream
-from pantoum.apps.server.completions import CHAT_TOKENS
 from pantoum.apps.server.models import Models
 from pantoum.apps.server.recorded import Entry, chat_logprobs
 from pantoum.apps.server.refusals import RequestError
@@ -30,14 +29,13 @@ KEPT = {
 """Fields that cannot be used, and why."""
 NAMES = {"response_format": "text", "max_tokens": "max_output_tokens"}
 """Names of a completion's fields, and theirs here."""
-LOGPROBS = "message.output_text.logprobs"
 
 
 class ResponseText:
     """The JSON of one response, whole or as events."""
 
-    def __init__(self, request: Request, fields: ResponsesRequest, signer: Signer, logprobs: bool) -> None:
-        self._request, self._fields, self._signer, self._logprobs = request, fields, signer, logprobs
+    def __init__(self, request: Request, fields: ResponsesRequest, signer: Signer) -> None:
+        self._request, self._fields, self._signer = request, fields, signer
         self._head: dict[str, Plain] = {
             "id": f"resp_{secrets.token_hex(16)}",
             "object": "response",
@@ -60,16 +58,10 @@ class ResponseText:
         }
         if fields.user is not None:
             self._head["user"] = fields.user
-        notes = [note for prompt in request.prompts for note in prompt.notes]
-        if notes:
-            self._head["notes"] = notes
+        if request.notes:
+            self._head["notes"] = request.notes
         self._item = f"msg_{secrets.token_hex(16)}"
         self._told = 0
-
-    async def response(self) -> Response:
-        """The answer in one object."""
-        (choice,) = await self._request.whole()
-        return await self._request.answer(lambda: self.whole(choice))
 
     def whole(self, choice: Choice) -> dict[str, Plain]:
         """What it says at its end."""
@@ -157,7 +149,7 @@ class ResponseText:
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
 
     def _probabilities(self, entries: Sequence[Entry]) -> Plain:
-        return chat_logprobs(entries)["content"] if self._logprobs else []
+        return [] if self._request.alternatives is None else chat_logprobs(entries)["content"]
 
 
 def messages_of(fields: ResponsesRequest) -> list[ChatMessage]:
@@ -187,29 +179,20 @@ def routes(models: Models, signer: Signer) -> APIRouter:
             fields = fields.model_copy(update={"response_format": form})
         if (fields.n or 1) != 1:
             raise RequestError(400, f"n is {fields.n}: a response has one text", param="n")
-        stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
-        writing = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
-        state = None if fields.state is None else signer.from_text(fields.state, served.model)
+        state = signer.from_text(fields.state, served.model)
         prompt = await encode(served, served.template.prompt(messages_of(fields)), state, param="input")
-        logprobs = fields.top_logprobs is not None or LOGPROBS in (fields.include or ())
         try:
-            request = await begin(
-                served,
-                writing,
-                [prompt],
-                length=CHAT_TOKENS if fields.max_output_tokens is None else fields.max_output_tokens,
-                state=state,
-                alternatives=(fields.top_logprobs or 0) if logprobs else None,
-            )
+            request = await begin(served, fields, [prompt], state, stop=served.template.stop)
         except RequestError as error:
             for name, here in NAMES.items():
                 if name in (error.param or ""):
                     error.message = error.message.replace(name, here, 1)
                     error.param = (error.param or "").replace(name, here)
             raise
-        written = ResponseText(request, fields, signer, logprobs)
+        written = ResponseText(request, fields, signer)
         if fields.stream:
             return EventStream(written.events(), request.cancel, named=True)
-        return await written.response()
+        (choice,) = await request.whole()
+        return await request.answer(lambda: written.whole(choice))
 
     return router

@@ -33,6 +33,10 @@ __all__ = [
 
 MOST = 4096
 """Elements that a list may have; more are refused before the first is looked at."""
+CHAT_TOKENS = 500
+"""What a chat writes where no length is given."""
+LOGPROBS = "message.output_text.logprobs"
+"""How ``/v1/responses`` is asked for log-probabilities, beside ``top_logprobs``."""
 Token = Annotated[int, Field(ge=0, strict=True)]
 Element = TypeVar("Element")
 Listed = Annotated[list[Element], Field(max_length=MOST, fail_fast=True)]
@@ -109,27 +113,50 @@ class WritingRequest(RequestFields):
     functions: list[Any] | None = None
     user: str | None = None
 
+    @property
+    def length(self) -> int:
+        """The tokens to write."""
+        raise NotImplementedError
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to show of each token; ``None``: no log-probabilities either."""
+        raise NotImplementedError
+
 
 STANDS = "The tokens that the session must have read; otherwise the answer is 409 and nothing is done twice."
 
 
-class GenerateRequest(WritingRequest):
+class TextRequest(WritingRequest):
+    """What a completion and a session have in common."""
+
+    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
+    logprobs: int | None = Field(None, ge=0, le=20)
+
+    @property
+    def length(self) -> int:
+        """The tokens to write."""
+        return 16 if self.max_tokens is None else self.max_tokens
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to show of each token."""
+        return self.logprobs
+
+
+class GenerateRequest(TextRequest):
     """What a session writes next: a completion's fields without a prompt."""
 
     tokens_seen: int | None = Field(None, ge=0, description=STANDS)
-    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
-    logprobs: int | None = Field(None, ge=0, le=20)
     prompt: str | None = Field(None, description="A text that the session reads first.")
 
 
-class CompletionRequest(WritingRequest):
+class CompletionRequest(TextRequest):
     """``POST /v1/completions``. ``state``: go on from a state of this server; the prompt follows it."""
 
     model: str | None = None
     prompt: Texts | None = None
-    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
     echo: bool | None = None
-    logprobs: int | None = Field(None, ge=0, le=20)
     state: str | None = None
 
 
@@ -159,6 +186,17 @@ class ChatRequest(WritingRequest):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     state: str | None = None
 
+    @property
+    def length(self) -> int:
+        """The tokens to write; the newer name counts where both are given."""
+        given = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        return CHAT_TOKENS if given is None else given
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to show of each token."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
 
 class InputItem(ChatMessage):
     """A message of a conversation in OpenAI's newer form."""
@@ -183,6 +221,17 @@ class ResponsesRequest(WritingRequest):
     previous_response_id: str | None = None
     conversation: Any = None
     background: bool | None = None
+
+    @property
+    def length(self) -> int:
+        """The tokens to write."""
+        return CHAT_TOKENS if self.max_output_tokens is None else self.max_output_tokens
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many alternatives to show of each token."""
+        asked = self.top_logprobs is not None or LOGPROBS in (self.include or ())
+        return (self.top_logprobs or 0) if asked else None
 
 
 class EmbeddingRequest(RequestFields):

@@ -13,9 +13,9 @@ import asyncio
 import secrets
 import struct
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, TypeVar
@@ -23,9 +23,8 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
-from pantoum.apps.server.answers import ENCODER, EventStream
 from pantoum.apps.server.caller import owned
-from pantoum.apps.server.completions import COMPLETION_TOKENS, Answer, text_shape
+from pantoum.apps.server.completions import Answer
 from pantoum.apps.server.models import Models, Served
 from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import (
@@ -35,7 +34,7 @@ from pantoum.apps.server.schema import (
     SessionRequest,
 )
 from pantoum.apps.server.signing import Signer
-from pantoum.apps.server.stores import Store, StoreError
+from pantoum.apps.server.stores import Store
 from pantoum.apps.server.writing import begin, encode, read, require_prompt
 from pantoum.seams import Plain, Reading, State
 
@@ -195,10 +194,10 @@ class SessionTable:
         """Ask the store, in one of its threads. ``after``: what is to be said where it does not answer."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function)
-        except StoreError as error:
+        except self._store.errors as error:
             raise RequestError(
                 503,
-                f"{error}; {after}",
+                f"{self._store.problem(error)}; {after}",
                 code="sessions_unavailable",
                 headers={"Retry-After": "5"},
             ) from error
@@ -244,8 +243,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             served, state = stands(await table.read(owned(fields.from_)), fields.model)
         else:
             served = models.get(fields.model)
-            if fields.state is not None:
-                state = signer.from_text(fields.state, served.model)
+            state = signer.from_text(fields.state, served.model)
         begun = State.start(served.model) if state is None else state
         after = await read_text(served, begun, fields.prompt or "")
         held = await table.create(((after.tokens_seen, signer.sign(after)),))
@@ -280,20 +278,14 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         if (fields.n or 1) != 1:
             raise RequestError(400, f"n is {fields.n}: a session writes one text; fork it", param="n")
         held = await table.take(owned(name))
-        try:
+        with ExitStack() as undo:
+            undo.callback(table.release, held.name)
             require_place(held, fields.tokens_seen)
             served, state = stands(held)
-            length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
             prompt = await encode(served, fields.prompt or "", state)
-            request = await begin(
-                served, fields, [prompt], length=length, state=state, alternatives=fields.logprobs
-            )
-        except BaseException:
-            table.release(owned(name))
-            raise
-
-        shape = partial(text_shape, fields.logprobs)
-        answer = Answer(request, fields, signer, "text_completion", shape, shape)
+            request = await begin(served, fields, [prompt], state)
+            undo.callback(request.cancel)
+            ends = undo.pop_all()
 
         async def keep() -> dict[str, Plain]:
             state = request.choices[0].state
@@ -301,26 +293,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             await standing(held, state)
             return {"session": said(held)}
 
-        async def streamed() -> AsyncGenerator[list[str], None]:
-            chunks = answer.chunks()
-            try:
-                async for chunk in chunks:
-                    yield chunk
-                yield [ENCODER.encode({**answer.head, "choices": [], **(await keep())})]
-            finally:
-                await chunks.aclose()
-
-        def end() -> None:
-            request.cancel()
-            table.release(owned(name))
-
-        if fields.stream:
-            return EventStream(streamed(), end)
-        try:
-            choices = await request.whole()
-            return await answer.response(choices, **(await keep()))
-        finally:
-            end()
+        return await Answer(request, fields, signer, keep, ends.close).response()
 
     @router.post("/{name}/fork", response_model=None)
     async def fork(name: str) -> Response:

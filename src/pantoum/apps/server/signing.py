@@ -102,8 +102,10 @@ class Signer:
         """A signed state in base64."""
         return base64.b64encode(self.sign(state)).decode("ascii")
 
-    def from_text(self, text: str, model: LoadedModel) -> State:
-        """The inverse of ``to_text``; another model's state is refused."""
+    def from_text(self, text: str | None, model: LoadedModel) -> State | None:
+        """The inverse of ``to_text``; another model's state is refused. ``None`` for none."""
+        if text is None:
+            return None
         try:
             signed = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):

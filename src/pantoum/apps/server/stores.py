@@ -2,7 +2,7 @@
 
 A store keeps bytes by a session's name, and knows nothing of what they mean. Its calls block, so they run in
 threads, never on the event loop. When it cannot do what it is asked (a full disk, a lost connection) it
-raises ``StoreError`` and has changed nothing.
+raises one of its ``errors``, and has changed nothing.
 
 What was answered has been committed: a killed server loses no session. The SQLite file is in WAL mode and
 belongs to one server, which locks it; ``synchronous=NORMAL`` means that a commit survives the process in any
@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pantoum.errors import SettingError
 
-__all__ = ["SECONDS", "RedisStore", "SqliteStore", "Store", "StoreError"]
+__all__ = ["SECONDS", "RedisStore", "SqliteStore", "Store"]
 
 SECONDS = 7 * 86_400.0
 """A session that nobody used for so long is deleted."""
@@ -31,15 +29,13 @@ create table if not exists sessions (name text primary key, used real not null, 
 """
 
 
-class StoreError(Exception):
-    """The store does not answer; the message says why."""
-
-
 class SqliteStore:
     """A store in a file."""
 
     threads = 1
     """How many threads may call it at the same time."""
+    errors: tuple[type[Exception], ...] = (sqlite3.Error,)
+    """What its calls raise where it does not answer."""
 
     def __init__(self, path: str, seconds: float) -> None:
         """``seconds``: idle time after which a session expires."""
@@ -60,25 +56,22 @@ class SqliteStore:
 
     def get(self, name: str, now: float) -> bytes | None:
         """A session's bytes, used now; ``None`` where there is none or it has expired."""
-        with _told():
-            row = self._base.execute("select used, value from sessions where name = ?", (name,)).fetchone()
-            if row is None or row[0] < now - self._seconds:
-                return None
-            if row[0] < now - self._seconds / 20:  # a read is noted now and then, not each time
-                self._base.execute("update sessions set used = ? where name = ?", (now, name))
-            return bytes(row[1])
+        row = self._base.execute("select used, value from sessions where name = ?", (name,)).fetchone()
+        if row is None or row[0] < now - self._seconds:
+            return None
+        if row[0] < now - self._seconds / 20:  # a read is noted now and then, not each time
+            self._base.execute("update sessions set used = ? where name = ?", (now, name))
+        return bytes(row[1])
 
     def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
         """Keep them, where ``before`` is what is there (``None``: nothing); whether that was so. The file has
         one server, which knows what is in it."""
-        with _told():
-            self._base.execute("insert or replace into sessions values (?, ?, ?)", (name, now, value))
+        self._base.execute("insert or replace into sessions values (?, ?, ?)", (name, now, value))
         return True
 
     def delete(self, name: str) -> bool:
         """Forget a session; whether there was one."""
-        with _told():
-            return self._base.execute("delete from sessions where name = ?", (name,)).rowcount > 0
+        return self._base.execute("delete from sessions where name = ?", (name,)).rowcount > 0
 
     def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
         """The first ``count`` names beyond ``after`` that begin with ``prefix``, in order. Without a prefix:
@@ -86,21 +79,22 @@ class SqliteStore:
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
         kept = "select name from sessions where name > ? and name < ? and used >= ?"
         own = "" if prefix else " and instr(name, '.') = 0"
-        with _told():
-            found = self._base.execute(
-                f"{kept}{own} order by name limit ?", (after, end, now - self._seconds, count)
-            )
-            return [name for (name,) in found]
+        found = self._base.execute(
+            f"{kept}{own} order by name limit ?", (after, end, now - self._seconds, count)
+        )
+        return [name for (name,) in found]
 
     def count(self) -> int | None:
         """How many there are; ``None``: to know it would take too long."""
-        with _told():
-            return int(self._base.execute("select count(*) from sessions").fetchone()[0])
+        return int(self._base.execute("select count(*) from sessions").fetchone()[0])
 
     def expire(self, now: float) -> int:
         """Forget the sessions that nobody used; how many that were."""
-        with _told():
-            return self._base.execute("delete from sessions where used < ?", (now - self._seconds,)).rowcount
+        return self._base.execute("delete from sessions where used < ?", (now - self._seconds,)).rowcount
+
+    def problem(self, error: Exception) -> str:
+        """What is said of one of its errors."""
+        return f"the file of sessions reports an error ({error})"
 
     def close(self) -> None:
         """Nothing more is asked of it."""
@@ -121,14 +115,6 @@ def _take(base: sqlite3.Connection) -> None:
     # An exclusive lock is taken by the first write: take it now, not at the first session.
     base.execute("begin immediate")
     base.execute("commit")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(f"the file of sessions reports an error ({error})") from error
 
 
 PREFIX = "pantoum:session:"
@@ -158,6 +144,7 @@ class RedisStore:
     """
 
     threads = 8
+    errors: tuple[type[Exception], ...]
 
     def __init__(self, url: str, seconds: float) -> None:
         """``seconds``: idle time after which a session expires."""
@@ -168,7 +155,7 @@ class RedisStore:
         except ImportError:
             advice = "install it: pip install 'pantoum[redis]'"
             raise SettingError("sessions", "redis://", "needs redis-py", advice) from None
-        self._errors = (redis.RedisError, OSError)
+        self.errors = (redis.RedisError, OSError)
         self._seconds = max(1, int(seconds))
         again = Retry(ExponentialBackoff(cap=WAIT, base=WAIT / 8), RETRIES)
         try:
@@ -187,30 +174,26 @@ class RedisStore:
 
     def get(self, name: str, now: float) -> bytes | None:
         """See ``SqliteStore``."""
-        with self._told():
-            found = self._client.getex(PREFIX + name, ex=self._seconds)
+        found = self._client.getex(PREFIX + name, ex=self._seconds)
         return found[NUMBER:] if isinstance(found, bytes) and len(found) > NUMBER else None
 
     def put(self, name: str, value: bytes, before: bytes | None, now: float) -> bool:
         """See ``SqliteStore``."""
         expected = [] if before is None else [before]
         numbered = secrets.token_bytes(NUMBER) + value
-        with self._told():
-            done = self._change(keys=[PREFIX + name], args=[numbered, self._seconds, *expected])
+        done = self._change(keys=[PREFIX + name], args=[numbered, self._seconds, *expected])
         return bool(done)
 
     def delete(self, name: str) -> bool:
         """See ``SqliteStore``."""
-        with self._told():
-            return bool(self._client.delete(PREFIX + name))
+        return bool(self._client.delete(PREFIX + name))
 
     def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
         """See ``SqliteStore``. Redis has no order: all names are seen."""
-        with self._told():
-            found = [
-                key.decode("utf-8", "replace")[len(PREFIX) :]
-                for key in self._client.scan_iter(match=f"{PREFIX}{prefix}*", count=1000)
-            ]
+        found = [
+            key.decode("utf-8", "replace")[len(PREFIX) :]
+            for key in self._client.scan_iter(match=f"{PREFIX}{prefix}*", count=1000)
+        ]
         own = (name for name in found if name > after and (prefix or "." not in name))
         return sorted(own)[:count]
 
@@ -222,16 +205,13 @@ class RedisStore:
         """Redis does it."""
         return 0
 
+    def problem(self, error: Exception) -> str:
+        """See ``SqliteStore``."""
+        return f"Redis does not answer ({type(error).__name__})"
+
     def close(self) -> None:
         """See ``SqliteStore``."""
         self._client.close()
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except self._errors as error:
-            raise StoreError(f"Redis does not answer ({type(error).__name__})") from error
 
 
 def _public(url: str) -> str:

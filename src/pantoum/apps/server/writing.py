@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from pantoum.apps.server.answers import MANY, json_answer, require_size
 from pantoum.apps.server.caller import CALLER
 from pantoum.apps.server.drawing import require_form, sampling_of
-from pantoum.apps.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
+from pantoum.apps.server.job import Job, Writing, Written
 from pantoum.apps.server.models import Served
 from pantoum.apps.server.recorded import Entry, Recorded
-from pantoum.apps.server.refusals import RequestError, busy, stopping
+from pantoum.apps.server.refusals import RequestError
 from pantoum.apps.server.schema import CompletionRequest, WritingRequest
-from pantoum.seams import Reading, State, draw_seed, encode_prompt, prompt_places, space_held
+from pantoum.seams import Plain, Reading, State, draw_seed, encode_prompt, prompt_places, space_held
 
 __all__ = [
     "MOST_PROMPT",
@@ -68,14 +68,6 @@ def require_prompt(tokens: int, param: str) -> None:
     if tokens > MOST_PROMPT:
         rule = f"the limit is {MOST_PROMPT:,}; send it in parts"
         raise RequestError(400, f"{param} has {tokens:,} tokens: {rule}", param=param)
-
-
-def require_places(served: Served, texts: int) -> None:
-    """Refuse more texts than ever fit."""
-    most = served.engine.slots + served.engine.places
-    if texts > most:
-        rule = f"this server takes {most} at once, those that wait included"
-        raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
 
 
 async def encode(
@@ -130,7 +122,7 @@ async def prompts_of(
     if isinstance(given[0], int):
         return [await encode(served, given, param=param)]
     if together:
-        require_places(served, len(given))
+        served.engine.require_places(len(given))
     return [await encode(served, one, state, places=places, param=param) for one in given]
 
 
@@ -139,7 +131,6 @@ class Choice:
     """One text of the answer."""
 
     index: int
-    prompt: int
     text: str = ""
     shown: int = 0
     """Characters given out so far."""
@@ -147,6 +138,8 @@ class Choice:
     finish: str | None = None
     state: State | None = None
     entries: list[Entry] = field(default_factory=list)
+    recorded: Recorded | None = None
+    """Its tokens, from when its prompt was read; ``None``: nobody asks for them."""
 
 
 @dataclass(eq=False)
@@ -159,48 +152,29 @@ class Part:
     last: bool = False
 
 
-def submit(served: Served, jobs: Sequence[Job]) -> None:
-    """Hand jobs to the model's engine: all of them, or none and an error."""
-    slots = sum(job.slots for job in jobs)
-    require_places(served, slots)
-    taken = list[Job]()
-    try:
-        for job in jobs:
-            served.engine.submit(job)
-            taken.append(job)
-    except FullError:
-        cancel(served, taken)
-        raise busy(f" (this request needs {slots})") from None
-    except StoppedError:
-        cancel(served, taken)
-        raise stopping() from None
-
-
 async def read(served: Served, readings: Sequence[Reading]) -> None:
     """Let the model read all of these, side by side."""
     inbox = served.inbox()
     for reading in readings:
         inbox.job(reading)
-    submit(served, inbox.jobs)
+    served.engine.submit(*inbox.jobs)
     try:
         async for _ in inbox.events():
             pass
     finally:
-        cancel(served, inbox.jobs)
+        served.engine.cancel(*inbox.jobs)
 
 
 async def begin(
     served: Served,
     request: WritingRequest,
     prompts: Sequence[Prompt],
-    *,
-    length: int,
     state: State | None = None,
-    alternatives: int | None = None,
+    stop: Sequence[str] = (),
 ) -> Request:
     """A request whose jobs the engine has. What it may cost is charged before: the tokens that it reads and
-    writes, and the JSON that must be held until it is sent."""
-    count = request.n or 1
+    writes, and the JSON that must be held until it is sent. ``stop``: what ends a text beside its own."""
+    count, length, alternatives = request.n or 1, request.length, request.alternatives
     echo = isinstance(request, CompletionRequest) and bool(request.echo)
     if length > MOST_TOKENS:
         rule = f"the limit is {MOST_TOKENS:,}; ask for fewer"
@@ -210,18 +184,11 @@ async def begin(
     each = TEXT + (0 if alternatives is None else TOKEN + ALTERNATIVE * alternatives)
     size = count * each * ((tokens if echo else 0) + (0 if request.stream else length * len(prompts)))
     require_size(size, "use stream, fewer logprobs or tokens, or n: 1")
-    sampling = sampling_of(request)
-    if length:
-        await require_form(served.model, request, sampling, length)
+    sampling = sampling_of(request, stop)
+    await require_form(served.model, request, sampling)
     await served.turns.answer(size)
     seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
     return Request(served, prompts, Writing(length, sampling, seed, count, alternatives), state, echo)
-
-
-def cancel(served: Served, jobs: Sequence[Job]) -> None:
-    """Nobody waits for these any more."""
-    for job in jobs:
-        served.engine.cancel(job)
 
 
 class Request:
@@ -246,15 +213,18 @@ class Request:
         self.inbox = served.inbox()
         self.choices: list[Choice] = []
         self._pending = b"" if state is None else state.pending
-        self._recorded: dict[Choice, Recorded] = {}
-        """The tokens of each text whose prompt was read."""
         for number, prompt in enumerate(prompts):
             wanted = writing.alternatives if echo else None
             reading = Reading(served.model, state, prompt.tokens_T, alternatives=wanted, held=prompt.held)
             self.inbox.job(reading, writing if writing.length else None)
             for k in range(self.count):
-                self.choices.append(Choice(number * self.count + k, number))
-        submit(served, self.inbox.jobs)
+                self.choices.append(Choice(number * self.count + k))
+        served.engine.submit(*self.inbox.jobs)
+
+    @property
+    def notes(self) -> list[Plain]:
+        """What is to be said of the prompts."""
+        return [note for prompt in self.prompts for note in prompt.notes]
 
     @property
     def prompt_tokens(self) -> int:
@@ -268,7 +238,7 @@ class Request:
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
-        cancel(self.served, self.inbox.jobs)
+        self.served.engine.cancel(*self.inbox.jobs)
 
     async def answer(self, make: Callable[[], object]) -> Response:
         """The response with what ``make`` gives of all texts."""
@@ -295,31 +265,22 @@ class Request:
             async for events in self.inbox.events():
                 found: dict[int, Part] = {}
                 for job, event in events:
-                    if isinstance(event, Read):
+                    if isinstance(event, Reading):
                         async for parts in self._read(job):
                             yield parts
                     elif isinstance(event, Written):
-                        if not timed:
+                        if not timed and (event.text or event.drawn):
                             CALLER.get().first_token(self.served.name)
-                        timed = True
-                        self._written(self._choice(job, event.number), event, found)
-                    elif isinstance(event, Ended):
-                        self._ended(self._choice(job, event.number), event, found)
+                            timed = True
+                        choice = self._choice(job, event.number)
+                        self._written(found.setdefault(choice.index, Part(choice)), event)
                 if found:
                     yield list(found.values())
         finally:
             self.cancel()
 
-    @property
-    def _records(self) -> bool:
-        return self.alternatives is not None
-
     def _choice(self, job: Job, index: int) -> Choice:
         return self.choices[job.number * self.count + index]
-
-    def _part(self, choice: Choice, found: dict[int, Part]) -> Part:
-        """The part of this text that is being put together."""
-        return found.setdefault(choice.index, Part(choice))
 
     async def _read(self, job: Job) -> AsyncGenerator[list[Part], None]:
         """The prompt was read: with ``echo`` it is the beginning of each text. Its tokens come some at a
@@ -329,9 +290,10 @@ class Request:
         choices = [self._choice(job, k) for k in range(self.count)]
         for choice in choices:
             choice.shown = len(shown)
-            self._recorded[choice] = Recorded(self.served.model.tokenizer, len(shown), state.pending)
+            if self.alternatives is not None:
+                choice.recorded = Recorded(self.served.model.tokenizer, len(shown), state.pending)
         parts = [Part(choice, shown) for choice in choices]
-        if self.echo and self._records:
+        if self.echo and self.alternatives is not None:
             async for entries in self._echoed(job):
                 if parts[0].entries:
                     yield parts
@@ -363,21 +325,16 @@ class Request:
         for begin in range(0, len(drawn), some):
             yield entries(begin) if len(drawn) <= some else await self.served.turns.run(entries, begin)
 
-    def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
-        part = self._part(choice, found)
+    def _written(self, part: Part, event: Written) -> None:
+        """More of a text joins the part that is put together."""
+        choice, end = part.choice, event.end
         part.text += event.text
         choice.shown += len(event.text)
-        if self._records:
-            recorded = self._recorded[choice]
-            recorded.add(event.drawn)
-            part.entries += recorded.take(choice.shown)
-
-    def _ended(self, choice: Choice, event: Ended, found: dict[int, Part]) -> None:
-        part = self._part(choice, found)
-        part.last = True
-        choice.tokens, choice.state = event.tokens, event.state
-        choice.finish = "length" if event.stopped is None else "stop"
-        if self._records:
+        if end is not None:
+            part.last = True
+            choice.tokens, choice.state = end.tokens, end.state
+            choice.finish = "length" if end.stopped is None else "stop"
+        if choice.recorded is not None:
+            choice.recorded.add(event.drawn)
             # Tokens whose text a stop string has cut off are not part of the answer.
-            cut = choice.shown if event.stopped is not None else None
-            part.entries += self._recorded[choice].take(cut)
+            part.entries += choice.recorded.take(None if choice.finish == "length" else choice.shown)

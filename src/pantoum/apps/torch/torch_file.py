@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from pantoum.seams import (
     durable,
     notes_on_cache,
     plain_json,
+    readable_size,
     require_filled,
     shape_of,
     shared_weight,
@@ -54,8 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OUR_NAMES",
     "TORCH_NAMES",
-    "described",
-    "is_torch_file",
+    "describe",
     "names_of",
     "read",
     "torch_arrays",
@@ -134,7 +135,44 @@ def write(path: Path, content: ModelFile) -> str:
     return names
 
 
-def is_torch_file(path: Path) -> bool:
+def describe(path: Path, start: bytes) -> tuple[dict[str, Any], list[tuple[str, str]]] | None:
+    """What ``pantoum info`` says of such a file: facts, and rows for people; ``None`` for another file."""
+    if not _begins_so(path):
+        return None
+    try:
+        about, tensors, _ = _parsed(path)
+        ModelConfig.from_spec(about.get("config"))  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError, SettingError) as problem:
+        raise ModelFileError(f"cannot read {str(path)!r}: {problem}; export the model again") from problem
+    theirs = about.get("names") == TORCH_NAMES
+    numbers, tokenizer = sum(prod(tensor.shape) for tensor in tensors), about.get("tokenizer")
+    facts = {
+        "bytes": path.stat().st_size,
+        "names": about.get("names"),
+        "module": about.get("module"),
+        "numbers": numbers,
+        "made_from": about.get("made_from"),
+        "config": about.get("config"),
+    }
+    loads = "nn.Module.load_state_dict, or pantoum.apps.torch.load" if theirs else "pantoum.apps.torch.load"
+    kind = tokenizer.get("kind") if isinstance(tokenizer, dict) else None
+    rows = [
+        ("numbers", f"{numbers:,} in {len(tensors)} arrays ({readable_size(path.stat().st_size)})"),
+        ("names", f"those of {'torch.nn' if theirs else 'pantoum.apps.torch'}: {loads} reads it"),
+        ("tokens", str(kind) if kind else "none: the tokenizer stayed in the model"),
+        ("made from", f"SHA-256 {about.get('made_from')}"),
+        ("use", "in PyTorch; pantoum itself uses the model that it was exported from"),
+    ]
+    return facts, rows
+
+
+def verify(path: Path) -> str:
+    """Read the whole file; what was done, in words."""
+    read(path)
+    return "it loads"
+
+
+def _begins_so(path: Path) -> bool:
     """Whether a file begins as these do; nothing else of it is looked at."""
     try:
         with bounded.opened(path, ModelFileError) as (file, _):
@@ -143,16 +181,6 @@ def is_torch_file(path: Path) -> bool:
     except ModelFileError:
         return False
     return FORMAT.encode() in start
-
-
-def described(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
-    """What such a file says of itself, and the shape of each of its arrays."""
-    try:
-        about, tensors, _ = _parsed(path)
-        ModelConfig.from_spec(about.get("config"))  # type: ignore[arg-type]
-    except (ValueError, TypeError, AttributeError, SettingError) as problem:
-        raise ModelFileError(f"cannot read {str(path)!r}: {problem}; export the model again") from problem
-    return about, {tensor.name: tensor.shape for tensor in tensors}
 
 
 def _parsed(path: Path) -> tuple[dict[str, Any], list[tensor_layout.Tensor], Any]:
