@@ -90,19 +90,31 @@ def test_two_ranks_train_the_bits_of_one_process(text: Path, tmp_path: Path) -> 
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_restart_of_the_launcher_goes_on_with_the_run_of_its_job(text: Path, tmp_path: Path) -> None:
-    """Rank 1 of two in PyTorch dies and is named. The same command, which the launcher starts again, ends as
-    if nothing had happened: its loss is that of one process of the core, which then resumes it."""
+def test_pytorch_on_two_ranks_goes_on_after_one_has_died(text: Path, tmp_path: Path) -> None:
+    """Rank 1 is named, and ``--resume`` goes on with the run: its loss is that of one process of the core,
+    which then resumes it."""
     asked = [str(text), "--steps", "10", "--checkpoint-every", "2", *SIZES]
-    done = torchrun(tmp_path, *asked, "--run", "two", "--device", "cpu", script=DIES, restarts=1)
-    assert done.returncode == 0, done.stderr
+    done = torchrun(tmp_path, *asked, "--run", "two", "--device", "cpu", script=DIES)
+    assert done.returncode != 0, done.stderr
     (line,) = said(done)
     assert re.search(r"rank 1 \(host .*, process \d+\) has ended, so all ranks end; the newest", line)
+    done = torchrun(tmp_path, "--run", "two", "--resume", "--device", "cpu", "--quiet")
+    assert done.returncode == 0, done.stderr
     one_process(tmp_path, *asked, "--run", "one")
     runs = [pantoum.train(run=str(tmp_path / name), resume=True, steps=2) for name in ("one", "two")]
     assert [run.result.steps for run in runs] == [12, 12]
     losses = [run.evaluation.nats_per_token for run in runs if run.evaluation is not None]
     assert losses[0] == pytest.approx(losses[1], abs=1e-3) and len(losses) == 2
+
+
+def test_a_restart_of_the_launcher_goes_on_with_the_run_of_its_job(text: Path, tmp_path: Path) -> None:
+    """The whole command, once a rank has died: the bits of a run that was left alone."""
+    asked = [str(text), "--steps", "10", "--checkpoint-every", "2", *SIZES]
+    one_process(tmp_path, *asked, "--run", "one")
+    done = torchrun(tmp_path, *asked, "--run", "two", script=DIES, restarts=1)
+    assert done.returncode == 0 and "rank 1 (host" in done.stderr, done.stderr
+    files = [tmp_path / name / "model.safetensors" for name in ("one", "two")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_restart_never_goes_on_with_the_run_of_another_job(
