@@ -38,8 +38,9 @@ pages: $(VENV)/.bare  ## build, once, what `pantoum export --to html` puts into 
 	PYTHONPATH=build/ziglang $(BIN)/python -m pantoum.apps.web.module
 	rm -rf build/ziglang
 
+IN      ?=
 test: $(STAMP)  ## the whole test suite: under 5 minutes on 2 cores, no network, no PyTorch
-	sh .ci/in-memory $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not oracle and not slow'
+	sh .ci/in-memory $(IN) $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m 'not oracle and not slow'
 
 coverage: $(STAMP)  ## the suite with branch coverage
 	$(BIN)/python -m pytest -m 'not oracle and not slow' --cov=pantoum --cov-branch --cov-report=term-missing:skip-covered
@@ -70,7 +71,7 @@ release-check: $(BIN)/python  ## is a release whole? workflows, sdist, wheel, SB
 docs: $(STAMP)  ## write docs/cli.md and the man page from the parser
 	$(BIN)/python docs/make_cli.py
 
-site: $(STAMP)  ## build the documentation site in build/site; a broken link is an error
+site: $(VENV)/.bare  ## build the documentation site in build/site; a broken link is an error
 	$(call install,docs)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "its search needs an address: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8800"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pantoum.config import (
         AUTO,
         CELLS,
+        OF_ONE_COMMAND,
         VERSION,
         AskedForm,
         CellSpec,

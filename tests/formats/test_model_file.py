@@ -89,8 +89,11 @@ def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
         changed = bytearray(data)
         changed[place] ^= 1 << (place % 8)
         (tmp_path / "n").write_bytes(changed)
-        with pytest.raises(ModelFileError):
+        with pytest.raises(ModelFileError) as caught:
             model_file.read(tmp_path / "n")
+    words = "its SHA-256 does not match: it is cut, damaged or was changed"  # of the last byte
+    told = f"cannot use the model {str(tmp_path / 'n')!r}: {words}; use another copy of it, or train again"
+    assert str(caught.value) == told
 
 
 def test_every_truncation_and_any_tail_is_refused(tmp_path: Path) -> None:
@@ -271,16 +274,13 @@ def forged(path: Path, array: str, change: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("array", "change", "words"),
-    [
-        ("tokenizer", lambda entry: entry.update(dtype="I8"), "its tokenizer is missing"),
-        ("tokenizer", lambda entry: entry.update(shape=[entry["shape"][0], 1]), "its tokenizer is missing"),
-    ],
+    "change",
+    [lambda entry: entry.update(dtype="I8"), lambda entry: entry.update(shape=[entry["shape"][0], 1])],
 )
-def test_an_array_of_another_kind_is_refused(tmp_path: Path, array: str, change: Any, words: str) -> None:
+def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path, change: Any) -> None:
     model_file.write(tmp_path / "m", example(card={"spare": " " * 40}))
-    with pytest.raises(ModelFileError, match=f": .*{words}; use another copy of it, or train again$"):
-        model_file.read(forged(tmp_path / "m", array, change))
+    with pytest.raises(ModelFileError, match=": its tokenizer is missing; use another copy of it, or train"):
+        model_file.read(forged(tmp_path / "m", "tokenizer", change))
 
 
 @pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0])
@@ -325,18 +325,6 @@ def test_whether_a_model_can_be_written_is_known_before(spare: int) -> None:
     words = "a model of this shape and text cannot be written: the parameter name 'tokenizer' is taken"
     with pytest.raises(ModelFileError, match=words):
         model_file.require_writable(example(parameters={"tokenizer": np.zeros(1, np.float32)}))
-
-
-def test_a_changed_byte_is_told_in_these_words(tmp_path: Path) -> None:
-    model_file.write(tmp_path / "m", example())
-    data = bytearray((tmp_path / "m").read_bytes())
-    data[-1] ^= 1
-    (tmp_path / "m").write_bytes(data)
-    words = "its SHA-256 does not match: it is cut, damaged or was changed"
-    with pytest.raises(ModelFileError) as caught:
-        model_file.read(tmp_path / "m")
-    told = f"cannot use the model {str(tmp_path / 'm')!r}: {words}; use another copy of it, or train again"
-    assert str(caught.value) == told
 
 
 def test_the_size_of_a_header_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

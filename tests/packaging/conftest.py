@@ -29,12 +29,14 @@ def run(*command: object, **settings: Any) -> str:
 
 
 def surroundings(**changes: str | None) -> dict[str, str]:
-    """This process's environment without what would lead back into the source tree."""
+    """This process's environment without what would lead back into the source tree. A core that is compiled
+    need not be fast: ``make wheels`` looks at one that is."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PANTOUM_", "PYTHON", "COV_"))
     }
+    kept["SKBUILD_CMAKE_DEFINE"] = "PANTOUM_OPTIMIZE=-O1"
     for name, value in changes.items():
         if value is None:
             kept.pop(name, None)

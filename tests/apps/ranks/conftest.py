@@ -65,6 +65,9 @@ class ThreadRanks:
 
         return wait
 
+    def restarted(self, run: str | None) -> bool:
+        return False
+
     def abort(self, why: str) -> NoReturn:
         self._group.ended.set()
         raise RankError(why)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pantoum.apps.server import connection
+
 BODY = json.dumps({"prompt": "The cat", "max_tokens": 9, "seed": 1}).encode()
 HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 ASKED = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
@@ -69,7 +71,10 @@ def test_a_head_of_sixty_kilobytes_is_read(dial: Callable[[], socket.socket]) ->
     assert answered(dial(), sent) == (200, {"status": "ok"})
 
 
-def test_what_follows_a_body_has_an_end_too(server: Any, dial: Callable[[], socket.socket]) -> None:
+def test_what_follows_a_body_has_an_end_too(
+    server: Any, dial: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 1.0)
     client = dial()
     client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: " + b"a" * 80_000)
     with suppress(ConnectionResetError):

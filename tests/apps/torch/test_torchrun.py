@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import pantoum
+from pantoum.errors import SettingError
 
 pytestmark = [pytest.mark.oracle, pytest.mark.slow]
 SOURCE = Path(pantoum.__file__).parents[1]
@@ -24,14 +25,14 @@ from pantoum.apps.ranks.backend import Worker
 honest, left = Worker.update, [4]
 def update(*words, **more):
     left[0] -= 1
-    if left[0] == 0:
+    if left[0] == 0 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
     honest(*words, **more)
 Worker.update, sys.argv[0] = update, "pantoum"
 from pantoum.__main__ import entry
 entry()
 """
-"""Rank 1 dies in its fourth update."""
+"""Rank 1 dies in its fourth update, once."""
 
 
 @pytest.fixture
@@ -43,9 +44,12 @@ def text(torch: Any, tmp_path: Path) -> Path:
     return path
 
 
-def torchrun(folder: Path, *arguments: str, script: str | None = None) -> subprocess.CompletedProcess[str]:
+def torchrun(
+    folder: Path, *arguments: str, script: str | None = None, restarts: int = 0
+) -> subprocess.CompletedProcess[str]:
     """``pantoum train`` on two ranks of one thread; ``script``: Python in place of it."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launcher += ["--max-restarts", str(restarts)]
     # Without the two dashes torchrun takes --run for one of its own options.
     launcher += (
         ["-m", "--", "pantoum"] if script is None else ["--no-python", "--", sys.executable, "-c", script]
@@ -101,6 +105,36 @@ def test_pytorch_on_two_ranks_goes_on_after_one_has_died(text: Path, tmp_path: P
     assert [run.result.steps for run in runs] == [12, 12]
     losses = [run.evaluation.nats_per_token for run in runs if run.evaluation is not None]
     assert losses[0] == pytest.approx(losses[1], abs=1e-3) and len(losses) == 2
+
+
+def test_a_restart_of_the_launcher_goes_on_with_the_run_of_its_job(text: Path, tmp_path: Path) -> None:
+    """The whole command, once a rank has died: the bits of a run that was left alone."""
+    asked = [str(text), "--steps", "10", "--checkpoint-every", "2", *SIZES]
+    one_process(tmp_path, *asked, "--run", "one")
+    done = torchrun(tmp_path, *asked, "--run", "two", script=DIES, restarts=1)
+    assert done.returncode == 0 and "rank 1 (host" in done.stderr, done.stderr
+    files = [tmp_path / name / "model.safetensors" for name in ("one", "two")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_restart_never_goes_on_with_the_run_of_another_job(
+    torch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pantoum.apps.ranks.gloo import GlooRanks
+
+    ranks = object.__new__(GlooRanks)
+    ranks._store = torch.distributed.HashStore()
+    other, own = tmp_path / "other", tmp_path / "own"
+    other.mkdir()
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
+    assert not ranks.restarted(str(other)) and not ranks.restarted(str(own))
+    own.mkdir()
+    assert not ranks.restarted(str(other)) and ranks.restarted(str(own))
+    with pytest.raises(SettingError, match="give --run DIR"):
+        ranks.restarted(None)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "0")
+    assert not ranks.restarted(str(own)) and not ranks.restarted(None)
 
 
 def test_a_rank_that_differs_and_an_error_of_rank_0_are_told_in_one_line(text: Path, tmp_path: Path) -> None:

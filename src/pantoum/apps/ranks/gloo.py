@@ -9,7 +9,8 @@ breaks. The first one to say so writes the line; all end.
 
 ``torchrun`` keeps a key-value store for its processes, over all restarts of a job. Ranks find each other
 through it, send signs of life, and agree on who speaks when the job fails. Keys of one attempt stand under
-its number, so that a restart never reads what processes that have ended wrote.
+its number, so that a restart never reads what processes that have ended wrote. Over all attempts the store
+knows only the run that the job makes, so that a restart resumes it (``restarted``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import torch
 from torch import Tensor, distributed
 
 from pantoum.apps.ranks.transport import Array, Life, Pending, pause_of
-from pantoum.errors import RankError
+from pantoum.errors import RankError, SettingError
 
 __all__ = ["GlooRanks"]
 
@@ -127,6 +128,20 @@ class GlooRanks:
         with self.unbroken():
             distributed.all_gather(found, tensor)
         return found
+
+    def restarted(self, run: str | None) -> bool:
+        """``--max-restarts`` starts the same command again. The store then knows the folders that were
+        missing before: a run that was there when the job began is of another job, and is never entered."""
+        if not (_number("TORCHELASTIC_MAX_RESTARTS") and _of_the_launcher()):
+            return False
+        if run is None:
+            rule = "must be named where --max-restarts is given: a restart goes on with the run of that name"
+            raise SettingError("run", None, rule, "give --run DIR")
+        key = f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/run/{Path(run).absolute()}"
+        if not Path(run).exists():
+            self._store.set(key, "made")
+            return False
+        return bool(self._store.check([key]))
 
     def abort(self, why: str) -> NoReturn:
         """Say why, unless another rank has said what ended the job, and end this rank. The launcher then ends

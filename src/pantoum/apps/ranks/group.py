@@ -27,6 +27,7 @@ from pantoum.apps.ranks.transport import Ranks, gather
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.seams import (
     AUTO,
+    OF_ONE_COMMAND,
     STOP_SIGNALS,
     Array,
     Backend,
@@ -130,10 +131,14 @@ class RankGroup:
         self._ranks, self.rank = ranks, ranks.rank
 
     def settings(self, asked: TrainSettings) -> TrainSettings:
-        """The settings of a new run on these ranks: as many shards, unless there are to be more."""
+        """The settings of a new run on these ranks: as many shards, unless there are to be more. Of a run
+        that the launcher starts again, those that it began with, and the budget that is left."""
         count = self._ranks.count
         if asked.resume:
             return asked
+        if self._ranks.restarted(asked.run):
+            own = {name: getattr(asked, name) for name in OF_ONE_COMMAND}
+            return TrainSettings(**{**own, "run": asked.run, "resume": True})
         if asked.batch_size != AUTO and int(asked.batch_size) < count:
             raise SettingError(
                 "batch_size",

@@ -58,6 +58,10 @@ class MpiRanks:
         requests += [self._comm.Isend(_bytes(array), rank) for rank, array in outgoing if array.size]
         return partial(self._poll, requests)
 
+    def restarted(self, run: str | None) -> bool:
+        """No launcher of MPI starts a job again."""
+        return False
+
     def abort(self, why: str) -> NoReturn:
         """Say why, and end all ranks through the launcher."""
         sys.stderr.write(f"pantoum: {why}\n")

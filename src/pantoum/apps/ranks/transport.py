@@ -58,6 +58,10 @@ class Ranks(Protocol):
         or read."""
         ...
 
+    def restarted(self, run: str | None) -> bool:
+        """Whether the launcher has started the job again, after it had begun the run in this folder."""
+        ...
+
     def abort(self, why: str) -> NoReturn:
         """End all ranks now; ``why`` is one line for the person who started them."""
         ...
