@@ -26,10 +26,17 @@ SHAPES: dict[str, dict[str, Any]] = {
     "n-grams": {"ngrams": (2, 3), "ngram_rows": 16, "optimizer": "muon"},
     "two members": {"members": 2, "embedding_size": None, "ngrams": (2,)},
     "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "tied": True},
+    "pull": {"pull": 30.0, "optimizer": "muon"},
 }
 
 
-def recipe_of(optimizer: str = "adamw", members: int = 1, precision: str = "float32", **shape: Any) -> Recipe:
+def recipe_of(
+    optimizer: str = "adamw",
+    members: int = 1,
+    precision: str = "float32",
+    pull: float = 0.0,
+    **shape: Any,
+) -> Recipe:
     model = ModelConfig(**{"hidden_size": 12, "num_layers": 2, "embedding_size": 5, **shape})
     rates = {"learning_rate": RATE, "schedule": "constant", "warm_up": 0.0, "weight_decay": 0.1}
     return Recipe(
@@ -43,6 +50,7 @@ def recipe_of(optimizer: str = "adamw", members: int = 1, precision: str = "floa
         precision=precision,
         seed=5,
         members=members,
+        pull=pull,
     )
 
 
