@@ -3,6 +3,7 @@
 import random
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pantoum.config import TrainSettings
 from pantoum.data.prepare import prepare
 from pantoum.errors import ModelFileError, TextError
 from pantoum.formats import model_file
+from pantoum.inference.evaluation import held_out_loss
 from pantoum.inference.loaded_model import load
 from pantoum.training.begin import TrainingCommand
 from pantoum.training.run_session import train
@@ -116,3 +118,33 @@ def test_without_a_base_none_is_there(monkeypatch):
     monkeypatch.setattr(extensions, "names", lambda group: [])
     with pytest.raises(ModelFileError, match="none is installed; a base comes as a package"):
         load("base:english")
+
+
+ENGLISH = Path(__file__).parents[2] / "bases" / "english"
+
+
+@pytest.mark.skipif(not ENGLISH.exists(), reason="bases are no part of the sdist")
+def test_the_base_of_english_is_whole_and_knows_english():
+    model = load(ENGLISH / "pantoum_base_english" / "english.safetensors")
+    assert model.sha256 in (ENGLISH / "README.md").read_text("utf-8")
+    tokens = model.tokenizer.encode("The old man sat down by the fire, and told us of the sea. " * 3)
+    german = model.tokenizer.encode("Der alte Mann setzte sich ans Feuer und erzählte vom Meer. " * 3)
+    assert 2 * held_out_loss(model.program, tokens, model.tokenizer) < held_out_loss(
+        model.program, german, model.tokenizer
+    )
+    assert (ENGLISH / "pantoum_base_english" / "english.safetensors").stat().st_size < 12e6
+
+
+@pytest.mark.skipif(not ENGLISH.exists(), reason="bases are no part of the sdist")
+def test_the_corpus_of_a_base_is_that_of_its_list(tmp_path):
+    books = tmp_path / "books"
+    books.mkdir()
+    made = subprocess.run(
+        [sys.executable, ENGLISH / "corpus.py", books, tmp_path / "out"], capture_output=True, text=True
+    )
+    assert made.returncode and "33-the-scarlet-letter.txt" in made.stderr
+    (books / "33-the-scarlet-letter.txt").write_bytes(b"another book")
+    made = subprocess.run(
+        [sys.executable, ENGLISH / "corpus.py", books, tmp_path / "other"], capture_output=True, text=True
+    )
+    assert made.returncode and "is not the book that SOURCES.tsv lists" in made.stderr
