@@ -160,7 +160,7 @@ def test_another_text_is_refused_and_a_copy_accepted(run, tmp_path, story):
     copy.write_bytes(story.read_bytes())
     with pytest.raises(RunError) as caught:
         run("run", resume=True, texts=[str(other)])
-    told = re.escape(f"the run cannot go on with other data: {str(other)!r} ")
+    told = re.escape(f"the run cannot continue with other data: {str(other)!r} ")
     advice = r"; give what it began with \(TEXT may be left out\), or begin a new run, with --from for this"
     assert re.fullmatch(f"{told}.*{advice} one's model", str(caught.value))
     assert run("run", resume=True, texts=[str(copy)]).finished
@@ -181,7 +181,7 @@ def test_there_must_be_something_to_resume(run, tmp_path):
     with pytest.raises(RunError, match=r"holds no run.*no config\.json.*leave --resume out"):
         run("empty", resume=True)
     (tmp_path / "empty" / "notes.txt").touch()
-    with pytest.raises(RunError, match=r"exists already and holds no run.*remove that folder first"):
+    with pytest.raises(RunError, match=r"exists already and is not a run.*remove that folder first"):
         run("empty", steps=1)
 
 

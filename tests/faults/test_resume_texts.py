@@ -106,7 +106,7 @@ def test_an_address_in_the_folder_is_not_opened_before_a_first_checkpoint(run, s
         run("cut", resume=True, texts=[])
     assert str(caught.value) == (
         f"the run in {str(tmp_path / 'cut')!r} was begun from an address and has no checkpoint yet: an "
-        "address that stands in a file is not opened; give TEXT, and --valid if there was one, again"
+        "address from a file is not opened; give TEXT again, and --valid if there was one"
     )
     rewrite(tmp_path / "cut", texts=[str(story)], valid=FAR)
     for texts in ([], [str(story)]):

@@ -271,15 +271,15 @@ def test_where_none_verifies_the_newest_one_is_blamed(tmp_path: Path) -> None:
         checkpoint.newest(tmp_path)
     assert str(caught.value) == (
         f"no checkpoint in {str(tmp_path / 'checkpoints')!r} verifies (the newest: cannot use the checkpoint "
-        f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is cut, damaged or was changed; go "
-        "on from another checkpoint); bring back a copy of that folder, or start a new run"
+        f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is truncated, damaged or was changed; "
+        "go on from another checkpoint); restore a copy of that folder, or start a new run"
     )
 
 
 def test_steps_that_are_there_are_named_where_one_is_not(tmp_path: Path) -> None:
     commit(tmp_path, 10, 20)
     folder = str(tmp_path / "checkpoints")
-    told = f"there is no checkpoint of step 15 in {folder!r}; choose one that is there: 10, 20"
+    told = f"there is no checkpoint of step 15 in {folder!r}; choose an existing one: 10, 20"
     with pytest.raises(CheckpointError) as caught:
         checkpoint.read(tmp_path, 15)
     assert str(caught.value) == told

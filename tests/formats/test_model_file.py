@@ -229,7 +229,7 @@ def test_a_file_cut_while_it_is_read_is_told(
         return real(file, buffer) - (len(calls) > fills_before)
 
     monkeypatch.setattr(container.bounded, "fill", cut)
-    with pytest.raises(ModelFileError, match="': it was cut while being read; use another copy of it"):
+    with pytest.raises(ModelFileError, match="': it was truncated while it was read; use another copy of it"):
         model_file.read(tmp_path / "m")
 
 
@@ -332,7 +332,7 @@ def test_a_changed_byte_is_told_in_these_words(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "m").read_bytes())
     data[-1] ^= 1
     (tmp_path / "m").write_bytes(data)
-    words = "its SHA-256 does not match: it is cut, damaged or was changed"
+    words = "its SHA-256 does not match: it is truncated, damaged or was changed"
     with pytest.raises(ModelFileError) as caught:
         model_file.read(tmp_path / "m")
     told = f"cannot use the model {str(tmp_path / 'm')!r}: {words}; use another copy of it, or train again"

@@ -33,7 +33,7 @@ OURS = {
     "compare": "compare runs in a table, with mean and standard deviation over seeds",
     "info": "describe a model, a run folder or another file of pantoum",
     "doctor": "show what this machine offers: processor, threads, measured rates, and advice",
-    "completion": "print the script by which a shell completes commands and options",
+    "completion": "print the script that makes a shell complete commands and options",
 }
 """What each of our own commands does."""
 

@@ -89,7 +89,8 @@ class TextSettings(SettingGroup):
     )
     tokens: str = setting(
         AUTO,
-        f"tokenizer: {written_kinds()} (N tokens; bpe cuts at signs, bpe:whitespace at white space alone)",
+        f"tokenizer: {written_kinds()} (N tokens; bpe splits at punctuation, bpe:whitespace only at white "
+        "space)",
         token_name,
         metavar="KIND",
         chosen="characters where the text has at most 512 different ones, else bytes",

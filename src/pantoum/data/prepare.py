@@ -136,11 +136,11 @@ def restored(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -
     facts, advice = content["facts"], "give the text that the run learned from as TEXT"
     names = ", ".join(repr(text["name"]) for text in facts["texts"][:3])
     if not texts:
-        raise TextError(f"the tokens of {names} must be made again to go on; {advice}")
+        raise TextError(f"the tokens of {names} must be made again to continue; {advice}")
     try:
         differ = _differ(facts, texts, valid, keep_in=folder)
     except TextError as error:
-        raise TextError(f"the tokens of {names} must be made again to go on: {error}; {advice}") from None
+        raise TextError(f"the tokens of {names} must be made again to continue: {error}; {advice}") from None
     if differ:
         raise TextError(f"the tokens of {names} cannot be made again: {'; '.join(differ)}; {advice}")
     return _again(folder, texts, valid, content["request"], from_spec(content["tokenizer"]))
@@ -212,7 +212,8 @@ def _require_own(folder: Path) -> None:
         others = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     if others and NAME not in others:
         raise ShardError(
-            f"{str(folder)!r} exists already and holds no prepared text, but {others[0]!r}; give another name"
+            f"{str(folder)!r} exists already and is not a prepared text: it contains {others[0]!r}; "
+            "give another name"
         )
 
 
@@ -223,7 +224,7 @@ def _checked(asked: TextSettings, tokenizer: Tokenizer | None) -> Tokenizing:
         own = tokenizer.documents or "one continuous text"
         if documents not in (None, tokenizer.documents):
             rule = f"is not that of the tokenizer, which is for {own}"
-            raise SettingError("documents", documents, rule, "leave it out, or learn a tokenizer of your own")
+            raise SettingError("documents", documents, rule, "leave it out, or learn a new tokenizer")
         if vocab_size not in (AUTO, tokenizer.vocab_size):
             rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")

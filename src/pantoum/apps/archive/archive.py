@@ -258,10 +258,10 @@ def read_index(file: BinaryIO) -> tuple[Header, Index]:
     _require(size >= begin + 13, "it is cut")
     file.seek(size - 8)
     length, crc = struct.unpack("<II", _exactly(file, 8))
-    _require(5 <= length <= size - begin - 8, "its index is cut or damaged")
+    _require(5 <= length <= size - begin - 8, "its index is truncated or damaged")
     file.seek(size - 8 - length)
     body = _exactly(file, length + 4)
-    _require(crc32(body) == crc and body[0] == INDEX, "its index is cut or damaged")
+    _require(crc32(body) == crc and body[0] == INDEX, "its index is truncated or damaged")
     ends = np.count_nonzero(np.frombuffer(body, np.uint8)[1:-8] < 0x80)  # as many as numbers, three per frame
     fits = begin + ends // 3 * HEAD.size + length + 8 <= size
     _require(fits, "its index does not fit its size")

@@ -76,7 +76,7 @@ class DecompressConfig(SettingGroup):
         ranged = self.offset is not None or self.length is not None
         rule, advice = "cannot be given together with --offset or --length", "leave one of them out"
         require(self.record is None or not ranged, "record", self.record, rule, advice)
-        rule = "cannot be given where a part of the archive is asked for"
+        rule = "cannot be given with a part of the archive"
         require(
             not self.keep_going or not (ranged or self.record is not None), "keep_going", True, rule, advice
         )

@@ -42,7 +42,7 @@ def require_followable(
     require(text != "-", "text", text, "must be the file that --follow reads", "name the file")
     require(config.streams == 1, "streams", config.streams, "must be 1 with --follow", "leave it out")
     require(config.encoding is None, "encoding", config.encoding, "must be left out with --follow", advice)
-    rule = "must be written as rows where a state file goes on: " + ", ".join(ROWS)
+    rule = "must have rows with a state file: " + ", ".join(ROWS)
     require(state_file is None or form in ROWS, "format", form, rule, "choose one of them")
 
 

@@ -74,7 +74,7 @@ def require_places(served: Served, texts: int) -> None:
     """Refuse more texts than ever fit."""
     most = served.engine.slots + served.engine.places
     if texts > most:
-        rule = f"this server takes {most} at once, those that wait included"
+        rule = f"this server takes {most} at once, waiting ones included"
         raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
 
 
