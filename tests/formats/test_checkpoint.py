@@ -271,8 +271,8 @@ def test_where_none_verifies_the_newest_one_is_blamed(tmp_path: Path) -> None:
         checkpoint.newest(tmp_path)
     assert str(caught.value) == (
         f"no checkpoint in {str(tmp_path / 'checkpoints')!r} verifies (the newest: cannot use the checkpoint "
-        f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is truncated, damaged or was changed; "
-        "go on from another checkpoint); restore a copy of that folder, or start a new run"
+        f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is truncated, damaged or "
+        "was changed; go on from another checkpoint); restore a copy of that folder, or start a new run"
     )
 
 
