@@ -223,7 +223,7 @@ def test_a_shard_that_is_cut_while_batches_are_read_is_an_error_and_no_crash(tmp
     batches = StatefulBatches(stored(tmp_path / "t", np.arange(3 * MIB) % 251, 251), 2, 1 << 15)
     assert next(batches).inputs_BT[0, 5] == 5
     os.truncate(tmp_path / "t", 1000)
-    with pytest.raises(ShardError, match="was cut while it was in use"):
+    with pytest.raises(ShardError, match="was truncated while it was in use"):
         for _ in range(60):
             next(batches)
 

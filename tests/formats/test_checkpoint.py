@@ -97,7 +97,7 @@ def test_the_library_opens_it_and_its_metadata_are_these(tmp_path: Path) -> None
 def test_a_run_without_checkpoints_has_none(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path) is None and checkpoint.steps(tmp_path) == []
     assert checkpoint.prune(tmp_path, 5) == [] and checkpoint.clean_temporary(tmp_path) == []
-    with pytest.raises(CheckpointError, match=r"no checkpoint of step 3 .* there: none"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 3 .* existing one: none"):
         checkpoint.read(tmp_path, 3)
 
 

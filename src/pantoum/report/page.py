@@ -134,7 +134,7 @@ def _status(history: RunHistory) -> str:
     if ended is None and finite(last.get("time_left")) is not None:
         parts.append(f"about {clock(last.get('time_left'))} left")
     if ended is None:
-        parts.append(tag("a", "reload automatically", class_="follow", href="#follow", hidden=""))
+        parts.append(tag("a", "reload while it runs", class_="follow", href="#follow", hidden=""))
     return f" {tag('span', '·')} ".join(parts)
 
 
