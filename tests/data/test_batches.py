@@ -163,8 +163,8 @@ def test_sizes_must_be_whole_and_positive(argument, sizes):
     [
         ({"tokens": 99}, "has another tokens than these batches, 100"),
         ({"batch_size": 3}, "has another batch_size than these batches, 2"),
-        ({"epoch": -1}, "stands outside"),
-        ({"batch": 12}, "stands outside"),
+        ({"epoch": -1}, "is outside the text"),
+        ({"batch": 12}, "is outside the text"),
         ({"batch": "1"}, "must be a dict"),
     ],
 )

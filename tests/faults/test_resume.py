@@ -178,7 +178,7 @@ def test_there_must_be_something_to_resume(run, tmp_path):
     with pytest.raises(RunError, match="does not exist"):
         run("nothing", resume=True)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"holds no run.*no config\.json.*leave --resume out"):
+    with pytest.raises(RunError, match=r"is not a run.*no config\.json.*leave --resume out"):
         run("empty", resume=True)
     (tmp_path / "empty" / "notes.txt").touch()
     with pytest.raises(RunError, match=r"exists already and is not a run.*remove that folder first"):
@@ -189,7 +189,7 @@ def test_a_lost_model_file_is_sought_anew(run, tmp_path):
     run("run", steps=12, stop_after=6)
     (tmp_path / "run" / "model.safetensors").write_bytes(b"damaged")
     result = run("run", resume=True)
-    assert any("sought anew" in note for note in result.notes) and result.validation is not None
+    assert any("starts again" in note for note in result.notes) and result.validation is not None
     assert json.dumps(model_file.read(result.model).card)
 
 

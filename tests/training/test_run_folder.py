@@ -74,7 +74,7 @@ def test_a_named_folder_must_be_new_or_be_there(tmp_path):
     (tmp_path / "folder" / "mine").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
-    exists = {"run": r"exists already.*--resume", "folder": "holds no run.*remove that folder first"}
+    exists = {"run": r"exists already.*--resume", "folder": "is not a run.*remove that folder first"}
     for name, what in {"file": "is a file", **exists}.items():
         with pytest.raises(RunError, match=what):
             create(TrainSettings(run=name), ["book.txt"])

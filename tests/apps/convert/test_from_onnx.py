@@ -185,7 +185,7 @@ def test_no_other_file_is_read(tmp_path: Path, alphabet: Alphabet, monkeypatch: 
         if where == "node":
             model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["bias"], value=constant))
         path.write_bytes(model.SerializeToString())
-        with pytest.raises(ModelFileError, match="lies in another file"):
+        with pytest.raises(ModelFileError, match="is in another file"):
             import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
 
 

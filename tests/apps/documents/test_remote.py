@@ -331,5 +331,5 @@ def test_an_address_of_a_validation_text_in_a_file_is_not_opened(memory: Any, tm
     begun = tmp_path / "begun"
     begun.mkdir()
     (begun / "config.json").write_bytes((run.folder / "config.json").read_bytes())
-    with pytest.raises(TextError, match="give TEXT, and --valid if there was one, again"):
+    with pytest.raises(TextError, match="give TEXT again, and --valid if there was one"):
         pantoum.train(run=begun, resume=True, progress=False)
