@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OURS = {
     "demo": "train two minutes on the source of Python's standard library, and show what the model writes",
-    "train": "train a model on texts; what you do not set is chosen by the size of the text and the time",
+    "train": "train a model on texts; pantoum chooses the settings that you leave out",
     "generate": "generate text: the prompt and its continuation",
     "evaluate": "measure how well a model predicts texts",
     "score": "print the surprisal of each token, word or line of a text, in nats",
