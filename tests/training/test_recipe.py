@@ -245,7 +245,7 @@ def test_a_model_of_words_goes_the_further_the_stranger_the_text_and_the_fewer_t
     assert found == [0.0008, 0.0044, 0.008, 0.008]
     assert [chosen(steps, 1.0).learning_rate for steps in (10, 250, 4000)] == [0.0192, 0.016, 0.0056]
     assert chosen(1000, None).learning_rate == chosen(1000, 1.0, vocab=98).learning_rate == 0.0024
-    assert any("0.5 nats per token more for this text" in why for why in chosen(1000, 0.5).reasons)
+    assert any("0.5 nats per token higher on this text" in why for why in chosen(1000, 0.5).reasons)
     assert chosen(1000, 1.0, learning_rate=1e-4).learning_rate == 1e-4
 
 

@@ -59,7 +59,7 @@ def test_what_is_typed_instead_of_run_is_understood_or_answered_with_the_command
         find(TrainSettings(resume=True), [])
     for name in ("a", "b c"):
         run(f"runs/{name}", steps=2)
-    with pytest.raises(RunError, match="`pantoum train --run 'runs/b c' --resume` goes on"):
+    with pytest.raises(RunError, match="`pantoum train --run 'runs/b c' --resume` continues"):
         find(TrainSettings(resume=True), [])
     assert find(TrainSettings(resume=True), ["runs/a"]).path == Path("runs/a")
     assert train(TrainingCommand(TrainSettings(resume=True, steps=1), ["runs/a"])).steps == 3

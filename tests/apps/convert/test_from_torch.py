@@ -91,7 +91,7 @@ def test_halves_and_eleven_layers_are_read_in_order(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"rnn__weight_ih_l0_reverse": (20, 3)}, "two directions"),
+        ({"rnn__weight_ih_l0_reverse": (20, 3)}, "bidirectional"),
         ({"rnn__weight_hr_l0": (2, 5)}, "a projection"),
         ({"other__weight": (9, 5), "other__bias": (9,)}, "cannot be identified among"),
         ({"rnn__weight_hh_l0": (25, 5)}, "1, 3 or 4 times its columns"),

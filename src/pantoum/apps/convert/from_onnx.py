@@ -59,7 +59,7 @@ def _model(content: bytes, data_name: str, data: IO[bytes] | None) -> ForeignMod
     if len(heads) != 1 or heads[0].head is None:
         if walk.stopped:
             raise BadFileError(
-                f"it has the operator {walk.stopped[0]} which plain recurrent models do not have",
+                f"it has the operator {walk.stopped[0]}, which plain recurrent models do not have",
                 "only an embedding, recurrent layers and a linear layer can be imported",
             )
         what = "several outputs" if heads else "it has no output of a linear layer after a recurrent one"
