@@ -65,10 +65,11 @@ WIDER = {
 """What a keyword also takes."""
 HEAD = """# Command line
 
-This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
-result on stdout and everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2
-(wrong usage), 3 (`score --exit-code`: an alert), 129, 130 and 143 (SIGHUP, Ctrl-C and SIGTERM, after saving),
-141 (the reader of stdout has gone). Every command takes `--help`, `--quiet`, `--threads N` and `--version`.
+This page is made from the parser by `python docs/make_cli.py`; do not edit it.
+[What you can do](commands.md) has the commands by purpose. Every command prints its result on stdout and
+everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2 (wrong usage), 3
+(`score --exit-code`: an alert), 129, 130 and 143 (SIGHUP, Ctrl-C and SIGTERM, after saving), 141 (the reader
+of stdout has gone). Every command takes `--help`, `--quiet`, `--threads N` and `--version`.
 """
 ENVIRONMENT = """## Environment variables
 
@@ -86,12 +87,7 @@ EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 def page() -> str:
     """The whole page."""
     (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    parts = [HEAD, "| command | purpose |\n|---|---|"]
-    parts[-1] += "".join(
-        f"\n| [`pantoum {name}`](#pantoum-{name}) | {purpose} |" for name, purpose in all_commands().items()
-    )
-    parts += [section(name, commands.choices[name].filled()) for name in all_commands()]
-    parts.append(ENVIRONMENT)
+    parts = [HEAD, *(section(name, commands.choices[name].filled()) for name in all_commands()), ENVIRONMENT]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -120,10 +116,15 @@ def keyword_type(one: Setting) -> str:
 def section(name: str, parser: argparse.ArgumentParser) -> str:
     """One command: what it does, its arguments by group, its examples."""
     parts = [f"## pantoum {name}", str(parser.description)]
+    groups: dict[str, list[str]] = {}
     for group in parser._action_groups:
+        title = "" if group.title in ("options", "positional arguments") else str(group.title)
         rows = [row(a) for a in group._group_actions if not EVERYWHERE & set(a.option_strings)]
-        if rows:
-            title = group.title if group.title not in ("options", "positional arguments") else None
+        groups.setdefault(title, []).extend(rows)
+    for title, rows in groups.items():
+        if title == "text" and name != "train":
+            parts.append("The options for the text are those of [`pantoum train`](#pantoum-train).")
+        elif rows:
             parts.append(
                 (f"**{title}**\n\n" if title else "")
                 + "| argument | meaning |\n|---|---|\n"

@@ -64,7 +64,7 @@ class Kind:
 
 KINDS = {
     "fresh": Kind(f"--steps 3 --schedule trapezoid {TINY}"),
-    "resumed": Kind("--resume", (f"--steps 5 --stop-after 3 {TINY}",), told="going on from step 3"),
+    "resumed": Kind("--resume", (f"--steps 5 --stop-after 3 {TINY}",), told="continuing from step 3"),
     "rolled back": Kind(
         "--resume", (f"--steps 60 --stop-after 38 {NOISY}",), text="noise.txt", told="ROLLED BACK"
     ),
@@ -74,7 +74,7 @@ KINDS = {
         told="where the rate began to fall",
     ),
     "further from the end": Kind(
-        "--resume --steps 3", (f"--steps 3 --schedule linear {TINY}",), told="going on from step 3"
+        "--resume --steps 3", (f"--steps 3 --schedule linear {TINY}",), told="continuing from step 3"
     ),
     "longer": Kind(
         "--resume --steps 7",

@@ -98,7 +98,7 @@ def test_what_is_none_of_ours_or_damaged_is_refused(tmp_path: Path, content: byt
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(PantoumError, match="x"):
         inspect(tmp_path / "x")
-    with pytest.raises(PantoumError, match="no file or folder of pantoum"):
+    with pytest.raises(PantoumError, match="not a file or folder of pantoum"):
         inspect(tmp_path)
 
 

@@ -67,7 +67,7 @@ def test_the_text_is_read(tmp_path: Path, module: str, name: str, data: bytes, l
     [
         (pdf(PAGE)[:300], "damaged"),
         (b"%PDF-1.5\n", "damaged"),
-        (pdf(b""), "its pages may be pictures"),
+        (pdf(b""), "its pages may be images"),
         (pdf(PAGE).replace(b"/Kids [3 0 R]", b"/Kids [2 0 R]"), ""),  # pages that hold themselves
         (pdf(b"( ) Tj " * 4_000_000, packed=2), ""),  # 28 MB in some hundred bytes
     ],

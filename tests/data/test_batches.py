@@ -163,8 +163,8 @@ def test_sizes_must_be_whole_and_positive(argument, sizes):
     [
         ({"tokens": 99}, "has another tokens than these batches, 100"),
         ({"batch_size": 3}, "has another batch_size than these batches, 2"),
-        ({"epoch": -1}, "stands outside"),
-        ({"batch": 12}, "stands outside"),
+        ({"epoch": -1}, "is outside the text"),
+        ({"batch": 12}, "is outside the text"),
         ({"batch": "1"}, "must be a dict"),
     ],
 )
@@ -223,7 +223,7 @@ def test_a_shard_that_is_cut_while_batches_are_read_is_an_error_and_no_crash(tmp
     batches = StatefulBatches(stored(tmp_path / "t", np.arange(3 * MIB) % 251, 251), 2, 1 << 15)
     assert next(batches).inputs_BT[0, 5] == 5
     os.truncate(tmp_path / "t", 1000)
-    with pytest.raises(ShardError, match="was cut while it was in use"):
+    with pytest.raises(ShardError, match="was truncated while it was in use"):
         for _ in range(60):
             next(batches)
 

@@ -46,7 +46,7 @@ def test_the_encoding_is_named_and_has_the_text_read(
     made = prepare(
         [tmp_path / "a.txt"], tokens=tokens, encoding=name, out=tmp_path / "out", valid_fraction=0.0
     )
-    assert text_of(made) == text and f"a.txt is not UTF-8: it is read in {name}" in "".join(made.notes)
+    assert text_of(made) == text and f"a.txt is not UTF-8: reading it as {name}" in "".join(made.notes)
 
 
 def test_the_word_that_is_shown_tells_the_encodings_apart() -> None:
@@ -68,7 +68,7 @@ def test_a_damaged_byte_is_said_to_be_damage(tmp_path: Path) -> None:
 
 def test_no_text_in_any_encoding_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(bytes(range(1, 256)) * 9)
-    with pytest.raises(TextError, match=r"it is in no common encoding; .*--tokens bytes"):
+    with pytest.raises(TextError, match=r"it has no common encoding; .*--tokens bytes"):
         prepare([tmp_path / "a.txt"], out=tmp_path / "out")
     assert prepare([tmp_path / "a.txt"], tokens="bytes", out=tmp_path / "out").tokenizer.kind == "bytes"
 

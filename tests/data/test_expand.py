@@ -76,7 +76,7 @@ def test_a_bomb_is_refused_before_it_fills_anything(monkeypatch: pytest.MonkeyPa
 
 def test_what_is_inside_must_be_a_text() -> None:
     data = gzip.compress(b"%PDF-1.7\n\xff")
-    with pytest.raises(TextError, match="inside is a PDF document; unpack it first"):
+    with pytest.raises(TextError, match="it contains a PDF document; unpack it first"):
         list(decompressed(form_of(data), "t", len(data), [data]))
     data = gzip.compress(TEXT.decode().encode("utf-16"))
     assert b"".join(decompressed(form_of(data), "t", len(data), [data])) == TEXT

@@ -154,7 +154,7 @@ def test_bytes_read_a_folder_as_it_is(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_without_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a").write_bytes(PNG)
-    with pytest.raises(TextError, match=r"holds no text: a \(an image\); name a text file"):
+    with pytest.raises(TextError, match=r"contains no text: a \(an image\); name a text file"):
         prepare([tmp_path / "in"], out=tmp_path / "out")
     (tmp_path / "in" / "a").write_bytes(POEM.encode("latin-1"))
     with pytest.raises(TextError, match=r"--encoding windows-1252 .*of 1 files, none is UTF-8"):

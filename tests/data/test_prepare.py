@@ -335,7 +335,7 @@ def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path: Path, name
     path, out = text_file(tmp_path, STORY), tmp_path / "mine"
     out.mkdir()
     (out / name).write_text("precious")
-    with pytest.raises(ShardError, match=f"holds no prepared text, but '{name}'; give another name"):
+    with pytest.raises(ShardError, match=f"is not a prepared text: it contains '{name}'; give another name"):
         prepare([path], out=out)
     assert [each.name for each in out.iterdir()] == [name] and (out / name).read_text() == "precious"
     (out / name).unlink()

@@ -143,7 +143,7 @@ def test_tokens_that_are_removed_leave_what_they_were_made_from(tmp_path: Path) 
     whole = (out / NAME).read_bytes()
     assert remove_tokens(out, [old], None) and are_removed(out)
     assert (out / NAME).stat().st_size < len(whole) - 500
-    with pytest.raises(ShardError, match="holds no tokens: a finished run keeps none unless --keep-data"):
+    with pytest.raises(ShardError, match="has no tokens: a finished run keeps none unless --keep-data"):
         open_prepared(out)
     prepare([old], out=out)
     assert (out / NAME).read_bytes() == whole

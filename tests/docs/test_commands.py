@@ -54,7 +54,6 @@ GIVEN = {
     "docs/how-to/forms.md": ("book", "names", "austen", "bronte"),
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/pytorch.md": ("book",),
-    "docs/how-to/python.md": ("book",),
     "docs/how-to/web.md": ("book",),
     "docs/api.md": ("app", "names"),
 }

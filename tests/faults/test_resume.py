@@ -160,7 +160,7 @@ def test_another_text_is_refused_and_a_copy_accepted(run, tmp_path, story):
     copy.write_bytes(story.read_bytes())
     with pytest.raises(RunError) as caught:
         run("run", resume=True, texts=[str(other)])
-    told = re.escape(f"the run cannot go on with other data: {str(other)!r} ")
+    told = re.escape(f"the run cannot continue with other data: {str(other)!r} ")
     advice = r"; give what it began with \(TEXT may be left out\), or begin a new run, with --from for this"
     assert re.fullmatch(f"{told}.*{advice} one's model", str(caught.value))
     assert run("run", resume=True, texts=[str(copy)]).finished
@@ -178,10 +178,10 @@ def test_there_must_be_something_to_resume(run, tmp_path):
     with pytest.raises(RunError, match="does not exist"):
         run("nothing", resume=True)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"holds no run.*no config\.json.*leave --resume out"):
+    with pytest.raises(RunError, match=r"is not a run.*no config\.json.*leave --resume out"):
         run("empty", resume=True)
     (tmp_path / "empty" / "notes.txt").touch()
-    with pytest.raises(RunError, match=r"exists already and holds no run.*remove that folder first"):
+    with pytest.raises(RunError, match=r"exists already and is not a run.*remove that folder first"):
         run("empty", steps=1)
 
 
@@ -189,7 +189,7 @@ def test_a_lost_model_file_is_sought_anew(run, tmp_path):
     run("run", steps=12, stop_after=6)
     (tmp_path / "run" / "model.safetensors").write_bytes(b"damaged")
     result = run("run", resume=True)
-    assert any("sought anew" in note for note in result.notes) and result.validation is not None
+    assert any("starts again" in note for note in result.notes) and result.validation is not None
     assert json.dumps(model_file.read(result.model).card)
 
 

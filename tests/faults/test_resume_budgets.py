@@ -76,7 +76,7 @@ def test_a_budget_that_is_said_again_changes_nothing(run, tmp_path):
     run("run", steps=20, stop_after=4)
     result = run("run", steps=20, resume=True, stop_after=6)
     assert not any("the budget is now" in note for note in result.notes)
-    assert "going on from step 4" in result.notes
+    assert "continuing from step 4" in result.notes
 
 
 def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_path):
@@ -86,7 +86,7 @@ def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_
     result = run("run", steps=10, resume=True, listen=records.append)
     assert result.steps == 22
     assert "back to step 12, where the rate began to fall" in result.notes
-    assert "going on from step 12" in result.notes and "the budget is now 10 steps further" in result.notes
+    assert "continuing from step 12" in result.notes and "the budget is now 10 steps further" in result.notes
     rates = {record.step: record.learning_rate for record in records}
     assert rates[13] == rates[17] == pytest.approx(0.02) and rates[22] < 0.005
     assert checkpoint.newest(tmp_path / "run").step == 22
@@ -135,7 +135,7 @@ def test_where_the_rate_began_to_fall_is_damaged_the_run_goes_on_from_its_end(ru
     damaged.write_bytes(b"")
     result = run("run", steps=10, resume=True)
     assert result.steps == 30
-    notes = [note for note in result.notes if note.endswith("; going on from the end instead")]
+    notes = [note for note in result.notes if note.endswith("; continuing from the end instead")]
     assert len(notes) == 1 and notes[0].startswith(f"cannot use the checkpoint {str(damaged)!r}: ")
     assert "the budget is now 10 steps further" in result.notes
 
@@ -183,7 +183,7 @@ def test_a_command_that_was_killed_at_its_end_does_not_go_further_twice(run, tmp
             run("cut", steps=4, resume=True)
     result = run("cut", steps=4, resume=True)
     assert result.steps == 10 and result.finished and not result.already
-    told = "the command that was to finish the run was killed: its last part is done again"
+    told = "the command was killed while it finished the run: its last part is repeated"
     assert told in result.notes
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert run("cut", resume=True).already

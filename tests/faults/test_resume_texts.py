@@ -61,7 +61,7 @@ def test_a_finished_run_makes_its_held_out_text_again_too(run, held, tmp_path):
 def test_a_held_out_text_that_has_changed_is_refused_where_texts_are_given(run, story, held):
     run("cut", steps=8, stop_after=3, valid=str(held))
     held.write_text(held.read_text() + "more")
-    with pytest.raises(RunError, match=r"cannot go on with other data: .*held\.txt"):
+    with pytest.raises(RunError, match=r"cannot continue with other data: .*held\.txt"):
         run("cut", resume=True)
     assert run("cut", resume=True, texts=[]).finished
 
@@ -106,7 +106,7 @@ def test_an_address_in_the_folder_is_not_opened_before_a_first_checkpoint(run, s
         run("cut", resume=True, texts=[])
     assert str(caught.value) == (
         f"the run in {str(tmp_path / 'cut')!r} was begun from an address and has no checkpoint yet: an "
-        "address that stands in a file is not opened; give TEXT, and --valid if there was one, again"
+        "address from a file is not opened; give TEXT again, and --valid if there was one"
     )
     rewrite(tmp_path / "cut", texts=[str(story)], valid=FAR)
     for texts in ([], [str(story)]):

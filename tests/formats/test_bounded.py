@@ -62,7 +62,7 @@ def test_a_file_cut_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest
         return before
 
     monkeypatch.setattr(bounded.os, "fstat", cut_meanwhile)
-    with pytest.raises(StateError, match="cut while being read"):
+    with pytest.raises(StateError, match="truncated while it was read"):
         bounded.read_small(tmp_path / "file", 3, StateError)
 
 

@@ -90,7 +90,7 @@ def test_nothing_more_can_be_opened(file: Path, what: str) -> None:
         ("ours", "a whole message"),
         ("library", "cannot read: it is damaged or encrypted (KeyError: 'several\\nlines'); mend it"),
         ("crash", "ends what reads it"),
-        ("memory", "cannot read: it takes more memory than a file of its size may; mend it"),
+        ("memory", "cannot read: it needs more memory than a file of its size may use; mend it"),
     ],
 )
 def test_what_goes_wrong_is_one_line(file: Path, how: str, message: str) -> None:
@@ -104,7 +104,7 @@ def test_what_goes_wrong_is_one_line(file: Path, how: str, message: str) -> None
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_time_is_bounded(file: Path) -> None:
-    with pytest.raises(TextError, match="it takes longer than a file of its size may"):
+    with pytest.raises(TextError, match="it takes longer than a file of its size may take"):
         read("failing", "time", paths=[file])
 
 

@@ -97,7 +97,7 @@ def test_the_library_opens_it_and_its_metadata_are_these(tmp_path: Path) -> None
 def test_a_run_without_checkpoints_has_none(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path) is None and checkpoint.steps(tmp_path) == []
     assert checkpoint.prune(tmp_path, 5) == [] and checkpoint.clean_temporary(tmp_path) == []
-    with pytest.raises(CheckpointError, match=r"no checkpoint of step 3 .* there: none"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 3 .* existing one: none"):
         checkpoint.read(tmp_path, 3)
 
 
@@ -271,15 +271,15 @@ def test_where_none_verifies_the_newest_one_is_blamed(tmp_path: Path) -> None:
         checkpoint.newest(tmp_path)
     assert str(caught.value) == (
         f"no checkpoint in {str(tmp_path / 'checkpoints')!r} verifies (the newest: cannot use the checkpoint "
-        f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is cut, damaged or was changed; go "
-        "on from another checkpoint); bring back a copy of that folder, or start a new run"
+        f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is truncated, damaged or "
+        "was changed; go on from another checkpoint); restore a copy of that folder, or start a new run"
     )
 
 
 def test_steps_that_are_there_are_named_where_one_is_not(tmp_path: Path) -> None:
     commit(tmp_path, 10, 20)
     folder = str(tmp_path / "checkpoints")
-    told = f"there is no checkpoint of step 15 in {folder!r}; choose one that is there: 10, 20"
+    told = f"there is no checkpoint of step 15 in {folder!r}; choose an existing one: 10, 20"
     with pytest.raises(CheckpointError) as caught:
         checkpoint.read(tmp_path, 15)
     assert str(caught.value) == told

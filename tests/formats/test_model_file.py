@@ -91,7 +91,7 @@ def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
         (tmp_path / "n").write_bytes(changed)
         with pytest.raises(ModelFileError) as caught:
             model_file.read(tmp_path / "n")
-    words = "its SHA-256 does not match: it is cut, damaged or was changed"  # of the last byte
+    words = "its SHA-256 does not match: it is truncated, damaged or was changed"  # of the last byte
     told = f"cannot use the model {str(tmp_path / 'n')!r}: {words}; use another copy of it, or train again"
     assert str(caught.value) == told
 
@@ -232,7 +232,7 @@ def test_a_file_cut_while_it_is_read_is_told(
         return real(file, buffer) - (len(calls) > fills_before)
 
     monkeypatch.setattr(container.bounded, "fill", cut)
-    with pytest.raises(ModelFileError, match="': it was cut while being read; use another copy of it"):
+    with pytest.raises(ModelFileError, match="': it was truncated while it was read; use another copy of it"):
         model_file.read(tmp_path / "m")
 
 

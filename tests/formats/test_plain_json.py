@@ -136,8 +136,8 @@ def test_what_is_not_strict_json_is_refused(data: bytes, words: str) -> None:
     [
         ({1: 2}, "JSON keys must be text, not 1"),
         ([{"a": ({None: 1},)}], "JSON keys must be text, not None"),
-        (float("nan"), "a figure is nan, which JSON cannot hold"),
-        ((float("-inf"),), "a figure is -inf, which JSON cannot hold"),
+        (float("nan"), "a figure is nan, which JSON cannot represent"),
+        ((float("-inf"),), "a figure is -inf, which JSON cannot represent"),
         ({"a": {1}}, "Object of type set is not JSON serializable"),
     ],
 )

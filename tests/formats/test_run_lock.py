@@ -79,7 +79,7 @@ def test_two_locks_in_one_process_exclude_each_other_and_release(tmp_path: Path)
     with RunLock(tmp_path) as lock:
         with pytest.raises(RunError, match=f"process {os.getpid()}"):
             RunLock(str(tmp_path)).acquire()
-        with pytest.raises(RunError, match=r"is locked by this very command; release it first$"):
+        with pytest.raises(RunError, match=r"is locked by this command itself; release it first$"):
             lock.acquire()
     lock.release()
     with RunLock(tmp_path), pytest.raises(RunError):

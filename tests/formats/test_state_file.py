@@ -176,7 +176,7 @@ def test_files_are_written_and_read_and_named_when_damaged(tmp_path: Path) -> No
     [
         (b"x" * 200, "it is not a state of pantoum"),
         (b"PANTOUMS" + bytes(95), "it has 103 bytes"),
-        (b"PANTOUMS" + bytes(200), "its checksum does not match: it is cut or was changed"),
+        (b"PANTOUMS" + bytes(200), "its checksum does not match: it is truncated or was changed"),
         (checked(b"PANTOUMS" + b"\x01" + bytes(63)), "its number of arrays is impossible"),
     ],
 )

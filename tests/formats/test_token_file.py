@@ -104,7 +104,7 @@ def test_a_file_that_is_cut_while_it_is_in_use_is_an_error_of_the_reading(tmp_pa
     assert found.read(190, 195).tolist() == [190, 191, 192, 193, 194]
     os.truncate(tmp_path / "t", 1200)
     assert found.read(0, 9).tolist() == list(range(9))
-    with pytest.raises(ShardError, match="it was cut while it was in use; prepare the text again"):
+    with pytest.raises(ShardError, match="it was truncated while it was in use; prepare the text again"):
         found.read(190, 195)
 
 

@@ -73,10 +73,10 @@ def test_all_is_told(story: Story) -> None:
         "xz",
         "2.94",
         "How it learned",
-        "What it wrote on the way",
+        "What it wrote during training",
         "A line written at step 6",
-        "A page it had not read",
-        "How to make it again",
+        "Text that it had not read",
+        "How to repeat the run",
         "pantoum train book.txt --minutes 5",
         "a <fast> one",
         "finished",
@@ -155,9 +155,9 @@ def test_what_is_missing_is_left_out(make_records: Make) -> None:
     for words in (
         "bits per byte",
         "bz2",
-        "A page it had not read",
+        "Text that it had not read",
         "What it wrote",
-        "How to make it again",
+        "How to repeat the run",
         "table",
     ):
         assert words not in page.text, words

@@ -59,7 +59,7 @@ def test_the_page_reloads_only_when_a_reader_wants_it(tab: Callable[..., Any], p
     shown = tab().page
     shown.goto(page.as_uri())
     follow = shown.locator("a.follow")
-    assert follow.text_content() == "reload as it goes on"
+    assert follow.text_content() == "reload while it runs"
     follow.click()
     # The click changes the fragment, and the page then loads itself anew: two navigations, the last counts.
     shown.locator("a.follow", has_text="stop reloading").wait_for()

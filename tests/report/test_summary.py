@@ -39,7 +39,7 @@ def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
     assert summary(result(tmp_path)) == [
         "finished after step 1,234, 5.14 M tokens and 5 minutes 1 second",
         "validation loss: 1.250 nats per character (segments:64), accuracy 61.2 %",
-        "bits per byte:   1.80, beside 2.90 (xz) and 2.60 (bz2)",
+        "bits per byte:   1.80, compared with 2.90 (xz) and 2.60 (bz2)",
         "the model predicts the validation text better than xz and bz2 compress it",
         f"model:  {tmp_path}/model.safetensors (2.5 MB, 620 k parameters)",
         f"report: {tmp_path}/report.html",
@@ -65,7 +65,7 @@ def test_what_is_not_known_is_not_invented(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "bits", "said"),
-    [(312, 1.8, "too few to compare"), (0, None, None), (100_000, 1.8, "beside 2.90 (xz)")],
+    [(312, 1.8, "too few to compare"), (0, None, None), (100_000, 1.8, "compared with 2.90 (xz)")],
 )
 def test_a_short_text_has_no_verdict_and_none_a_negative_figure(
     tmp_path: Path, size: int, bits: float | None, said: str | None

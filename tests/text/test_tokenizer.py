@@ -19,7 +19,7 @@ from pantoum.text.tokenizer import declared_size, from_spec, learner
 
 
 def test_kinds_that_are_not_known_are_refused() -> None:
-    with pytest.raises(FormatError, match="kind 'runes' is not known here"):
+    with pytest.raises(FormatError, match="kind 'runes' is unknown to this version"):
         from_spec({"kind": "runes"})
     with pytest.raises(SettingError, match="tokens is 'runes'"):
         check_tokens("runes")

@@ -53,7 +53,7 @@ def test_a_finished_run_says_so_without_its_text(text: Path, tmp_path: Path) -> 
     train(text, tmp_path / "r", steps=5)
     text.unlink()
     assert train((), tmp_path / "r", resume=True).result.already
-    with pytest.raises(TextError, match=r"'mats.txt' must be made again to go on.*as TEXT"):
+    with pytest.raises(TextError, match=r"'mats.txt' must be made again to continue.*as TEXT"):
         train((), tmp_path / "r", resume=True, steps=5)
 
 

@@ -338,12 +338,20 @@ def test_nothing_is_compared_with_a_run_that_judges_nothing(tmp_path):
 def test_a_file_that_is_gone_or_says_too_little_is_told(tmp_path, best):
     keep = keeper(best)
     note = keep.recall(tmp_path / "none")
-    assert note == (None if best is None else f"{tmp_path / 'none'} is gone: the best model is sought anew")
+    assert note == (
+        None
+        if best is None
+        else f"{tmp_path / 'none'} is missing: the search for the best model starts again"
+    )
     assert keep.best is None
     for card, words in (({"step": "x"}, "invalid literal"), ({"monitor": {}}, "nats_per_token")):
         keep = keeper(best)
         note = keep.recall(written(tmp_path / "m", **card))
-        assert words in note and note.endswith(": the best model is sought anew") and keep.best is None
+        assert (
+            words in note
+            and note.endswith(": the search for the best model starts again")
+            and keep.best is None
+        )
 
 
 def test_whether_the_model_can_be_written_is_asked_before_training():

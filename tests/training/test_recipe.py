@@ -245,7 +245,7 @@ def test_a_model_of_words_goes_the_further_the_stranger_the_text_and_the_fewer_t
     assert found == [0.0008, 0.0044, 0.008, 0.008]
     assert [chosen(steps, 1.0).learning_rate for steps in (10, 250, 4000)] == [0.0192, 0.016, 0.0056]
     assert chosen(1000, None).learning_rate == chosen(1000, 1.0, vocab=98).learning_rate == 0.0024
-    assert any("0.5 nats per token more for this text" in why for why in chosen(1000, 0.5).reasons)
+    assert any("0.5 nats per token higher on this text" in why for why in chosen(1000, 0.5).reasons)
     assert chosen(1000, 1.0, learning_rate=1e-4).learning_rate == 1e-4
 
 
@@ -257,7 +257,9 @@ def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
     ten, sixty = chosen(WIKITEXT.tokens, 1e14), chosen(WIKITEXT.tokens, 1e15)
     assert (ten.model.hidden_size, sixty.model.hidden_size) == (320, 512)
     assert chosen(WIKITEXT.tokens, 1e16).model.hidden_size == 512
-    assert any("2,088,628 tokens of text, at most 0.9 weights of the layers" in why for why in sixty.reasons)
+    assert any(
+        "2,088,628 tokens of text, with at most 0.9 weights of the layers" in why for why in sixty.reasons
+    )
     assert not any("weights of the layers" in why for why in ten.reasons)
     assert chosen(10 * WIKITEXT.tokens, 1e15).model.hidden_size == 768
     assert choose(TrainSettings(minutes=60, hidden_size=768), WIKITEXT).model.hidden_size == 768
@@ -271,7 +273,7 @@ def test_members_of_words_need_time_to_read_the_text_ten_times_each():
     ten, half, sixty, days = (chosen(operations) for operations in (3.4e14, 8.5e14, 1.25e15, 1e17))
     assert [each.members for each in (ten, half, sixty, days)] == [1, 2, 3, 3]
     assert half.model.hidden_size == sixty.model.hidden_size == 512
-    assert any("3 members: time for each to read the text 10" in why for why in sixty.reasons)
+    assert any("3 members: each has time to read the text 10" in why for why in sixty.reasons)
     assert chosen(1e17, members=1).members == chosen(1e17, hidden_size=512).members == 1
 
 

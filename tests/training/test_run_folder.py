@@ -59,7 +59,7 @@ def test_what_is_typed_instead_of_run_is_understood_or_answered_with_the_command
         find(TrainSettings(resume=True), [])
     for name in ("a", "b c"):
         run(f"runs/{name}", steps=2)
-    with pytest.raises(RunError, match="`pantoum train --run 'runs/b c' --resume` goes on"):
+    with pytest.raises(RunError, match="`pantoum train --run 'runs/b c' --resume` continues"):
         find(TrainSettings(resume=True), [])
     assert find(TrainSettings(resume=True), ["runs/a"]).path == Path("runs/a")
     assert train(TrainingCommand(TrainSettings(resume=True, steps=1), ["runs/a"])).steps == 3
@@ -74,7 +74,7 @@ def test_a_named_folder_must_be_new_or_be_there(tmp_path):
     (tmp_path / "folder" / "mine").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
-    exists = {"run": r"exists already.*--resume", "folder": "holds no run.*remove that folder first"}
+    exists = {"run": r"exists already.*--resume", "folder": "is not a run.*remove that folder first"}
     for name, what in {"file": "is a file", **exists}.items():
         with pytest.raises(RunError, match=what):
             create(TrainSettings(run=name), ["book.txt"])

@@ -278,7 +278,7 @@ def test_a_file_that_is_cut_ends_the_run_where_it_is_reached(
     def cut(report: object) -> None:
         os.truncate(file, file.stat().st_size // 2)
 
-    with pytest.raises(ShardError, match="it was cut while it was in use"):
+    with pytest.raises(ShardError, match="it was truncated while it was in use"):
         pantoum.train(data=data, run=tmp_path / "run", epochs=1, checkpoint_every=5, on_report=cut, **SMALL)
     assert list((tmp_path / "run" / "checkpoints").iterdir())
 

@@ -144,7 +144,7 @@ def _start(path: Path) -> bytes:
 
 def _foreign(path: Path) -> FormatError:
     return FormatError(
-        f"{str(path)!r} is no file or folder of pantoum: it must be a model, a state, a "
+        f"{str(path)!r} is not a file or folder of pantoum: it must be a model, a state, a "
         "checkpoint, an archive, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
@@ -329,7 +329,7 @@ def _state(path: Path) -> Info:
     if found.pending == b" ":
         rows.append(("undecoded", "a space before the next word"))
     elif found.pending:
-        rows.append(("undecoded", f"{len(found.pending)} bytes of a character that is not complete"))
+        rows.append(("undecoded", f"{len(found.pending)} bytes of an incomplete character"))
     return Info(path, "state", facts, rows)
 
 

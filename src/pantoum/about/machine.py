@@ -186,7 +186,7 @@ def advice(native: bool, cores: int, product: float) -> list[str]:
         "install pantoum where there is a C++ compiler": not native,
         "matrix products are slow: is the machine busy, or NumPy built without a BLAS?": product
         < SLOW_PRODUCT,
-        "one core only: allow --minutes twice what others would": cores == 1,
+        "one core only: give --minutes twice the usual value": cores == 1,
     }
     return [line for line, fits in lines.items() if fits]
 

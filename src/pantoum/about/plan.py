@@ -63,8 +63,8 @@ class Forecast:
     def __str__(self) -> str:
         return (
             f"about {self.nats_per_token:.3g} nats per token, {self.bits_per_byte:.3g} bits per byte on the "
-            f"validation text ({HELD_OUT}), within {self.error:.0%}; xz has {self.xz_bits_per_byte:.3g} bits "
-            "per byte after it has read the training text"
+            f"validation text ({HELD_OUT}), within {self.error:.0%}; xz needs {self.xz_bits_per_byte:.3g} "
+            "bits per byte after it has read the training text"
         )
 
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 OURS = {
     "demo": "train two minutes on the source of Python's standard library, and show what the model writes",
-    "train": "train a model on texts; settings that are not given are chosen from the size of the text and "
-    "the time",
+    "train": "train a model on texts; pantoum chooses the settings that you leave out",
     "generate": "generate text: the prompt and its continuation",
     "evaluate": "measure how well a model predicts texts",
     "score": "print the surprisal of each token, word or line of a text, in nats",
@@ -33,7 +32,7 @@ OURS = {
     "compare": "compare runs in a table, with mean and standard deviation over seeds",
     "info": "describe a model, a run folder or another file of pantoum",
     "doctor": "show what this machine offers: processor, threads, measured rates, and advice",
-    "completion": "print the script by which a shell completes commands and options",
+    "completion": "print the script that makes a shell complete commands and options",
 }
 """What each of our own commands does."""
 

@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--text",
         metavar="TEXT",
         help="instead of the table: the bits per byte of this text under each model, lowest first, for "
-        "example to find its author; in this order an unknown token counts as eight bits; - is stdin",
+        "example to find its author; an unknown token counts as eight bits; - is stdin",
     )
     parser.add_argument("--encoding", metavar="E", help="encoding of the text if it is not UTF-8 or UTF-16")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   pantoum complete runs/book --adapt --model-out mine.safetensors < letters.txt
 
 The words of an answer are separated by tabs. Where a line ends within a word, the answers are whole words
-that begin with its letters. In both \\n, \\t and \\\\ stand for a new line, a tab and a backslash.
+that begin with its letters. \\n, \\t and \\\\ stand for a new line, a tab and a backslash.
 --model-out is written at the end of stdin, and when Ctrl-C, SIGTERM or SIGHUP ends the command.
 """
 

@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="minutes of wall-clock time (default: 2)",
     )
     parser.add_argument(
-        "--run", default=None, metavar="DIR", help="run folder (default: runs/demo, then -2, -3)"
+        "--run", default=None, metavar="DIR", help="run folder (default: runs/demo, or runs/demo-2 and so on)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -66,7 +66,7 @@ def library_source(library: Path) -> list[str]:
     if not texts:
         raise TextError(
             f"there is no Python source in {str(library)!r}: the demo reads the standard library; "
-            "train on a text of your own with `pantoum train TEXT`"
+            "train on your own text with `pantoum train TEXT`"
         )
     return texts
 
@@ -110,7 +110,7 @@ def _why_not_better(done: Run) -> str:
         return ""
     return (
         f"The model does not beat both compressors yet: there was time to read the text {epochs:.1f} times. "
-        "When this machine has less else to do, or with `--minutes 5`, it does better.\n\n"
+        "On a machine with less other work, or with `--minutes 5`, it does better.\n\n"
     )
 
 

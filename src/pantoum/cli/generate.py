@@ -126,7 +126,7 @@ def _prompt(text: str) -> str:
 
 def _prompts(arguments: argparse.Namespace) -> list[str]:
     """The prompts of a file."""
-    rule = "cannot be given beside --prompts"
+    rule = "cannot be given together with --prompts"
     require(not arguments.prompt, "prompt", arguments.prompt, rule, "leave one of the two out")
     from pantoum.texts import lines
 

@@ -20,9 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_RUN",
         help="a model, state, checkpoint, archive, run folder or prepared folder",
     )
-    parser.add_argument(
-        "--verify", action="store_true", help="also load all of it, and report what is damaged"
-    )
+    parser.add_argument("--verify", action="store_true", help="also load the whole file, and report damage")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

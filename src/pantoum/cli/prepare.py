@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=AUTO,
         metavar="N",
         help="processes that split the text into words or byte-pair tokens; the result is the same with "
-        "any number (default: one per core where the text is long enough)",
+        "any number (default: one per core if the text is long enough)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

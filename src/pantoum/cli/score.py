@@ -32,13 +32,11 @@ EXAMPLES = """examples:
   pantoum score runs/log --follow app.log --alert 9.5 --format jsonl --state-file app.state
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
-Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
-(file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
-peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an ordinary
-text exceed. For the log of another day, whose dates are new, give --mask and --alert-text, ordinary lines
-that the model was not trained on; without them the ordinary text is the validation text of the run.
-With --alert-by mean the mean replaces the peak.
-With --exit-code the command exits with 3 if there was an alert.
+Each row has the nats of the unit, the nats of its most surprising token (the peak), its number of tokens, its
+place (file and line), that token with its column in the text, and the text. --alert marks with ! every unit
+whose peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an
+ordinary text exceed. For the log of another day, whose dates are new, give --mask and --alert-text: ordinary
+lines that the model was not trained on. Without them the ordinary text is the validation text of the run.
 """
 ALERTED = 3
 KNOWN_AFTER = 200
@@ -77,8 +75,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--choices",
         metavar="FILE",
-        help="print how probable each line of this file is as a continuation of TEXT without its last line "
-        "end: its share by the whole line, and by the mean per token, which does not favour short lines",
+        help="print how probable each line of this file is as a continuation of TEXT: its "
+        "share by the whole line, and by the mean per token, which does not favour short lines",
     )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
@@ -171,7 +169,7 @@ def _note_share(config: ScoreConfig, sums: ScoreSums, output: Output) -> bool:
     advice = "--alert-text needs ordinary lines that are more like this text"
     if config.alert_text is None or not (config.mask or config.ignore):
         advice = (
-            "for another day's log give --mask, which judges no dates and numbers, "
+            "for another day's log give --mask, which ignores dates and numbers, "
             "and --alert-text FILE, ordinary lines that the model was not trained on"
         )
     output.say(

@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser, TrainSettings)
     parser.add_argument(
-        "--plan", action="store_true", help="print what would be chosen, and why, without training"
+        "--plan", action="store_true", help="print the chosen settings and the reasons, and do not train"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

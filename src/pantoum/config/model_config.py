@@ -194,7 +194,7 @@ class ModelConfig:
             not self.tied or self.members == 1 or self.embedding_size == self.hidden_size,
             "tied",
             self.tied,
-            "needs an embedding as wide as the layers, where there are several members",
+            "needs an embedding as wide as the layers if there are several members",
             f"give --embedding-size {self.hidden_size}, or leave it out",
         )
 

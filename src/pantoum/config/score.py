@@ -159,7 +159,7 @@ class ScoreConfig(ReadingConfig):
     )
     documents: bool = setting(
         False,
-        "score each line as a document of its own: the state is reset before it (a model trained on "
+        "score each line as a document: the state is reset before it (a model trained on "
         "documents always does so)",
         truth,
     )
@@ -183,12 +183,10 @@ class ScoreConfig(ReadingConfig):
         partial(one_of, choices=("peak", "mean")),
         metavar="peak|mean",
     )
-    mask: bool = setting(
-        False, "do not judge numbers, dates, addresses and hexadecimal: no alert comes from them", truth
-    )
+    mask: bool = setting(False, "ignore numbers, dates, addresses and hexadecimal in alerts", truth)
     ignore: tuple[str, ...] = setting(
         (),
-        "do not judge what matches this regular expression within a line; may be repeated",
+        "ignore matches of this regular expression in alerts; may be repeated",
         expressions,
         metavar="REGEX",
     )

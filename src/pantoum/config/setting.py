@@ -52,7 +52,7 @@ class Setting:
         """The help, and the default or what pantoum chooses where nothing is given."""
         if self.chosen:
             return f"{self.help} (default: {self.chosen})"
-        if self.default is None or self.default is False or self.default in ((), AUTO):
+        if self.default is None or self.default is False or self.default in ((), "", AUTO):
             return self.help
         shown = f"{self.default:,}" if isinstance(self.default, (int, float)) else self.default
         return f"{self.help} (default: {shown})"

@@ -89,10 +89,11 @@ class TextSettings(SettingGroup):
     )
     tokens: str = setting(
         AUTO,
-        f"tokenizer: {written_kinds()} (N tokens; bpe cuts at signs, bpe:whitespace at white space alone)",
+        f"tokenizer: {written_kinds()} (N tokens; bpe splits at punctuation, bpe:whitespace only at white "
+        "space)",
         token_name,
         metavar="KIND",
-        chosen="characters where the text has at most 512 different ones, else bytes",
+        chosen="characters if the text has at most 512 different ones, else bytes",
     )
     vocab_size: int | Auto = setting(
         AUTO,
@@ -128,7 +129,7 @@ class ModelSettings(SettingGroup):
         "units per layer",
         HIDDEN_SIZE,
         metavar="H",
-        chosen="32 to 1536, from the size of the text and the time",
+        chosen="32 to 1536, by the size of the text and the time",
     )
     num_layers: int | Auto = setting(
         AUTO, "recurrent layers", NUM_LAYERS, metavar="L", chosen="1 to 3, with the hidden size"
@@ -152,7 +153,7 @@ class ModelSettings(SettingGroup):
         "dropout RATE, variational:RATE, or inputs=R,between=R,outputs=R",
         dropout_words,
         metavar="SPEC",
-        chosen="0, or variational:0.12 to 0.35 where the text is read many times; up to 0.5 for more than "
+        chosen="0, or variational:0.12 to 0.35 if the text is read many times; up to 0.5 for more than "
         "512 symbols",
     )
     ngrams: str | tuple[int, ...] | None = setting(
@@ -161,23 +162,23 @@ class ModelSettings(SettingGroup):
         lambda value, argument: parse_orders(value) or None,
         metavar="N,N",
         off=True,
-        chosen="3,4,5 with --minutes where the text is read at most 6.5 times, else none",
+        chosen="3,4,5 with --minutes if the text is read at most 6.5 times, else none",
     )
     ngram_rows: int | Auto = setting(
         AUTO,
         "rows of the table of each n-gram order, a power of two",
         NGRAM_ROWS,
         metavar="R",
-        chosen="from the size of the text",
+        chosen="by the size of the text",
     )
     kneser_ney: int | Auto | None = setting(
         AUTO,
-        "count the n-grams of up to N tokens of the training text (modified Kneser-Ney) and mix what they "
-        "predict with the network",
+        "count the n-grams of up to N tokens of the training text (modified Kneser-Ney) and mix their "
+        "predictions with the network",
         partial(whole, least=2, most=8),
         metavar="N",
         off=True,
-        chosen="5 where the vocabulary has more than 512 tokens, else none",
+        chosen="5 if the vocabulary has more than 512 tokens, else none",
     )
     members: int | Auto = setting(
         AUTO,
@@ -265,7 +266,7 @@ class UpdateSettings(SettingGroup):
         AUTO,
         "optimizer",
         partial(one_of, choices=OPTIMIZERS),
-        chosen="muon where its extra time per update is small, else adamw",
+        chosen="muon if its extra time per update is small, else adamw",
     )
     learning_rate: float | Auto = setting(
         AUTO,
@@ -310,7 +311,7 @@ class UpdateSettings(SettingGroup):
         AUTO,
         "arithmetic of matrix products",
         partial(one_of, choices=("auto", "float32", "bf16")),
-        chosen="the fastest of this machine with --minutes, else float32",
+        chosen="the fastest on this machine with --minutes, else float32",
     )
     shards: int | Auto = setting(
         AUTO,

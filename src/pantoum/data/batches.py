@@ -127,7 +127,7 @@ class StatefulBatches(Iterator[Batch]):
                     "cursor", dict(cursor), f"has another {key} than these batches, {value}", advice
                 )
         if cursor["epoch"] < 0 or not 0 <= cursor["batch"] < self.steps_per_epoch:
-            raise SettingError("cursor", dict(cursor), "stands outside of the text", advice)
+            raise SettingError("cursor", dict(cursor), "is outside the text", advice)
         return cursor["epoch"], cursor["batch"]
 
 

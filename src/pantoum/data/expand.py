@@ -91,13 +91,13 @@ def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> 
             yield from transcoded(inside, label, chain([head], rest))
             return
         if inside.kind not in ("text", "binary"):
-            raise TextError(f"cannot read {label!r}: inside is {inside.name}; unpack it first")
+            raise TextError(f"cannot read {label!r}: it contains {inside.name}; unpack it first")
         yield head
         yield from rest
     except _damages() as error:
         if "memory" in str(error).lower():  # liblzma and libzstd say it in words of their own
             raise TextError(
-                f"cannot read {label!r}: {form.name} that asks for more memory than a file of its size may "
+                f"cannot read {label!r}: {form.name} that needs more memory than a file of its size may "
                 "take; unpack it first"
             ) from error
         raise TextError(

@@ -145,11 +145,11 @@ def restored(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -
     facts, advice = content["facts"], "give the text that the run learned from as TEXT"
     names = ", ".join(repr(text["name"]) for text in facts["texts"][:3])
     if not texts:
-        raise TextError(f"the tokens of {names} must be made again to go on; {advice}")
+        raise TextError(f"the tokens of {names} must be made again to continue; {advice}")
     try:
         differ = _differ(facts, texts, valid, keep_in=folder)
     except TextError as error:
-        raise TextError(f"the tokens of {names} must be made again to go on: {error}; {advice}") from None
+        raise TextError(f"the tokens of {names} must be made again to continue: {error}; {advice}") from None
     if differ:
         raise TextError(f"the tokens of {names} cannot be made again: {'; '.join(differ)}; {advice}")
     return _again(folder, texts, valid, content["request"], from_spec(content["tokenizer"]))
@@ -235,7 +235,8 @@ def _require_own(folder: Path) -> None:
         others = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     if others and NAME not in others:
         raise ShardError(
-            f"{str(folder)!r} exists already and holds no prepared text, but {others[0]!r}; give another name"
+            f"{str(folder)!r} exists already and is not a prepared text: it contains {others[0]!r}; "
+            "give another name"
         )
 
 
@@ -246,7 +247,7 @@ def _checked(asked: TextSettings, tokenizer: Tokenizer | None, grow: bool) -> To
         own = tokenizer.documents or "one continuous text"
         if documents not in (None, tokenizer.documents):
             rule = f"is not that of the tokenizer, which is for {own}"
-            raise SettingError("documents", documents, rule, "leave it out, or learn a tokenizer of your own")
+            raise SettingError("documents", documents, rule, "leave it out, or learn a new tokenizer")
         grows = grow and tokenizer.declared.size == "vocab_size"
         size = None if vocab_size == AUTO else int(vocab_size)
         if size not in (None, tokenizer.vocab_size) and not (grows and size > tokenizer.vocab_size):

@@ -100,7 +100,7 @@ def opened(folder: Path, *, verified: bool = False) -> tuple[Prepared, dict[str,
     facts, tokenizer = content["facts"], from_spec(content["tokenizer"])
     if "train" not in file:
         raise ShardError(
-            f"{str(folder)!r} holds no tokens: a finished run keeps none unless --keep-data is given; make "
+            f"{str(folder)!r} has no tokens: a finished run keeps none unless --keep-data is given; make "
             "them with: pantoum prepare TEXT --out DIR"
         )
     train = token_file.of_file(file, "train")

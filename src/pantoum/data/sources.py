@@ -192,10 +192,11 @@ def _readable(sources: list[Source], text: str, notes: list[str], raw: bool) -> 
         else:
             raise each.refusal()
     if odd and not kept:
-        raise TextError(f"the folder {text!r} holds no text: {left_out(odd)}; name a text file")
+        raise TextError(f"the folder {text!r} contains no text: {left_out(odd)}; name a text file")
     if odd:
         notes.append(
-            f"left out of {text}, because {'it is' if len(odd) == 1 else 'they are'} no text: {left_out(odd)}"
+            f"left out of {text}, because {'it is' if len(odd) == 1 else 'they are'} not text: "
+            f"{left_out(odd)}"
         )
     return kept
 
@@ -322,7 +323,7 @@ def _files(folder: Path, but: Path | None, notes: list[str]) -> list[tuple[bytes
     except FileNotFoundError as error:
         raise TextError(
             f"cannot read {str(error.filename)!r}: it was removed while {str(folder)!r} was listed; try "
-            "again when nothing changes that folder"
+            "again when no program changes that folder"
         ) from error
     except OSError as error:
         raise unreadable(str(error.filename), error) from error

@@ -112,9 +112,9 @@ class TextReader:
                 yield block
 
         if source.form.kind != "text":
-            self.notes.append(f"{source.label} is {source.form.name}: its text is read")
+            self.notes.append(f"{source.label} is {source.form.name}: reading its text")
         if source.encoding is not None:
-            self.notes.append(f"{source.label} is not UTF-8: it is read in {source.encoding}")
+            self.notes.append(f"{source.label} is not UTF-8: reading it as {source.encoding}")
         for block in content(source, raw()):
             start = offset
             offset += len(block)
@@ -134,7 +134,7 @@ class TextReader:
         if size != source.size:
             raise TextError(
                 f"{source.label!r} had {source.size:,} bytes, but {size:,} were read: it changed "
-                "while it was read; try again when nothing writes to it"
+                "while it was read; try again when no program writes to it"
             )
         self.files.append(
             {

@@ -344,7 +344,7 @@ def _unchanged(blocks: Iterator[Numbers], first: TextReader, second: TextReader)
     """The blocks of a second reading; an error at its end if it was not of the same text."""
     yield from blocks
     if first.files != second.files:
-        raise TextError("a text changed while it was read; try again when nothing writes to it")
+        raise TextError("a text changed while it was read; try again when no program writes to it")
 
 
 class _Spool:

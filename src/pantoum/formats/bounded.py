@@ -89,5 +89,5 @@ def read_small(path: Path | str, limit: int, error: type[FormatError]) -> bytes:
             )
         data = file.read(size)
         if data is None or len(data) != size:
-            raise error(f"cannot read {str(path)!r}: it was cut while being read; use another copy")
+            raise error(f"cannot read {str(path)!r}: it was truncated while it was read; use another copy")
     return data

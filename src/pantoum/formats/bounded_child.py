@@ -46,7 +46,7 @@ START = (
     "from pantoum.formats.bounded_child import serve; serve(**asked)"
 )
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-TOO_MUCH = "it takes more memory than a file of its size may"
+TOO_MUCH = "it needs more memory than a file of its size may use"
 
 
 class BadFileError(ValueError):
@@ -129,7 +129,7 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
     """Why a process ended in the middle."""
     code = process.wait()
     if sys.platform != "win32" and code == -signal.SIGXCPU:
-        return "it takes longer than a file of its size may"
+        return "it takes longer than a file of its size may take"
     return f"{TOO_MUCH}, or ends what reads it (exit {code})"
 
 

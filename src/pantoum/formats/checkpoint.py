@@ -101,7 +101,7 @@ def newest(run_folder: Path | str) -> Checkpoint | None:
     if broken:
         raise CheckpointError(
             f"no checkpoint in {str(Path(run_folder) / FOLDER)!r} verifies (the newest: {broken[0]}); "
-            "bring back a copy of that folder, or start a new run"
+            "restore a copy of that folder, or start a new run"
         )
     return None
 
@@ -113,7 +113,7 @@ def read(run_folder: Path | str, step: int) -> Checkpoint:
         return read_file(path)
     there = ", ".join(map(str, steps(run_folder))) or "none"
     raise CheckpointError(
-        f"there is no checkpoint of step {step} in {str(path.parent)!r}; choose one that is there: {there}"
+        f"there is no checkpoint of step {step} in {str(path.parent)!r}; choose an existing one: {there}"
     )
 
 

@@ -43,7 +43,7 @@ START = DIGITS.stop + 64
 """Bytes that say which kind of file it is."""
 RESERVED = 1024
 """Bytes of a header that is written last."""
-DAMAGED = "its SHA-256 does not match: it is cut, damaged or was changed"
+DAMAGED = "its SHA-256 does not match: it is truncated, damaged or was changed"
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
@@ -163,7 +163,7 @@ def read(path: Path | str, kind: Kind) -> Content:
         start = bounded.fill(file, data[:START].data)
         kind.require_begins(data[:start].tobytes())
         if bounded.fill(file, data[start:].data) != size - start:
-            raise ValueError("it was cut while being read")
+            raise ValueError("it was truncated while it was read")
     return parsed(data, path, kind)
 
 
@@ -237,7 +237,7 @@ class OpenFile:
             file = FileIO(self._descriptor, closefd=False)
             file.seek(self._begin + tensor.begin + first * dtype.itemsize)
             if bounded.fill(file, array.view(np.uint8).data) != array.nbytes:
-                raise ValueError("it was cut while it was in use")
+                raise ValueError("it was truncated while it was in use")
         return array
 
 
@@ -270,7 +270,7 @@ def _first(kind: Kind, file: FileIO, size: int) -> bytes:
     length = tensor_layout.header_length(first, size)
     first += file.read(length) or b""
     if len(first) != 8 + length:
-        raise ValueError("it was cut while being read")
+        raise ValueError("it was truncated while it was read")
     kind.require_begins(first)
     return first
 
@@ -298,7 +298,7 @@ def _digest(file: FileIO, size: int) -> bytes:
     for begin in range(0, size, bounded.READ_SIZE):
         part = piece[: size - begin]
         if bounded.fill(file, part.data) != part.size:
-            raise ValueError("it was cut while being read")
+            raise ValueError("it was truncated while it was read")
         if begin == 0:
             part[DIGITS] = ord("0")
         hasher.update(part.data)

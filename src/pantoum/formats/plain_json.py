@@ -79,7 +79,7 @@ def _require_plain(value: Any) -> None:
         for item in value:
             _require_plain(item)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"a figure is {value}, which JSON cannot hold")
+        raise ValueError(f"a figure is {value}, which JSON cannot represent")
 
 
 def _unique(pairs: list[tuple[str, Plain]]) -> dict[str, Plain]:

@@ -58,7 +58,7 @@ class RunLock:
         """Take the lock or raise ``RunError`` naming who has it; the run folder must exist."""
         name = str(self.run_folder)
         if self._descriptor is not None:
-            raise RunError(f"the run folder {name!r} is locked by this very command; release it first")
+            raise RunError(f"the run folder {name!r} is locked by this command itself; release it first")
         with translated("lock the run folder by", self._path):
             self._descriptor = durable.system.open_to_append(self._path)
         try:

@@ -97,7 +97,9 @@ def from_bytes(data: bytes, source: str = "the state") -> StateRecord:
     require(data[: len(MAGIC)] == MAGIC, "it is not a state of pantoum")
     require(HEAD.size + DIGEST_SIZE <= len(data) <= MOST_BYTES, f"it has {len(data):,} bytes")
     body, digest = memoryview(data)[:-DIGEST_SIZE], data[-DIGEST_SIZE:]
-    require(hashlib.sha256(body).digest() == digest, "its checksum does not match: it is cut or was changed")
+    require(
+        hashlib.sha256(body).digest() == digest, "its checksum does not match: it is truncated or was changed"
+    )
     _, version, count, last, seen, model, pending_size, pending = HEAD.unpack_from(body)
     require(version == VERSION, f"its version is {version}, this pantoum reads {VERSION}")
     begin = HEAD.size + 4 * count

@@ -99,7 +99,7 @@ class Adapter:
         self.model, self.settings = model, settings
         self._precision = model.precision
         if self._precision != "float32":
-            note = f"the model is {self._precision}: a float32 copy of it adapts"
+            note = f"the model is {self._precision}: a float32 copy of it learns"
             warnings.warn(note, UserWarning, stacklevel=2)
         self.tokens = 0
         """Tokens that were learned from."""

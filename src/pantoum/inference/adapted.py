@@ -97,7 +97,7 @@ def require_out(
 ) -> None:
     """Raise ``SettingError`` if ``--model-out`` has nothing to save, or no place for it."""
     if model_out is not None:
-        rule, advice = "keeps a model that has adapted", "give --adapt too, or leave it out"
+        rule, advice = "saves an adapted model", "give --adapt too, or leave it out"
         require(adapt, "model_out", os.fspath(model_out), rule, advice)
         require_apart("model_out", model_out, "the model itself", [model.path])
         require_apart("model_out", model_out, "a text that is read", texts)

@@ -154,7 +154,7 @@ class Distinct:
             "novel",
             novel,
             "needs a model that knows its training documents, and this one has no filter of them",
-            "train it with --documents (an older one anew), or leave --novel out",
+            "train it with --documents, or leave --novel out",
         )
         *before, self._document = _documents(prompt, model.tokenizer.documents)
         require(
@@ -233,8 +233,8 @@ class Distinct:
             advice = "lower --temperature, or leave --redraw out, if the form is no intersection"
             if self._model.eos is None and not self._how_much.exact:
                 advice = (
-                    "a model without documents ends a text at its length alone: give --length N --exact, "
-                    "N the tokens of such a text, or leave --redraw out"
+                    "a model without documents ends a text only at its length: give --length N --exact "
+                    "with the number of tokens of such a text, or leave --redraw out"
                 )
         return (
             f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"

@@ -242,7 +242,7 @@ def _read_text(
         raise SettingError(
             "protocol",
             protocol,
-            "must be carried with --adapt: only what was read before can be learned from",
+            "must be carried with --adapt: a copy learns only from what it has read",
             "leave one of the two out",
         )
     if len(tokens) < 2:

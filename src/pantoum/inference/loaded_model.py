@@ -305,7 +305,7 @@ def _parameters_in(data: bytes, file: Path) -> Mapping[str, Array]:
 def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
     if content.sha256 != sha256:
         raise ModelFileError(
-            f"{file} is another model than the one that was loaded from it: it must be unchanged while the "
+            f"{file} has changed since the model was loaded: it must stay the same while the "
             f"loaded model is in use; load the model again"
         )
 

@@ -242,8 +242,8 @@ def _notes(runs: Sequence[_Run], by: str) -> list[str]:
     notes = []
     if len({run.story.unit for run in runs}) > 1 and by == "best_valid":
         notes.append(
-            "the runs count different tokens, so nats per token do not compare; "
-            "bits per byte will, once every run has finished"
+            "the runs count different tokens, so nats per token cannot be compared; "
+            "bits per byte can, once every run has finished"
         )
     if len({repr(run.settings["text"]) for run in runs}) > 1:
         notes.append("the runs learned from different texts")
@@ -253,9 +253,9 @@ def _notes(runs: Sequence[_Run], by: str) -> list[str]:
         if run.story.evaluation
     }
     if len(judged) > 1:
-        notes.append("the validation texts or protocols differ, so their figures do not compare")
+        notes.append("the validation texts or protocols differ, so their figures cannot be compared")
     if any(run.story.score("unknown_tokens") for run in runs):
-        notes.append("some validation tokens are unknown to a model, so its figures do not compare")
+        notes.append("some validation tokens are unknown to a model, so its figures cannot be compared")
     unfinished = sum(run.story.history.ended != "finished" for run in runs)
     if unfinished:
         have = "has" if unfinished == 1 else "have"

@@ -134,7 +134,7 @@ def _status(history: RunHistory) -> str:
     if ended is None and finite(last.get("time_left")) is not None:
         parts.append(f"about {clock(last.get('time_left'))} left")
     if ended is None:
-        parts.append(tag("a", "reload as it goes on", class_="follow", href="#follow", hidden=""))
+        parts.append(tag("a", "reload while it runs", class_="follow", href="#follow", hidden=""))
     return f" {tag('span', '·')} ".join(parts)
 
 
@@ -200,7 +200,7 @@ def _protocol(story: Story) -> str:
     words = protocol_in_words(protocol)
     text += f": {markup(words)}." if words else "."
     if unknown:
-        why = f"{unknown:,.0f} of them are unknown to the model, so its figures do not compare."
+        why = f"{unknown:,.0f} of them are unknown to the model, so its figures cannot be compared."
         text += f" {tag('b', why)}"
     return _note(text)
 
@@ -251,8 +251,8 @@ def _curves(story: Story) -> str:
     if history.last.get("sampled") is True:
         words += (
             "In training each target is compared with a sample of the vocabulary, so training loss and "
-            "accuracy are those of an easier question and do not compare with the validation loss, which is "
-            "exact. "
+            "accuracy are those of an easier question and cannot be compared with the validation loss, "
+            "which is exact. "
         )
     part, whole = story.number("monitored_tokens"), story.score("tokens")
     if part and whole and history.best is not None and part - 1 < whole:
@@ -333,7 +333,7 @@ def _samples(story: Story) -> str:
     chosen = spread(story.history.samples, MOST_SAMPLES)
     rows = "\n".join(_sample(each, story.unit, LONG if each is chosen[-1] else SHORT) for each in chosen)
     list_ = tag("ol", rows, class_="samples")
-    return _section("What it wrote on the way", list_, "wrote") if chosen else ""
+    return _section("What it wrote during training", list_, "wrote") if chosen else ""
 
 
 def _sample(sample: Sample, unit: str, most: int) -> str:
@@ -362,7 +362,7 @@ def _passage(story: Story) -> str:
     pieces, nats = story.passage[0][:MOST_PIECES], story.passage[1][:MOST_PIECES]
     words = "The stronger the colour of a token, the less the model expected it after the text before it. "
     body = _note(words + "Point at a token to read its surprisal.") + surprisal.fragment(pieces, nats)
-    return _section("A page it had not read", body, "unread")
+    return _section("Text that it had not read", body, "unread")
 
 
 def _settings(story: Story) -> str:
@@ -395,7 +395,7 @@ def _settings(story: Story) -> str:
     parts.append(_titled("The run", loose))
     parts += [_titled(name.replace("_", " ").capitalize(), part) for name, part in whole.items()]
     body = "\n".join(part for part in parts if part)
-    return _section("How to make it again", body, "made") if body else ""
+    return _section("How to repeat the run", body, "made") if body else ""
 
 
 def _command(words: object) -> str:

@@ -201,7 +201,9 @@ def _validation(evaluation: Mapping[str, Plain] | None, monitor: Mapping[str, Pl
             f"bits per byte:   {figure(bits, 2)} on a validation text of {text}: too few to compare with xz "
             f"and bz2 ({LEAST_BYTES:,} are enough)",
         ]
-    beside = f"bits per byte:   {figure(bits, 2)}, beside {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)"
+    beside = (
+        f"bits per byte:   {figure(bits, 2)}, compared with {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)"
+    )
     return [*lines, beside, judgement(bits, xz, bz2, many)]
 
 

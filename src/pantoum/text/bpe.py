@@ -228,9 +228,9 @@ def from_spec(spec: Mapping[str, Plain]) -> BpeTokenizer:
     require_keys(spec, "kind", "documents", "split", "merges")
     documents, merges = require_documents(spec), spec["merges"]
     if spec["split"] != SPLIT or isinstance(spec["split"], bool):
-        raise refuse(f"cuts text in a way {shown(spec['split'])!r} that is not known here")
+        raise refuse(f"splits text in a way ({shown(spec['split'])!r}) that this version does not know")
     if not isinstance(merges, list) or len(merges) > MOST - FIRST_MERGE:
-        raise refuse("has merges that are no list of pairs")
+        raise refuse("has merges that are not a list of pairs")
     pairs = _pairs(merges)
     lengths, room = [0] + [1] * 256, MOST_BYTES
     for left, right in pairs:
@@ -244,16 +244,16 @@ def from_spec(spec: Mapping[str, Plain]) -> BpeTokenizer:
 def _pairs(merges: list[Any]) -> list[tuple[int, int]]:
     """The merges as pairs of numbers, each of them checked."""
     if not all(type(pair) is list and len(pair) == 2 for pair in merges):
-        raise refuse("has a merge that is no pair")
+        raise refuse("has a merge that is not a pair")
     if not all(type(left) is int and type(right) is int for left, right in merges):
-        raise refuse("has a merge that is no pair of numbers")
+        raise refuse("has a merge that is not a pair of numbers")
     try:
         pairs_N2 = np.array(merges, np.int64).reshape(-1, 2)
     except OverflowError:
-        raise refuse("has a merge of numbers that there are not") from None
+        raise refuse("has a merge of numbers that do not exist") from None
     own_N1 = np.arange(FIRST_MERGE, FIRST_MERGE + len(merges))[:, None]
     if bool(((pairs_N2 < 1) | (pairs_N2 >= own_N1)).any()):
-        raise refuse("has a merge that is no pair of earlier numbers")
+        raise refuse("has a merge that is not a pair of earlier numbers")
     if len(np.unique(pairs_N2 @ np.array([MOST + 1, 1]))) != len(merges):
         raise refuse("has the same merge twice")
     return [(left, right) for left, right in merges]

@@ -149,7 +149,7 @@ def from_spec(spec: Mapping[str, Plain]) -> CharacterTokenizer:
     require_keys(spec, "kind", "documents", "characters")
     documents, characters = require_documents(spec), spec["characters"]
     if not isinstance(characters, str) or len(characters) > CODE_POINTS:
-        raise refuse("has characters that are no text, or more than there are")
+        raise refuse("has invalid characters, or too many")
     points = np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), "<u4")
     if len(set(characters)) != len(characters):
         raise refuse("has a character twice")

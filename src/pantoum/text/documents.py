@@ -97,7 +97,7 @@ def _undecided(text: str) -> int:
 SAMPLE = 1 << 18
 LEAST_LINES, LONGEST_LINE, MOST_WORDS = 50, 60, 2.5
 ADVICE = (
-    "the text looks like a list of short lines: with --documents lines each line is a document of its own, "
+    "the text looks like a list of short lines: with --documents lines each line is a document, "
     "and `pantoum generate --count 20` writes new ones"
 )
 

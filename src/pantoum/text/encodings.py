@@ -62,7 +62,7 @@ def advice(sample: bytes, how: str = "give --encoding") -> str:
     """What to do with a text that is not UTF-8."""
     found = guessed(sample)
     if not found:
-        return f"it is in no common encoding; if you know which it is, {how} NAME"
+        return f"it has no common encoding; if you know it, {how} NAME"
     if found[0][0] == "utf-8":
         return f"some of it is damaged; {how} utf-8 ({found[0][1]!r}) to read that as U+FFFD"
     return f"{how} " + " or ".join(f"{name} ({word!r})" for name, word in found)
@@ -147,8 +147,8 @@ def read_in(encoding: str, label: str, blocks: Iterable[bytes]) -> Iterator[byte
         if isinstance(error, UnicodeDecodeError):
             what = f"it has no {error.object[error.start : error.start + 4].hex(' ')}"
         raise TextError(
-            f"cannot read {label!r} in {encoding}: {what}; give another --encoding, or leave it out to be "
-            "told which it may be"
+            f"cannot read {label!r} in {encoding}: {what}; give another --encoding, or leave it out to "
+            "see which it may be"
         ) from None
 
 

@@ -55,7 +55,7 @@ def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list
             return tokenizer.encode(text), notes
         readable = text.decode("utf-8", "replace")
         if readable.encode("utf-8") != text:
-            notes.append("the prompt is not UTF-8: what could not be read was replaced by U+FFFD")
+            notes.append("the prompt is not UTF-8: invalid bytes were replaced by U+FFFD")
     else:
         readable, notes = without_surrogates(text)
     if tokenizer.unk is None:

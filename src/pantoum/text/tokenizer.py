@@ -83,9 +83,9 @@ def require_documents(spec: Mapping[str, Plain]) -> str | None:
 def require_texts(pieces: object) -> list[str]:
     """A list of different, not empty texts without surrogates; at most ``MOST``."""
     if not isinstance(pieces, list) or len(pieces) > MOST:
-        raise refuse(f"has pieces that are no list of at most {MOST:,} texts")
+        raise refuse(f"has pieces that are not a list of at most {MOST:,} texts")
     if not all(isinstance(p, str) and p for p in pieces) or len(set(pieces)) != len(pieces):
-        raise refuse("has pieces that are no list of different texts")
+        raise refuse("has pieces that are not a list of different texts")
     try:
         "".join(pieces).encode("utf-8")
     except UnicodeEncodeError:
@@ -239,6 +239,6 @@ def _module(spec: Mapping[str, Any]) -> Any:
     kind = TOKEN_KINDS.get(str(spec.get("kind")))
     if kind is None:
         raise FormatError(
-            f"a tokenizer of kind {shown(spec.get('kind'))!r} is not known here; use a newer pantoum"
+            f"a tokenizer of kind {shown(spec.get('kind'))!r} is unknown to this version; use a newer pantoum"
         )
     return importlib.import_module(kind.module)

@@ -234,7 +234,7 @@ class KeepBest:
         if not path.exists():
             lost = self.best is not None
             self.best = None
-            return f"{path} is gone: the best model is sought anew" if lost else None
+            return f"{path} is missing: the search for the best model starts again" if lost else None
         try:
             found = model_file.read(path)
             monitor = found.card["monitor"]
@@ -246,7 +246,7 @@ class KeepBest:
             comparable = monitor["tokens"] == self._monitored - 1
         except (PantoumError, KeyError, TypeError, ValueError) as problem:
             self.best = None
-            return f"{problem}: the best model is sought anew"
+            return f"{problem}: the search for the best model starts again"
         if comparable and (self.best is None or known.loss <= self.best.loss):
             self.best, self._kept, self._extras = known, plain(found).parameters, found.extras
             self.coding = found.card.get(CODING)

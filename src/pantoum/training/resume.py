@@ -84,7 +84,7 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
         if hidden or (config.get("texts") and not given):
             raise TextError(
                 f"the run in {str(folder.path)!r} was begun from an address and has no checkpoint yet: an "
-                "address that stands in a file is not opened; give TEXT, and --valid if there was one, again"
+                "address from a file is not opened; give TEXT again, and --valid if there was one"
             )
         return _from_the_start(folder, command, recorded, given)
     notes = list(found.notes)
@@ -133,8 +133,8 @@ def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | RunStat
     ]
     lost = run.keep_best.recall(folder.model)
     if again:
-        run.notes.append("the command that was to finish the run was killed: its last part is done again")
-    run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
+        run.notes.append("the command was killed while it finished the run: its last part is repeated")
+    run.notes += [f"continuing from step {state.step:,}", *([lost] if lost else [])]
     return run
 
 
@@ -220,7 +220,7 @@ def _with_budget(
             state = earlier
             notes.append(f"back to step {state.step:,}, where the rate began to fall")
         except CheckpointError as problem:
-            notes.append(f"{problem}; going on from the end instead")
+            notes.append(f"{problem}; continuing from the end instead")
     here = used if asked.by_clock else float(state.step)
     if finished:
         # Further by the clock: from what all sessions used; by steps: from where training goes on.
@@ -281,7 +281,7 @@ def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str
         differ = differences(prepared, texts, valid=valid)
     if differ:
         raise RunError(
-            f"the run cannot go on with other data: {'; '.join(differ)}; give what it began with "
+            f"the run cannot continue with other data: {'; '.join(differ)}; give what it began with "
             "(TEXT may be left out), or begin a new run, with --from for this one's model"
         )
 

@@ -117,7 +117,7 @@ def prepare_texts(
         raise SettingError(
             "valid",
             settings.valid,
-            f"cannot be used: the text in {settings.data!r} was prepared with a held-out part of its own",
+            f"cannot be used: the text in {settings.data!r} was prepared with a held-out part",
             "leave it out, or prepare the text with `pantoum prepare --valid`",
         )
     for name in ("valid_fraction", "vocab_size", "encoding"):

@@ -119,7 +119,7 @@ class Trainer:
 
     def after_step(self) -> None:
         """What follows a step. The order is part of the promise that a resumed run has the same bits: an
-        evaluation comes before the checkpoint of the same step, which so knows of it (decision 042)."""
+        evaluation comes before the checkpoint of the same step, which so knows of it."""
         state, timing, rhythm = self.state, self.timing, self.timing.rhythm
         step, seconds = state.step, timing.clock.seconds
         valid = sample = None

@@ -85,7 +85,7 @@ def test_pipes(trained: Path, text: Path) -> None:
     back = [*command, "decompress", "-", "--model", str(trained), "--quiet"]
     assert subprocess.run(back, input=archive, capture_output=True, check=True).stdout == text.read_bytes()
     cut = subprocess.run(back, input=archive[:-3], capture_output=True, check=False)
-    assert cut.returncode == 1 and b"it is cut" in cut.stderr and cut.stderr.count(b"\n") == 1
+    assert cut.returncode == 1 and b"it is truncated" in cut.stderr and cut.stderr.count(b"\n") == 1
 
 
 def test_records_and_parts(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:

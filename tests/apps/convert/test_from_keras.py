@@ -76,7 +76,7 @@ def test_arrays_in_other_files_and_two_directions_are_refused(tmp_path: Path, al
     both = weights(tmp_path / "both.h5", "bidirectional/forward_layer", 3, None)
     cut = tmp_path / "cut.h5"
     cut.write_bytes(both.read_bytes()[:-900])
-    for path, words in ((outside, "in another file"), (both, "in two directions"), (cut, "damaged")):
+    for path, words in ((outside, "in another file"), (both, "is bidirectional"), (cut, "damaged")):
         with pytest.raises(ModelFileError, match=words):
             convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
 

@@ -53,9 +53,9 @@ def test_what_was_exported_comes_back(tmp_path: Path, shape: ModelConfig) -> Non
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        (ModelConfig("mingru", 5, 1, 4), r"operator \w+ where no"),
-        (ModelConfig("gru", 5, 1, 5, ngrams=(2,), ngram_rows=64), r"operator \w+ where no"),
-        (ModelConfig("gru", 5, 1, 5, members=2), r"operator Concat where no"),
+        (ModelConfig("mingru", 5, 1, 4), r"operator \w+, which plain"),
+        (ModelConfig("gru", 5, 1, 5, ngrams=(2,), ngram_rows=64), r"operator \w+, which plain"),
+        (ModelConfig("gru", 5, 1, 5, members=2), r"operator Concat, which plain"),
     ],
     ids=str,
 )
@@ -185,7 +185,7 @@ def test_no_other_file_is_read(tmp_path: Path, alphabet: Alphabet, monkeypatch: 
         if where == "node":
             model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["bias"], value=constant))
         path.write_bytes(model.SerializeToString())
-        with pytest.raises(ModelFileError, match="lies in another file"):
+        with pytest.raises(ModelFileError, match="is in another file"):
             convert_file(path, tmp_path / "n", alphabet(tmp_path, 9))
 
 

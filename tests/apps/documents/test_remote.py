@@ -315,7 +315,7 @@ def test_a_run_goes_on_without_its_address_and_opens_none_that_stands_in_a_file(
     begun.mkdir()
     (begun / "config.json").write_bytes((run.folder / "config.json").read_bytes())
     memory.pipe("/poem.txt", POEM.encode())
-    with pytest.raises(TextError, match="an address that stands in a file is not opened; give TEXT"):
+    with pytest.raises(TextError, match="an address from a file is not opened; give TEXT"):
         pantoum.train(run=begun, resume=True, progress=False)
     again = pantoum.train("memory://poem.txt", run=begun, resume=True, progress=False)
     assert again.result.steps == 4
@@ -331,5 +331,5 @@ def test_an_address_of_a_validation_text_in_a_file_is_not_opened(memory: Any, tm
     begun = tmp_path / "begun"
     begun.mkdir()
     (begun / "config.json").write_bytes((run.folder / "config.json").read_bytes())
-    with pytest.raises(TextError, match="give TEXT, and --valid if there was one, again"):
+    with pytest.raises(TextError, match="give TEXT again, and --valid if there was one"):
         pantoum.train(run=begun, resume=True, progress=False)

@@ -156,7 +156,10 @@ def test_a_batch_script_with_several_tasks_trains_alone_and_says_so(monkeypatch)
     with open_ranks() as ranks:
         assert ranks is None
     monkeypatch.setenv("SLURM_NTASKS", "4")
-    with pytest.warns(UserWarning, match="this Slurm job has 4 tasks, and one trains"), open_ranks() as ranks:
+    with (
+        pytest.warns(UserWarning, match="this Slurm job has 4 tasks, but only one trains"),
+        open_ranks() as ranks,
+    ):
         assert ranks is None
 
 

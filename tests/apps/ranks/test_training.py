@@ -143,7 +143,7 @@ def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "pantoum.training.run_session.engine", lambda settings: SimpleNamespace(name="a device")
     )
-    with pytest.raises(SettingError, match="device is 'cpu': it cannot be shared by MPI ranks"):
+    with pytest.raises(SettingError, match="device is 'cpu': it cannot be used with MPI ranks"):
         pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()
 

@@ -210,7 +210,7 @@ def read_header(source: ArchiveSource) -> Header:
     """The header; ``ArchiveError`` unless there is one."""
     start = _exactly(source, HEADER.size)
     _require(start[:8] == MAGIC, *NO_ARCHIVE)
-    _require(len(start) == HEADER.size, "it is cut", ANOTHER_COPY)
+    _require(len(start) == HEADER.size, "it is truncated", ANOTHER_COPY)
     _, version, model, records, crc = HEADER.unpack(start)
     _require(
         version == VERSION,
@@ -240,7 +240,7 @@ def read(
         if window.upcoming(len(end)) == end:
             return
         if not keep_going:
-            raise refusal("it is cut" if window.is_over else f"it is damaged after byte {begin:,}")
+            raise refusal("it is truncated" if window.is_over else f"it is damaged after byte {begin:,}")
         if not whole and _is_index(window.upcoming(MOST_PAYLOAD)):
             return
         whole, more = False, window.find()
@@ -255,13 +255,13 @@ def read_index(file: BinaryIO) -> tuple[Header, Index]:
     header = read_header(file)
     size = file.seek(0, 2)
     begin = len(header.to_bytes())
-    _require(size >= begin + 13, "it is cut")
+    _require(size >= begin + 13, "it is truncated")
     file.seek(size - 8)
     length, crc = struct.unpack("<II", _exactly(file, 8))
-    _require(5 <= length <= size - begin - 8, "its index is cut or damaged")
+    _require(5 <= length <= size - begin - 8, "its index is truncated or damaged")
     file.seek(size - 8 - length)
     body = _exactly(file, length + 4)
-    _require(crc32(body) == crc and body[0] == INDEX, "its index is cut or damaged")
+    _require(crc32(body) == crc and body[0] == INDEX, "its index is truncated or damaged")
     ends = np.count_nonzero(np.frombuffer(body, np.uint8)[1:-8] < 0x80)  # as many as numbers, three per frame
     fits = begin + ends // 3 * HEAD.size + length + 8 <= size
     _require(fits, "its index does not fit its size")

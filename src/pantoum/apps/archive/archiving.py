@@ -55,7 +55,7 @@ def compress(
             "documents",
             "lines",
             "needs a model",
-            "give a model, which knows what the lines have in common",
+            "give a model of such lines",
         )
         made = map(_Chain(Learner, verify).frame, _blocks(source, None))
     elif lines:
@@ -235,6 +235,6 @@ def given_bytes(value: object, argument: str) -> bytes:
 def _require_same(found: Sequence[bytes | ArchiveError], expected: Sequence[bytes]) -> None:
     if list(found) != list(expected):
         raise PantoumError(
-            "what was encoded did not decode to the same bytes, so no archive was written: this is a bug, or "
-            "a fault of this machine; try again, and report it if it comes again"
+            "the encoded data did not decode to the same bytes, so no archive was written: this is a bug, or "
+            "a fault of this machine; try again, and report it if it happens again"
         )

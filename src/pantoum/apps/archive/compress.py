@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the archive (default: FILE.pantoum, of stdin stdout); - is stdout",
+        help="the archive (default: FILE.pantoum; for stdin, stdout); - is stdout",
     )
     add_settings(parser, CompressConfig)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -76,9 +76,9 @@ def require_one_target(arguments: argparse.Namespace) -> None:
             "out", out, "is one file, and there are several to write", "give one FILE, or leave it out"
         )
     if files.count("-") > 1:
-        raise SettingError("file", "-", "is stdin, which can be read once", "give it once")
+        raise SettingError("file", "-", "is stdin, which can be read only once", "give it once")
     if arguments.json and (out == "-" or (out is None and "-" in files)):
-        raise SettingError("json", True, "is printed on stdout, where the file goes", "give out a file")
+        raise SettingError("json", True, "is printed on stdout, which receives the file", "give out a file")
 
 
 def words(found: dict[str, object]) -> str:

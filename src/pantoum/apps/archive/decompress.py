@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="F",
-        help="the file (default: ARCHIVE less .pantoum, of stdin stdout); - is stdout",
+        help="the file (default: ARCHIVE without .pantoum; for stdin, stdout); - is stdout",
     )
     parser.add_argument("--test", action="store_true", help="decode the archives, but write nothing")
     add_settings(parser, DecompressConfig)

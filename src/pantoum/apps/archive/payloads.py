@@ -125,7 +125,7 @@ def _literals(packed: bytes) -> list[bytes]:
         (size,), used = from_numbers(data[at : at + 5], 1)
         at += used
         if size > len(data) - at:
-            raise ValueError("its bytes without a token are cut")
+            raise ValueError("its bytes without a token are cut short")
         found.append(data[at : at + size])
         at += size
     return found
@@ -258,10 +258,10 @@ def decoded(tokenizer: Tokenizer, tokens: Array, literals: Sequence[bytes], most
             found.append(tokenizer.decode_bytes(tokens[first : min(first + at_once, border)]))
             have += len(found[-1])
             if have > most:
-                raise refusal(f"a frame stands for more than {most:,} bytes")
+                raise refusal(f"a frame expands to more than {most:,} bytes")
         found.append(literal)
         have += len(literal)
         begin = border + 1
     if have > most:
-        raise refusal(f"a frame stands for more than {most:,} bytes")
+        raise refusal(f"a frame expands to more than {most:,} bytes")
     return b"".join(found)

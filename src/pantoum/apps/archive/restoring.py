@@ -171,7 +171,7 @@ def records(file: BinaryIO, model: LoadedModel | None, numbers: Iterable[int] | 
     if header.records is None or model is None:
         raise refusal(
             "it has no records, it is one text",
-            "take a part of it by --offset, or compress it by --documents",
+            "read a part with --offset, or compress it with --documents",
         )
     total, chosen = sum(index.records), list[int]()
     for number in range(total) if numbers is None else numbers:

@@ -81,5 +81,5 @@ class DecompressConfig(SettingGroup):
         ranged = self.offset is not None or self.length is not None
         rule, advice = "cannot be given together with --offset or --length", "leave one of them out"
         require(self.record is None or not ranged, "record", self.record, rule, advice)
-        rule = "cannot be given where a part of the archive is asked for"
+        rule = "cannot be given with a part of the archive"
         require(not (self.keep_going and self.is_part), "keep_going", True, rule, advice)

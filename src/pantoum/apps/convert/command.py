@@ -29,8 +29,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vocabulary",
         metavar="F",
-        help="its tokens in their order: a token per line, or JSON (default: what a file of `pantoum export` "
-        "says; bytes, if there are 256 symbols)",
+        help="its tokens in their order: a token per line, or JSON (default: that of a file of `pantoum "
+        "export`; bytes if there are 256 symbols)",
     )
     parser.add_argument(
         "--tokens", metavar="KIND", help="characters, words or words:whitespace (default: by the vocabulary)"

@@ -131,12 +131,12 @@ def _tokens(data: bytes) -> list[str]:
 def _numbered(tokens: list[str], kind: TokenKind) -> Vocabulary:
     """The tokenizer of such tokens."""
     *others, last = [each.name for each in LEARNED]
-    rule = f"must be {', '.join(others)} or {last} where there is a vocabulary"
+    rule = f"must be {', '.join(others)} or {last} with a vocabulary"
     require(kind in LEARNED, "tokens", kind.written, rule, "leave it out")
     places: dict[str, int] = {}
     for number, token in enumerate(tokens):
         rule = "is in the vocabulary twice"
-        require(token not in places, "vocabulary", token, rule, "give every symbol a token of its own")
+        require(token not in places, "vocabulary", token, rule, "give every symbol a different token")
         places[token] = number
     ends = ("\n", *ENDS) if kind.ends_lines else ENDS
     special = [next((places.pop(name) for name in names if name in places), -1) for names in (ends, UNKNOWN)]

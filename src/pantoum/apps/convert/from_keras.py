@@ -142,7 +142,7 @@ def _arrays(file: IO[bytes]) -> dict[str, Array]:
             if name.startswith("optimizer") or item.dtype.kind != "f":
                 continue
             if item.is_virtual or item.external:
-                raise BadFileError(f"{name} lies in another file", "save it with its weights in one file")
+                raise BadFileError(f"{name} is in another file", "save it with its weights in one file")
             found[name] = np.asarray(item[()], np.float64 if item.dtype.itemsize > 4 else np.float32)
     return found
 
@@ -162,12 +162,12 @@ def _source(found: Mapping[str, Array], settings: Settings, notes: tuple[str, ..
     order = sorted(cells, key=natural)
     twofold = next((name for name in order if re.search("(forward|backward)_layer", name)), None)
     if not order or twofold:
-        raise _other(f"{twofold} reads in two directions" if twofold else "it has no GRU, LSTM or SimpleRNN")
+        raise _other(f"{twofold} is bidirectional" if twofold else "it has no GRU, LSTM or SimpleRNN")
     dense = [name for name, parts in others.items() if 1 in parts and parts.get(0, parts[1]).ndim == 2]
     tables = [name for name, parts in others.items() if set(parts) == {0} and parts[0].ndim == 2]
     left += [f"{name}/vars" for name in others if name not in dense and name not in tables]
     if left:
-        raise _other(f"it has arrays that no layer takes: {', '.join(sorted(left)[:8])}")
+        raise _other(f"it has arrays that belong to no layer: {', '.join(sorted(left)[:8])}")
     made = tuple(_layer(name, cells[name], settings.get(name, {})) for name in order)
     if len(dense) != 1 or len(tables) > 1:
         raise BadFileError(

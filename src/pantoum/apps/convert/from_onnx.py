@@ -59,7 +59,7 @@ def _model(content: bytes, data_name: str, data: IO[bytes] | None) -> ForeignMod
     if len(heads) != 1 or heads[0].head is None:
         if walk.stopped:
             raise BadFileError(
-                f"it has the operator {walk.stopped[0]} where no plain recurrent model has one",
+                f"it has the operator {walk.stopped[0]}, which plain recurrent models do not have",
                 "only an embedding, recurrent layers and a linear layer can be imported",
             )
         what = "several outputs" if heads else "it has no output of a linear layer after a recurrent one"
@@ -94,7 +94,7 @@ class _Walk:
         if tensor.data_location == self._onnx.TensorProto.EXTERNAL:
             where = {entry.key: entry.value for entry in tensor.external_data}
             if self._data is None or where.get("location") != self._data_name:
-                raise BadFileError(f"{tensor.name} lies in another file", "save it with its data in one")
+                raise BadFileError(f"{tensor.name} is in another file", "save it with its data in one")
             self._data.seek(int(where.get("offset", 0)))
             tensor.raw_data = self._data.read(int(where.get("length", -1)))
             tensor.data_location = self._onnx.TensorProto.DEFAULT
@@ -123,7 +123,7 @@ class _Walk:
         if kind in ("Constant", "ConstantOfShape") and own:
             value = self._onnx.helper.get_attribute_value(next(iter(own.values())))
             if getattr(value, "data_location", 0) == self._onnx.TensorProto.EXTERNAL:
-                raise BadFileError("a constant of it lies in another file", "save it with its data in one")
+                raise BadFileError("one of its constants is in another file", "save it with its data in one")
             made = self._array(value) if hasattr(value, "data_location") else np.asarray(value)
         elif kind == "Transpose" and first is not None:
             made = first.transpose(list(own["perm"].ints) if "perm" in own else None)

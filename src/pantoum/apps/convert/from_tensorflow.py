@@ -74,7 +74,7 @@ def _model(arrays: Mapping[str, Array]) -> ForeignModel:
     try:
         made = tuple(_layer(place, layers[place]) for place in sorted(layers, key=natural))
     except KeyError as problem:
-        raise BadFileError(f"a cell is without {problem}") from None
+        raise BadFileError(f"a cell lacks {problem}") from None
     if not made:
         raise BadFileError("none of its variables belongs to a GRUCell, BasicLSTMCell or BasicRNNCell")
     head, bias = _head(others, made[-1].units)
@@ -87,10 +87,10 @@ def _model(arrays: Mapping[str, Array]) -> ForeignModel:
     left = sorted(set(others) - {head, bias, *tables, *numbers})
     if left:
         raise BadFileError(
-            f"it has variables that no embedding, layer or output layer of it takes: {', '.join(left[:8])}",
+            f"it has variables that belong to no embedding, layer or output layer: {', '.join(left[:8])}",
             "only plain layers can be imported",
         )
-    notes = ["forget_bias is taken to be 1, TensorFlow's default"] * (made[0].cell == "lstm")
+    notes = ["forget_bias is assumed to be 1, TensorFlow's default"] * (made[0].cell == "lstm")
     notes += [f"scalars are ignored: {', '.join(sorted(numbers)[:8])}"] * bool(numbers)
     table = None if one_hot else others[tables[0]]
     return ForeignModel("TensorFlow 1", made, table, others[head].T, bias_V, tuple(notes))

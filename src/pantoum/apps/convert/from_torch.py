@@ -67,7 +67,7 @@ def _model(arrays: dict[str, Array], metadata: Mapping[str, Any]) -> ForeignMode
     refused = next((name for name in arrays if REFUSED.search(name)), None)
     if refused is not None:
         raise BadFileError(
-            f"{refused} belongs to a layer of two directions, a projection, an ensemble or n-grams",
+            f"{refused} belongs to a bidirectional layer, a projection, an ensemble or n-grams",
             "only plain layers can be imported",
         )
     layers: dict[tuple[str, str], dict[str, Array]] = {}
@@ -122,7 +122,7 @@ def _layer(parts: Mapping[str, Array]) -> SourceLayer:
     cells = [cell for cell in CELLS.values() if cell.torch and len(cell.gates) * units == rows]
     if not rows or not cells or any(array.dtype.kind != "f" for array in parts.values()):
         raise BadFileError(
-            f"weight_hh of the shape {weight_hh.shape} is that of no nn.RNN, nn.GRU or nn.LSTM",
+            f"weight_hh has the shape {weight_hh.shape}, which no nn.RNN, nn.GRU or nn.LSTM has",
             "its rows must be 1, 3 or 4 times its columns",
         )
     none = np.zeros(rows, np.float32)
@@ -163,7 +163,7 @@ def _others(arrays: Mapping[str, Array], inputs: int, units: int) -> tuple[Array
     left = [name for name in arrays if name not in used and copies.get(name) not in used]
     if left:
         raise BadFileError(
-            f"it has arrays that no embedding, layer or output layer of it takes: {_listed(left)}",
+            f"it has arrays that belong to no embedding, layer or output layer: {_listed(left)}",
             "only an embedding, nn.RNN, nn.GRU or nn.LSTM and a linear layer can be imported",
         )
     bias_V = np.zeros(len(head_VH), np.float32) if bias is None else arrays[bias]

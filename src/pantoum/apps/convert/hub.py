@@ -51,7 +51,7 @@ def fetched(address: str) -> Path:
     """The model's file of a repository."""
     match = ADDRESS.fullmatch(address)
     shown = address.replace("hf:/", "hf://").replace("///", "//")
-    rule, advice = "is no address of a model", "give hf://owner/name or hf://owner/name@revision"
+    rule, advice = "is not an address of a model", "give hf://owner/name or hf://owner/name@revision"
     require(match is not None, "model", shown, rule, advice)
     assert match is not None
     try:

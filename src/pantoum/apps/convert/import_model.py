@@ -108,7 +108,7 @@ def convert_file(
         )
         if words.left_out:
             odd = ", ".join(map(repr, words.left_out[:5]))
-            notes.append(f"left out, because no token can stand for them: {odd}")
+            notes.append(f"left out, because they cannot be tokens: {odd}")
         if texts:
             loss, more = _losses(source, words, content, target, texts)
             notes += more
@@ -146,9 +146,7 @@ def read_source(path: Path) -> ForeignModel:
             raise SettingError("file", str(path), rule, advice)
     else:
         advice = PICKLED if head.startswith(b"\x80") else f"give {KINDS}"
-        raise ModelFileError(
-            f"cannot import {str(path)!r}: it is none of the files that can be imported; {advice}"
-        )
+        raise ModelFileError(f"cannot import {str(path)!r}: it is not a file that can be imported; {advice}")
     subject, size = f"cannot import {str(path)!r}", sum(each.stat().st_size for each in [path, *beside])
     reader = f"{__package__}.{kind}:reader"
     blocks = read_apart(reader, arguments, [path, *beside], subject, "save it again", ModelFileError)
@@ -184,7 +182,7 @@ def _losses(
     ours_N = prepared.train.tokens[: MOST_READ + 1].astype("int64")
     theirs_N = words.numbers_V[ours_N]
     if (theirs_N < 0).any():
-        rule = "has tokens that the vocabulary of the source lacks, so the two losses would not compare"
+        rule = "has tokens that the vocabulary of the source lacks, so the two losses cannot be compared"
         raise SettingError("text", list(texts), rule, "give a text that it can read")
     model: LoadedModel = of_content(content, target, lambda: plain(content).parameters)
     after = evaluate(model.program, ours_N.astype("uint32"), model.tokenizer, "carried", compress=False)

@@ -27,7 +27,7 @@ __all__ = ["reader"]
 BLOCK = 1 << 18
 CONTAINER = "META-INF/container.xml"
 MAIN_PART = {"docx": "word/document.xml", "odt": "content.xml"}
-NO_TEXT = "it holds no text (its pages may be pictures, which have to be recognised first)"
+NO_TEXT = "it has no text (its pages may be images that need OCR first)"
 
 
 def reader(codec: str, label: str, encoding: str) -> Callable[[IO[bytes]], Iterator[bytes]]:
@@ -118,4 +118,4 @@ def _texts(archive: zipfile.ZipFile, label: str) -> Iterator[bytes]:
         empty, content = False, chain([head], blocks)
         yield from content if form.kind == "text" else transcoded(form, f"{label}/{name}", content)
     if empty:
-        raise BadFileError("it holds no text; unpack it to see what is in it")
+        raise BadFileError("it has no text; unpack it to see what is in it")

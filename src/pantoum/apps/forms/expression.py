@@ -3,7 +3,7 @@ short text that it matches.
 
 Both are made from the tree that Python parses, so a mistake is named with its position. The whole text must
 match. So an anchor adds nothing where it must hold (``\b`` between a letter and a point), and is refused
-where it may hold or not. References, look-around and what else no automaton can keep to is refused, too.
+where it does not always hold. References, look-around and what else no automaton can keep to is refused, too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ UNROLLED = 32
 """Repetitions of a part with anchors are written one by one, up to so many: each stands beside others."""
 MOST_PARTS = 20_000
 """Sequences that are written at most: repetitions may lie in repetitions."""
-ADVICE = "the whole text must match, so that it needs no anchors and no look-around"
+ADVICE = "the whole text must match, so it needs no anchors and no look-around"
 KNOWN_FLAGS = re.IGNORECASE | re.DOTALL | re.UNICODE | re.VERBOSE | re.MULTILINE
 
 Kinds = frozenset[str]
@@ -213,7 +213,7 @@ class _Rust:
         if lines or (kind == "AT_END" and after >= OTHER):  # what stands there may be the end of a line
             holds = {True, False}
         if len(holds) > 1 or (before == after == EDGE and kind == "AT_NON_BOUNDARY"):
-            self._refuse(f"{ANCHORS[kind]} where it may hold or not")
+            self._refuse(f"{ANCHORS[kind]} where it does not always hold")
         if holds == {False}:
             raise _NeverError
         return ""

@@ -59,7 +59,7 @@ def require_followable(
     require(text != "-", "text", text, "must be the file that --follow reads", "name the file")
     require(config.streams == 1, "streams", config.streams, "must be 1 with --follow", "leave it out")
     require(config.encoding is None, "encoding", config.encoding, "must be left out with --follow", advice)
-    rule = "must be written as rows where a state file goes on: " + ", ".join(ROWS)
+    rule = "must have rows with a state file: " + ", ".join(ROWS)
     require(state_file is None or form in ROWS, "format", form, rule, "choose one of them")
 
 
@@ -162,7 +162,7 @@ def read_state(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Map
     arrays, body = verified(path)
     kept, place, was = body.get("scorer"), body.get("place"), body.get("of")
     if not (isinstance(kept, dict) and isinstance(place, dict) and isinstance(was, dict)):
-        raise unusable(path, "it is no state of score")
+        raise unusable(path, "it is not a state of score")
     other = [name for name, value in _listed(of).items() if was.get(name) != value]
     if other:
         raise unusable(path, f"it was made with another {other[0]}")
@@ -181,10 +181,10 @@ def verified(path: Path) -> tuple[dict[str, Array], dict[str, Plain]]:
         content = np.frombuffer(data, np.uint8)[8 + length :]
         words, tensors = tensor_layout.parse(data[8 : 8 + length], content.size)
         if words[64:] != KIND:
-            raise ValueError("it is no state of score")
+            raise ValueError("it is not a state of score")
         whole = data.replace(words[:64].encode(), NO_DIGITS.encode(), 1)
         if hashlib.sha256(whole).hexdigest() != words[:64]:
-            raise ValueError("its SHA-256 does not match: it is cut, damaged or was changed")
+            raise ValueError("its SHA-256 does not match: it is truncated, damaged or was changed")
         arrays = {t.name: tensor_layout.view(content, t) for t in tensors if t.dtype in DTYPES.values()}
         body = plain_json.decode(arrays.pop(BODY).tobytes())
         if not isinstance(body, dict):

@@ -86,7 +86,7 @@ def _started() -> Ranks | None:
         ranks.close()
         raise RankError(
             f"a launcher has started this process as rank {rank} among others, but mpi4py finds no "
-            "other, so that each would train a model of its own; start the ranks with the launcher of "
+            "other, so each would train a separate model; start the ranks with the launcher of "
             "the MPI that mpi4py uses, or set PANTOUM_LAUNCHER=none to train alone"
         )
     return ranks if ranks.count > 1 else None
@@ -104,7 +104,8 @@ def _require_alone() -> None:
         )
     if (count := unused_tasks(os.environ)) > 1:
         warnings.warn(
-            f"this Slurm job has {count} tasks, and one trains; `srun --mpi=pmix pantoum train` uses all",
+            f"this Slurm job has {count} tasks, but only one trains; "
+            "`srun --mpi=pmix pantoum train` uses all",
             UserWarning,
             stacklevel=2,
         )
@@ -143,7 +144,7 @@ class RankGroup:
             raise SettingError(
                 "batch_size",
                 asked.batch_size,
-                f"must be at least the number of ranks, {count}: each trains on streams of its own",
+                f"must be at least the number of ranks, {count}: each trains on different streams",
                 "give a larger one, or start fewer ranks",
             )
         if asked.shards == AUTO:
@@ -163,7 +164,7 @@ class RankGroup:
             raise SettingError(
                 "device",
                 asked.device,
-                "cannot be shared by MPI ranks, which train with the core",
+                "cannot be used with MPI ranks, which train with the core",
                 "leave it out, or start the ranks with torchrun",
             )
         return _RankEngine(self._ranks, instead)

@@ -53,7 +53,7 @@ def sampling_of(request: WritingRequest, stop: Sequence[str] = ()) -> SamplingCo
     stops = [*([request.stop] if isinstance(request.stop, str) else request.stop or ()), *stop]
     if len(stops) > MOST_STOPS or any(len(stop) > LONGEST_STOP for stop in stops):
         rule = f"at most {MOST_STOPS} texts of at most {LONGEST_STOP:,} characters each"
-        raise RequestError(400, f"stop has too much to look for after each token: {rule}", param="stop")
+        raise RequestError(400, f"stop is too long: {rule}", param="stop")
     bias: dict[int, float] = {}
     for token, value in (request.logit_bias or {}).items():
         if not (token.isascii() and token.isdigit() and len(token) < MOST_DIGITS):

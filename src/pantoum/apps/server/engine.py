@@ -91,7 +91,7 @@ class Engine:
         """Refuse a request of more texts than ever fit."""
         most = self.slots + self.places
         if texts > most:
-            rule = f"this server takes {most} at once, those that wait included"
+            rule = f"this server takes {most} at once, waiting ones included"
             raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
 
     def submit(self, *jobs: Job) -> None:

@@ -52,7 +52,9 @@ def listening(host: str, port: int) -> socket.socket:
         made.close()
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             rule = f"is not an address of this machine ({error.strerror})"
-            raise SettingError("host", host, rule, "give 127.0.0.1, 0.0.0.0 or another of its own") from None
+            raise SettingError(
+                "host", host, rule, "give 127.0.0.1, 0.0.0.0 or another address of this machine"
+            ) from None
         rule = f"cannot be listened on at {host} ({error.strerror})"
         raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
     made.listen(BACKLOG)

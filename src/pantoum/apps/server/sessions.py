@@ -148,9 +148,7 @@ class SessionTable:
         """A session as it stands."""
         value = await self._call(partial(self._store.get, name, self._now)) or b""
         if not (marks := from_bytes(value)):
-            raise RequestError(
-                404, f"there is no session {shown(name)!r}: it was deleted, or nobody used it for too long"
-            )
+            raise RequestError(404, f"there is no session {shown(name)!r}: it was deleted or has expired")
         return Held(name, marks, value)
 
     async def change(self, held: Held, marks: tuple[Mark, ...]) -> None:
@@ -338,7 +336,9 @@ def require_place(held: Held, tokens_seen: int | None) -> None:
     """Refuse to go on where the client does not know where the session stands: its last request, of which it
     got no answer, may have been done."""
     if tokens_seen is not None and tokens_seen != held.tokens_seen:
-        rule = f"the session stands at {held.tokens_seen}: an earlier request was done, or another one came"
+        rule = (
+            f"the session stands at {held.tokens_seen}: an earlier request was done, or there was another one"
+        )
         raise RequestError(
             409, f"tokens_seen is {tokens_seen}: {rule}; read it, or rewind it", param="tokens_seen"
         )

@@ -30,6 +30,7 @@ class ServeSettings(SettingGroup):
         "the port to listen on; 0 takes a free one and prints it",
         partial(whole, least=0, most=65535),
         metavar="N",
+        chosen="8000",
     )
     root_path: str = setting(
         "",
@@ -73,7 +74,7 @@ class ServeSettings(SettingGroup):
     )
     sessions: str | None = setting(
         None,
-        "where sessions are kept: a SQLite file, or a server of several replicas",
+        "where sessions are kept: a SQLite file, or Redis for several replicas",
         text,
         metavar="FILE|redis://...",
         chosen="sessions-PORT.sqlite in the user's state folder",

@@ -43,7 +43,7 @@ def state_folder() -> Path:
             "state_key_file",
             None,
             "needs a home folder",
-            "set HOME or XDG_STATE_HOME to a folder of your own",
+            "set HOME or XDG_STATE_HOME to a folder that you own",
         ) from None
 
 
@@ -68,7 +68,7 @@ def load_key(path: Path) -> bytes:
     except OSError as error:
         rule = f"cannot be read or made ({error.strerror})"
         raise SettingError(
-            "state_key_file", str(path), rule, "name a file in a folder of your own"
+            "state_key_file", str(path), rule, "name a file in a folder that you own"
         ) from error
     if public:
         rule = "can be read by everybody on this machine, and whoever has it can forge states"

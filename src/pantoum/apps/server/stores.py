@@ -51,7 +51,7 @@ class SqliteStore:
                 raise
         except (sqlite3.Error, OSError) as error:
             rule = f"cannot be used as the store of sessions ({error})"
-            advice = "stop the server that has it, or name another file with --sessions FILE"
+            advice = "stop the server that uses it, or name another file with --sessions FILE"
             raise SettingError("sessions", path, rule, advice) from None
 
     def get(self, name: str, now: float) -> bytes | None:

@@ -38,7 +38,7 @@ export function readModelFile(bytes) {
   const zeros = new Uint8Array(DIGITS).fill(48);
   fits(
     hex(sha256(bytes.subarray(0, at), zeros, bytes.subarray(at + DIGITS))) === digest,
-    "its SHA-256 does not match: it is cut, damaged or was changed",
+    "its SHA-256 does not match: it is truncated, damaged or was changed",
   );
   fits([...text].filter((sign) => ",[{".includes(sign)).length <= MOST_PARTS, `its header has more than ${MOST_PARTS} parts`);
   const header = parsed(text, fits);

@@ -62,7 +62,7 @@ export function stateOf(bytes) {
   fits(new TextDecoder().decode(bytes.subarray(0, 8)) === MAGIC, "it is not a state of pantoum");
   fits(bytes.length >= HEAD + DIGEST && bytes.length <= MOST_BYTES, `it has ${bytes.length} bytes`);
   const end = bytes.length - DIGEST;
-  fits(hex(sha256(bytes.subarray(0, end))) === hex(bytes.subarray(end)), "its checksum does not match: it is cut or was changed");
+  fits(hex(sha256(bytes.subarray(0, end))) === hex(bytes.subarray(end)), "its checksum does not match: it is truncated or was changed");
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   fits(view.getUint16(8, true) === 1, "its version is another one");
   const count = view.getUint16(10, true);

@@ -204,11 +204,11 @@ def rate_of(
     why = f"batches of {batch:,} tokens and {model.hidden_size} units"
     updates = max(1.0, outlook.tokens_read(model, batch) / batch)
     if fine_tuning:
-        why += ", on weights already trained"
+        why += ", starting from trained weights"
         if outlook.large and outlook.surprise is not None:
             rate *= large_vocabulary.fine_tuning(outlook.surprise, updates)
             why += (
-                f", which need {outlook.surprise:g} nats per token more for this text than for their own, "
+                f", whose loss is {outlook.surprise:g} nats per token higher on this text than on their own, "
                 f"{updates:,.0f} updates of a large vocabulary"
             )
         else:

@@ -88,7 +88,7 @@ def samples(
         return None
     chosen = parse_softmax("sampled")
     reasons.append(
-        f"softmax sampled:{chosen}: a step compares its targets with one another and with {chosen:,} of "
+        f"softmax sampled:{chosen}: a step compares each target with the others and with {chosen:,} of "
         f"{outlook.vocab_size:,} symbols"
     )
     return chosen
@@ -120,7 +120,7 @@ def members_of(
         passes = share / (6.0 * work(each, outlook.compared)) / outlook.tokens
         if passes >= least and members * each.hidden_size <= widest:
             reasons.append(
-                f"an ensemble of {members} members: time for each to read the text {passes:,.3g} times"
+                f"an ensemble of {members} members: each has time to read the text {passes:,.3g} times"
             )
             return members
     return 1
@@ -144,12 +144,14 @@ def shape(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mode
         if work(rung, outlook.compared) > allowed:
             continue
         if outlook.operations is not None and not _fits(rung, outlook):
-            why = f"{of_text}, at most {large_vocabulary.MOST_PER_TOKEN:g} weights of the layers for each"
+            why = (
+                f"{of_text}, with at most {large_vocabulary.MOST_PER_TOKEN:g} weights of the layers per token"
+            )
             break
         best = rung
     reasons.append(
         f"{best.num_layers} x {best.hidden_size} {best.cell}: "
-        f"{work(best, outlook.compared):,} multiply-adds per token, from {why}"
+        f"{work(best, outlook.compared):,} multiply-adds per token, for {why}"
     )
     if best.tied and settings.tied == AUTO:
         reasons.append(

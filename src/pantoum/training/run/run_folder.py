@@ -126,7 +126,7 @@ class RunFolder:
         with translated("read", self.config):
             if not self.config.is_file():
                 raise RunError(
-                    f"run is {str(self.path)!r}: it holds no run, because it has no {CONFIG}; {advice}, "
+                    f"run is {str(self.path)!r}: it is not a run, because it has no {CONFIG}; {advice}, "
                     "or leave --resume out and give another name to begin one"
                 )
             content = self.config.read_bytes()
@@ -162,7 +162,7 @@ def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             if not path.is_dir():
                 what, instead = "is a file", ""
             elif not (path / CONFIG).exists():
-                what, instead = "exists already and holds no run", ", or remove that folder first"
+                what, instead = "exists already and is not a run", ", or remove that folder first"
             raise RunError(
                 f"run is {settings.run!r}: it {what}, and a new run needs a new folder; "
                 f"give another name{instead}"
@@ -204,7 +204,7 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
         advice = f"there is none in {str(RUNS)!r}"
         if runs and _is_run(runs[-1][0].path):
             command = f"pantoum train --run {quoted(str(runs[-1][0].path))} --resume"
-            advice = f"`{command}` goes on with the one that began last"
+            advice = f"`{command}` continues the newest one"
         raise RunError(f"it is not clear which run to continue: give --run DIR; {advice}")
     # ``runs/part-2`` may be the second of ``part.txt`` or the first of ``part-2.txt``.
     stem = _name(settings, texts, 1)

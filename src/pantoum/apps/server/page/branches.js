@@ -40,7 +40,7 @@ export class Branches {
     for (const each of texts) this.add({ ...each, id: name(each.id), parent: name(each.parent) }, false);
     if (!texts.length && words.trim()) {
       this.add({ text: words }, false);
-      tell("What this browser had saved could not be read. It is kept unchanged, as a text of its own.");
+      tell("What this browser had saved could not be read. It is kept unchanged as a separate text.");
     } else this.settings = { ...this.settings, ...found?.settings, open: name(found?.current) };
     this.kept.remove("desk");
   }

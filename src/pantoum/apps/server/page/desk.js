@@ -295,7 +295,7 @@ function look() {
 function find() {
   return run("looking", async (signal) => {
     const part = joined(fitting(mirror.near()));
-    if (!part) return ($("microscope-status").textContent = "Write a few lines first: a unit is found by how it follows them.");
+    if (!part) return ($("microscope-status").textContent = "Write a few lines first: units are found by how they follow the text.");
     const found = await following(settings().model, part, $("feature").value, signal);
     list($("units"), found, pick);
     $("microscope-status").textContent = found.length ? "Choose a unit to see it over the text." : "No unit was found.";

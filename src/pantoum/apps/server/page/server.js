@@ -31,7 +31,7 @@ const headers = () => {
 };
 
 async function asked(path, body, signal) {
-  if (/[^\x21-\x7e]/.test(key ?? "")) throw new Failure("This is no key.", 401); // no header can carry it
+  if (/[^\x21-\x7e]/.test(key ?? "")) throw new Failure("This is not a key.", 401); // no header can carry it
   let response;
   try {
     // Below the prefix of a proxy, too: this file is at PREFIX/page/server.js.

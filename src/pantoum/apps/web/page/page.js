@@ -123,7 +123,7 @@ async function others(text, place) {
     // White space before a word is not in question, where words do not bring it.
     const space = model.bringsSpace ? "" : (word.match(/^\s*/u)?.[0] ?? "");
     const found = await model.words(before + space, CHOICES);
-    $("others-title").textContent = `In the place of “${visible(word.trim() || word)}”`;
+    $("others-title").textContent = `Instead of “${visible(word.trim() || word)}”`;
     $("choices").dir = text.direction;
     $("choices").replaceChildren(
       ...found.map((/** @type {{text: string, probability: number}} */ choice) => {

@@ -122,7 +122,7 @@ function words(common, list) {
   const sign = spaced ? "\n" : signOf(common.documents);
   const numbers = new Map(list.map((piece, place) => [piece, place + 2]));
   const fits = list.length <= MOST && list.every((piece) => typeof piece === "string" && piece) && numbers.size === list.length;
-  if (!fits || numbers.has(sign) || list.some((piece) => /\p{Cs}/u.test(piece))) refuse("has pieces that are no list of different texts");
+  if (!fits || numbers.has(sign) || list.some((piece) => /\p{Cs}/u.test(piece))) refuse("has pieces that are not a list of different texts");
   numbers.set(sign, EOS);
   const pattern = spaced ? BETWEEN_SPACES : WORDS;
   const eos = spaced ? "\n" : eosText(common.documents);
@@ -180,7 +180,7 @@ function bytePairs(common, { split, merges }) {
   merges.forEach((/** @type {any} */ pair, /** @type {number} */ place) => {
     const number = FIRST_MERGE + place;
     const fits = Array.isArray(pair) && pair.length === 2 && pair.every((one) => Number.isInteger(one) && one >= 1 && one < number);
-    if (!fits || ranks.has(key(pair[0], pair[1]))) refuse("has a merge that is no pair of earlier numbers, or one twice");
+    if (!fits || ranks.has(key(pair[0], pair[1]))) refuse("has a merge that is not a pair of earlier numbers, or one twice");
     ranks.set(key(pair[0], pair[1]), number);
     const [left, right] = [pieces[pair[0]], pieces[pair[1]]];
     room -= left.length + right.length;
