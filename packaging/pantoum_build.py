@@ -15,13 +15,15 @@ prepared ones are not compared with them.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import zig
 from scikit_build_core import build as _backend
 from scikit_build_core.build import build_sdist as build_sdist
 from scikit_build_core.build import get_requires_for_build_sdist as get_requires_for_build_sdist
 
-Settings = dict[str, str | list[str]]
+if TYPE_CHECKING:  # a Python that is too old reads this file, to be told so
+    Settings = dict[str, str | list[str]]
 
 
 def get_requires_for_build_wheel(config_settings: Settings | None = None) -> list[str]:
