@@ -145,7 +145,7 @@ if TYPE_CHECKING:
         StepResult,
         TrainingEngine,
     )
-    from pantoum.training.update.learner import pulled, require_arrays
+    from pantoum.training.update.learner import require_arrays
     from pantoum.training.update.optimizer import BETAS as OPTIMIZER_BETAS
     from pantoum.training.update.optimizer import EPSILON as OPTIMIZER_EPSILON
     from pantoum.training.update.optimizer import MOMENTUM as OPTIMIZER_MOMENTUM
@@ -153,6 +153,7 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import TABLE_KEEP as OPTIMIZER_TABLE_KEEP
     from pantoum.training.update.optimizer import TABLE_RATE as OPTIMIZER_TABLE_RATE
     from pantoum.training.update.optimizer import map_blocks
+    from pantoum.training.update.pulled import matrices
     from pantoum.training.update.shards import Node, Shards, Share, halves, tree_sum
 
 if not TYPE_CHECKING:  # mypy then says which names are missing

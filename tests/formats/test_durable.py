@@ -218,7 +218,7 @@ def test_a_device_that_refuses_is_told(
 
 
 @pytest.mark.parametrize(
-    ("look", "act", "what"),
+    ("query", "act", "what"),
     [
         ("is_symlink", lambda path: durable.write_file(path, b"abc"), "write"),
         ("is_dir", durable.make_folder, "make the folder"),
@@ -226,13 +226,13 @@ def test_a_device_that_refuses_is_told(
     ],
 )
 def test_what_cannot_be_looked_at_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str, act: Callable[[Path], object], what: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, act: Callable[[Path], object], what: str
 ) -> None:
     def forbidden(self: Path) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     (tmp_path / "a").mkdir()
-    monkeypatch.setattr(Path, look, forbidden)
+    monkeypatch.setattr(Path, query, forbidden)
     with pytest.raises(StorageError, match=f"^cannot {what} {str(tmp_path / 'a')!r}: permission denied"):
         act(tmp_path / "a")
 

@@ -238,4 +238,4 @@ def test_fine_tuning_says_what_it_found(run, tmp_path, monkeypatch):
     other.write_text("mat the cat dog on under it and. tree slept!\n" * 100)
     tuned = run("tuned", steps=2, from_=str(surprise_source.model), texts=[str(other)])
     config = (tuned.run / "config.json").read_text()
-    assert "nats per token more for this text than for their own" in config
+    assert "nats per token higher on this text than on their own" in config

@@ -33,6 +33,7 @@ from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import Backend, LocalBackend, TrainingEngine
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
+from pantoum.training.update.pulled import PulledOptimizer
 
 CARRIED, STREAMS = "carried.", "streams"
 
@@ -158,7 +159,8 @@ def make_backend(
 
 
 def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> MemberLearner:
-    optimizer = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
+    own = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
+    optimizer = PulledOptimizer(own, model, recipe.pull) if recipe.pull else own
     sampler = None
     if recipe.samples is not None:
         assert counts_V is not None
@@ -169,7 +171,6 @@ def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | 
         seed=seed,
         average=recipe.average,
         precision=recipe.precision,
-        pull=recipe.pull,
         sampler=sampler,
     )
 

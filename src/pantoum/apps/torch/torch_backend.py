@@ -44,7 +44,7 @@ from pantoum.seams import (
     StepResult,
     TrainSettings,
     map_blocks,
-    pulled,
+    matrices,
     require_arrays,
     seed_of,
     torchrun_count,
@@ -82,7 +82,7 @@ class TorchLearner:
         self._averaged = {
             name: tensor.detach().clone() for name, tensor in averaged.items() if name not in tables
         }
-        self._pull, moved = recipe.pull, pulled(recipe.model, self._parameters) if recipe.pull else {}
+        self._pull, moved = recipe.pull, matrices(recipe.model, self._parameters) if recipe.pull else {}
         self._moved = list(moved.values())
         self._origin = {name: tensor.detach().clone() for name, tensor in moved.items()}
         self._squares = {name: tensor.new_zeros(len(tensor)) for name, tensor in self._parameters.items()}
@@ -157,7 +157,7 @@ class TorchLearner:
         return {name: np.sqrt(_array(squares_R)) for name, squares_R in self._squares.items()}
 
     def arrays(self) -> dict[str, Array]:
-        """Everything, under ``weights.``, ``averaged.``, ``optimizer.``, ``scale.`` and ``origin.``."""
+        """Everything, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
         counted = {STEPS: np.array([self._optimizer.steps], np.int64)}
         return {**{name: _array(tensor) for name, tensor in self._tensors().items()}, **counted}
 
@@ -182,7 +182,7 @@ class TorchLearner:
             "averaged": self._averaged,
             "optimizer": self._optimizer.arrays(),
             "scale": self._squares,
-            "origin": self._origin,
+            "optimizer.origin": self._origin,
         }
         return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
 

@@ -169,7 +169,7 @@ def pull_of(settings: TrainSettings, outlook: Outlook, fine_tuning: bool, reason
         return 0.0
     pull = min(PULL * (1e5 / outlook.tokens) ** PULL_POWER, MOST_PULL)
     pull = float(f"{pull:.2g}")
-    reasons.append(f"pull {pull:g}: {outlook.tokens:,} tokens to learn what is new from, none of it by heart")
+    reasons.append(f"pull {pull:g}: {outlook.tokens:,} tokens of text would be learned by heart without it")
     return pull
 
 

@@ -19,11 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import TypeVar
 
 import numpy as np
 
-from pantoum.config import ModelConfig
 from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import MOST_STEPS
@@ -36,10 +34,10 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
 from pantoum.training.update.optimizer import AdamW
+from pantoum.training.update.pulled import PulledOptimizer
 from pantoum.training.update.shards import Node, Shards, Share, gradient_sum, side_by_side
 
 SELDOM = 16
-Values = TypeVar("Values")
 
 
 class MemberLearner:
@@ -48,16 +46,14 @@ class MemberLearner:
     def __init__(
         self,
         model: LanguageModel,
-        optimizer: AdamW,
+        optimizer: AdamW | PulledOptimizer,
         *,
         seed: int,
         average: float | None,
         precision: str = "float32",
-        pull: float = 0.0,
         sampler: CandidateSampler | None = None,
     ) -> None:
-        """``precision``: of matrix products; ``pull``: how far a step at a rate of 1 moves the matrices back
-        to where they are now; ``sampler``: of the candidates of each step, ``None``: all
+        """``precision``: of matrix products; ``sampler``: of the candidates of each step, ``None``: all
         symbols."""
         self.model = model
         self.gradient_norm = 0.0
@@ -73,13 +69,6 @@ class MemberLearner:
                 if name not in named(model.config, "table")
             }
         )
-        self._pull = pull
-        self._origin = (
-            {name: array.copy(order="K") for name, array in pulled(model.config, model.parameters).items()}
-            if pull
-            else {}
-        )
-        """The matrices at the start of training."""
         self._kernels = backend(model.dtype)
         self._workspace = Workspace()
         self._gradients: Gradients = {}
@@ -159,9 +148,6 @@ class MemberLearner:
         factor = 1.0 if clip is None or self.gradient_norm <= clip else clip / self.gradient_norm
         self._scale.updated(self._gradients, self._optimizer.steps, self._targets, factor)
         self._optimizer.step(self._gradients, rate, factor)
-        for name, origin in self._origin.items():
-            along, stays = self._gradients[name].along, 1.0 - min(1.0, rate * self._pull)
-            self._kernels.average(along(self.model.parameters[name]), along(origin), stays)
         if self._averaged is not None and self._decay is not None:
             steps = self._optimizer.steps
             since = range((steps - 1) // SELDOM * SELDOM + 1, steps + 1)  # what is averaged seldom was
@@ -195,15 +181,13 @@ class MemberLearner:
         return self._scale.roots()
 
     def arrays(self) -> dict[str, Array]:
-        """The very arrays in use, under ``weights.``, ``averaged.``, ``optimizer.``, ``scale.`` and
-        ``origin.``."""
+        """The very arrays in use, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
         counted = {"steps": np.array([self._optimizer.steps], np.int64)}
         parts: dict[str, Mapping[str, Array]] = {
             "weights": self.model.parameters,
             "averaged": self._averaged or {},
             "optimizer": {**self._optimizer.arrays(), **counted},
             "scale": self._scale.squares,
-            "origin": self._origin,
         }
         return {f"{part}.{name}": array for part, held in parts.items() for name, array in held.items()}
 
@@ -220,12 +204,6 @@ class MemberLearner:
         for name, array in own.items():
             array[...] = arrays[name]
         self._optimizer.steps = steps
-
-
-def pulled(config: ModelConfig, parameters: Mapping[str, Values]) -> dict[str, Values]:
-    """The parameters that fine-tuning pulls back to where it began: the matrices."""
-    others = {*named(config, "vector"), *named(config, "table")}
-    return {name: each for name, each in parameters.items() if name not in others}
 
 
 def require_arrays(own: Mapping[str, Array], kept: Mapping[str, Array]) -> None:
