@@ -1,8 +1,12 @@
 """What a run begins from: a text as tokens, and a model whose weights and tokenizer it takes over, if any.
 
-The model is that of ``--from``, or the installed base that helps with the text (``base``). The vocabulary of
-a model of characters or words grows by what the text has and the model lacks: the weights of a new symbol
-begin as the mean of those of the others.
+The model is that of ``--from``. Where that is not given, it is the installed base that helps with the text,
+if there is one. A base has read far more text than a person has; it helps where it knows the language of the
+text, and its own loss on the beginning of the text says whether it does. A setting that was given and asks
+for another model or for other tokens than those of the base comes first.
+
+The vocabulary of a model of characters or words grows by what the text has and the model lacks: the weights
+of a new symbol begin as the mean of those of the others.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum import extensions
 from pantoum.config import AUTO, SHAPE, ModelConfig, TextSettings, TrainSettings, declared
 from pantoum.config.plain import as_typed
 from pantoum.config.tokens import parse_tokens
@@ -25,16 +30,58 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.evaluation import held_out_loss
 from pantoum.inference.files.precision import plain
-from pantoum.inference.loaded_model import checked, model_path
+from pantoum.inference.loaded_model import BASE, checked, load, model_path
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network import spec as network_spec
 from pantoum.network.program import Program
-from pantoum.text.tokenizer import declared_size, from_spec
-from pantoum.training.base import BaseChoice
+from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 SURPRISING_TOKENS = 8192
 """Tokens of the text that the model of ``--from`` reads, to learn how strange the text is to it."""
+MOST_NATS = 2.0
+"""Nats per byte of the base itself up to which it helps (decision 118)."""
+READ_BYTES = 8192
+"""Bytes of the text that a base reads to be judged."""
+OTHERWISE = (*SHAPE, "members", "kneser_ney", "vocab_size", "documents", "data")
+"""Settings that ask for another model or text than that of a base."""
+
+
+class BaseChoice:
+    """The best of the bases that help with a text, once it has seen the beginning of the text."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self.name: str | None = None
+        """The base, as ``--from`` names it; ``None``: the run begins from nothing."""
+        self.reasons: list[str] = []
+        asked = settings.from_ != AUTO or any(map(settings.given, OTHERWISE))
+        self._names = [] if asked else [BASE + name for name in extensions.names("bases")]
+        self._kind = parse_tokens(settings.tokens)[0]
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a base to try."""
+        return bool(self._names)
+
+    def tokenizer(self, beginning: str) -> Tokenizer | None:
+        """The tokenizer of that base, which then reads the whole text; ``None`` where no base helps."""
+        chosen, least = None, MOST_NATS
+        text = beginning[-READ_BYTES:]
+        for name in self._names:
+            model = load(name)
+            tokens = model.tokenizer.encode(text)
+            if len(tokens) < 2 or (self._kind is not None and self._kind.name != model.tokenizer.kind):
+                continue
+            loss = held_out_loss(model.program, tokens, model.tokenizer)
+            nats = loss * (len(tokens) - 1) / len(text.encode())
+            self.reasons.append(f"{name} needs {nats:.2f} nats per byte for the beginning of the text")
+            if nats < least:
+                self.name, chosen, least = name, model.tokenizer, nats
+        if self.name is not None:
+            self.reasons.append(f"training begins from {self.name} (--from none begins from nothing)")
+        elif self.reasons:
+            self.reasons.append(f"begins from nothing: a base helps where it needs less than {MOST_NATS:g}")
+        return chosen
 
 
 @dataclass(frozen=True)
