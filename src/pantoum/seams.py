@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from pantoum.formats.checkpoint import MOST_STEPS
     from pantoum.formats.model_file import COUNTS as COUNTS_NAME
     from pantoum.formats.model_file import ModelFile, is_model_file
+    from pantoum.inference.adapt import Adapter
+    from pantoum.inference.adapted import adapter_of
     from pantoum.inference.alert import threshold as alert_threshold
     from pantoum.inference.constraint import DROPPED, constraint_of
     from pantoum.inference.evaluation import evaluate

@@ -134,7 +134,7 @@ def test_a_tied_head_stays_tied_if_it_needs_no_projection(embedding_size, stays)
 def test_one_member_is_itself():
     config = ModelConfig("lstm", 5, 2, 3, tied=True)
     assert joined_config(config, 1) is config and "members" not in config.spec()
-    with pytest.raises(SettingError, match="tied needs an embedding as wide as the layers, where there are"):
+    with pytest.raises(SettingError, match="tied needs an embedding as wide as the layers if there are"):
         replace(config, members=2)
     with pytest.raises(SettingError, match="members is 65: it must be a whole number"):
         replace(config, members=65, tied=False)

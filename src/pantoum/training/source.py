@@ -119,8 +119,8 @@ def begun_from(
         source = read_source(replace(settings, from_=choice.name))
     if source is not None:
         source = grown(source, prepared.tokenizer.vocab_size)
-    from_ = settings.from_ if choice.name is None else choice.name
-    return Begun(prepared, source, from_, tuple(choice.reasons))
+    given = None if settings.from_ == AUTO else settings.from_
+    return Begun(prepared, source, choice.name or given, tuple(choice.reasons))
 
 
 def grown(source: ModelFile, vocab_size: int) -> ModelFile:

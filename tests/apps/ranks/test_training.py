@@ -137,7 +137,7 @@ def test_more_ranks_than_streams_are_refused(run, tmp_path):
 def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
     monkeypatch.setattr("pantoum.apps.ranks.group.gather", lambda ranks, message: [message, message])
     monkeypatch.setattr("pantoum.apps.ranks.group.command", lambda *_, **words: None)
-    ranks = SimpleNamespace(rank=0, count=2)
+    ranks = SimpleNamespace(rank=0, count=2, restarted=lambda run: False)
     group = contextlib.nullcontext(RankGroup(ranks))
     monkeypatch.setattr("pantoum.training.run_session.group", lambda: group)
     monkeypatch.setattr(

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from pantoum.config.launcher import default_threads
 from pantoum.errors import CoreError, PantoumError, SettingError
 from pantoum.kernels.native.declaration import Declaration
 from pantoum.kernels.types import NOT_FINITE
-
-if TYPE_CHECKING:
-    from pantoum.kernels.native.product import CoreMatrix
 
 OF_LOGITS = 4
 """The status PANTOUM_NOT_FINITE: the caller's logits, not the call, are wrong."""
@@ -228,7 +225,7 @@ def fastest_path(library: Library) -> str:
     x_NK = random.standard_normal((ROWS, HIDDEN), np.float32)
     precision = "bf16" if library.has_bf16 else "float32"
 
-    def product(path: str, packed: dict[str, CoreMatrix]) -> object:
+    def product(path: str, packed: dict[str, Any]) -> object:
         library.set_isa(path)
         if path not in packed:
             packed[path] = CoreMatrix(weight_GK, precision, 3)

@@ -53,8 +53,7 @@ class MemberLearner:
         precision: str = "float32",
         sampler: CandidateSampler | None = None,
     ) -> None:
-        """``precision``: of matrix products; ``sampler``: of the candidates of each step, ``None``: all
-        symbols."""
+        """``precision``: of products; ``sampler``: of candidates of each step, ``None``: all symbols."""
         self.model = model
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""

@@ -1,8 +1,9 @@
 """An optimiser that pulls the matrices back to those that training began from (L2-SP, Li et al. 2018).
 
 Fine-tuning a model on a short text would learn the text by heart. After each step at a rate r the matrices
-move by the share r * pull of the way back, so that what the text does not ask for stays as it was. Vectors
-and tables of logits are left alone. The matrices of the start are part of the state of the optimiser.
+move towards those by the share r * pull of the distance, so that what the text does not ask for stays as it
+was. Vectors and tables of logits are left alone. The matrices of the start are part of the state of the
+optimiser.
 """
 
 from __future__ import annotations
