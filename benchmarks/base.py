@@ -3,12 +3,12 @@
     python benchmarks/base.py --shakespeare FOLDER --base base:english [--others TEXT...] [--dictionary WORDS]
                               [--rounds 3] [--log base.jsonl] [--json]
 
-``pantoum train --minutes M``, then ``pantoum evaluate`` of the held-out text, ``carried``. FOLDER has tiny
-Shakespeare as train.txt and val.txt: its first 100,000 characters for a minute, all of it for one and for
-three. TEXTs are of other kinds: each is trained on for a minute without its last tenth, which judges, and may
-begin from what it wants. WORDS: a word a line; of the words that a model of 100,000 characters writes, the
-share is printed that is there or in its text. ``start``: seconds of a run of one step. What the log has is
-not done again. The machine should do nothing else.
+``pantoum train --minutes M --valid HELD_OUT``, then ``pantoum evaluate`` of the held-out text, ``carried``.
+FOLDER has tiny Shakespeare as train.txt and val.txt: its first 100,000 characters for a minute, all of it for
+one and for three. TEXTs are of other kinds: each is trained on for a minute without its last tenth, which
+judges, and may begin from what it wants. WORDS: a word a line; of the words that a model of 100,000
+characters writes, the share is printed that is there or in its text. ``start``: seconds of a run of one step.
+What the log has is not done again. The machine should do nothing else.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def units(asked: Any, folder: Path) -> Iterator[tuple[str, Path, Path, float, st
 
 def trained(learned: Path, judged: Path, minutes: float, begin: str, seed: int, run: Path) -> float:
     """Nats per byte of the held-out text after a run."""
-    words = ["train", learned, "--minutes", minutes, "--from", begin, "--seed", seed, "--run", run]
+    words = ["train", learned, "--valid", judged, "--minutes", minutes, "--from", begin, "--seed", seed]
+    words += ["--run", run]
     command(*map(str, words))
     found = command("evaluate", run, judged)
     return float(found["nats_per_token"]) * found["tokens"] / found["bytes"]
@@ -91,7 +92,7 @@ def main() -> None:
                     line["start"] = time.perf_counter() - began
                     results.add(line)
     lines = results.lines
-    of = {(line["unit"], line["from"]): line["nats_per_byte"] for line in lines}
+    of = {(line["unit"], line["from"]): line["nats_per_byte"] for line in lines}  # of the last seed
     marks = [
         {
             "mark": unit,
