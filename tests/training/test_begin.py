@@ -55,6 +55,11 @@ def test_fine_tuning_pulls_the_weights_back_to_those_it_began_from(run, source, 
     assert chosen["pull"] == 40 and chosen["weight_decay"] == 0
 
 
+def test_a_pull_without_a_model_to_begin_from_is_refused(run):
+    with pytest.raises(SettingError, match=r"pull is 20\.0: it needs a model that training begins from"):
+        run(steps=1, pull=20)
+
+
 @pytest.fixture
 def quiet(tmp_path):
     """A text with five characters that the model of ``source`` does not know."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
+from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings, require
 from pantoum.training.recipe import large_vocabulary
 from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
 from pantoum.training.recipe.recipe import Outlook, Recipe, work
@@ -164,7 +164,10 @@ def dropout_of(
 def pull_of(settings: TrainSettings, outlook: Outlook, fine_tuning: bool, reasons: list[str]) -> float:
     """Strong for a short text, which would be learned by heart; none for large vocabularies."""
     if settings.pull != AUTO:
-        return _float_or_off(settings.pull) or 0.0
+        pull = _float_or_off(settings.pull) or 0.0
+        rule, advice = "needs a model that training begins from", "give --from MODEL, or leave it out"
+        require(fine_tuning or not pull, "pull", pull, rule, advice)
+        return pull
     if not fine_tuning or outlook.large:
         return 0.0
     pull = min(PULL * (1e5 / outlook.tokens) ** PULL_POWER, MOST_PULL)
