@@ -60,6 +60,17 @@ def test_a_restart_changes_no_bit(run, threads, tmp_path, cell, optimizer, preci
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("documents", [{}, {"documents": "lines"}])
+def test_a_restart_within_a_later_epoch_changes_no_bit(run, tmp_path, documents):
+    settings = {**documents, "steps": 40, "batch_size": 6, "seq_len": 64}
+    run("whole", **settings)
+    run("cut", **settings, stop_after=31)
+    stood = checkpoint.newest(tmp_path / "cut").state["cursor"]
+    assert stood["epoch"] > 0 < stood["batch"]
+    run("cut", resume=True)
+    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_restart_changes_no_bit_of_n_grams(run, threads, tmp_path, optimizer):
     threads(2)

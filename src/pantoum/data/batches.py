@@ -1,15 +1,16 @@
 """From one long text to endless batches in which row i continues where row i of the batch before ended.
 
-With N tokens, ``nb = (N - 1) // (B * T)``: the first ``nb * B * T`` tokens are laid out as B contiguous
-rows of ``nb * T``; the targets are the same layout of the text shifted by one (a row's end has the next
-row's first token). Batch k of an epoch is columns ``[k * T, (k + 1) * T)``. At epoch e the rows are rolled
-by e: stream i reads row ``(i + e) mod B``, which begins where the stream's last row ended. So the state is
-never reset, but for the one stream whose row is row 0, where the text's end meets its start.
+With N tokens, ``nb = (N - 1) // (B * T)`` batches are an epoch, and ``nb * B * T`` tokens are laid out as B
+contiguous rows of ``nb`` chunks of T; the targets are the same layout of the text shifted by one. A batch has
+one chunk of every row. Epoch 0 reads each row from its first chunk on; later ones begin each row at a chunk
+of its own and go round, and lay the rows out a little later in the text, as far as tokens are left over. So
+no epoch joins the places, orders the updates or cuts the chunks as the one before. Where a row begins, and
+where its end meets its start, the state is zeroed.
 
-The text is never copied as a whole: rows are views of an array, or ranges that are read from a prepared text
-(``ranged_rows``), and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the
-*next* batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held
-here; ``reset_BT`` says where it must be zero, *before* the token of that place is fed.
+The text is never copied as a whole: a batch copies its own B x T tokens from an array, or from ranges that
+are read from a prepared text. The place is data: ``cursor`` is that of the *next* batch,
+plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held here;
+``reset_BT`` says where it must be zero, *before* the token of that place is fed.
 
 B streams (rows), T time steps, N tokens of the text.
 """
@@ -30,6 +31,8 @@ from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_file import RangedRows, StoredTokens, Tokens
 
 CURSOR_KEYS = ("epoch", "batch", "batch_size", "seq_len", "tokens")
+GOLDEN = 0x9E3779B9
+"""2^32 divided by the golden ratio."""
 
 
 class Batch(NamedTuple):
@@ -68,14 +71,11 @@ class StatefulBatches(Iterator[Batch]):
         """The sizes in use."""
         self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
         """Batches in one epoch."""
-        length = self.steps_per_epoch * self.seq_len
-        self._columns: Callable[[int, int], tuple[Tokens, Tokens]]
-        if isinstance(tokens_N, StoredTokens):
-            self._columns = RangedRows(tokens_N, self.batch_size, length).columns
-        else:
-            laid, shape = self.batch_size * length, (self.batch_size, length)
-            inputs, targets = tokens_N[:laid].reshape(shape), tokens_N[1 : laid + 1].reshape(shape)
-            self._columns = partial(_columns_of, inputs, targets)
+        self._read: Callable[[npt.NDArray[np.int64], int], Tokens] = (
+            RangedRows(tokens_N, self.batch_size).read
+            if isinstance(tokens_N, StoredTokens)
+            else partial(_read, tokens_N)
+        )
         self._num_tokens = len(tokens_N)
         self._eos = eos
         self.go_to(cursor)
@@ -99,16 +99,14 @@ class StatefulBatches(Iterator[Batch]):
         return self
 
     def __next__(self) -> Batch:
-        epoch, batch = self._epoch, self._batch
-        first_row = epoch % self.batch_size
-        rows = self._columns(batch * self.seq_len, (batch + 1) * self.seq_len)
-        inputs_BT, targets_BT = (_rolled(each_BT, first_row) for each_BT in rows)
-        if self._eos is None:
-            reset_BT = np.zeros(inputs_BT.shape, np.bool_)
-        else:
-            reset_BT = inputs_BT == self._eos
-        if batch == 0:
-            reset_BT[(-epoch) % self.batch_size, 0] = True
+        epoch, batch, rows_B = self._epoch, self._batch, np.arange(self.batch_size)
+        B, T, nb = self.batch_size, self.seq_len, self.steps_per_epoch
+        chunks_B = (_spread(epoch, rows_B, nb) + batch) % nb
+        first = _spread(epoch, np.ones(1, np.int64), self._num_tokens - nb * B * T)
+        found_BT = self._read(first + (rows_B * nb + chunks_B) * T, T + 1)
+        inputs_BT, targets_BT = (each_BT.astype(np.int32) for each_BT in (found_BT[:, :-1], found_BT[:, 1:]))
+        reset_BT = np.zeros((B, T), np.bool_) if self._eos is None else inputs_BT == self._eos
+        reset_BT[:, 0] |= (chunks_B == 0) | (batch == 0)
         self._batch += 1
         if self._batch == self.steps_per_epoch:
             self._epoch, self._batch = epoch + 1, 0
@@ -131,18 +129,16 @@ class StatefulBatches(Iterator[Batch]):
         return cursor["epoch"], cursor["batch"]
 
 
-def _columns_of(inputs: Tokens, targets: Tokens, begin: int, end: int) -> tuple[Tokens, Tokens]:
-    """Views of some columns of all rows of an array and of their targets, each [B, end - begin]."""
-    return inputs[:, begin:end], targets[:, begin:end]
+def _spread(epoch: int, rows_B: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """A number below ``count`` for each row in this epoch, 0 in epoch 0: multiples of the golden ratio, whose
+    fractions stay apart from each other."""
+    fractions_B = rows_B.astype(np.uint64) * np.uint64(epoch % 2**32) % 2**32 * GOLDEN % 2**32
+    return np.asarray(fractions_B * np.uint64(count) >> np.uint64(32), np.int64)
 
 
-def _rolled(rows_BT: npt.NDArray[np.generic], first: int) -> npt.NDArray[np.int32]:
-    """The rows from ``first`` on, then those before it, as int32: two slices, no index array."""
-    rolled_BT = np.empty(rows_BT.shape, np.int32)
-    split = len(rows_BT) - first
-    rolled_BT[:split] = rows_BT[first:]
-    rolled_BT[split:] = rows_BT[:first]
-    return rolled_BT
+def _read(tokens_N: Tokens, starts_B: npt.NDArray[np.int64], count: int) -> Tokens:
+    """So many tokens from each start on, a copy [B, count]."""
+    return np.asarray(tokens_N[starts_B[:, None] + np.arange(count)])
 
 
 def _as_tokens(

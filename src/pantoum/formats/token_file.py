@@ -164,8 +164,8 @@ class RangedRows:
     Each row has a window of the text, and all windows together have at most ``MOST`` bytes, however large the
     text is. A file that is cut meanwhile is an error of the batch that needs what is gone."""
 
-    def __init__(self, stored: StoredTokens, batch_size: int, length: int) -> None:
-        self._stored, self._length = stored, length
+    def __init__(self, stored: StoredTokens, batch_size: int) -> None:
+        self._stored = stored
         size = LARGEST
         while size > LEAST and size * batch_size > MOST:
             size //= 2
@@ -173,12 +173,12 @@ class RangedRows:
         """A window ends at a multiple of so many tokens: only a batch that crosses one reads two MiBs."""
         self._windows = [(0, np.empty(0, stored.dtype))] * batch_size
 
-    def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Copies of some columns and of their targets. ``ShardError``: the file has been cut or changed."""
-        found_BT = np.empty((len(self._windows), end - begin + 1), self._stored.dtype)
-        for row, found_T in enumerate(found_BT):
-            found_T[:] = self._tokens(row, row * self._length + begin, len(found_T))
-        return found_BT[:, :-1], found_BT[:, 1:]
+    def read(self, starts_B: npt.NDArray[np.int64], count: int) -> Tokens:
+        """Copies of so many tokens from each start on. ``ShardError``: the file has been cut or changed."""
+        found_BT = np.empty((len(starts_B), count), self._stored.dtype)
+        for row, start in enumerate(starts_B.tolist()):
+            found_BT[row] = self._tokens(row, start, count)
+        return found_BT
 
     def _tokens(self, row: int, start: int, count: int) -> Tokens:
         """Tokens of a row, from its window; where they are not all in it, a new one is read."""
