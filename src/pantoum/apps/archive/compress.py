@@ -16,6 +16,7 @@ HELP = "compress files losslessly, with or without a model"
 EXAMPLES = """examples:
   pantoum compress book.txt
   pantoum compress today.log --model runs/app
+  pantoum compress letters.txt --model base:english --adapt
   pantoum compress names.txt --model runs/names --documents lines
   tar c notes | pantoum compress - --out notes.tar.pantoum
 
@@ -33,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="files to compress, each into its own archive; - is stdin"
     )
     parser.add_argument(
-        "--model", metavar="MODEL", help="compress with this model file, or the best model of this run folder"
+        "--model", metavar="MODEL", help="a model file, a run folder (its best model), or base:NAME"
     )
     parser.add_argument(
         "--out",

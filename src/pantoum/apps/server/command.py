@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="+",
         metavar="[NAME=]MODEL",
-        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL gives a name",
+        help="model files, run folders, base:NAME or hf://owner/name; NAME=MODEL gives a name",
     )
     add_settings(parser, ServeSettings)
 
