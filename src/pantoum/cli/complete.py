@@ -17,7 +17,7 @@ from pantoum.config import CompleteConfig
 EXAMPLES = """examples:
   printf 'I am go\\n' | pantoum complete runs/book
   printf 'I am go\\n' | pantoum complete runs/book --count 5 --json
-  pantoum complete base:english --adapt --model-out mine.safetensors < letters.txt
+  pantoum complete runs/book --adapt --model-out mine.safetensors < letters.txt
 
 The words of an answer are separated by tabs. Where a line ends within a word, the answers are whole words
 that begin with its letters. \\n, \\t and \\\\ stand for a new line, a tab and a backslash.

@@ -16,7 +16,6 @@ HELP = "compress files losslessly, with or without a model"
 EXAMPLES = """examples:
   pantoum compress book.txt
   pantoum compress today.log --model runs/app
-  pantoum compress letters.txt --model base:english --adapt
   pantoum compress names.txt --model runs/names --documents lines
   tar c notes | pantoum compress - --out notes.tar.pantoum
 
