@@ -125,7 +125,7 @@ def test_the_part_that_is_monitored_is_as_hard_as_the_text() -> None:
     assert np.array_equal(part, typical_spans(text.astype(np.int32), 5_000, np.resize(easy, 9_000)))
 
 
-@pytest.mark.parametrize("trained", [[], [3], [3, 4], [3, 4, 5]])
+@pytest.mark.parametrize("trained", [[3], [3, 4], [3, 4, 5]])
 def test_a_part_can_be_chosen_after_hardly_any_training_text(trained: list[int]) -> None:
     part = typical_spans(np.arange(5_000), 2_048, np.array(trained, np.int64))
     assert (part[1] - part[0]).sum() == 2_048

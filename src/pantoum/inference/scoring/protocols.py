@@ -142,27 +142,22 @@ def _surprise(tokens: Array, trained: Array) -> NDArray[np.float64]:
     """About -log2 of the probability of each target, with the same bits on every machine."""
     p_T = np.full(len(tokens) - 1, 1 / 256)
     for length in CONTEXTS:
-        (seen_N, pairs_N), (contexts_T, pairs_T) = (
-            _hashes(text, length) for text in (trained[:COUNTED], tokens)
+        seen, asked = _hashes(trained[:COUNTED], length), _hashes(tokens, length)
+        times_T, right_T = (
+            np.bincount(here, minlength=1 << PLACES)[there] for here, there in zip(seen, asked, strict=True)
         )
-        times_T = np.bincount(seen_N, minlength=1 << PLACES)[contexts_T]
-        right_T = np.bincount(pairs_N, minlength=1 << PLACES)[pairs_T]
         p_T = (np.minimum(right_T, times_T) + PRIOR * p_T) / (times_T + PRIOR)
     mantissa_T, exponent_T = np.frexp(p_T)
-    surprise_T: NDArray[np.float64] = -(exponent_T + 2.0 * mantissa_T)  # straight between powers of two
-    return surprise_T
+    return np.asarray(-(exponent_T + 2.0 * mantissa_T))  # a straight line between powers of two
 
 
-def _hashes(text: Array, length: int) -> tuple[Array, Array]:
-    """For each target of a text: a number for the ``length`` tokens before it, and one for it with these."""
-    symbols = text.astype(np.uint64) + np.uint64(1)
-    hashes = np.zeros(max(0, len(text) - 1), np.uint64)
-    found = []
-    for back in [*range(length - 1, -1, -1), -1]:
-        hashes *= np.uint64(0x9E3779B97F4A7C15)
-        hashes[max(back, 0) :] += symbols[max(0, -back) : max(0, len(text) - 1 - back)]
-        found.append((hashes * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - PLACES))
-    return found[-2].astype(np.int64), found[-1].astype(np.int64)
+def _hashes(text: Array, length: int) -> list[NDArray[np.int64]]:
+    """For each target of a text a hash of the ``length`` tokens before it, and one of these with it."""
+    symbols = np.concatenate([np.zeros(length, np.uint64), text.astype(np.uint64) + np.uint64(1)])
+    windows = np.lib.stride_tricks.sliding_window_view(symbols, length + 1)[1:]
+    factors = np.cumprod(np.full(length + 1, 0x9E3779B97F4A7C15, np.uint64))
+    sums = [windows[:, :wide] @ factors[:wide] for wide in (length, length + 1)]
+    return [(each >> np.uint64(64 - PLACES)).astype(np.int64) for each in sums]
 
 
 def _windows(tokens: Array, length: int, size: int | None) -> Iterator[TextBlock]:
