@@ -120,7 +120,7 @@ def spans(
 def typical_spans(tokens: Array, targets: int, trained: Array) -> NDArray[np.int64]:
     """Where spans of so many targets in all begin and end [2,B]: one in each of B equal parts of the text,
     at the place where contexts as short as ``CONTEXTS``, counted in ``trained``, predict the span as well as
-    they predict the part. So the loss of the spans is near that of the text (docs/log/watching.md)."""
+    they predict the part. So the loss of the spans is near that of the text (docs/log/start-up.md)."""
     count = max(1, min(64, targets // LEAST_SPAN))
     spans_B = np.diff(_edges(targets, count))
     parts = _edges(targets, count) + _edges(len(tokens) - 1 - targets, count)
