@@ -106,9 +106,8 @@ def _name(file: Path, other: str = "") -> str:
 
 
 def _facts(config: Mapping[str, Any]) -> str:
-    members = config.get("members", 1)
+    members, cell = config.get("members", 1), str(config.get("cell", "gru")).upper()
     of = f"{members} members of " if members > 1 else ""
-    cell = str(config.get("cell", "gru")).upper()
     return f"{cell}, {of}{config.get('num_layers')} × {config.get('hidden_size')} units"
 
 
