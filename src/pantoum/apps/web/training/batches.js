@@ -16,14 +16,15 @@ export class StatefulBatches {
     this.chunk = Math.min(chunk, tokens.length - 1);
     /** Streams in use, B. */
     this.streams = Math.min(streams, Math.floor((tokens.length - 1) / this.chunk));
-    this._perEpoch = Math.floor((tokens.length - 1) / (this.streams * this.chunk));
+    /** Batches of an epoch. */
+    this.perEpoch = Math.floor((tokens.length - 1) / (this.streams * this.chunk));
     this._epoch = 0;
     this._batch = 0;
   }
 
   /** @returns {Batch} */
   next() {
-    const { streams: B, chunk: T, _perEpoch: perEpoch } = this;
+    const { streams: B, chunk: T, perEpoch } = this;
     const [inputs, targets] = [new Int32Array(T * B), new Int32Array(T * B)];
     const first = this._spread(1, this._tokens.length - perEpoch * B * T);
     /** @type {Uint8Array | null} */
