@@ -19,6 +19,7 @@ from pantoum.apps.web.html_page import training_page
 from pantoum.errors import PantoumError
 
 GALLERY = Path(__file__).parents[1] / "build" / "gallery"
+ENGLISH = Path(__file__).parents[1] / "bases" / "english" / "pantoum_base_english" / "english.safetensors"
 INDEX, TRAIN = "play/index.md", "train.html"
 NONE = "- The gallery is empty: `make gallery` makes it."
 
@@ -26,7 +27,7 @@ NONE = "- The gallery is empty: `make gallery` makes it."
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the pages."""
     try:
-        files.append(File.generated(config, f"play/{TRAIN}", content=training_page()))
+        files.append(File.generated(config, f"play/{TRAIN}", content=training_page("base:english", ENGLISH)))
     except PantoumError as missing:
         print(f"the page that trains is left out: {missing}", file=sys.stderr)
     for page in sorted(GALLERY.glob("*.html")):

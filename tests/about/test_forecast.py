@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pantoum.about.plan import forecast
+from pantoum.about.plan import TUNED, forecast
 from pantoum.data.prepare import prepare
 
 
@@ -50,3 +50,10 @@ def test_a_few_updates_are_expected_to_leave_it_near_a_guess(prepared):
     one, some, many = (forecast(words, 1e13, updates).nats_per_token for updates in (1, 100, 10_000))
     assert 0.85 * guess < one < guess and many < some < 0.3 * guess
     assert many == pytest.approx(forecast(words, 1e13).nats_per_token, abs=0.01)
+
+
+def test_a_run_from_a_model_is_expected_to_begin_at_what_the_model_needs(prepared):
+    words = prepared("words", "the cat sat on a mat and the dog ran " * 400)
+    few, many = (forecast(words, 1.0, updates, untuned=0.5).nats_per_token for updates in (0.01, 1e9))
+    assert many < few <= 0.5 and many == pytest.approx(TUNED * 0.5)
+    assert forecast(words, 1.0, untuned=50.0) == forecast(words, 1.0)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pantoum.apps.convert.hub import CARD
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -30,6 +32,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.is_relative_to(ROOT), link
         if anchor and target.suffix == ".md":
             assert anchor in anchors(target), f"{link}: no such heading among {sorted(anchors(target))}"
+
+
+@pytest.mark.parametrize("card", [(ROOT / "bases" / "english" / "README.md").read_text("utf-8"), CARD])
+def test_a_model_card_begins_with_front_matter(card: str) -> None:
+    """The Hub reads the licence there; a formatter that does not know it makes a heading of it."""
+    begin, lines, rest = card.split("---\n", 2)
+    assert begin == "" and rest.lstrip().startswith("# ")
+    assert all(re.fullmatch(r"\w+:( \S.*)?|- \S+", line) for line in lines.splitlines())
+    names = re.findall(r"^(\w+):", lines, re.MULTILINE)
+    assert len(names) == len(set(names)) and {"license", "library_name", "pipeline_tag", "tags"} <= set(names)
 
 
 def test_the_list_of_decisions_is_complete() -> None:

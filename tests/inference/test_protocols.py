@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pantoum.errors import SettingError
-from pantoum.inference.scoring.protocols import ROWS, WARM_TOKENS, blocks, parse_protocol
+from pantoum.inference.scoring.protocols import ROWS, WARM_TOKENS, blocks, parse_protocol, typical_spans
 
 PROTOCOLS = st.sampled_from(
     [
@@ -24,11 +25,11 @@ PROTOCOLS = st.sampled_from(
 )
 
 
-def pasts(length: int, protocol: str) -> dict[int, int]:
+def pasts(length: int, protocol: str, part: NDArray[np.int64] | None = None) -> dict[int, int]:
     """For each scored target, how many tokens its row had read since the row's state was zero."""
     tokens, found = np.arange(length), {}
     read = np.zeros(0, np.int64)
-    for block in blocks(tokens, protocol):
+    for block in blocks(tokens, protocol, part=part):
         assert block.inputs_BT.size <= max(ROWS, len(block.inputs_BT))
         np.testing.assert_array_equal(block.targets_BT, block.inputs_BT + 1)
         if block.rows == "zero":
@@ -92,20 +93,39 @@ def test_another_protocol_is_refused_with_the_rule(wrong: str) -> None:
         parse_protocol(wrong)
 
 
-@pytest.mark.parametrize(("length", "part"), [(200_000, 7_700), (5_000, 2_048), (5_000, 4_998), (700, 600)])
+LENGTHS = [(200_000, 7_700), (5_000, 2_048), (5_000, 4_998), (700, 600), (1_031, 1_029)]
+
+
+@pytest.mark.parametrize(("length", "part"), LENGTHS)
 def test_a_part_of_the_targets_is_spread_over_the_text(length: int, part: int) -> None:
     """What a run monitors: as many targets as asked for, each warmed, in every part of the text."""
-    scored = [block.at_BT[block.scored_BT] for block in blocks(np.arange(length), "segments:64", part=part)]
-    at_N = np.sort(np.concatenate(scored))
-    assert len(at_N) == len(set(at_N)) == part
-    spans = max(1, min(64, part // 512))
-    parts = np.bincount(at_N * spans // (length - 1), minlength=spans)
-    assert parts.min() >= part // spans - 1
+    text = np.random.default_rng(1).integers(0, 9, length)
+    spans = typical_spans(text, part, text[::-1])
+    found = pasts(length, "segments:64", spans)
+    assert len(found) == part
+    at_N, parts = np.array(sorted(found)) - 1, max(1, min(64, part // 512))
+    assert np.bincount(at_N * parts // (length - 1), minlength=parts).min() >= part // parts - 2
+    for start in spans[0][spans[0] >= WARM_TOKENS]:
+        assert found[start + 1] == WARM_TOKENS + 1
+    assert spans[0][1:].min(initial=WARM_TOKENS) >= WARM_TOKENS
 
 
-def test_a_part_that_is_all_of_a_text_is_read_like_the_text() -> None:
-    whole, part = (
-        [block.at_BT.tolist() for block in blocks(np.arange(3_000), "segments:64", part=part)]
-        for part in (None, 2_999)
+def test_the_part_that_is_monitored_is_as_hard_as_the_text() -> None:
+    """Half of each stretch is noise, which no context predicts: the part has as much of it as the text."""
+    draw = np.random.default_rng(3)
+    easy = np.resize(np.arange(40), 1_200)
+    text = np.concatenate(
+        [p for _ in range(16) for p in (easy, draw.integers(0, 40, draw.integers(900, 1_500)))]
     )
-    assert whole == part
+    part, noise = typical_spans(text, 5_000, np.resize(easy, 9_000)), np.diff(text, prepend=0) % 40 != 1
+    shares = [noise[start + 1 : end + 1].mean() for start, end in part.T]
+    assert abs(np.mean(shares) - noise.mean()) < 0.02
+    begins = np.arange(9) * len(text) // 9
+    assert abs(np.mean([noise[a : a + 555].mean() for a in begins]) - noise.mean()) > 0.05
+    assert np.array_equal(part, typical_spans(text.astype(np.int32), 5_000, np.resize(easy, 9_000)))
+
+
+@pytest.mark.parametrize("trained", [[3], [3, 4], [3, 4, 5]])
+def test_a_part_can_be_chosen_after_hardly_any_training_text(trained: list[int]) -> None:
+    part = typical_spans(np.arange(5_000), 2_048, np.array(trained, np.int64))
+    assert (part[1] - part[0]).sum() == 2_048

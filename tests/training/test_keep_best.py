@@ -16,7 +16,7 @@ from pantoum.inference.cache_settings import tuned
 from pantoum.inference.evaluation import evaluate, held_out_loss
 from pantoum.inference.files.precision import coded, halved, parts_of, row_codes
 from pantoum.inference.loaded_model import load
-from pantoum.inference.scoring.protocols import SEGMENTS
+from pantoum.inference.scoring.protocols import SEGMENTS, typical_spans
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
@@ -144,9 +144,9 @@ def keeper(best=None, held_out=1500, monitored=601, **more):
     return KeepBest(CONFIG, ByteTokenizer(), valid, monitored, best, **more)
 
 
-def loss_of(weights, tokens):
+def loss_of(weights, tokens, part=None):
     program = Program(LanguageModel(257, config=CONFIG, seed=None), weights)
-    return held_out_loss(program, tokens, ByteTokenizer())
+    return held_out_loss(program, tokens, ByteTokenizer(), part=part)
 
 
 def same(one, other):
@@ -192,14 +192,14 @@ def test_the_better_weights_are_kept_and_only_if_they_are_the_best_so_far():
     keep, poor, good = keeper(), drawn(1, 20.0), drawn(2)
     assert keep.kept_model() is None and keep.model_file({}) is None
     loss, improved = keep.monitor(3, Weights(poor, good))
-    tokens = keep._valid[:601]
-    assert improved and loss == loss_of(good, tokens) < loss_of(poor, tokens)
+    monitored = keep._valid, typical_spans(keep._valid, 600, keep._valid)
+    assert improved and loss == loss_of(good, *monitored) < loss_of(poor, *monitored)
     assert keep.best == Best(3, True, loss) and same(keep.model_file({}).parameters, good)
     assert keep.monitor(4, Weights(good)) == (loss, False) and keep.best.step == 3
-    assert keep.monitor(5, Weights(poor)) == (loss_of(poor, tokens), False) and keep.best.step == 3
+    assert keep.monitor(5, Weights(poor)) == (loss_of(poor, *monitored), False) and keep.best.step == 3
     better = drawn(2, 0.5)
     loss, improved = keep.monitor(6, Weights(better, poor))
-    assert improved is (loss < loss_of(good, tokens)) and keep.best.averaged is not improved
+    assert improved is (loss < loss_of(good, *monitored)) and keep.best.averaged is not improved
 
 
 def test_what_is_kept_is_a_copy_with_the_sizes_of_gradients():
@@ -383,7 +383,8 @@ def test_a_model_of_now_and_the_kept_one_are_mixed_with_the_counts_of_the_text()
     keep = KeepBest(CONFIG, tokenizer, text[:900], 601, None, counts=counts)
     network = LanguageModel(tokenizer.vocab_size, config=CONFIG, seed=2)
     loss, improved = keep.monitor(3, Weights(dict(network.parameters)))
-    alone = held_out_loss(Program(network), text[:601], tokenizer)
+    part = typical_spans(text[:900], 600, text[:900])
+    alone = held_out_loss(Program(network), text[:900], tokenizer, part=part)
     assert improved and loss < alone - 1.0
     for model in (keep.model(), keep.kept_model()):
-        assert held_out_loss(model.program, text[:601], tokenizer) == pytest.approx(loss, rel=1e-4)
+        assert held_out_loss(model.program, text[:900], tokenizer, part=part) == pytest.approx(loss, rel=1e-4)

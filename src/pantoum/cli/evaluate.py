@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         )
         return 2
     alone = not pairs or not (arguments.texts or settings)
-    rule = "cannot be given together with texts or options of reading them"
+    rule = "cannot be given together with texts or options for reading them"
     require(alone, "pairs", arguments.pairs, rule, "give --pairs alone")
     model = load(arguments.model)
     if pairs:

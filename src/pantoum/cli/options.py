@@ -30,7 +30,7 @@ MINUTES = {
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the model that a command works with."""
-    named = "a model file, a run folder (its best model), or hf://owner/name of the Hugging Face Hub"
+    named = "a model file, a run folder (its best model), base:NAME (an installed base), or hf://owner/name"
     parser.add_argument("model", metavar="MODEL", help=named)
 
 

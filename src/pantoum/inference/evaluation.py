@@ -219,11 +219,11 @@ def held_out_loss(
     tokens: Array,
     tokenizer: Tokenizer,
     nats_T: NDArray[np.float32] | None = None,
-    part: int | None = None,
+    part: NDArray[np.int64] | None = None,
 ) -> float:
     """The mean loss by ``SEGMENTS`` alone, in nats per token: what a training run asks every now and then. It
-    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; of ``part``
-    targets, spread over the text, it keeps NaN for the others."""
+    is not finite where the weights have diverged. ``nats_T`` takes the loss of each target; where the
+    spans of ``part`` alone are read (``typical_spans``), it keeps NaN for the others."""
     found = _read_text(program, tokens, tokenizer, SEGMENTS, None, part)
     targets, nats, _ = _summed(found, len(tokens) - 1, nats_T)
     return nats / targets
@@ -235,7 +235,7 @@ def _read_text(
     tokenizer: Tokenizer,
     protocol: str,
     adapter: Adapter | None,
-    part: int | None = None,
+    part: NDArray[np.int64] | None = None,
 ) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks of a text as they are read, each with the nats of its targets and the predictions."""
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:

@@ -19,6 +19,7 @@ from pantoum.data.prepared_file import Prepared
 from pantoum.errors import CheckpointError, RunError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
+from pantoum.inference.scoring.protocols import COUNTED
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
@@ -136,6 +137,7 @@ def _keep_best(prepared: Prepared, state: RunState) -> KeepBest:
         state.recipe.precision,
         fitted_counts(prepared, valid, state.recipe.kneser_ney),
         None if valid is None else prepared.facts["valid"],
+        prepared.train.read(0, COUNTED),
     )
 
 

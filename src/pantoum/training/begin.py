@@ -37,7 +37,7 @@ from pantoum.training.source import Begun, begun_from, surprise
 from pantoum.training.update.backend import TrainingEngine
 
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
-MONITORED_SHARE = 0.002
+MONITORED_SHARE = 0.003
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
 
 

@@ -1,11 +1,12 @@
 """The best weights so far, by validation loss, and the model file that holds them.
 
 Every now and then the last and the averaged weights are both scored by ``segments:64`` over ``monitored``
-tokens, in pieces spread over the held-out text (all of it where that is cheap), by products in the run's own
-precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the kept
-weights are scored once over the whole held-out text: that is the figure in the model's card and in
-``train --json``. It is in float32, as everybody will read the model, or, where that would take too much of a
-short run's minutes, in the run's precision; the figure says which, and both agree to 0.0001 nats.
+tokens, in spans that are as hard as the held-out text around them (all of it where that is cheap), by
+products in the run's own precision; the better of both is kept, a copy, if it is better than the best before.
+At the run's end the kept weights are scored once over the whole held-out text: that is the figure in the
+model's card and in ``train --json``. It is in float32, as everybody will read the model, or, where that would
+take too much of a short run's minutes, in the run's precision; the figure says which, and both agree to
+0.0001 nats.
 
 Where the n-grams of the training text are counted (``FittedCounts``), the held-out text is predicted by the
 counts once. At each evaluation the nats of the network are mixed with these probabilities by the weights that
@@ -37,7 +38,7 @@ from pantoum.inference.evaluation import Evaluation, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
 from pantoum.inference.files.precision import finished_forms, plain
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
+from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS, typical_spans
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.counts import CountMixture, Counts, counted, fitted, mixed
@@ -124,10 +125,12 @@ class KeepBest:
         precision: str = "float32",
         counts: FittedCounts | None = None,
         encoded: Mapping[str, int] | None = None,
+        trained: Array | None = None,
     ) -> None:
         """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
         of an evaluation while training; ``counts``: those that are mixed with the network; ``encoded``: what
-        was counted of ``valid`` while it was encoded."""
+        was counted of ``valid`` while it was encoded; ``trained``: the text whose counts choose
+        the monitored part."""
         self.best = best
         self.peaks: dict[str, Plain] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
@@ -138,6 +141,9 @@ class KeepBest:
         self._tokenizer = tokenizer
         self._valid = valid
         self._monitored = monitored if valid is None else min(monitored, len(valid))
+        self._part = None
+        if valid is not None and self._monitored < len(valid):
+            self._part = typical_spans(valid, self._monitored - 1, valid if trained is None else trained)
         self._kept: dict[str, Array] | None = None
         self._held: dict[str, Array] | None = None
         """The kept weights as a finished run's file holds them."""
@@ -351,7 +357,7 @@ class KeepBest:
     def _loss(self, program: Program, valid: Array) -> tuple[float, CountMixture | None]:
         """The validation loss of a network, and of the counts beside it where there are any."""
         nats_T = np.full(len(valid) - 1, np.nan, np.float32)
-        loss = held_out_loss(program, valid, self._tokenizer, nats_T, self._monitored - 1)
+        loss = held_out_loss(program, valid, self._tokenizer, nats_T, self._part)
         if self._counts is None or not math.isfinite(loss):
             return loss, None if self._counts is None else self._counts.unfitted()
         mixture, loss = self._counts.fit(nats_T)

@@ -229,12 +229,16 @@ def surprise(source: ModelFile, prepared: Prepared) -> float | None:
     own = monitor.get("nats_per_token") if isinstance(monitor, dict) else None
     if not isinstance(own, int | float) or prepared.train.count < 2:
         return None
-    config = ModelConfig.from_spec(source.config)
-    model = LanguageModel(prepared.tokenizer.vocab_size, config=config, seed=None)
     tokens = prepared.train.read(0, min(SURPRISING_TOKENS, prepared.train.count))
-    found = held_out_loss(Program(model, source.parameters), tokens, prepared.tokenizer)
-    more = found - own
+    more = needed(source, tokens, prepared.tokenizer) - own
     return max(0.0, round(more, 1)) if math.isfinite(more) else None
+
+
+def needed(source: ModelFile, tokens: Array, tokenizer: Tokenizer) -> float:
+    """The nats per token that a model needs for tokens (N,) before it is trained further."""
+    config = ModelConfig.from_spec(source.config)
+    model = LanguageModel(tokenizer.vocab_size, config=config, seed=None)
+    return held_out_loss(Program(model, source.parameters), tokens, tokenizer)
 
 
 def _unknown(prepared: Prepared) -> list[str]:

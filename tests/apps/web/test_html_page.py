@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pantoum.apps.web import html_page
-from pantoum.apps.web.html_page import HERE, PAGE, bundled, page
+from pantoum.apps.web.html_page import HERE, PAGE, bundled, page, training_page
 
 MODULES = {"pantoum.wasm": b"\0asm of a test", "pantoum-fused.wasm": b"\0asm of another"}
 
@@ -33,6 +33,22 @@ def test_a_script_has_all_that_it_imports_and_nothing_else_to_load(entry: object
     assert "import.meta" not in script and "import(" not in script
     made = re.findall(r"const (\$[\w$]+) = \(", script)
     assert set(re.findall(r"= (\$[\w$]+);", script)) == set(made[:-1])
+
+
+def test_the_page_that_trains_holds_the_base_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(html_page, "modules", lambda progress=None: MODULES)
+    file = tmp_path / "base.safetensors"
+    file.write_bytes(b"a base")
+    monkeypatch.setattr(html_page, "model_path", Path)
+    for asked in ((str(file),), ("<b>", file), ()):
+        text = training_page(*asked).decode()
+        (held,) = re.findall(r'id="base">([^<]*)<', text)
+        assert f'id="from-base">{html.escape(str(asked[0])) if asked else ""}</option>' in text
+        assert (gzip.decompress(base64.b64decode(held)) if asked else held.encode()) == b"a base" * bool(
+            asked
+        )
 
 
 @pytest.mark.parametrize("entry", [HERE / "worker.js", HERE / "training" / "worker.js"])

@@ -7,8 +7,10 @@ import json
 import random
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,13 @@ import numpy as np
 import pytest
 
 import pantoum
-from pantoum import kernels
+from pantoum import extensions, kernels
 from pantoum.apps.web.html_page import HERE as WEB
 from pantoum.cli.main import main
+from pantoum.config import TrainSettings
+from pantoum.formats import model_file
+from pantoum.inference.loaded_model import load
+from pantoum.training.source import BaseChoice
 
 HERE = Path(__file__).parent
 MULTIPLIER, WORD = (2549297995355413924 << 64) | 4865540595714422341, 1 << 128
@@ -35,12 +41,15 @@ def drawn(words: int, seed: int) -> bytes:
 
 @pytest.fixture
 def train(wasm: Path, node: list[str]) -> Train:
-    """``train((text, settings[, stop_after]), ...)``: what Node made of each."""
+    """``train((text, settings[, more]), ...)``: what Node made of each."""
+
+    def given(settings: dict[str, Any]) -> dict[str, Any]:
+        base = settings.get("from")
+        return settings if base is None else settings | {"from": base64.b64encode(base.read_bytes()).decode()}
 
     def trained(*cases: tuple[Any, ...]) -> list[dict[str, Any]]:
         asked = [
-            {"text": base64.b64encode(text).decode(), "settings": settings}
-            | ({"stop_after": more[0]} if more else {})
+            {"text": base64.b64encode(text).decode(), "settings": given(settings)} | (more[0] if more else {})
             for text, settings, *more in cases
         ]
         ran = subprocess.run(
@@ -69,7 +78,9 @@ def compare(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
             folder.mkdir()
             monkeypatch.chdir(folder)
             Path(settings.get("name", "text.txt")).write_bytes(text)
-            stopped = ["--stop-after", str(more[0])] if more else []
+            stopped = ["--stop-after", str(more[0]["stop_after"])] if more else []
+            if base := settings.get("from"):
+                shutil.copy(base, settings.get("fromName", "base.safetensors"))
             assert "error" not in found, found
             assert main([*shlex.split(found["command"])[1:], "--quiet", "--run", "r", *stopped]) == 0
             assert Path("r/model.safetensors").read_bytes() == base64.b64decode(found["file"]), settings
@@ -99,7 +110,64 @@ def test_of_bytes_and_of_odd_names(compare: Callable[..., None]) -> None:
 
 
 def test_a_run_that_is_stopped(compare: Callable[..., None]) -> None:
-    compare((drawn(400, 6), {"steps": 20, "units": 32}, 7))
+    compare((drawn(400, 6), {"steps": 20, "units": 32}, {"stop_after": 7}))
+
+
+def test_from_a_base_of_bytes(compare: Callable[..., None], write: Callable[..., Path]) -> None:
+    sizes = {"hidden_size": 27, "num_layers": 3, "embedding_size": 5}
+    base, small = write("bytes", form="coded", **sizes), write("bytes", form="halved", num_layers=1)
+    compare(
+        (drawn(400, 1), {"steps": 30, "seed": 3, "from": base}),  # read often: with dropout
+        (b"\xef\xbb\xbf" + drawn(4000, 2), {"steps": 6, "from": small, "fromName": "a base.safetensors"}),
+        (drawn(900, 3), {"steps": 20, "from": base}, {"stop_after": 7}),
+    )
+
+
+def test_from_a_base_of_characters_that_learns_more_of_them(
+    compare: Callable[..., None], write: Callable[..., Path]
+) -> None:
+    base = write("characters", form="coded", hidden_size=13)
+    more = "ǎ😀ß😀".encode()
+    compare(
+        (drawn(400, 4) + more, {"steps": 9, "from": base}),
+        (drawn(5000, 5), {"steps": 4, "from": write("characters", form="int8")}),
+    )
+
+
+def test_the_pull_of_a_text_that_lies_between_two_figures(
+    compare: Callable[..., None], write: Callable[..., Path]
+) -> None:
+    base = write("bytes", hidden_size=16, num_layers=1)
+    compare((b"abcdefgh" * 32_000, {"steps": 1, "from": base}))  # 12.5
+
+
+def test_a_base_is_judged_as_pantoum_train_judges_it(
+    train: Train, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, base = drawn(3000, 6), write("bytes")
+    monkeypatch.setattr(extensions, "names", lambda group: ["it"])
+    monkeypatch.setattr("pantoum.training.source.load", lambda name: load(base))
+    choice = BaseChoice(TrainSettings())
+    assert choice.tokenizer(text.decode()) is None
+    expected = float(choice.reasons[0].split()[2])
+    unread, found, known = train(
+        (b"\xe9" + text, {"from": base}, {"judge": True}),
+        (text, {"from": base}, {"judge": True}),
+        (b"a" * 20_000, {"from": sure(write("bytes"), ord("a"))}, {"judge": True}),
+    )
+    assert unread == {"base": None, "reason": ""}
+    nats = float(found["reason"].split()[2])
+    assert found["base"] is None and abs(nats / expected - 1) < 0.02 and "from nothing" in found["reason"]
+    assert known["base"] and known["reason"].endswith("training begins from it.")
+
+
+def sure(path: Path, byte: int) -> Path:
+    """The same model, certain of a byte."""
+    content = model_file.read(path)
+    bias = content.parameters["head.bias"].copy()
+    bias[byte + 1] += 50
+    model_file.write(path, replace(content, parameters={**content.parameters, "head.bias": bias}))
+    return path
 
 
 @pytest.mark.slow
@@ -110,8 +178,18 @@ def test_at_the_sizes_of_the_page(compare: Callable[..., None]) -> None:
     )
 
 
-def test_what_cannot_be_learned_from_is_refused(train: Train) -> None:
+def test_what_cannot_be_learned_from_is_refused(train: Train, write: Callable[..., Path]) -> None:
+    base, characters = write("bytes"), write("characters")
     wrong = [
+        (b"text", {"from": base, "units": 16}, "leave units, layers and kind out"),
+        (b"text", {"from": base, "kind": "characters"}, "leave units, layers and kind out"),
+        (b"\xff\xfe text", {"from": base}, "begin from nothing and choose bytes"),
+        ("".join(map(chr, range(300, 900))).encode(), {"from": characters}, "; begin from nothing"),
+        (b"text", {"from": write("words")}, "cannot begin from base.safetensors"),
+        (b"text", {"from": write("bytes", cell="lstm")}, "cannot begin from base.safetensors"),
+        (b"text", {"from": write("bytes", ngrams=(2,))}, "cannot begin from base.safetensors"),
+        (b"text", {"from": write("bytes", members=2)}, "cannot begin from base.safetensors"),
+        (b"text", {"from": write("bytes", "lines")}, "cannot begin from base.safetensors"),
         (b"", {}, "empty"),
         (b"a", {}, "too short"),
         (b"\xff\xfe text", {}, "not UTF-8"),

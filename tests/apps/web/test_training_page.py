@@ -40,6 +40,31 @@ def opened(tab: Callable[..., Any], page: Path) -> Callable[..., Any]:
     return ready
 
 
+def test_a_model_from_a_base_in_the_page_is_the_file_of_the_command(
+    tab: Callable[..., Any],
+    cores: Path,
+    write: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "train.html"
+    out.write_bytes(
+        training_page("base.safetensors", write("characters").rename(tmp_path / "base.safetensors"))
+    )
+    shown = tab()
+    shown.page.goto(out.as_uri())
+    shown.page.locator("#text").fill(TEXT)
+    shown.page.locator("#from").select_option("base")
+    assert shown.page.locator("#size").is_disabled() and shown.page.locator("#kind").is_disabled()
+    shown.page.locator("#steps").fill("12")
+    downloaded_is_of_the_command(shown, tmp_path, monkeypatch)
+    shown.page.locator("#from").select_option("")
+    shown.page.locator("#train").click()
+    shown.page.locator("#begun", has_text="training begins from nothing; it helps where").wait_for()
+    assert "--hidden-size 128" in shown.page.locator("#command").text_content()
+    assert not shown.wrong
+
+
 def trained(shown: Any) -> None:
     shown.page.locator("#train").click()
     shown.page.locator("#status", has_text="Trained: 12 steps").wait_for()
@@ -50,6 +75,14 @@ def test_what_is_downloaded_is_the_file_of_the_command(
     opened: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = opened()
+    assert shown.page.locator("#from").is_hidden()
+    downloaded_is_of_the_command(shown, tmp_path, monkeypatch)
+    written = shown.page.locator("#written").text_content()
+    assert pantoum.load("r").generate(length=240, seed=1, temperature=0.9).startswith(written)
+    assert not shown.wrong
+
+
+def downloaded_is_of_the_command(shown: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(shown)
     with shown.page.expect_download() as download:
         shown.page.locator("#save").click()
@@ -60,9 +93,6 @@ def test_what_is_downloaded_is_the_file_of_the_command(
     command = shlex.split(shown.page.locator("#command").text_content())
     assert main([*command[1:], "--quiet", "--run", "r"]) == 0
     assert Path("model.safetensors").read_bytes() == Path("r/model.safetensors").read_bytes()
-    written = shown.page.locator("#written").text_content()
-    assert pantoum.load("r").generate(length=240, seed=1, temperature=0.9).startswith(written)
-    assert not shown.wrong
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

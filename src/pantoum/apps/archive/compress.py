@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="files to compress, each into its own archive; - is stdin"
     )
     parser.add_argument(
-        "--model", metavar="MODEL", help="compress with this model file, or the best model of this run folder"
+        "--model", metavar="MODEL", help="a model file, a run folder (its best model), or base:NAME"
     )
     parser.add_argument(
         "--out",

@@ -94,7 +94,7 @@ def in_rust(pattern: str, argument: str) -> str:
         return _Rust(tree.state.flags, pattern, argument).whole(tree)
     except (re.error, OverflowError, RecursionError) as problem:
         what = "is nested too deeply" if isinstance(problem, RecursionError) else f"is wrong: {problem}"
-        raise SettingError(argument, pattern, what, "mend it there") from None
+        raise SettingError(argument, pattern, what, "fix it there") from None
 
 
 def _parsed(pattern: str) -> Any:

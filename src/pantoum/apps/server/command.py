@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pantoum.errors import SettingError
+from pantoum.errors import PantoumError
 
 if TYPE_CHECKING:
     from pantoum.seams import Output
@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "model",
         nargs="+",
         metavar="[NAME=]MODEL",
-        help="model files, run folders (their best model) or hf://owner/name; NAME=MODEL gives a name",
+        help="model files, run folders, base:NAME or hf://owner/name; NAME=MODEL gives a name",
     )
     add_settings(parser, ServeSettings)
 
@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     settings = ServeSettings(**{**around, **given(arguments, ServeSettings)})
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        rule = f"needs {', '.join(missing)}, which this Python does not have"
-        raise SettingError("serve", " ".join(arguments.model), rule, "install: pip install 'pantoum[serve]'")
+        needed = f"the server needs {', '.join(missing)}, which this Python does not have"
+        raise PantoumError(f"{needed}; install: pip install 'pantoum[serve]'")
 
     from pantoum.apps.server.serve import serve
 

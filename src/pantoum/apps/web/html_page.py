@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.apps.web.module import FUSED, PLAIN, Progress, modules
-from pantoum.seams import MODEL_NAME, ModelFile, counting, durable, is_terminal, notes_on_cache
+from pantoum.seams import MODEL_NAME, ModelFile, counting, durable, is_terminal, model_path, notes_on_cache
 
 __all__ = ["bundled", "page", "training_page"]
 
@@ -47,11 +47,13 @@ def page(
     return _filled(PAGE / "page.html", PAGE / "page.js", _read(PAGE / "style.css"), parts)
 
 
-def training_page() -> bytes:
-    """The page that trains a model of a text that is given to it."""
+def training_page(base: str = "", file: Path | None = None) -> bytes:
+    """The page that trains a model of a text that is given to it. ``base``: what it can begin from, too, as
+    ``--from`` names it, for example ``base:english``; ``file``: that model's, if it is elsewhere."""
     style = _read(PAGE / "style.css") + _read(PLAY / "play.css")
-    trainer = bundled(HERE / "training" / "worker.js")
-    return _filled(PLAY / "play.html", PLAY / "play.js", style, {"trainer": trainer, **_cores()})
+    parts = {"trainer": bundled(HERE / "training" / "worker.js"), "base_name": _text(base), **_cores()}
+    parts["base"] = _packed((file or model_path(base)).read_bytes()) if base else ""
+    return _filled(PLAY / "play.html", PLAY / "play.js", style, parts)
 
 
 def _cores(progress: Progress | None = None) -> dict[str, str]:
@@ -104,14 +106,9 @@ def _name(file: Path, other: str = "") -> str:
 
 
 def _facts(config: Mapping[str, Any]) -> str:
-    members = config.get("members", 1)
+    members, cell = config.get("members", 1), str(config.get("cell", "gru")).upper()
     of = f"{members} members of " if members > 1 else ""
-    cell, layers, units = (
-        str(config.get("cell", "gru")).upper(),
-        config.get("num_layers"),
-        config.get("hidden_size"),
-    )
-    return f"{cell}, {of}{layers} × {units} units"
+    return f"{cell}, {of}{config.get('num_layers')} × {config.get('hidden_size')} units"
 
 
 def _card(card: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -157,3 +154,7 @@ def export(content: ModelFile, out: Path, texts: Sequence[str]) -> dict[str, Any
         durable.write_file(out, page(name, content.card, content.config, path.read_bytes(), progress))
     hint = "one page: open it in any browser, without a network; it writes what `pantoum generate` writes"
     return {"notes": notes_on_cache(content, "the page"), "hints": [hint]}
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(training_page("".join(sys.argv[2:3])))

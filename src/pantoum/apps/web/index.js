@@ -3,6 +3,7 @@
 import { Core } from "./core.js";
 import { fuses } from "./fused.js";
 import { Model } from "./model.js";
+import { baseOf } from "./training/base.js";
 import { Training } from "./training/training.js";
 
 export { PantoumError } from "./errors.js";
@@ -25,14 +26,16 @@ export async function load(model, { module } = {}) {
 }
 
 /**
- * A training run on the bytes of a text, at its start: `next` makes a step, `file` gives the model.
+ * A training run on the bytes of a text, at its start: `next` makes a step, `file` gives the model. `from`: the bytes of a model
+ * to begin from, which the command calls `fromName`.
  * @param {ArrayBuffer | Uint8Array} text
- * @param {import("./training/training.js").TrainSettings} [settings]
+ * @param {import("./training/training.js").TrainSettings & {from?: ArrayBuffer | Uint8Array, fromName?: string}} [settings]
  * @param {{module?: BufferSource}} [options]
  * @returns {Promise<Training>}
  */
-export async function train(text, settings, { module } = {}) {
-  return new Training(await Core.load(module ?? (await beside())), plain(text), settings);
+export async function train(text, { from, fromName = "base.safetensors", ...settings } = {}, { module } = {}) {
+  const base = from ? await baseOf(plain(from), fromName) : null;
+  return new Training(await Core.load(module ?? (await beside())), plain(text), { ...settings, base });
 }
 
 /**

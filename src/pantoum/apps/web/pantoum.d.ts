@@ -108,11 +108,15 @@ export interface TrainSettings {
   kind?: "characters" | "bytes" | null;
   /** 1000 */
   steps?: number;
-  /** Units of each layer; 128. */
+  /** Units of each layer; 128, or those of `from`. */
   units?: number;
-  /** Layers of GRU; 2. */
+  /** Layers of GRU; 2, or those of `from`. */
   layers?: number;
   seed?: number | bigint;
+  /** The file of a model to begin from: a GRU of characters, whose vocabulary grows, or of bytes. */
+  from?: ArrayBuffer | Uint8Array;
+  /** What the command calls it; base.safetensors. */
+  fromName?: string;
 }
 
 /** A training run of `pantoum train --valid-fraction 0`, step by step; `train` makes one. */

@@ -37,6 +37,10 @@ second cache when the next one reads it."""
 SIDE_BY_SIDE = 64
 """Windows read at once."""
 LONGEST = 1 << 40
+COUNTED = 1 << 20
+"""Tokens of another text, at most, whose contexts are counted to choose a part: that takes 0.03 seconds."""
+CONTEXTS, PLACES, PRIOR = (1, 3), 18, 8.0
+"""Lengths of these contexts, bits of their hashes, and the count that a shorter context weighs."""
 
 
 Rows = Literal["continue", "zero", "join"]
@@ -81,10 +85,10 @@ def parse_protocol(protocol: str) -> tuple[str, int]:
 
 
 def blocks(
-    tokens: Array, protocol: str, size: int | None = None, part: int | None = None
+    tokens: Array, protocol: str, size: int | None = None, part: NDArray[np.int64] | None = None
 ) -> Iterator[TextBlock]:
     """The text's blocks in reading order, of at most ``size`` tokens (default: ``ROWS``); ``tokens`` may be
-    a memory map. ``part``: how many targets of segments are scored, see ``spans``."""
+    a memory map. ``part``: which spans are scored alone, as ``typical_spans`` gives them."""
     kind, number = parse_protocol(protocol)
     if kind == "windows":
         yield from _windows(tokens, number, size)
@@ -92,9 +96,10 @@ def blocks(
         yield from spans(tokens, 1 if kind == "carried" else number, size, part)
 
 
-def spans(tokens: Array, most: int, size: int | None = None, part: int | None = None) -> Iterator[TextBlock]:
-    """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets. Of ``part`` targets: the
-    beginnings of fewer spans, so that what is scored is spread over the text.
+def spans(
+    tokens: Array, most: int, size: int | None = None, part: NDArray[np.int64] | None = None
+) -> Iterator[TextBlock]:
+    """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets, or in those of ``part``.
 
     Span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at most and the last span is one
     of the longest: the state of its row after the last block is the state after the text.
@@ -103,15 +108,56 @@ def spans(tokens: Array, most: int, size: int | None = None, part: int | None = 
         span   1             ....|================|                     .... warms
         span S-1                         ....|================|         the next text continues its row
     """
-    targets = len(tokens) - 1
-    scored = targets if part is None else min(part, targets)
-    count = max(1, min(most, scored // LEAST_SPAN))
-    i_B = np.arange(count, dtype=np.int64)
-    gaps_B = i_B * (targets - scored) // count
-    starts_B, ends_B = i_B * scored // count + gaps_B, (i_B + 1) * scored // count + gaps_B
-    if count > 1:
-        yield from _columns(tokens, starts_B[1:] - WARM_TOKENS, starts_B[1:], False, "zero", size)
-    yield from _columns(tokens, starts_B, ends_B, True, "join", size)
+    edges = _edges(len(tokens) - 1, max(1, min(most, (len(tokens) - 1) // LEAST_SPAN)))
+    starts_B, ends_B = (edges[:-1], edges[1:]) if part is None else part
+    first = int(starts_B[0] < WARM_TOKENS)  # that span has nothing to be warmed by
+    if len(starts_B) > first:
+        warmed_B = starts_B[first:]
+        yield from _columns(tokens, warmed_B - WARM_TOKENS, warmed_B, False, "zero", size)
+    yield from _columns(tokens, starts_B, ends_B, True, "join" if first else "continue", size)
+
+
+def typical_spans(tokens: Array, targets: int, trained: Array) -> NDArray[np.int64]:
+    """Where spans of so many targets in all begin and end [2,B]: one in each of B equal parts of the text,
+    at the place where contexts as short as ``CONTEXTS``, counted in ``trained``, predict the span as well as
+    they predict the part. So the loss of the spans is near that of the text (docs/log/start-up.md)."""
+    count = max(1, min(64, targets // LEAST_SPAN))
+    spans_B = np.diff(_edges(targets, count))
+    parts = _edges(targets, count) + _edges(len(tokens) - 1 - targets, count)
+    sums = np.concatenate([[0.0], np.cumsum(_surprise(tokens, trained))])
+    starts = []
+    for begin, end, length in zip(parts[:-1], parts[1:], spans_B, strict=True):
+        places = np.arange(min(max(begin, WARM_TOKENS), end - length), end - length + 1)
+        wanted = (sums[end] - sums[begin]) * length / (end - begin)
+        starts.append(places[np.abs(sums[places + length] - sums[places] - wanted).argmin()])
+    return np.array([starts, starts + spans_B], np.int64)
+
+
+def _edges(targets: int, count: int) -> NDArray[np.int64]:
+    """Where so many equal parts begin, and the last one ends."""
+    return np.arange(count + 1, dtype=np.int64) * targets // count
+
+
+def _surprise(tokens: Array, trained: Array) -> NDArray[np.float64]:
+    """About -log2 of the probability of each target, with the same bits on every machine."""
+    p_T = np.full(len(tokens) - 1, 1 / 256)
+    for length in CONTEXTS:
+        seen, asked = _hashes(trained[:COUNTED], length), _hashes(tokens, length)
+        times_T, right_T = (
+            np.bincount(here, minlength=1 << PLACES)[there] for here, there in zip(seen, asked, strict=True)
+        )
+        p_T = (np.minimum(right_T, times_T) + PRIOR * p_T) / (times_T + PRIOR)
+    mantissa_T, exponent_T = np.frexp(p_T)
+    return np.asarray(-(exponent_T + 2.0 * mantissa_T))  # a straight line between powers of two
+
+
+def _hashes(text: Array, length: int) -> list[NDArray[np.int64]]:
+    """For each target of a text a hash of the ``length`` tokens before it, and one of these with it."""
+    symbols = np.concatenate([np.zeros(length, np.uint64), text.astype(np.uint64) + np.uint64(1)])
+    windows = np.lib.stride_tricks.sliding_window_view(symbols, length + 1)[1:]
+    factors = np.cumprod(np.full(length + 1, 0x9E3779B97F4A7C15, np.uint64))
+    sums = [windows[:, :wide] @ factors[:wide] for wide in (length, length + 1)]
+    return [(each >> np.uint64(64 - PLACES)).astype(np.int64) for each in sums]
 
 
 def _windows(tokens: Array, length: int, size: int | None) -> Iterator[TextBlock]:

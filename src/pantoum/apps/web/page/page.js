@@ -100,7 +100,8 @@ async function run(texts) {
     if (writing !== own) return;
     const tokens = done.reduce((sum, one) => sum + one.tokens, 0);
     const seconds = (performance.now() - began) / 1000;
-    tell(`${[`${tokens} tokens in ${seconds.toFixed(1)} seconds`, ...done[0].notes].join("; ")}.`);
+    const took = seconds < 0.1 ? "less than 0.1" : seconds.toFixed(1);
+    tell(`${[`${tokens} tokens in ${took} seconds`, ...done[0].notes].join("; ")}.`);
   } catch (error) {
     if (writing === own) tell("");
     refuse(error);

@@ -7,6 +7,7 @@ import { drawCurve } from "./curve.js";
 
 const PASTED = "text.txt";
 const FILE = "model.safetensors";
+const CONTROLS = ["text", "file", "from", "size", "kind", "steps", "seed"];
 const [SAMPLE, WRITTEN] = [240, 400];
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
@@ -38,11 +39,16 @@ function module() {
 }
 
 function begin() {
-  for (const id of ["worker", "trainer", "module", "fused"]) {
+  for (const id of ["worker", "trainer", "module", "fused", "base"]) {
     parts[id] = $(id).textContent;
     $(id).remove();
   }
-  parts.module = Uint8Array.from(atob(fuses() ? parts.fused : parts.module), (sign) => sign.charCodeAt(0));
+  const decoded = (/** @type {string} */ text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  [parts.module, parts.base] = [decoded(fuses() ? parts.fused : parts.module), decoded(parts.base)];
+  if (!parts.base.length) {
+    $("from").value = "nothing";
+    $("from-control").hidden = true;
+  }
   $("train").disabled = false;
   tell("Ready: give it a text, then press Train.");
   show();
@@ -69,7 +75,7 @@ function show() {
   $("further").hidden = state !== "stopped";
   $("save").hidden = !run?.curve.length;
   $("run").hidden = !run;
-  for (const id of ["text", "file", "size", "kind", "steps", "seed"]) $(id).disabled = state === "trains";
+  for (const id of CONTROLS) $(id).disabled = state === "trains" || (["size", "kind"].includes(id) && $("from").value === "base");
   $("temperature-value").textContent = $("temperature").value === "0" ? "0: the most probable" : $("temperature").value;
 }
 
@@ -91,18 +97,23 @@ async function train() {
   $("train").disabled = true;
   try {
     const { name, bytes } = await given();
-    const [units, layers] = $("size").value.split(" ").map(Number);
-    const steps = Number($("steps").value);
-    const settings = { name, kind: $("kind").value || null, steps, units, layers, seed: Number($("seed").value) };
+    const from = $("from").value;
+    const settings = {
+      name, from, baseName: $("from-base").textContent, baseFile: parts.base,
+      kind: $("kind").value || null, sizes: $("size").value ? $("size").value.split(" ").map(Number) : null,
+      steps: $("steps").value ? Number($("steps").value) : null, seed: Number($("seed").value),
+    };
     trainer?.end();
     forget();
     trainer = new Calls(worker("trainer"));
     const core = module();
     const facts = await trainer.ask("begin", [core, bytes, settings], { transfer: [core.buffer, bytes.buffer] });
     $("command").textContent = facts.command;
-    run = { steps, curve: [], state: "trains", saved: true };
+    run = { steps: facts.steps, curve: [], state: "trains", saved: true };
     $("about").open = false;
-    tell([`${facts.parameters.toLocaleString("en")} numbers, ${facts.kind}; ${facts.streams} streams of ${facts.chunk}.`, ...facts.notes].join(" "));
+    const model = `${facts.layers} × ${facts.units} units, ${facts.parameters.toLocaleString("en")} numbers, ${facts.kind}; ${facts.streams} streams of ${facts.chunk}.`;
+    $("begun").textContent = [model, ...facts.notes].join(" ");
+    tell("It trains: the loss and what it writes are below.");
     await go();
   } catch (error) {
     refuse(error);
@@ -228,7 +239,7 @@ $("stop").onclick = () => trainer?.ask("stop", []);
 $("further").onclick = () => go().catch(refuse);
 $("save").onclick = () => save().catch(refuse);
 $("write").onclick = () => write().catch(refuse);
-$("temperature").oninput = show;
+$("temperature").oninput = $("from").onchange = show;
 $("file").onchange = () => choose($("file").files[0] ?? null);
 $("text").oninput = () => {
   $("file").value = "";

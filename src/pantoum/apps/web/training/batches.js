@@ -14,7 +14,8 @@ export class StatefulBatches {
     this.chunk = Math.min(chunk, tokens.length - 1);
     /** Streams in use, B. */
     this.streams = Math.min(streams, Math.floor((tokens.length - 1) / this.chunk));
-    this._perEpoch = Math.floor((tokens.length - 1) / (this.streams * this.chunk));
+    /** Batches of an epoch. */
+    this.perEpoch = Math.floor((tokens.length - 1) / (this.streams * this.chunk));
     this._epoch = 0;
     this._batch = 0;
   }
@@ -22,7 +23,7 @@ export class StatefulBatches {
   /** @returns {Batch} */
   next() {
     const { streams: B, chunk: T } = this;
-    const length = this._perEpoch * T;
+    const length = this.perEpoch * T;
     const [inputs, targets] = [new Int32Array(T * B), new Int32Array(T * B)];
     for (let stream = 0; stream < B; ++stream) {
       const begin = ((stream + this._epoch) % B) * length + this._batch * T;
@@ -37,7 +38,7 @@ export class StatefulBatches {
       resets = new Uint8Array(T * B);
       resets[(B - (this._epoch % B)) % B] = 1;
     }
-    if (++this._batch === this._perEpoch) [this._epoch, this._batch] = [this._epoch + 1, 0];
+    if (++this._batch === this.perEpoch) [this._epoch, this._batch] = [this._epoch + 1, 0];
     return { inputs, targets, resets };
   }
 }

@@ -1,5 +1,5 @@
 // One update of the weights: Muon for the maps and AdamW for the rest, or AdamW for all, and the usual size of each row
-// of the gradients, which adapting needs (training/update: optimizer.py, learner.py).
+// of the gradients, which adapting needs; then the pull back to a base (training/update: optimizer.py, learner.py, pulled.py).
 
 import { CLIP } from "./recipe.js";
 
@@ -16,9 +16,10 @@ export class Optimizer {
    * @param {import("./trained_network.js").TrainedNetwork} network
    * @param {import("./recipe.js").Recipe} recipe
    */
-  constructor(network, { optimizer, weightDecay }) {
+  constructor(network, { optimizer, weightDecay, pull }) {
     const core = (this.core = network.core);
     this._decay = weightDecay;
+    this._pull = pull;
     this._updates = 0;
     const room = (/** @type {number} */ numbers) => {
       const address = core.alloc(4 * numbers);
@@ -30,6 +31,8 @@ export class Optimizer {
     this._others = weights.filter((weight) => !maps.includes(weight)).map((weight) => ({ ...weight, first: room(weight.size), second: room(weight.size) }));
     /** @type {(Weight & {squares: number})[]} */
     this._scaled = weights.map((weight) => ({ ...weight, squares: room(weight.rows) }));
+    const pulled = pull ? weights.filter(({ role }) => role !== "vector") : [];
+    this._pulled = pulled.map((weight) => ({ ...weight, origin: core.put(network.values(weight)) }));
     // Each gate's block of a map is one of Muon's.
     const blocks = maps.flatMap(({ value, gradient, size, rows, columns }) => {
       const momenta = room(size);
@@ -68,10 +71,13 @@ export class Optimizer {
         keep: shape.length > 1 ? 1 - rate * this._decay : 1,
       });
     }
-    if (!this._blocks.length) return;
-    const ofMuon = MUON_RATE * rate;
-    core.array("Float32Array", this._rates, this._blocks.length).set(this._blocks.map((height) => ofMuon * height));
-    core.call("muon", { ...this._muon, share: (1 - MOMENTUM) * factor, keep: 1 - ofMuon * this._decay });
+    if (this._blocks.length) {
+      const ofMuon = MUON_RATE * rate;
+      core.array("Float32Array", this._rates, this._blocks.length).set(this._blocks.map((height) => ofMuon * height));
+      core.call("muon", { ...this._muon, share: (1 - MOMENTUM) * factor, keep: 1 - ofMuon * this._decay });
+    }
+    const kept = 1 - Math.min(1, rate * this._pull);
+    for (const { value, origin, size } of this._pulled) core.call("average", { averaged: value, parameter: origin, size, share: 1 - kept });
   }
 
   /** The usual size of each row of the gradient of each weight, as the file of a model has it. */

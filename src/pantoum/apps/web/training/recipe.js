@@ -12,20 +12,25 @@ const [ROUNDS_COST, MOST_FOR_ROUNDS] = [1.8, 0.6];
 const WEIGHT_DECAY = { adamw: 0.01, muon: 0.1 };
 const [DROPOUT, LEAST_DROPOUT, MOST_DROPOUT] = [0.033, 0.12, 0.35];
 const AVERAGED_SHARE = 0.05;
+/** Of fine-tuning: the rate as a share of that from nothing, the pull, and dropout where a text is read more often than that. */
+const [FINE_TUNING, PULL, MOST_PULL, TUNED_DROPOUT, TUNED_EPOCHS] = [0.25, 20, 40, 0.1, 2];
 
 /** @typedef {ReturnType<typeof chosen>} Recipe */
 
 /**
- * @param {{tokens: number, symbols: number, steps: number, units: number, layers: number, seed: bigint}} given
+ * @param {{tokens: number, symbols: number, steps: number, units: number, layers: number, seed: bigint, tuned: number}} given tuned: the
+ *   embedding of the base that training begins from; 0: from nothing
  */
-export function chosen({ tokens, symbols, steps, units, layers, seed }) {
-  const embedding = Math.max(16, Math.round(units / 3 / 16) * 16);
+export function chosen({ tokens, symbols, steps, units, layers, seed, tuned }) {
+  const embedding = tuned || Math.max(16, Math.round(units / 3 / 16) * 16);
   const chunk = Math.max(8, Math.min(CHUNK, powerOfTwo(Math.max(8, Math.floor(tokens / 64)))));
   const streams = Math.max(1, Math.min(STREAMS, powerOfTwo(Math.max(1, tokens / (UPDATES_PER_EPOCH * chunk)))));
   const batch = streams * chunk;
   const work = 3 * units * (units + embedding) + (layers - 1) * 6 * units * units + units * symbols;
-  const byHeart = ((steps * batch) / tokens) * Math.sqrt(work / tokens);
-  const rate = rounded(Math.min(DROPOUT * Math.sqrt(byHeart), MOST_DROPOUT), 2);
+  const epochs = (steps * batch) / tokens;
+  const byHeart = epochs * Math.sqrt(work / tokens);
+  const rate = tuned ? (epochs > TUNED_EPOCHS ? TUNED_DROPOUT : 0) : rounded(Math.min(DROPOUT * Math.sqrt(byHeart), MOST_DROPOUT), 2);
+  const pull = tuned ? Math.min(PULL * Math.sqrt(1e5 / tokens), MOST_PULL) : 0;
   const optimizer = (ROUNDS_COST * units) / batch <= MOST_FOR_ROUNDS ? "muon" : "adamw";
   const [highest, width] = RATES[optimizer];
   const learningRate = highest * (Math.sqrt(Math.min(1, batch / RATE_BATCH)) * Math.sqrt(width / units));
@@ -37,10 +42,12 @@ export function chosen({ tokens, symbols, steps, units, layers, seed }) {
     chunk,
     optimizer,
     /** The highest one. */
-    learningRate: Number(Math.min(Math.max(learningRate, 5e-4), 8e-3).toPrecision(3)),
-    weightDecay: WEIGHT_DECAY[optimizer],
+    learningRate: Number((Math.min(Math.max(learningRate, 5e-4), 8e-3) * (tuned ? FINE_TUNING : 1)).toPrecision(3)),
+    weightDecay: tuned ? 0 : WEIGHT_DECAY[optimizer],
+    /** How far a step at a rate of 1 moves the matrices back to those of the base; of two digits. */
+    pull: rounded(pull, pull < 10 ? 1 : 0),
     /** Variational, at every place. */
-    dropout: rate >= LEAST_DROPOUT ? rate : 0,
+    dropout: tuned || rate >= LEAST_DROPOUT ? rate : 0,
     /** Of the averaged weights, of which a model with nothing held out makes no use. */
     average: rounded(1 - 1 / Math.min(Math.max(10, AVERAGED_SHARE * Math.max(1, steps)), 1000), 6),
     seed,

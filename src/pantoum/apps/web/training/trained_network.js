@@ -19,9 +19,10 @@ export class TrainedNetwork {
   /**
    * @param {import("../core.js").Core} core
    * @param {import("../config.js").Shape} shape
-   * @param {{streams: number, chunk: number, dropout: number, seed: bigint}} how
+   * @param {{streams: number, chunk: number, dropout: number, seed: bigint, start?: Map<string, Float32Array> | null}} how start: the weights
+   *   that it begins with
    */
-  constructor(core, shape, { streams: B, chunk: T, dropout, seed }) {
+  constructor(core, shape, { streams: B, chunk: T, dropout, seed, start = null }) {
     this.core = core;
     const { units: H, layers: L, embedding: E, vocabSize: V } = shape;
     this._B = B;
@@ -38,7 +39,8 @@ export class TrainedNetwork {
       const size = sizes.reduce((product, one) => product * one, 1);
       this.weights.set(name, { name, shape: sizes, role, size, rows: sizes[0], columns: size / sizes[0], value: room(size), gradient: room(size) });
     }
-    this._begin(seed, L);
+    if (!start) this._begin(seed, L);
+    start?.forEach((values, name) => this._floats(this._at(name).value, values.length).set(values));
     this._drops = Math.min(Math.round(dropout * LEVELS), LEVELS - 1);
     this._streams = core.put(Uint32Array.from({ length: B }, (_, stream) => stream));
     this._kind = core.cells.indexOf("gru");
@@ -91,7 +93,23 @@ export class TrainedNetwork {
    * @param {import("./batches.js").Batch} batch
    * @param {number} step
    */
-  gradients({ inputs, targets, resets }, step) {
+  gradients(batch, step) {
+    const { core } = this;
+    const loss = this.loss(batch, step);
+    const reset = batch.resets ? this._reset : 0;
+    let below = this._drops ? this._dropped(this._dOutputs, this._dOutputs, this._H, this._layers.length, step) : this._dOutputs;
+    for (let l = this._layers.length - 1; l >= 0; --l) below = this._backward(l, below, reset, step);
+    core.call("sum_of_squares", { arrays: this._gradients, sizes: this._sizes, total: this._total, count: this.weights.size });
+    const norm = Math.sqrt(Number(core.array("Float64Array", this._total, 1)[0]));
+    return { loss, norm };
+  }
+
+  /**
+   * The loss of a batch, after which each stream stands where its next one begins.
+   * @param {import("./batches.js").Batch} batch
+   * @param {number} [step]
+   */
+  loss({ inputs, targets, resets }, step = 0) {
     const { core } = this;
     for (const { weight, panels, transposed, rows, depth, block } of this._matrices) {
       core.call("pack", { weight, panels, rows, depth, block });
@@ -104,13 +122,8 @@ export class TrainedNetwork {
     let outputs = 0;
     this._layers.forEach((layer, l) => (outputs = this._forward(layer, l, outputs, reset, step)));
     if (this._drops) outputs = this._dropped(outputs, this._outputs, this._H, this._layers.length, step);
-    const loss = this._losses(outputs);
-    let below = this._drops ? this._dropped(this._dOutputs, this._dOutputs, this._H, this._layers.length, step) : this._dOutputs;
-    for (let l = this._layers.length - 1; l >= 0; --l) below = this._backward(l, below, reset, step);
-    core.call("sum_of_squares", { arrays: this._gradients, sizes: this._sizes, total: this._total, count: this.weights.size });
-    const norm = Math.sqrt(Number(core.array("Float64Array", this._total, 1)[0]));
     this._carry();
-    return { loss, norm };
+    return this._losses(outputs);
   }
 
   /** A copy of a weight. @param {Weight} weight */
@@ -355,7 +368,7 @@ export class TrainedNetwork {
  * @param {number} count
  * @returns {number}
  */
-function sum(values, first, count) {
+export function sum(values, first, count) {
   if (count > 128) {
     const half = (count >> 1) - ((count >> 1) % 8);
     return sum(values, first, half) + sum(values, first + half, count - half);

@@ -1,9 +1,10 @@
 // Training in a page: what `pantoum train TEXT --steps N --valid-fraction 0` does on one thread, step by step, and the
-// same model file, byte for byte, for a GRU of these units and layers. Nothing is held out, because the figures of a
+// same model file, byte for byte, for a GRU of these units and layers, or with `--from` for that of a base. Nothing is held out, because the figures of a
 // held-out text stand beside those of xz and bz2 in the file, which no browser has.
 
 import { shapeOf } from "../config.js";
-import { seedOf, whole } from "../errors.js";
+import { need, seedOf, whole } from "../errors.js";
+import { grown } from "./base.js";
 import { StatefulBatches } from "./batches.js";
 import { Real, modelFile } from "./model_writer.js";
 import { Optimizer } from "./optimizer.js";
@@ -20,7 +21,7 @@ const SCALE = "extras.adapt.";
 const MOST_STEPS = 999_999;
 
 /** @typedef {{step: number, tokens: number, loss: number | null}} Point */
-/** @typedef {{name?: string, kind?: "characters" | "bytes" | null, steps?: number, units?: number, layers?: number, seed?: number | bigint}} TrainSettings */
+/** @typedef {{name?: string, kind?: "characters" | "bytes" | null, steps?: number, units?: number, layers?: number, seed?: number | bigint, base?: import("./base.js").Base | null}} TrainSettings */
 
 export class Training {
   /**
@@ -28,10 +29,16 @@ export class Training {
    * @param {Uint8Array} bytes those of the text's file
    * @param {TrainSettings} [settings]
    */
-  constructor(core, bytes, { name = "text.txt", kind = null, steps = 1000, units = 128, layers = 2, seed = 0 } = {}) {
+  constructor(core, bytes, { name = "text.txt", kind = null, steps = 1000, base = null, units = base?.shape.units ?? 128, layers = base?.shape.layers ?? 2, seed = 0 } = {}) {
+    if (base) {
+      const { shape, spec } = base;
+      const same = units === shape.units && layers === shape.layers && (kind ?? spec.kind) === spec.kind;
+      need(same, `${base.name} has ${shape.layers} layers of ${shape.units} units and reads ${spec.kind}: leave units, layers and kind out`);
+    }
     const number = seedOf(seed);
     this.steps = whole(steps, "steps", 1, MOST_STEPS);
-    this._text = trainingText(bytes, name, kind);
+    this._base = base;
+    this._text = trainingText(bytes, name, kind, base?.spec);
     const { tokens, symbols, spec } = this._text;
     this.kind = spec.kind;
     this.notes = this._text.notes;
@@ -39,15 +46,16 @@ export class Training {
       tokens: tokens.length,
       symbols,
       steps,
-      units: whole(units, "units", 16, 1024),
-      layers: whole(layers, "layers", 1, 8),
+      units: base ? units : whole(units, "units", 16, 1024),
+      layers: base ? layers : whole(layers, "layers", 1, 8),
       seed: number,
+      tuned: base?.shape.embedding ?? 0,
     });
     const { streams, chunk, dropout, embedding } = this.recipe;
     this.config = { cell: "gru", hidden_size: units, num_layers: layers, embedding_size: embedding, tied: false, norm: null, residual: false, dropout: dropout ? `variational:${dropout}` : "0" };
     this.batches = new StatefulBatches(tokens, streams, chunk);
     const shape = shapeOf(this.config, symbols);
-    this._network = new TrainedNetwork(core, shape, { streams: this.batches.streams, chunk: this.batches.chunk, dropout, seed: number });
+    this._network = new TrainedNetwork(core, shape, { streams: this.batches.streams, chunk: this.batches.chunk, dropout, seed: number, start: base && grown(base, symbols) });
     this._optimizer = new Optimizer(this._network, this.recipe);
     this._guard = new UpdateGuard(symbols);
     /** How many numbers the model has. */
@@ -99,9 +107,10 @@ export class Training {
   /** The command that makes the same file. */
   get command() {
     const { units, layers, seed } = this.recipe;
-    const name = this._text.name.startsWith("-") ? `./${this._text.name}` : this._text.name;
-    const text = /^[\w./-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
-    return `pantoum train ${text} --tokens ${this.kind} --steps ${this.steps} --hidden-size ${units} --num-layers ${layers} --valid-fraction 0 --seed ${seed}`;
+    const quoted = (/** @type {string} */ name) => (/^[\w./:-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`);
+    const text = quoted(this._text.name.startsWith("-") ? `./${this._text.name}` : this._text.name);
+    const [how, sizes] = this._base ? [`--from ${quoted(this._base.name)}`, ""] : [`--tokens ${this.kind}`, ` --hidden-size ${units} --num-layers ${layers}`];
+    return `pantoum train ${text} ${how} --steps ${this.steps}${sizes} --valid-fraction 0 --seed ${seed}`;
   }
 
   /** A point of the curve: the mean loss since the last one. */
@@ -112,8 +121,8 @@ export class Training {
   }
 
   _card() {
-    const { name, size, sha256, tokens } = this._text;
-    const { optimizer, learningRate, weightDecay, average, seed, streams, chunk } = this.recipe;
+    const { name, size, sha256, tokens, added } = this._text;
+    const { optimizer, learningRate, weightDecay, average, seed, streams, chunk, pull } = this.recipe;
     return {
       pantoum: VERSION,
       units: UNITS,
@@ -136,6 +145,7 @@ export class Training {
         seed,
         members: 1,
         shards: 1,
+        ...(pull ? { pull: new Real(pull) } : {}),
       },
       batch: { batch_size: this.batches.streams, seq_len: this.batches.chunk },
       budget: this.steps === 1 ? "1 step" : `${this.steps} steps`,
@@ -146,7 +156,8 @@ export class Training {
       validation: null,
       peaks: null,
       curve: this.curve.map(({ step, tokens: done, loss }) => ({ step, tokens: done, loss: loss === null ? null : new Real(loss), valid: null })),
-      began_from: null,
+      began_from: this._base?.sha256 ?? null,
+      ...(added ? { new_symbols: added } : {}),
     };
   }
 }

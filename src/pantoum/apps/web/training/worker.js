@@ -2,10 +2,15 @@
 
 import { Core } from "../core.js";
 import { expanded, told } from "../messages.js";
+import { baseOf, helping } from "./base.js";
 import { Training } from "./training.js";
 
 /** Milliseconds between two reports, and at least between two samples, of which a run has so many. */
 const [REPORTS, PAUSE, SAMPLES] = [200, 5000, 20];
+/** Steps, where none are asked for: from nothing, and from a base, where 100 KB take about a minute. */
+const [STEPS, TUNING_STEPS] = [500, 60];
+/** Units and layers from nothing, where none are asked for. */
+const SIZES = [128, 1];
 
 /** @type {Training} */
 let training;
@@ -13,10 +18,20 @@ let running = false;
 
 /** @type {Record<string, (...given: any[]) => any>} */
 const CALLS = {
-  async begin(/** @type {Uint8Array<ArrayBuffer>} */ module, /** @type {Uint8Array} */ text, /** @type {any} */ settings) {
-    training = new Training(await Core.load(await expanded(module)), text, settings);
-    const { parameters, notes, command, kind, recipe } = training;
-    return { parameters, notes, command, kind, streams: recipe.streams, chunk: recipe.chunk };
+  /** From the base that is given, if it is asked for, or helps and no other model or tokens are asked for. */
+  async begin(/** @type {Uint8Array<ArrayBuffer>} */ packed, /** @type {Uint8Array} */ text, /** @type {any} */ asked) {
+    const { from, baseName, baseFile, name, kind, sizes, steps, seed } = asked;
+    const module = await expanded(packed);
+    let [base, reason] = [from === "nothing" ? null : await baseOf(await expanded(baseFile), baseName), ""];
+    if (base && from !== "base") {
+      if (sizes || (kind && kind !== base.spec.kind)) base = null;
+      else ({ base, reason } = await helping(module, base, text));
+    }
+    const [units, layers] = base ? [] : (sizes ?? SIZES);
+    const settings = { name, kind: from === "base" ? null : kind, steps: steps ?? (base ? TUNING_STEPS : STEPS), units, layers, seed, base };
+    training = new Training(await Core.load(module), text, settings);
+    const { parameters, notes, command, recipe } = training;
+    return { parameters, notes: [reason, ...notes], command, kind: training.kind, steps: training.steps, ...recipe };
   },
   /** Trains until it is stopped, or to the end. */
   async run(/** @type {(report: any) => void} */ report) {
