@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 13
+#define PANTOUM_ABI 14
 
 enum {
   PANTOUM_OK = 0,
@@ -355,13 +355,15 @@ typedef struct {
 } pantoum_read_contexts_args;
 
 /* The probabilities of the next symbol. Nothing is learned: of the mixer only `where`, `masses` and `pending` change.
- */
+ * With `mixed` these logits become logarithms of (1 - share) softmax + share p. */
 typedef struct {
   const pantoum_context_mixer_args* mixer;
   const float* given;   /* [networks, vocabulary] or null */
-  const int32_t* after; /* [after_count] or null: these alone are before the symbol, each within 0 .. V-1 */
+  const int32_t* after; /* [after_count] or null: only these after the last that is no symbol are before the next one */
   float* probabilities; /* [vocabulary] */
+  float* mixed;         /* [vocabulary] or null */
   int64_t networks, after_count, vocabulary;
+  float share;
 } pantoum_context_probabilities_args;
 
 /* A symbol, decision by decision: `outcome` -1 begins it, 0 (left) and 1 are the way at the node before. */

@@ -39,6 +39,34 @@ class ContextCounts {
     }
   }
 
+  // The symbol is known: its slots below the first levels, and the runs and matches of the next one, in tables that are
+  // larger than any cache, are on the way while it is learned from.
+  void look_ahead(int symbol) {
+    Int node = 0, low = 0, high = static_cast<Int>(a.vocabulary);
+    for (int depth = 0; high - low > 1; ++depth) {
+      if (depth && depth % 3 == 0)
+        for (int k = 0; k < now.knows; ++k)
+          __builtin_prefetch(a.slots + (group_key(now.hashes[now.known[k]], node) >> group_shift) * kGroup, 1);
+      const Int middle = a.middles[node];
+      const bool right = a.places[symbol] >= middle;
+      node += right ? middle - low : 1;
+      (right ? low : high) = middle;
+    }
+    std::int64_t here[kFound];
+    for (int k = 0; k < kFound; ++k) here[k] = a.where[k];
+    a.history[here[kRead] & history_mask] = symbol;  // as `end` will
+    ++a.where[kRead];
+    end_word(symbol);
+    U64 hashes[kContexts];
+    hash_contexts(hashes);
+    for (int m = 0; m < kMatches; ++m) __builtin_prefetch(match_after(m), 1);
+    for (int k = 0; k < kFound; ++k) a.where[k] = here[k];
+    for (int i = 0; i < kContexts; ++i) {
+      if (i >= kFirstRun) __builtin_prefetch(a.runs + (hashes[i] * kStep >> run_shift), 1);
+      __builtin_prefetch(a.slots + (group_key(hashes[i], 0) >> group_shift) * kGroup, 1);
+    }
+  }
+
   // The symbol is known.
   void end(int symbol) {
     for (int i = kFirstRun; i < kContexts; ++i) a.runs[now.run_places[i]] = run_after(now.runs[i], symbol);
@@ -69,7 +97,7 @@ class ContextCounts {
 
   // The contexts of the next symbol.
   void begin_counts() {
-    hash_contexts();
+    hash_contexts(now.hashes);
     for (int i = kFirstRun; i < kContexts; ++i) __builtin_prefetch(a.runs + (now.hashes[i] * kStep >> run_shift));
     for (int i = kFirstRun; i < kContexts; ++i) find_run(i);
     now.knows = 0;
@@ -144,7 +172,7 @@ class ContextCounts {
     return hash;
   }
 
-  void hash_contexts() {
+  void hash_contexts(U64* hashes) const {
     U64 orders[12] = {0};
     for (int back = 1; back < 12; ++back)
       orders[back] = (orders[back - 1] + static_cast<U64>(recent(back)) + 1) * kStep;
@@ -177,7 +205,7 @@ class ContextCounts {
                                   mix(mix(mix(word, 11), c1), mix(word1, c2)),
                                   mix(mix(mix(c2, 12), c3), c4),
                                   mix(mix(column, 13), c1)};
-    for (int i = 0; i < kContexts; ++i) now.hashes[i] = mix(found[i], 101 + static_cast<U64>(i));
+    for (int i = 0; i < kContexts; ++i) hashes[i] = mix(found[i], 101 + static_cast<U64>(i));
   }
 
   void find_run(int i) {
@@ -256,6 +284,9 @@ class ContextCounts {
     asked.sure += run.alone;
   }
 
+  static U64 group_key(U64 hash, Int node) { return (hash + static_cast<U64>(node + 1) * kMix) * kStep; }
+  Int* match_after(int m) const { return a.matches + m * a.match_count + (chained(kLeast[m]) >> match_shift); }
+
   // The slots of the next three levels. The tables are larger than any cache: all their lines are on the way before
   // the first is needed.
   void find_groups() {
@@ -263,7 +294,7 @@ class ContextCounts {
     Long first[kContexts];
     for (int k = 0; k < now.knows; ++k) {
       const int i = now.known[k];
-      const U64 key = (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep;
+      const U64 key = group_key(now.hashes[i], now.node);
       now.names[i] = static_cast<U32>(key >> 8) | 1;
       first[k] = static_cast<Long>(key >> group_shift);
       __builtin_prefetch(a.slots + first[k] * kGroup);
@@ -348,7 +379,7 @@ class ContextCounts {
     } else {
       length = 0;
     }
-    Int& last = a.matches[m * a.match_count + static_cast<Long>(chained(kLeast[m]) >> match_shift)];
+    Int& last = *match_after(m);
     const Long read = a.where[kRead], begun = a.where[kBegun];
     if (!length && last) {
       const Long candidate = last;

@@ -1,5 +1,6 @@
 // Counted contexts that learn while they read: whole texts, the next symbol's probabilities, single decisions.
 #include "context_mixer.h"
+#include "exponentials.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
@@ -12,6 +13,7 @@ int read_contexts(const pantoum_read_contexts_args& a) {
     if (a.resets && a.resets[t]) contexts.reset();
     const int symbol = a.tokens[t];
     contexts.begin(a.given + t * a.networks * a.vocabulary, a.networks);
+    if (t + 1 < a.count && !(a.resets && a.resets[t + 1])) contexts.look_ahead(symbol);
     double nats = 0.0;
     while (!contexts.decided()) {
       const bool right = contexts.goes_right(symbol);
@@ -34,9 +36,14 @@ int read_contexts(const pantoum_read_contexts_args& a) {
 int context_probabilities(const pantoum_context_probabilities_args& a) {
   if (a.vocabulary < 2 || a.networks < 0 || a.networks > kNetworks) return PANTOUM_BAD_ARGUMENT;
   Contexts contexts(*a.mixer);
-  if (a.after) contexts.follow_on(a.after, a.after_count);
+  if (a.after) {
+    Long first = a.after_count;
+    while (first > 0 && a.after[first - 1] >= 0 && a.after[first - 1] < a.vocabulary) --first;
+    contexts.follow_on(a.after + first, a.after_count - first);
+  }
   contexts.begin(a.given, a.networks);
   contexts.spread(1.0f, a.probabilities);
+  if (a.mixed) mix_row(a.mixed, 1.0f - a.share, a.probabilities, a.share, a.vocabulary);
   return PANTOUM_OK;
 }
 

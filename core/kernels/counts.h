@@ -70,11 +70,7 @@ class Counted {
     each_lanes(0, V_, [&](Long c, auto n) { store(p + c, rest * load(a_.unigrams + c, n), n); });
     for (Long length = 1; length <= a_.kept; ++length)
       add_shares(a_.lengths[length - 1], nodes[(length - 1) * stride], remains[length], p);
-    const F16 scale = broadcast(static_cast<float>(static_cast<double>(v) / exponentials(x, V_)));
-    const F16 other = broadcast(1.0f - v), least_of_all = broadcast(0x1p-126f);
-    each_lanes(0, V_, [&](Long c, auto n) {
-      store(x + c, log(load(x + c, n) * scale + load(p + c, n) * other + least_of_all), n);
-    });
+    mix_row(x, v, p, 1.0f - v, V_);
   }
 
  private:

@@ -48,5 +48,14 @@ inline double exponentials(float* x, Long width) {
   return total;
 }
 
+// Logits x [width] become logarithms of v softmax(x) + u p.
+inline void mix_row(float* x, float v, const float* p, float u, Long width) {
+  const F16 scale = broadcast(static_cast<float>(static_cast<double>(v) / exponentials(x, width)));
+  const F16 other = broadcast(u), least_of_all = broadcast(0x1p-126f);
+  each_lanes(0, width, [&](Long c, auto n) {
+    store(x + c, log(load(x + c, n) * scale + load(p + c, n) * other + least_of_all), n);
+  });
+}
+
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -358,7 +358,7 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
   Bytes resets(N);
   Floats logits(4096), links(2 * PANTOUM_CONTEXT_LINKS), weights(PANTOUM_CONTEXT_WEIGHTS),
       finals(PANTOUM_CONTEXT_FINALS), curves(PANTOUM_CONTEXT_CURVES), given(N * networks * V, draw, 9.0f), nats(N),
-      probabilities(V);
+      probabilities(V), mixed(V, draw, 9.0f);
   for (Long v = 0; v < V; ++v) symbols[v] = static_cast<std::int32_t>(v);
   for (Long v = V - 1; v > 0; --v) std::swap(symbols[v], symbols[draw.within(0, v)]);
   for (Long v = 0; v < V; ++v) places[symbols[v]] = static_cast<std::int32_t>(v);
@@ -421,9 +421,11 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
   const std::vector<std::int64_t> read_so_far(where.begin(), where.end());
   for (const Long beside : {Long{0}, N > 0 ? networks : 0}) {  // after what was read, and after other symbols
     const pantoum_context_probabilities_args guess{
-        &mixer, given.read(), beside > 0 ? tokens.read() : nullptr, probabilities.data(), beside, N, V};
+        &mixer, given.read(), beside > 0 ? tokens.read() : nullptr, probabilities.data(), mixed.data(), beside, N, V,
+        0.25f};
     must(pantoum_context_probabilities(&guess), "context_probabilities");
     probabilities.add_to(hash);
+    mixed.add_to(hash);
     std::copy(read_so_far.begin(), read_so_far.end(), where.begin());
   }
   symbol[0] = -1;

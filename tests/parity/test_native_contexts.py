@@ -64,6 +64,20 @@ def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: int) -
     )
 
 
+def test_logits_become_those_of_the_mixture_after_the_last_gap(path: str) -> None:
+    tables, given, after_K = made(2), logits(2)[0], text()[7:30]
+    native.read_contexts(tables, text(), logits(2))
+    mixed_V, gapped_K = given[0].copy(), np.concatenate([[4, 3, V], after_K])
+    p_V = native.context_probabilities(tables.copy(), given, gapped_K, mixed_V, 0.3)
+    softmax_V = np.exp(given[0]) / np.exp(given[0]).sum()
+    np.testing.assert_allclose(np.exp(mixed_V), 0.7 * softmax_V + 0.3 * p_V, rtol=1e-5)
+    for other_K in (after_K, np.concatenate([after_K, [-1], after_K])):
+        again_V = native.context_probabilities(tables.copy(), given, other_K)
+        assert again_V.tobytes() == p_V.tobytes()
+    whole_V = native.context_probabilities(tables.copy(), given, text()[4:30])
+    assert whole_V.tobytes() != p_V.tobytes()
+
+
 @pytest.mark.parametrize("beside", [0, 2])
 def test_the_core_decides_with_the_bits_of_its_reference(path: str, beside: int) -> None:
     """Drawn decisions: both give the same chances, arrive at the same symbols, and learn the same."""

@@ -29,7 +29,7 @@ from pantoum.text.prompt import encode_prompt, space_held
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
-MIXED = 3 << 17
+MIXED = 1 << 18
 """Those of its end from which it also learns how to mix contexts, in three times the time."""
 PRIMED_SLOT_BITS = 24
 """160 MB of slots and runs: a megabyte of text fills them."""

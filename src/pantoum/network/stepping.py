@@ -23,11 +23,10 @@ import numpy as np
 from pantoum.kernels import Array
 from pantoum.kernels.types import RowCall
 from pantoum.network.checks import check_resets, time_major_targets, time_major_tokens
-from pantoum.network.mixers import Mixer, ReadTokens
+from pantoum.network.mixers import Mixer
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 
-UNSEEN = np.zeros((1, 0, 0), np.float32)
 FEWEST_STREAMS, MOST_LOGITS = 32, 1 << 22
 """Streams from which steps are faster, and the most logits of a block, which are kept until its end."""
 
@@ -54,14 +53,10 @@ def _mixing(
 
     def mixed_step(first: int, count: int) -> None:
         step(first, count)
-        rows, left, logits_BV = slice(first, first + count), iter(arrays), logits_CV[:count]
-        read = ReadTokens(tokens_R[None, rows], UNSEEN, None, None, logits_CV.shape[1])
+        rows, left = slice(first, first + count), iter(arrays)
         for mixer in mixers:
-            own = list(islice(left, len(mixer.states(0))))
-            found = mixer.find(read, [array[rows] for array in own])
-            for array, now in zip(own, found.state, strict=True):
-                array[rows] = now
-            logits_BV[...] = found.mix(logits_BV)
+            own = [array[rows] for array in islice(left, len(mixer.states(0)))]
+            mixer.step(tokens_R[rows], own, logits_CV[:count])
 
     return mixed_step
 

@@ -10,7 +10,8 @@ Shapes: T symbols, N networks, V of the vocabulary, Q decisions.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -123,6 +124,7 @@ class ContextTables:
         """All arrays by name."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
+    @cached_property
     def struct(self) -> ctypes.Structure:
         """They as the core takes them."""
         return core().struct("context_mixer", **self.named())
@@ -130,6 +132,11 @@ class ContextTables:
     def copy(self) -> ContextTables:
         """The same in memory of their own."""
         return ContextTables(**{name: _in_lines(array) for name, array in self.named().items()})
+
+    def beside(self) -> ContextTables:
+        """The same, with memory of its own for what changes where nothing is learned."""
+        scratch = {name: np.zeros_like(getattr(self, name)) for name in ("where", "masses", "pending")}
+        return replace(self, **scratch)
 
     def forget(self) -> None:
         """Forget all that was read; what was learned of predicting stays."""
@@ -154,7 +161,7 @@ def read_contexts(
     nats_T = np.zeros(len(tokens_T), np.float32)
     core().call(
         "read_contexts",
-        mixer=tables.struct(),
+        mixer=tables.struct,
         tokens=tokens_T,
         given=_floats(given_TNV),
         networks=0 if given_TNV is None else given_TNV.shape[1],
@@ -167,19 +174,26 @@ def read_contexts(
 
 
 def context_probabilities(
-    tables: ContextTables, given_NV: Array | None = None, after_K: Array | None = None
+    tables: ContextTables,
+    given_NV: Array | None = None,
+    after_K: Array | None = None,
+    mixed_V: Array | None = None,
+    share: float = 0.0,
 ) -> Array:
-    """The probabilities [V] of the next symbol, ``after_K``: where these alone are before it. Nothing is
-    learned: of the tables only ``where``, ``masses`` and ``pending`` change."""
+    """The probabilities p [V] of the next symbol; ``after_K``: only these come before it, after the last of
+    them that is no symbol. ``mixed_V``: logits that become logarithms of (1 - share) softmax + share p.
+    Nothing is learned: of the tables only ``where``, ``masses`` and ``pending`` change."""
     probabilities_V = np.empty(len(tables.symbols), np.float32)
     core().call(
         "context_probabilities",
-        mixer=tables.struct(),
+        mixer=tables.struct,
         given=_floats(given_NV),
         networks=0 if given_NV is None else len(given_NV),
-        after=None if after_K is None else checked_tokens(after_K, len(tables.symbols), "after_K"),
+        after=None if after_K is None else np.ascontiguousarray(after_K, np.int32),
         after_count=0 if after_K is None else len(after_K),
         probabilities=probabilities_V,
+        mixed=mixed_V,
+        share=share,
         vocabulary=len(tables.symbols),
     )
     return probabilities_V
@@ -190,7 +204,7 @@ class ContextDecider:
 
     def __init__(self, tables: ContextTables) -> None:
         self._symbol, self._chance = np.zeros(1, np.int32), np.zeros(1, np.uint32)
-        self._tables, self._struct = tables, tables.struct()
+        self._tables, self._struct = tables, tables.struct
         self._operation, self._fill = core().operation("decide_context")
         self._arguments = self._filled(None)
 

@@ -91,6 +91,10 @@ class Mixer(ABC):
     def find(self, read: ReadTokens, state: Sequence[Array]) -> Found:
         """What it knows of the tokens after this state."""
 
+    def step(self, tokens_B: Array, state: Sequence[Array], logits_BV: Array) -> None:
+        """Of one that ``sees_tokens`` alone: read a token of each row, and mix into its logits, in place."""
+        raise NotImplementedError
+
     def step_part(self) -> StepPart | None:
         """Itself as the core's step of a whole model takes it; ``None``: that step lacks it; unless
         it ``sees_tokens`` alone, a model with it reads by scans of one step."""
@@ -119,12 +123,11 @@ class History:
 
     def last(self, number: int) -> Array:
         """The symbols of the last tokens that one may see, with its own, of the tokens in the order of the
-        steps."""
+        steps; -1: none."""
         step, row = divmod(number, self.tokens_SB.shape[1])
         begun = -self.kept if self._begun_TB is None else int(self._begun_TB[step, row])
-        symbols_K = self.tokens_SB[max(step, begun + self.kept) : step + self.kept + 1, row] - 1
-        gap = np.flatnonzero(symbols_K < 0)
-        return symbols_K[gap[-1] + 1 :] if len(gap) else symbols_K
+        symbols_K: Array = self.tokens_SB[max(step, begun + self.kept) : step + self.kept + 1, row] - 1
+        return symbols_K
 
     def shown(self, found_TB: Array, back: int, none: int) -> Array:
         """What each step found at the token so many steps before it; ``none`` where it may not see it."""

@@ -24,10 +24,11 @@ Q decisions.
 from __future__ import annotations
 
 import math
+import threading
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,6 @@ from pantoum.kernels.native.context_tables import (
     context_probabilities,
     read_contexts,
 )
-from pantoum.kernels.reference.tables import mix_rows
 from pantoum.network.mixers import Found, History, Mixer, ReadTokens
 from pantoum.network.spec import StateArray
 
@@ -94,6 +94,8 @@ class ContextMixer:
         """How many symbols had been read where documents began."""
         self._first = 0
         """How many symbols a state does not hold: those that were read first."""
+        self._expecting, self._lock = self._tables.beside(), threading.Lock()
+        """The same tables, for what changes nothing; one call at a time."""
         if beside:
             self.join(beside)
 
@@ -124,14 +126,15 @@ class ContextMixer:
         """Learn how often what came, without predicting."""
         read_contexts(self._tables, tokens_T, None, self._resets(resets_T), predict=False)
 
-    def probabilities(self, logits_NV: Array | None = None, after_K: Array | None = None) -> Array:
+    def probabilities(
+        self, logits_NV: Array | None = None, after_K: Array | None = None, *mixed: Any
+    ) -> Array:
         """The probabilities [V] of the next symbol; nothing changes. ``read`` gives about these: it learns
         from each decision on the path of a symbol before the next one. ``after_K``: what comes before it, in
-        place of what was read last."""
-        own, V = self._tables, len(self._tables.symbols)
-        scratch = {"masses": np.zeros((NETWORKS, V + 1)), "pending": np.zeros_like(own.pending)}
-        reader = replace(own, where=own.where.copy(), **scratch)
-        return context_probabilities(reader, logits_NV, after_K)
+        place of what was read last; ``mixed``: logits to mix them into, and their weight."""
+        with self._lock:
+            self._expecting.where[...] = self._tables.where
+            return context_probabilities(self._expecting, logits_NV, after_K, *mixed)
 
     def join(self, networks: int = 1) -> None:
         """From now on networks give logits: believe mostly what they say, and learn how much."""
@@ -145,6 +148,7 @@ class ContextMixer:
         other = object.__new__(ContextMixer)
         other.__dict__.update(self.__dict__)
         other._tables, other._borders = self._tables.copy(), list(self._borders)
+        other._expecting, other._lock = other._tables.beside(), threading.Lock()
         return other
 
     @property
@@ -251,6 +255,19 @@ class ContextMixture(Mixer):
         history = History(read.tokens_TB, known_BK, read.reset_TB, read.lengths)
         return FoundContexts(self, history, (history.after().astype(np.float32),))
 
+    def step(self, tokens_B: Array, state: Sequence[Array], logits_BV: Array) -> None:
+        """The same for a token of each row, in place."""
+        recent_BK = state[0]
+        recent_BK[:, :-1] = recent_BK[:, 1:]
+        recent_BK[:, -1] = tokens_B + 1
+        for logits_V, after_K in zip(logits_BV, recent_BK - 1, strict=True):
+            self.mix(logits_V, after_K)
+
+    def mix(self, logits_V: Array, after_K: Array) -> None:
+        """Mix into the logits after these tokens."""
+        # They have learned with the logits of two networks: here both are those of the one that writes.
+        self.contexts.probabilities(np.stack([logits_V] * NETWORKS), after_K, logits_V, self.weight)
+
 
 @dataclass(frozen=True, eq=False)
 class FoundContexts(Found):
@@ -265,13 +282,8 @@ class FoundContexts(Found):
     def mix(self, logits_NV: Array, tokens: Array | None = None) -> Array:
         """Whole rows, one after the other."""
         numbers = np.arange(len(logits_NV)) if tokens is None else tokens
-        p_NV = np.empty(logits_NV.shape, np.float32)
-        for p_V, logits_V, number in zip(p_NV, logits_NV, numbers.tolist(), strict=True):
-            # They have learned with the logits of two networks: here both are those of the one that writes.
-            both_2V = np.stack([logits_V] * NETWORKS).astype(np.float32)
-            p_V[:] = self.mixture.contexts.probabilities(both_2V, self.history.last(number))
-        weights_N = np.full(len(p_NV), 1 - self.mixture.weight, np.float32)
-        mix_rows(logits_NV, p_NV, weights_N)
+        for logits_V, number in zip(logits_NV, numbers.tolist(), strict=True):
+            self.mixture.mix(logits_V, self.history.last(number)[-RECENT:])
         return logits_NV
 
 
