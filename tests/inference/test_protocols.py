@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pantoum.errors import SettingError
+from pantoum.inference.scoring import protocols
 from pantoum.inference.scoring.protocols import ROWS, WARM_TOKENS, blocks, parse_protocol, typical_spans
 
 PROTOCOLS = st.sampled_from(
@@ -129,3 +130,13 @@ def test_the_part_that_is_monitored_is_as_hard_as_the_text() -> None:
 def test_a_part_can_be_chosen_after_hardly_any_training_text(trained: list[int]) -> None:
     part = typical_spans(np.arange(5_000), 2_048, np.array(trained, np.int64))
     assert (part[1] - part[0]).sum() == 2_048
+
+
+def test_of_a_long_text_only_the_beginnings_of_its_parts_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = np.random.default_rng(4).integers(0, 9, 60_000)
+    monkeypatch.setattr(protocols, "MOST_LOOKED", 9_000)
+    (begins, ends), parts = typical_spans(text, 4_500, text[::-1]), np.arange(9) * 60_000 // 8
+    assert (ends - begins).sum() == 4_500 and (begins >= parts[:-1] - 1).all()
+    assert (ends <= parts[:-1] + 9_000 // 8 + 1).all()

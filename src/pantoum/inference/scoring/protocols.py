@@ -39,6 +39,8 @@ SIDE_BY_SIDE = 64
 LONGEST = 1 << 40
 COUNTED = 1 << 20
 """Tokens of another text, at most, whose contexts are counted to choose a part: that takes 0.03 seconds."""
+MOST_LOOKED = 1 << 22
+"""Tokens of the text itself, at most, that are looked at: of longer parts their beginnings."""
 CONTEXTS, PLACES, PRIOR = (1, 3), 18, 8.0
 """Lengths of these contexts, bits of their hashes, and the count that a shorter context weighs."""
 
@@ -124,12 +126,16 @@ def typical_spans(tokens: Array, targets: int, trained: Array) -> NDArray[np.int
     count = max(1, min(64, targets // LEAST_SPAN))
     spans_B = np.diff(_edges(targets, count))
     parts = _edges(targets, count) + _edges(len(tokens) - 1 - targets, count)
-    sums = np.concatenate([[0.0], np.cumsum(_surprise(tokens, trained))])
+    begins_B, ends_B = parts[:-1], np.minimum(parts[1:], parts[:-1] + MOST_LOOKED // count)
+    looked = np.concatenate([*map(tokens.__getitem__, map(slice, begins_B, ends_B)), tokens[-1:]])
+    sums = np.concatenate([[0.0], np.cumsum(_surprise(looked, trained))])
+    shifts_B = begins_B - np.cumsum(ends_B - begins_B) + (ends_B - begins_B)
     starts = []
-    for begin, end, length in zip(parts[:-1], parts[1:], spans_B, strict=True):
+    for begin, end, length, shift in zip(begins_B, ends_B, spans_B, shifts_B, strict=True):
         places = np.arange(min(max(begin, WARM_TOKENS), end - length), end - length + 1)
-        wanted = (sums[end] - sums[begin]) * length / (end - begin)
-        starts.append(places[np.abs(sums[places + length] - sums[places] - wanted).argmin()])
+        wanted = (sums[end - shift] - sums[begin - shift]) * length / (end - begin)
+        off = sums[places + length - shift] - sums[places - shift] - wanted
+        starts.append(places[np.abs(off).argmin()])
     return np.array([starts, starts + spans_B], np.int64)
 
 
