@@ -421,8 +421,8 @@ inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
   const std::vector<std::int64_t> read_so_far(where.begin(), where.end());
   for (const Long beside : {Long{0}, N > 0 ? networks : 0}) {  // after what was read, and after other symbols
     const pantoum_context_probabilities_args guess{
-        &mixer, given.read(), beside > 0 ? tokens.read() : nullptr, probabilities.data(), mixed.data(), beside, N, V,
-        0.25f};
+        &mixer, given.read(), beside > 0 ? tokens.read() : nullptr, probabilities.data(), mixed.data(), beside, N,
+        V,      0.25f};
     must(pantoum_context_probabilities(&guess), "context_probabilities");
     probabilities.add_to(hash);
     mixed.add_to(hash);
