@@ -92,7 +92,7 @@ class Mixer(ABC):
         """What it knows of the tokens after this state."""
 
     def step(self, tokens_B: Array, state: Sequence[Array], logits_BV: Array) -> None:
-        """For a mixer that ``sees_tokens`` alone: read a token of each row, and mix into its logits, in place."""
+        """If it ``sees_tokens`` alone: read a token of each row, and mix into its logits, in place."""
         raise NotImplementedError
 
     def step_part(self) -> StepPart | None:
