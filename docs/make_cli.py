@@ -77,9 +77,9 @@ ENVIRONMENT = """## Environment variables
 |---|---|
 | `NO_COLOR` | no colour on the terminal |
 | `PANTOUM_DEBUG=1` | shows the traceback behind an error |
-| `PANTOUM_ISA` | `numpy`: no native core; `generic`, `avx2`, `avx512`, `bf16`, `amx`, `neon`: its code |
+| `PANTOUM_ISA` | instructions: `generic`, `avx2`, `avx512`, `bf16`, `amx`, `neon`; `numpy`: no native core |
 | `PANTOUM_REQUIRE_CORE=1` | a missing native core is an error |
-| `PANTOUM_THREADS` | threads of the native core, as `--threads`; without it `OMP_NUM_THREADS` counts |
+| `PANTOUM_THREADS` | threads of the native core, as `--threads`; without it, `OMP_NUM_THREADS` is used |
 """
 EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 

@@ -37,7 +37,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("sample run", 2, "did you mean `pantoum generate`?"),
     ("quantize run", 2, "did you mean `pantoum export`?"),
     ("--lr train book.txt", 2, "it is an option of `pantoum train`"),
-    ("--minutes 3 train book.txt", 2, "`pantoum train`; options stand after the command"),
+    ("--minutes 3 train book.txt", 2, "`pantoum train`; options come after the command"),
     ("version", 2, "type `pantoum --version`"),
     ("pantoum train book.txt", 2, "leave one out"),
     ("export run --to int8 --out nowhere/x", 1, "cannot write 'nowhere/x': the folder does not exist"),

@@ -39,7 +39,7 @@ def make_parser() -> Parser:
         type=_threads,
         default=argparse.SUPPRESS,
         metavar="N",
-        help="threads of all computation (default: one per core)",
+        help="threads for all computation (default: one per core)",
     )
     everywhere.add_argument(
         "--version", action="version", version=f"pantoum {__version__}", help="print the version and exit"

@@ -238,7 +238,7 @@ class Distinct:
                 )
         return (
             f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"
-            f"{self.repeated:,} were repeated, {self.known:,} training documents; {advice}"
+            f"{self.repeated:,} were repeated, {self.known:,} were training documents; {advice}"
         )
 
     def finished(self, index: int) -> bool:

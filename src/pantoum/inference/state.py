@@ -31,7 +31,7 @@ LARGE = 1e6
 
 @dataclass(frozen=True, eq=False)
 class State(StateRecord):
-    """Where a session stands: what a state file holds. Compare with ``==``; write with ``write`` or
+    """The state of a session, as in a state file. Compare with ``==``; write with ``write`` or
     ``bytes(state)``."""
 
     layers: tuple[NDArray[np.float32], ...]
