@@ -57,7 +57,7 @@ class BudgetSettings(SettingGroup):
     )
     stop_after: int | None = setting(
         None,
-        "save a checkpoint after step N and stop; the schedule stays that of the whole budget",
+        "save a checkpoint after step N and stop; the schedule is still that of the whole budget",
         whole,
         metavar="N",
         once=True,
