@@ -159,7 +159,7 @@ class StreamConfig(SettingGroup):
 
     length: int = setting(
         500,
-        "most tokens to write; the text may end up to a fifth earlier, at the end of a line or sentence",
+        "maximum number of tokens; the text may end up to a fifth earlier, at the end of a line or sentence",
         partial(whole, least=0),
         metavar="N",
     )

@@ -109,8 +109,8 @@ class State(StateRecord):
         if found != expected or (last is not None and not 0 <= last < model.vocab_size):
             raise StateError(
                 f"the state's layers are {found}, last token {last}: this model needs {expected} "
-                f"and a token below {model.vocab_size}; a state that was made with a cache needs one of the "
-                "same size, another needs none; start without a state"
+                f"and a token below {model.vocab_size}; a state with a cache needs a cache of the "
+                "same size, and a state without one needs none; start without a state"
             )
         if _is_large(network):
             _require_readable(model, network, model.border if last is None else last)
