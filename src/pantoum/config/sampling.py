@@ -192,10 +192,10 @@ class GenerationConfig(StreamConfig):
         partial(whole, most=MOST_TEXTS),
         metavar="K",
     )
-    unique: bool = setting(False, "only texts that differ from each other", truth)
+    unique: bool = setting(False, "write only texts that differ from each other", truth)
     novel: bool = setting(
         False,
-        "only texts that are not among the documents of the text, held-out ones included (for a model "
+        "write only texts that are not among the documents of the text, held-out ones included (for a model "
         "trained with --documents)",
         truth,
     )
