@@ -88,7 +88,7 @@ class WritingRequest(RequestFields):
         None, max_length=MOST, description="Bias by token number, -100 to 100."
     )
     seed: int | None = Field(
-        None, ge=-1, lt=2**63, description="As generate --seed; without it, or at -1, one is drawn."
+        None, ge=-1, lt=2**63, description="As generate --seed; without it, or with -1, it is drawn."
     )
     n: int | None = Field(None, ge=1, le=4096)
     stop: str | Listed[str] | None = None
