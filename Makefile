@@ -10,7 +10,7 @@ SOURCES := pyproject.toml $(BIN)/python $(shell find src core -type f -not -name
 install = $(BIN)/python .ci/group $(1) >$(VENV)/wanted.txt && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/wanted.txt
 
-.PHONY: demo pages test check check-tools sanitize dist wheels release-check coverage docs site gallery format bench bench-quality mutants clean help
+.PHONY: demo pages test check check-tools sanitize dist wheels release-check coverage docs site gallery format bench bench-quality clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -97,12 +97,6 @@ WORKS   ?= works
 NANOGPT ?=
 bench-quality: $(STAMP)  ## what minutes buy, beside peers: 90 minutes alone, resumable; TEXT, WORKS, NANOGPT name its inputs
 	$(PEERS) benchmarks/quality.py --shakespeare $(TEXT) --works $(WORKS) $(if $(NANOGPT),--nanogpt $(NANOGPT))
-
-PACKAGE ?= formats
-ONLY    ?= *
-mutants: $(STAMP)  ## mutation testing of PACKAGE=formats, training or inference, ONLY=model_file: hours, by hand, resumable
-	$(call install,mutants)
-	$(BIN)/python benchmarks/mutants.py $(PACKAGE) --only '$(ONLY)'
 
 clean:  ## remove the environment and what tests and builds leave
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

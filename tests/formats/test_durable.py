@@ -156,8 +156,8 @@ def test_a_private_file_stays_private(tmp_path: Path) -> None:
 
 @pytest.fixture
 def device() -> Iterator[tuple[str, int]]:
-    """A terminal of our own and the other end of it. /dev/null would do, but code that is wrong on purpose
-    (mutants), run as root, would replace it for the whole machine."""
+    """A terminal of our own and the other end of it. /dev/null would do, but code that is wrong, run as
+    root, would replace it for the whole machine."""
     other_end, terminal = os.openpty()
     try:
         yield os.ttyname(terminal), other_end

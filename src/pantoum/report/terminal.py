@@ -21,8 +21,8 @@ from pantoum.report.escape import visible
 from pantoum.report.record import Report
 from pantoum.report.wording import HELD_OUT, clock, count, figure, perplexity
 
-LINE_SECONDS, SAMPLE_SECONDS = 5.0, 20.0
-"""Seconds of the run between lines, and between samples."""
+LINE_SECONDS, SAMPLE_SECONDS, FIRST_SAMPLE = 5.0, 20.0, 10.0
+"""Seconds of the run between lines, between samples, and before the first sample."""
 SAMPLE_LINES = 8
 WIDE = 130
 """Characters that no line of figures exceeds, so that one covers the one before."""
@@ -72,7 +72,7 @@ class Progress:
         self.unit, self._every = unit, 0.0 if self._in_place else every
         self._best: float | None = None
         self._last: Report | None = None
-        self._said, self._sampled = -every, 0.0
+        self._said, self._sampled = -every, FIRST_SAMPLE - SAMPLE_SECONDS
 
     def __call__(self, report: Report) -> None:
         """Show one record. A stream that fails gets no more."""
