@@ -163,7 +163,7 @@ def keys_of(lines: Sequence[str], argument: str, place: str) -> list[Key]:
             raise SettingError(argument, place, rule, "write KEY, or KEY name=NAME")
         found.append(Key(words[0].encode(), name[1] if name else ""))
     if not found:
-        raise SettingError(argument, place, "contains no key", "write one key per line into it")
+        raise SettingError(argument, place, "has no key", "write one key per line into it")
     return found
 
 
