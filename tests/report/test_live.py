@@ -307,8 +307,9 @@ def test_a_finished_run_elsewhere_is_lines(folder: Path) -> None:
     stream = io.StringIO()
     assert watch(folder, stream) == "finished"
     lines = said(stream).splitlines()
-    assert len(lines) == 41 and lines[-1] == "finished"
-    assert "step 20" in lines[-2] and "validation" in lines[-2] and lines[-3] == "note: a note␛[2J"
+    assert len(lines) == 44 and lines[-1] == "finished"
+    assert "step 20" in lines[-5] and "validation" in lines[-5] and lines[-6] == "note: a note␛[2J"
+    assert lines[-2] == "  | And one more."
 
 
 def test_a_finished_run_on_a_terminal_is_one_frame_that_stays(folder: Path) -> None:
@@ -349,4 +350,4 @@ def test_a_foreign_record_is_passed_over(folder: Path) -> None:
     metrics_file.append(folder / "metrics.jsonl", {"step": "x", "ended": "finished"})
     stream = io.StringIO()
     watch(folder, stream)
-    assert said(stream).count("step") == 20
+    assert said(stream).count("  step ") == 20

@@ -48,8 +48,9 @@ def test_the_last_record_has_the_last_pace(tmp_path: Path) -> None:
     assert all(record.tokens_per_second > 0.0 for record in run.history)
 
 
-def test_a_sample_of_blanks_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = iter(["   \n  ", " a  ", "a word", "unread"])
-    found = (SimpleNamespace(texts=[SimpleNamespace(text=next(written))]) for _ in range(4))
+def test_a_sample_of_blanks_is_drawn_again_and_blanks_alone_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = iter(["   \n  ", " a  ", "a word", *["\n  "] * reporting.SAMPLE_DRAWS, "unread"])
+    found = (SimpleNamespace(texts=[SimpleNamespace(text=text)]) for text in written)
     monkeypatch.setattr(reporting, "completed", lambda generation: next(found))
-    assert sample_of(model("The cat sat.\n" * 9, None), 1) == "a word" and next(written) == "unread"
+    cats = model("The cat sat.\n" * 9, None)
+    assert [sample_of(cats, 1), sample_of(cats, 1)] == ["a word", ""] and next(written) == "unread"

@@ -7,7 +7,7 @@ is needed by a resumed run: that is the ``RunState``.
 same command does the same things at the same steps wherever it is stopped and resumed.
 
 ``ByClock``: by the measured costs: evaluation takes at most 1.5 % of the time, saving 1 %, samples 1 %.
-Twenty evaluations per run are enough. So that the curve of a short run is a curve, there are two early
+Twenty evaluations per run are enough. So that the curve of a short run is a curve, there are three early
 evaluations and at least eight in all, as long as they take at most 6 % of the time. A save is due at least
 once in five minutes, for that is what a crash would cost.
 
@@ -28,7 +28,7 @@ from pantoum.training.run.budget import Clock, Schedule, Span
 
 EVALUATIONS = 20
 EVALUATION_SHARE, SAVING_SHARE, SAMPLING_SHARE = 0.015, 0.01, 0.01
-EARLY, FEWEST, MOST_SHARE = (0.02, 0.05), 8, 0.06
+EARLY, FEWEST, MOST_SHARE = (0.02, 0.05, 0.1), 8, 0.06
 """Shares of the run at the first evaluations; evaluations in a short run, and the most time for them."""
 SOONEST_SAVE, LATEST_SAVE = 5.0, 300.0
 SAVED_BYTES_PER_SECOND = 100e6
