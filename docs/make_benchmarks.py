@@ -38,9 +38,9 @@ class Figure:
 
 FIGURES = (
     Figure(
-        "What more minutes gain",
+        "What more minutes bring",
         "Validation loss in nats per character (protocol `carried`) on the held-out last tenth of tiny\n"
-        "Shakespeare, after minutes of wall-clock time on two cores, mean of the seeds. Lower is better.",
+        "Shakespeare, after these minutes of wall-clock time on two cores, mean over seeds. Lower is better.",
         "quality",
         "Quality after 1, 3 and 10 minutes",
         (
@@ -75,7 +75,7 @@ FIGURES = (
     Figure(
         "How fast it writes",
         "Tokens per second of one text from a GRU of three layers of 512 units, sampling included; peers on\n"
-        "one or two threads, the better of both. Higher is better.",
+        "one or two threads, whichever is faster. Higher is better.",
         "inference",
         "Writing and scoring beside PyTorch and ONNX Runtime",
         (

@@ -68,9 +68,9 @@ HEAD = """# Command line
 This page is made from the parser by `python docs/make_cli.py`; do not edit it.
 [What you can do](commands.md) lists the commands by purpose. Every command prints its result on stdout and
 everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2 (wrong usage), 3
-(`score --exit-code`: an alert), 129, 130 and 143 (SIGHUP, Ctrl-C and SIGTERM, after saving), 141 (the reader
-of stdout has gone). Every command takes `--help`, `--quiet`, `--threads N` and `--version`; all but `serve`
-and `completion` take `--json`, which prints one JSON object unless a table says more.
+(`score --exit-code`: an alert), 129, 130 and 143 (SIGHUP, Ctrl-C and SIGTERM, after saving), 141 (stdout was
+closed by its reader). Every command takes `--help`, `--quiet`, `--threads N` and `--version`; all but `serve`
+and `completion` take `--json`, which prints one JSON object unless a table says otherwise.
 """
 ENVIRONMENT = """## Environment variables
 

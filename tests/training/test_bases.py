@@ -68,13 +68,13 @@ def began_from(result):
 def test_a_text_that_a_base_knows_begins_from_it(base, begin):
     result = begin("run")
     assert began_from(result) == base and load(result.model).tokenizer.kind == "bytes"
-    assert any("begins from base:polish (--from none begins from nothing)" in note for note in result.notes)
+    assert any("begins from base:polish (--from none begins from scratch)" in note for note in result.notes)
 
 
 def test_a_text_that_a_base_does_not_know_begins_from_nothing(base, begin, tmp_path):
     result = begin("run", [strange(tmp_path)])
     assert began_from(result) is None and load(result.model).tokenizer.kind == "characters"
-    assert any("begins from nothing: a base helps where" in note for note in result.notes)
+    assert any("begins from scratch: a base helps where" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,11 @@ OURS = {
     "evaluate": "measure how well a model predicts texts",
     "score": "print the surprisal of each token, word or line of a text, in nats",
     "complete": "suggest the next word of each line of stdin: for an editor, a shell, an input method",
-    "export": "convert a model: to int8, which generates faster, or to a file of another program",
+    "export": "convert a model: to int8, which generates faster, or to a file for another program",
     "prepare": "tokenize texts once, for many runs with `pantoum train --data`",
     "watch": "show a run from another terminal while it trains, or after its end",
     "compare": "compare runs in a table, with mean and standard deviation over seeds",
-    "info": "describe a model, a run folder or another file of pantoum",
+    "info": "describe a model, a run folder or any other pantoum file",
     "doctor": "show what this machine offers: processor, threads, measured rates, and advice",
     "completion": "print the script that makes a shell complete commands and options",
 }

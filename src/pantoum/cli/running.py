@@ -5,7 +5,7 @@ The threads of BLAS and of the core are set before NumPy is imported.
     0    success                       130  Ctrl-C
     1    an error that pantoum knows   129  SIGHUP, after saving (what has nothing to save ends by it)
     2    wrong usage                   143  SIGTERM, likewise
-                                       141  the reader of stdout was closed (`| head`); no message
+                                       141  stdout was closed by its reader (`| head`); no message
 
 ``PANTOUM_DEBUG=1`` shows the traceback of an error. An unexpected error is reported as a bug of pantoum.
 

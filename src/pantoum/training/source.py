@@ -78,9 +78,9 @@ class BaseChoice:
             if nats < least:
                 self.name, chosen, least = name, model.tokenizer, nats
         if self.name is not None:
-            self.reasons.append(f"training begins from {self.name} (--from none begins from nothing)")
+            self.reasons.append(f"training begins from {self.name} (--from none begins from scratch)")
         elif self.reasons:
-            self.reasons.append(f"begins from nothing: a base helps where it needs less than {MOST_NATS:g}")
+            self.reasons.append(f"begins from scratch: a base helps where it needs less than {MOST_NATS:g}")
         return chosen
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "HELP", "add_options", "run"]
 
-HELP = "decompress archives of `pantoum compress`, whole or in part"
+HELP = "decompress archives made by `pantoum compress`, whole or in part"
 EXAMPLES = """examples:
   pantoum decompress book.txt.pantoum --out again.txt
   pantoum decompress today.log.pantoum --model runs/app --out - | grep ERROR

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "HELP", "add_options", "run"]
 
-HELP = "convert a model of PyTorch, Keras, TensorFlow 1 or ONNX to pantoum"
+HELP = "convert a PyTorch, Keras, TensorFlow 1 or ONNX model to pantoum"
 EXAMPLES = """examples:
   pantoum import lstm.safetensors --vocabulary words.txt --out lstm-pantoum.safetensors --text other.txt
   pantoum generate lstm-pantoum.safetensors --prompt "Once upon"

@@ -72,7 +72,7 @@ def import_model(
     tokens: str | None = None,
     text: Texts = (),
 ) -> dict[str, Any]:
-    """Make a model of PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX a model file.
+    """Convert a PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX model to a model file.
 
     ``vocabulary``: a file of its tokens in their order. ``tokens``: ``characters``, ``words`` or
     ``words:whitespace`` (default: by the vocabulary). ``text``: what the loss on it was and is."""

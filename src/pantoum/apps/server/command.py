@@ -1,4 +1,4 @@
-"""``pantoum serve``: models over HTTP, and a page to write on."""
+"""``pantoum serve``: models over HTTP, and a page to write in."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "HELP", "add_options", "run"]
 
-HELP = "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on"
+HELP = "serve models over HTTP (OpenAI-compatible API, sessions, scores), and a page to write in"
 EXAMPLES = """examples:
   pantoum serve runs/book
   pantoum serve runs/book runs/letters --port 9000
   pantoum serve runs/book --host 0.0.0.0 --api-key-file keys.txt
   pantoum serve runs/book --sessions redis://localhost:6379/0 --state-key-file state.key
 
-Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the description
-of the interface at /docs. docs/serving.md has examples. Without --host only this machine reaches the server.
-Every option can also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads the keys again.
+Needs pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the description of the API at
+/docs; docs/serving.md has examples. Without --host only this machine reaches the server. Environment
+variables can set every option: PANTOUM_SERVE_PORT=9000 is --port 9000. On SIGHUP the server rereads the keys.
 """
 PREFIX = "PANTOUM_SERVE_"
 """Variables that give an option: PANTOUM_SERVE_PORT is --port."""
