@@ -19,8 +19,8 @@ WIDTH = 30
 BEGIN = """# Three figures
 
 Made by `python docs/make_benchmarks.py` from [the log](../log/index.md), which has all rows, the
-machines, the seeds, the peers and what did not work. Here it is one machine with two cores.
-`make bench` measures the second and the third on yours, `make bench-quality` the first.
+machines, the seeds, the peers and what did not work. All are from one machine with two cores.
+`make bench` measures the second and the third on your machine, `make bench-quality` the first.
 """
 
 
@@ -38,9 +38,9 @@ class Figure:
 
 FIGURES = (
     Figure(
-        "What minutes buy",
+        "What more minutes gain",
         "Validation loss in nats per character (protocol `carried`) on the held-out last tenth of tiny\n"
-        "Shakespeare, after minutes by the clock on the same two cores, mean of the seeds. Lower is better.",
+        "Shakespeare, after minutes of wall-clock time on two cores, mean of the seeds. Lower is better.",
         "quality",
         "Quality after 1, 3 and 10 minutes",
         (

@@ -66,10 +66,11 @@ WIDER = {
 HEAD = """# Command line
 
 This page is made from the parser by `python docs/make_cli.py`; do not edit it.
-[What you can do](commands.md) has the commands by purpose. Every command prints its result on stdout and
+[What you can do](commands.md) lists the commands by purpose. Every command prints its result on stdout and
 everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2 (wrong usage), 3
 (`score --exit-code`: an alert), 129, 130 and 143 (SIGHUP, Ctrl-C and SIGTERM, after saving), 141 (the reader
-of stdout has gone). Every command takes `--help`, `--quiet`, `--threads N` and `--version`.
+of stdout has gone). Every command takes `--help`, `--quiet`, `--threads N` and `--version`; all but `serve`
+and `completion` take `--json`, which prints one JSON object unless a table says more.
 """
 ENVIRONMENT = """## Environment variables
 
@@ -77,11 +78,12 @@ ENVIRONMENT = """## Environment variables
 |---|---|
 | `NO_COLOR` | no colour on the terminal |
 | `PANTOUM_DEBUG=1` | shows the traceback behind an error |
-| `PANTOUM_ISA` | `numpy`: no native core; `generic`, `avx2`, `avx512`, `bf16`, `amx`, `neon`: its code |
+| `PANTOUM_ISA` | instructions: `generic`, `avx2`, `avx512`, `bf16`, `amx`, `neon`; `numpy`: no native core |
 | `PANTOUM_REQUIRE_CORE=1` | a missing native core is an error |
-| `PANTOUM_THREADS` | threads of the native core, as `--threads`; without it `OMP_NUM_THREADS` counts |
+| `PANTOUM_THREADS` | threads of the native core, as `--threads`; without it, `OMP_NUM_THREADS` is used |
 """
 EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
+JSON = "| `--json` | print one JSON object |"
 
 
 def page() -> str:
@@ -120,6 +122,7 @@ def section(name: str, parser: argparse.ArgumentParser) -> str:
     for group in parser._action_groups:
         title = "" if group.title in ("options", "positional arguments") else str(group.title)
         rows = [row(a) for a in group._group_actions if not EVERYWHERE & set(a.option_strings)]
+        rows = [one for one in rows if one != JSON]
         groups.setdefault(title, []).extend(rows)
     for title, rows in groups.items():
         if title == "text" and name != "train":

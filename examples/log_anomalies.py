@@ -1,7 +1,7 @@
 """Find odd lines in a log with a model of ordinary lines, and compare with two baselines.
 
-    python examples/log_anomalies.py                       one minute of training, about two minutes in all
-    python examples/log_anomalies.py --steps 100 --lines 3000 --new 800      a short form
+    python examples/log_anomalies.py                       one minute of training, about two in total
+    python examples/log_anomalies.py --steps 100 --lines 3000 --new 800      a shorter run
 
 The program makes ordinary lines (``log_lines``) and trains a model on them, as you would on your own log.
 Then it scores a new log with planted odd lines. A line is marked if its most surprising token exceeds

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The server through the unchanged openai client.")
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", metavar="URL")
     url = parser.parse_args(arguments).url
-    # The key is one of --api-key-file; a server without that option takes any.
+    # The key is one of --api-key-file; a server without that option accepts any key.
     client = OpenAI(base_url=f"{url}/v1", api_key="none")
     model = client.models.list().data[0].id
 

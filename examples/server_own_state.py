@@ -1,11 +1,11 @@
-"""A client that keeps its own state: the server remembers nothing, any replica can answer the next request.
+"""A client that keeps its own state: the server remembers nothing, so any replica can answer.
 
 In another terminal: pantoum serve runs/book
 
     python examples/server_own_state.py [URL]
 
-A state is a few kilobytes of text. Keeping several of them is a tree of versions: each can be gone on with,
-in any order and on any day, as long as the server has the same model and the same --state-key-file.
+A state is a few kilobytes of text. Several of them are a tree of versions: you can continue each, in any
+order and at any time, as long as the server has the same model and the same --state-key-file.
 """
 
 from __future__ import annotations

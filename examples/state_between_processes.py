@@ -1,4 +1,4 @@
-"""One process begins a text, another continues it, by a state of a few kilobytes.
+"""One process begins a text, another continues it, with a state of a few kilobytes.
 
     python examples/state_between_processes.py runs/book
 

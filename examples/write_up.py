@@ -6,7 +6,7 @@ next. The targets are the same text shifted by one word; the loss is the cross-e
 predicted word is the argmax. After training the program prints a text of the model.
 
     python examples/write_up.py book.txt --minutes 10
-    python examples/write_up.py --cell-size 32 --layers 1 --batch-size 4 --steps 20      some seconds
+    python examples/write_up.py --cell-size 32 --layers 1 --batch-size 4 --steps 20      a few seconds
 
 Without a text it generates one from a small grammar. To train a model on your own text use `pantoum train`;
 this program shows the parts.

@@ -19,7 +19,7 @@ import pantoum
 
 
 def train(given: dict[str, Any]) -> None:
-    """Called on every worker: Ray has told each its rank, and pantoum joins them as those of torchrun."""
+    """Called on every worker: Ray has told each its rank, and pantoum joins them like those of torchrun."""
     distributed.destroy_process_group()  # Ray's, which pantoum does not need
     os.environ["TORCHELASTIC_RUN_ID"] = ray.train.get_context().get_experiment_name()
     begun = Path(given["run"], "config.json").exists()

@@ -1,4 +1,4 @@
-"""Odd texts in a stream, as river finds anomalies: the model goes on learning from what it is given.
+"""Odd texts in a stream, as river finds anomalies: the model keeps learning from what it is given.
 
     detector = RiverDetector("runs/app")
     for line in lines:

@@ -55,7 +55,7 @@ def train(
 
     ``text``: the text itself in place of ``texts``, as a string, an open file, or strings one after the other
     (with ``documents`` each is one). ``progress``: show it on stderr (default: in a terminal or a notebook).
-    ``on_report`` is called with every ``Report``. ``threads``: of this process while it trains (default:
+    ``on_report`` is called with every ``Report``. ``threads``: of this process, while it trains (default:
     ``PANTOUM_THREADS``, ``OMP_NUM_THREADS``, or one per core).
     """
     from pantoum.config.processors import MOST_THREADS
@@ -117,7 +117,7 @@ def prepare(
     **settings: Unpack[Preparing],
 ) -> Prepared:
     """Tokenise texts once, for many runs. ``processes``: how many split the text into words or byte-pair
-    tokens (default: one per core, as far as the text is long enough); the result is the same."""
+    tokens (default: one per core if the text is long enough); the result does not depend on it."""
     from pantoum.data.prepare import prepare as prepare_texts
 
     chosen = TextSettings(**dict[str, Any](settings))
@@ -142,7 +142,7 @@ def export(
     progress: bool = False,
 ) -> dict[str, Any]:
     """Write a model in another form: ``int8``, ``torch``, ``onnx``, ``hub`` (a folder), ``html`` (a page that
-    writes), or, of its counted n-grams alone, ``arpa``. ``text``: what int8 costs is measured on it."""
+    writes), or ``arpa`` (the counted n-grams alone). ``text``: a text to measure the cost of int8 on."""
     from pantoum.inference import exporting
 
     texts = listed(text, "text")
@@ -154,7 +154,7 @@ def export(
 
 @public
 def info(path: str | os.PathLike[str], *, verify: bool = False) -> Info:
-    """What a file or folder of pantoum is; ``verify`` loads it as well, with the errors of loading."""
+    """What a file or folder of pantoum is; ``verify`` also loads it, and raises the errors of loading."""
     from pantoum.about.file import inspect
 
     return inspect(Path(checked(path, "path")), verify=truth(verify, "verify"))
@@ -162,7 +162,7 @@ def info(path: str | os.PathLike[str], *, verify: bool = False) -> Info:
 
 @public
 def doctor(*, tell: Callable[[str], None] | None = None) -> Machine:
-    """What this machine gives; measures for a few seconds, and ``tell`` hears what."""
+    """What this machine offers. It measures for a few seconds, and tells ``tell`` what it measures."""
     from pantoum.about.machine import examine
 
     return examine(tell=function(tell, "tell"))

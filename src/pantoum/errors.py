@@ -129,7 +129,7 @@ class MissingExtensionError(PantoumError):
     def __init__(self, group: str, name: str, reason: str) -> None:
         self.group, self.name, self.reason = group, name, reason
         super().__init__(
-            f"{name!r} is not there in pantoum.{group}: {reason}; install pantoum again, or the package that "
+            f"{name!r} is missing in pantoum.{group}: {reason}; install pantoum again, or the package that "
             "adds it"
         )
 

@@ -56,7 +56,7 @@ class Run:
 
     @property
     def next_command(self) -> str:
-        """What to type next: go on, or let the model write."""
+        """The command to type next, which continues the run or lets the model write."""
         name = quoted(str(self.folder))
         if self.stopped is not None or not (self.folder / "model.safetensors").exists():
             return f"pantoum train --run {name} --resume"
@@ -64,13 +64,13 @@ class Run:
 
     @property
     def summary(self) -> list[str]:
-        """What the session came to, in a few lines."""
+        """The result of the run, in a few lines."""
         from pantoum.report.wording import summary
 
         return summary(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer of ``train --json``."""
+        """The object that ``train --json`` prints."""
         return dict(self.result.to_dict())
 
     def __repr__(self) -> str:

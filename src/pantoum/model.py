@@ -75,7 +75,7 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers were learned."""
+        """The number of learned parameters."""
         return self._loaded.program.model.num_parameters
 
     @property
@@ -127,7 +127,7 @@ class Model:
 
     @public
     def session(self, state: State | None = None, *, cache: int | None = None) -> Session:
-        """A stream of text of its own, from its beginning or from a state. ``cache``: mix the model with a
+        """A new stream of text, from the beginning or from a state. ``cache``: mix the model with a
         cache of so many tokens, which its states contain."""
         return Session(self._with_cache(cache), state)
 
@@ -208,7 +208,7 @@ class Model:
         n_best: int | None = None,
         **settings: Unpack[Writing],
     ) -> Any:
-        """The continuation of a prompt, or of a state and a prompt; of several prompts one each. With
+        """The continuation of a prompt, or of a state and a prompt; for several prompts, one each. With
         ``count`` a list of that many; with ``n_best`` the most probable of these, best first, each a
         ``Candidate`` with its log-probability."""
         given: dict[str, Any] = {**settings, "count": 1 if count is None else count, "n_best": n_best}
@@ -355,14 +355,14 @@ class Model:
 
     @public
     def compress(self, data: bytes, **settings: Any) -> bytes:
-        """An archive of some bytes: only this model reads it again. The settings are the options of ``pantoum
+        """An archive of ``data``, which only this model can read. The settings are the options of ``pantoum
         compress``."""
         made: bytes = _archives().compress_by(self._loaded, data, **settings)
         return made
 
     @public
     def decompress(self, archive: bytes, **settings: Any) -> bytes:
-        """The bytes of an archive, or a part of them: the settings are the options of ``pantoum
+        """The bytes in an archive, or a part of them. The settings are the options of ``pantoum
         decompress``."""
         made: bytes = _archives().decompress_by(self._loaded, archive, **settings)
         return made
@@ -375,7 +375,7 @@ class Model:
 
     @public
     def decompress_many(self, archive: bytes, numbers: Sequence[int] | None = None) -> list[bytes]:
-        """The records of these numbers, or all of them; no other is decoded."""
+        """The records with these numbers, or all of them; no others are decoded."""
         made: list[bytes] = _archives().decompress_many_by(self._loaded, archive, numbers)
         return made
 

@@ -200,5 +200,5 @@ def _json_text(line: str, argument: str, place: str) -> str:
         found = json.loads(line)
     except (ValueError, RecursionError):
         found = None
-    require(isinstance(found, str), argument, place, "is no JSON string", 'write "Once\\nupon" and the like')
+    require(isinstance(found, str), argument, place, "is not a JSON string", 'write it like "Once\\nupon"')
     return printable(str(found))

@@ -79,7 +79,7 @@ def test_options_come_from_variables_and_the_command_line_has_the_last_word(
     assert "PANTOUM_SERVE_SLOTS is 'many': it must be a whole number" in run("serve", trained).err
     monkeypatch.setenv("PANTOUM_SERVE_SLOTS", "3")
     monkeypatch.setenv("PANTOUM_SERVE_PROT", "3")
-    assert "PANTOUM_SERVE_PROT is '3': it is no setting" in run("serve", trained).err
+    assert "PANTOUM_SERVE_PROT is '3': it is not a setting" in run("serve", trained).err
 
 
 def test_variables_that_may_be_repeated_have_commas() -> None:

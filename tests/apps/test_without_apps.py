@@ -55,4 +55,4 @@ def test_the_core_works_without_apps(core_alone: Path, tmp_path: Path) -> None:
     command("export", "run", "--to", "int8", "--out", "small.safetensors")
     if "serve" in extensions.names("commands"):
         refused = command("serve", "run", code=1).stderr.splitlines()[-1]
-        assert "'serve' is not there in pantoum.commands" in refused and "install pantoum again" in refused
+        assert "'serve' is missing in pantoum.commands" in refused and "install pantoum again" in refused

@@ -124,7 +124,7 @@ def test_an_answer_that_a_closed_stdout_cannot_take_is_an_error(
     monkeypatch.setattr(sys, "stdout", None)
     done = run(*(word.format(trained) for word in command.split()))
     assert done.code == 1 and done.err.endswith(
-        "'stdout': it is closed; give the answer a file, or /dev/null\n"
+        "'stdout': it is closed; redirect stdout to a file, or to /dev/null\n"
     )
 
 

@@ -37,7 +37,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("sample run", 2, "did you mean `pantoum generate`?"),
     ("quantize run", 2, "did you mean `pantoum export`?"),
     ("--lr train book.txt", 2, "it is an option of `pantoum train`"),
-    ("--minutes 3 train book.txt", 2, "`pantoum train`; options stand after the command"),
+    ("--minutes 3 train book.txt", 2, "`pantoum train`; options come after the command"),
     ("version", 2, "type `pantoum --version`"),
     ("pantoum train book.txt", 2, "leave one out"),
     ("export run --to int8 --out nowhere/x", 1, "cannot write 'nowhere/x': the folder does not exist"),
@@ -160,7 +160,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("generate run --state-in book.txt", 1, "book.txt"),
     ("generate run --state-in other.state", 1, "belongs to the model"),
     # Settings that exclude each other.
-    ("score run book.txt --documents --alert auto:1%", 1, "by --alert-text FILE"),
+    ("score run book.txt --documents --alert auto:1%", 1, "with --alert-text FILE"),
     ("generate run --novel", 1, "train it with --documents"),
     ("generate run --count 2 --state-out s", 1, "leave one of the two out"),
     ("evaluate run book.txt --model-out x", 1, "give --adapt too, or leave it out"),

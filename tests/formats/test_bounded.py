@@ -32,7 +32,7 @@ def test_a_small_file_is_read_whole(tmp_path: Path) -> None:
         ("nul\0", "(embedded null byte|open: embedded null character in path); use another file"),
         (
             "long",
-            "its 4 bytes are more than the 3 allowed for such a file; pantoum did not write it, use another",
+            "its 4 bytes are more than the 3 allowed for such a file; pantoum did not write it: use another",
         ),
     ],
 )

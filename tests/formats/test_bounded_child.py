@@ -89,7 +89,7 @@ def test_nothing_more_can_be_opened(file: Path, what: str) -> None:
         ("advice", "cannot read: it is odd; turn it"),
         ("ours", "a whole message"),
         ("library", "cannot read: it is damaged or encrypted (KeyError: 'several\\nlines'); mend it"),
-        ("crash", "ends what reads it"),
+        ("crash", "crashes its reader"),
         ("memory", "cannot read: it needs more memory than a file of its size may use; mend it"),
     ],
 )

@@ -189,7 +189,7 @@ def test_temporary_files_are_ignored_and_removed(tmp_path: Path) -> None:
         (5, {}, {"rate": float("nan")}, "nan"),
         (5, {}, {1: 2}, "keys must be text"),
         (5, {}, {"x": object()}, "not JSON serializable"),
-        (5, {}, {"x": "y" * 4_000_001}, "at most 4,000,000"),
+        (5, {}, {"x": "y" * 4_000_001}, "more than the 4,000,000 allowed"),
         (-1, {}, {}, "step must be from 0 to 1,000,000,000,000; nothing was written"),
         (10**12, {}, {}, "step must be"),
     ],
@@ -224,7 +224,7 @@ def with_valid_digest(path: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (b'version\\":2', b'version\\":1', "its version is 1, this pantoum reads 2"),
+        (b'version\\":2', b'version\\":1', "this pantoum reads version 2, not 1"),
         (b'step\\":10', b'step\\":11', "it is the checkpoint of step 11, under another name"),
         (b'{"step":10', b'["step":10', "Expecting ',' delimiter: line 1 column 8 (char 7)"),
     ],
@@ -270,7 +270,7 @@ def test_where_none_verifies_the_newest_one_is_blamed(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         checkpoint.newest(tmp_path)
     assert str(caught.value) == (
-        f"no checkpoint in {str(tmp_path / 'checkpoints')!r} verifies (the newest: cannot use the checkpoint "
+        f"no checkpoint in {str(tmp_path / 'checkpoints')!r} is valid (the newest: cannot use the checkpoint "
         f"{str(path_of(tmp_path, 20))!r}: its SHA-256 does not match: it is truncated, damaged or "
         "was changed; go on from another checkpoint); restore a copy of that folder, or start a new run"
     )

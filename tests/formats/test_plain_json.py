@@ -241,7 +241,7 @@ def test_a_log_of_more_lines_than_any_run_writes_is_refused_in_time(tmp_path: Pa
     assert len(metrics_file.read(path)) == metrics_file.MOST_LINES
     path.write_bytes(b"{}\n" * (metrics_file.MOST_LINES + 1))
     with pytest.raises(
-        FormatError, match=f"^{str(path)!r} has more than 100,000 lines: no run writes those$"
+        FormatError, match=f"^{str(path)!r} has more than 100,000 lines: no run writes so many$"
     ):
         metrics_file.read(path)
 

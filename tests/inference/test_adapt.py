@@ -507,7 +507,7 @@ BIAS = "adapt.head.bias"
     ("spoil", "words"),
     [
         (lambda extras: extras.pop(BIAS), "has no adapt.head.bias: --adapt needs"),
-        (lambda extras: extras.update({BIAS: np.ones(3, np.float32)}), r"float32 \(3,\), it must be"),
+        (lambda extras: extras.update({BIAS: np.ones(3, np.float32)}), r"float32 \(3,\): it must be"),
         (lambda extras: extras.update({BIAS: extras[BIAS].astype(np.float64)}), "float64"),
         (lambda extras: extras.update({BIAS: -extras[BIAS]}), "not below 0"),
         (lambda extras: [array.fill(0) for array in extras.values()], "must be above 0"),

@@ -150,7 +150,7 @@ def test_the_share_itself_may_be_beyond_and_is_not_extrapolated(characters: Load
 
 
 def test_a_refusal_says_which_text_is_missing(characters: LoadedModel) -> None:
-    way_out = "name a text of ordinary lines by --alert-text FILE, or give a number of nats"
+    way_out = "name a text of ordinary lines with --alert-text FILE, or give a number of nats"
     for config, kept, rule in (
         (
             ScoreConfig(alert="auto:1%"),

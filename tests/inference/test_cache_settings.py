@@ -64,9 +64,9 @@ def test_a_session_with_a_cache_writes_on_from_its_state(model: LoadedModel) -> 
 
 
 def test_what_cannot_be_is_refused(model: LoadedModel, make: Make) -> None:
-    with pytest.raises(StateError, match="made with a cache"):
+    with pytest.raises(StateError, match="a state with a cache"):
         Session(with_cache(model, 7), Session(model).state)
-    with pytest.raises(StateError, match="made with a cache"):
+    with pytest.raises(StateError, match="a state with a cache"):
         Session(model, Session(with_cache(model, 7)).state)
     with pytest.raises(ModelFileError, match="no cache settings"):
         with_cache(make("words"), 5)

@@ -281,7 +281,7 @@ def test_counts_of_another_type_are_refused_in_a_line(
     extras = with_weights(arrays_of(V, orders), CountMixture(counts, np.ones(counts.buckets, np.float32)))
     extras["counts.weights"] = extras["counts.weights"].astype(np.float16)
     model_file.write(tmp_path / "n", ModelFile(**{**vars(first), "extras": extras}))
-    with pytest.raises(ModelFileError, match=r"counts.weights is float16 .*, it must be float32") as caught:
+    with pytest.raises(ModelFileError, match=r"counts.weights is float16 .*: it must be float32") as caught:
         export(tmp_path / "n", to, tmp_path / "t")
     assert "\n" not in str(caught.value) and not (tmp_path / "t").exists()
 

@@ -247,8 +247,8 @@ def test_the_whole_of_a_refusal_of_another_shape(characters: LoadedModel) -> Non
         Session(characters, state)
     assert str(error.value) == (
         f"the state's layers are {[(1, 3)]}, last token {state.last_token}: this model needs "
-        f"{[(1, 16), (1, 16)]} and a token below {characters.vocab_size}; a state that was made with a cache "
-        "needs one of the same size, another needs none; start without a state"
+        f"{[(1, 16), (1, 16)]} and a token below {characters.vocab_size}; a state with a cache "
+        "needs a cache of the same size, and a state without one needs none; start without a state"
     )
 
 

@@ -298,8 +298,8 @@ def test_refusals_of_a_batch_are_in_these_words(characters: LoadedModel) -> None
     with pytest.raises(PantoumError) as refusal:
         batch.__reduce__()
     assert str(refusal.value) == (
-        "a batch cannot be copied or pickled, because its streams are bound to its arrays; take the state of "
-        "each stream, which can, and let it join another batch"
+        "a batch cannot be copied or pickled, because its streams are bound to its arrays; keep the state of "
+        "each stream, and let it join another batch"
     )
 
 

@@ -52,7 +52,7 @@ def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
 )
 def test_a_stopped_run_says_where_and_that_it_is_saved(tmp_path: Path, stopped: str, words: str) -> None:
     lines = summary(result(tmp_path, stopped=stopped, validation=None))
-    assert lines[0] == f"stopped {words} at step 1,234; the run is saved and goes on from there"
+    assert lines[0] == f"stopped {words} at step 1,234; the run is saved and can continue there"
     assert not any("validation" in line for line in lines)
 
 

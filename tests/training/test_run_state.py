@@ -104,7 +104,7 @@ def test_what_is_no_state_of_this_version_is_refused_in_these_words(state):
     ):
         with pytest.raises(CheckpointError) as caught:
             RunState.from_spec(spec)
-        told = f"the checkpoint's version is '{version}', this pantoum reads 1; resume with the pantoum that "
+        told = f"this pantoum reads version 1 of a checkpoint, not '{version}'; resume with the pantoum that "
         assert str(caught.value) == told + "wrote it"
     spec = state.spec()
     spec["recipe"]["model"]["cell"] = "brain"

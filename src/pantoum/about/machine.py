@@ -183,7 +183,7 @@ def advice(native: bool, cores: int, product: float) -> list[str]:
     """What a person could do to train faster here."""
     lines = {
         f"the native core is not in use ({kernels.without_core()}): NumPy computes instead, more slowly; "
-        "install pantoum where there is a C++ compiler": not native,
+        "install pantoum with a C++ compiler": not native,
         "matrix products are slow: is the machine busy, or NumPy built without a BLAS?": product
         < SLOW_PRODUCT,
         "one core only: give --minutes twice the usual value": cores == 1,

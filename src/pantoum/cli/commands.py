@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pantoum.cli.output import Output
 
 OURS = {
-    "demo": "train two minutes on the source of Python's standard library, and show what the model writes",
+    "demo": "train for two minutes on the source of Python's library, and show what the model writes",
     "train": "train a model on texts; pantoum chooses the settings that you leave out",
     "generate": "generate text: the prompt and its continuation",
     "evaluate": "measure how well a model predicts texts",

@@ -110,7 +110,7 @@ def _why_not_better(done: Run) -> str:
         return ""
     return (
         f"The model does not beat both compressors yet: there was time to read the text {epochs:.1f} times. "
-        "On a machine with less other work, or with `--minutes 5`, it does better.\n\n"
+        "On a less busy machine, or with `--minutes 5`, it does better.\n\n"
     )
 
 

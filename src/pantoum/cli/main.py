@@ -20,7 +20,7 @@ from pantoum.cli.parser import Parser, with_files
 MOST_THREADS = 1024
 ABOUT = "Train a recurrent language model on your own text, on your own machine, in minutes; then use it."
 START = """start with:
-  pantoum demo                           train two minutes on the source of Python itself
+  pantoum demo                           train for two minutes on the source of Python
   pantoum train book.txt --minutes 5     train a model of your text, in runs/book
   pantoum generate runs/book --prompt "Once upon"
 
@@ -32,14 +32,14 @@ def make_parser() -> Parser:
     """The whole parser; a command has its options when they are needed (``Parser.filled``)."""
     everywhere = Parser(add_help=False)
     everywhere.add_argument(
-        "--quiet", action="store_true", default=argparse.SUPPRESS, help="print only the answer and errors"
+        "--quiet", action="store_true", default=argparse.SUPPRESS, help="print only the result and errors"
     )
     everywhere.add_argument(
         "--threads",
         type=_threads,
         default=argparse.SUPPRESS,
         metavar="N",
-        help="threads of all computation (default: one per core)",
+        help="threads for all computation (default: one per core)",
     )
     everywhere.add_argument(
         "--version", action="version", version=f"pantoum {__version__}", help="print the version and exit"

@@ -117,7 +117,7 @@ def from_environment(kind: type[SettingGroup], prefix: str, environment: Mapping
         if not name.startswith(prefix):
             continue
         if name not in known:
-            rule, advice = "is no setting", f"unset it; the variables are {', '.join(sorted(known))}"
+            rule, advice = "is not a setting", f"unset it; the variables are {', '.join(sorted(known))}"
             raise SettingError(name, text, rule, advice)
         one = known[name]
         if one.type.startswith("tuple"):

@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
                 and first != "--"
                 and first.partition("=")[0] not in self._option_string_actions
             ):
-                self.error(f"{self._about_unknown([first])}; options stand after the command")
+                self.error(f"{self._about_unknown([first])}; options come after the command")
             found, unknown = super().parse_known_args(args, namespace)
         else:
             # argparse before 3.12 formats the usage in between, where a % in a metavar must be doubled.

@@ -87,7 +87,7 @@ def _told(error: Exception, name: str, arguments: argparse.Namespace, output: Ou
         place = f" of {error.filename!r}" if error.filename is not None else ""
         advice = "check the name, the permissions and the free space"
         if error.errno == errno.EBADF:
-            advice = "give the answer a file, or /dev/null"
+            advice = "redirect stdout to a file, or to /dev/null"
         line = f"{name}: the system reports an error{place}: {error.strerror or error}; {advice}"
         return _end(output, line, 1)
     if isinstance(error, MemoryError):

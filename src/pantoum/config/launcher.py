@@ -109,7 +109,7 @@ def require_own_stdin(name: str = "-", status: os.stat_result | None = None) -> 
         return
     raise TextError(
         f"cannot read {name!r}: {why}; write the text to a file and name that, or set PANTOUM_LAUNCHER=none "
-        "if this process is no rank"
+        "if this process is not a rank"
     )
 
 

@@ -100,7 +100,7 @@ class SamplingConfig(SettingGroup):
     )
     presence_penalty: float | None = setting(
         None,
-        "subtract X from the logit of each token that the text has, from -2 to 2",
+        "subtract X from the logit of each token that the text contains, from -2 to 2",
         PENALTY,
         metavar="X",
         off=True,
@@ -159,7 +159,7 @@ class StreamConfig(SettingGroup):
 
     length: int = setting(
         500,
-        "most tokens to write; the text ends up to a fifth earlier, at the end of a line or sentence",
+        "maximum number of tokens; the text may end up to a fifth earlier, at the end of a line or sentence",
         partial(whole, least=0),
         metavar="N",
     )
@@ -192,10 +192,10 @@ class GenerationConfig(StreamConfig):
         partial(whole, most=MOST_TEXTS),
         metavar="K",
     )
-    unique: bool = setting(False, "only texts that differ from each other", truth)
+    unique: bool = setting(False, "write only texts that differ from each other", truth)
     novel: bool = setting(
         False,
-        "only texts that are not among the documents of the text, held-out ones included (for a model "
+        "write only texts that are not among the documents of the text, held-out ones included (for a model "
         "trained with --documents)",
         truth,
     )
@@ -207,8 +207,8 @@ class GenerationConfig(StreamConfig):
     )
     n_best: int | None = setting(
         None,
-        "the N most probable of --count different texts (8 N if it is not given), best first, each after its "
-        "log-probability and a tab",
+        "print the N most probable of --count different texts (8 N if it is not given), best first, each "
+        "after its log-probability and a tab",
         partial(whole, most=MOST_TEXTS // CANDIDATES),
         metavar="N",
     )

@@ -153,7 +153,7 @@ class ScoreConfig(ReadingConfig):
     streams: int = setting(
         1,
         "read a long text in N parallel segments, which is faster; each segment is warmed up by the 256 "
-        "tokens before it, and results come a block at a time",
+        "tokens before it, and results come in blocks",
         partial(whole, most=100_000),
         metavar="N",
     )

@@ -57,7 +57,7 @@ class BudgetSettings(SettingGroup):
     )
     stop_after: int | None = setting(
         None,
-        "save a checkpoint after step N and stop; the schedule stays that of the whole budget",
+        "save a checkpoint after step N and stop; the schedule is still that of the whole budget",
         whole,
         metavar="N",
         once=True,
@@ -132,7 +132,7 @@ class ModelSettings(SettingGroup):
         chosen="32 to 1536, by the size of the text and the time",
     )
     num_layers: int | Auto = setting(
-        AUTO, "recurrent layers", NUM_LAYERS, metavar="L", chosen="1 to 3, with the hidden size"
+        AUTO, "recurrent layers", NUM_LAYERS, metavar="L", chosen="1 to 3, by the hidden size"
     )
     embedding_size: int | Auto | None = setting(
         AUTO,
@@ -273,7 +273,7 @@ class UpdateSettings(SettingGroup):
         "peak learning rate",
         partial(number, above=0.0, most=1e3),
         metavar="X",
-        chosen="0.0005 to 0.008, from optimizer, batch and hidden size",
+        chosen="0.0005 to 0.008, by optimizer, batch and hidden size",
     )
     schedule: str = setting(
         AUTO,
@@ -289,7 +289,7 @@ class UpdateSettings(SettingGroup):
         chosen="0.1 with muon, 0.01 with adamw",
     )
     clip: float | Auto | None = setting(
-        AUTO, "largest norm of the gradient", partial(number, above=0.0), metavar="X", off=True, chosen="1"
+        AUTO, "clip the gradient to this norm", partial(number, above=0.0), metavar="X", off=True, chosen="1"
     )
     average: float | Auto | None = setting(
         AUTO,
@@ -348,7 +348,7 @@ class FolderSettings(SettingGroup):
         "steps between checkpoints",
         whole,
         metavar="STEPS",
-        chosen="by time with --minutes, else 20 in a run",
+        chosen="by time with --minutes, else for 20 checkpoints per run",
         once=True,
     )
     keep_data: bool = setting(

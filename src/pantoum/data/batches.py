@@ -51,8 +51,8 @@ class Batch(NamedTuple):
 class StatefulBatches(Iterator[Batch]):
     """An endless iterator of ``Batch`` over a text of token numbers.
 
-    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers, or stored tokens; ``cursor`` what
-    the attribute of this name gave, on the same tokens and sizes; ``eos`` the token that begins a document:
+    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers, or stored tokens; ``cursor`` a
+    value of the attribute ``cursor`` for the same tokens and sizes; ``eos`` the token that begins a document:
     the state is zeroed before it is fed. A text too small for ``batch_size`` x ``seq_len`` gets a smaller
     ``batch_size``, then ``seq_len``, with a warning.
     """
@@ -82,7 +82,7 @@ class StatefulBatches(Iterator[Batch]):
 
     @property
     def cursor(self) -> dict[str, int]:
-        """Where the next batch stands, and on what it was counted; plain, for a checkpoint."""
+        """The position of the next batch, and the sizes it refers to; plain values, for a checkpoint."""
         return {
             "epoch": self._epoch,
             "batch": self._batch,

@@ -126,7 +126,7 @@ def require_room(sources: Sources) -> None:
     if names > LARGEST:
         raise TextError(
             f"the texts are {len(sources.texts):,} files, whose names and hashes would have {names:,} "
-            f"bytes, at most {LARGEST:,} are allowed; join them into fewer files"
+            f"bytes, more than the {LARGEST:,} allowed; join them into fewer files"
         )
 
 

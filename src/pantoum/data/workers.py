@@ -146,7 +146,7 @@ def _lost(process: subprocess.Popen[bytes]) -> PantoumError:
     with suppress(subprocess.TimeoutExpired):
         process.wait(END)
     code = process.returncode
-    how = "without a word" if code is None else f"with code {code}"
+    how = "without a message" if code is None else f"with code {code}"
     if code is not None and code < 0:
         how = f"by {signal.Signals(-code).name}"
     return PantoumError(

@@ -85,7 +85,7 @@ def read_small(path: Path | str, limit: int, error: type[FormatError]) -> bytes:
         if size > limit:
             raise error(
                 f"cannot read {str(path)!r}: its {size:,} bytes are more than the {limit:,} allowed for "
-                "such a file; pantoum did not write it, use another"
+                "such a file; pantoum did not write it: use another"
             )
         data = file.read(size)
         if data is None or len(data) != size:

@@ -130,7 +130,7 @@ def _ending(process: subprocess.Popen[bytes]) -> str:
     code = process.wait()
     if sys.platform != "win32" and code == -signal.SIGXCPU:
         return "it takes longer than a file of its size may take"
-    return f"{TOO_MUCH}, or ends what reads it (exit {code})"
+    return f"{TOO_MUCH}, or it crashes its reader (exit {code})"
 
 
 def _seconds(size: int) -> int:

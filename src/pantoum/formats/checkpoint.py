@@ -76,7 +76,7 @@ def commit(
             raise ValueError(f"the name {STATE!r} is taken by the format")
         content = plain_json.encode(dict(state))
         if len(content) > STATE_LIMIT:
-            raise ValueError(f"its state has {len(content):,} bytes, at most {STATE_LIMIT:,} are allowed")
+            raise ValueError(f"its state has {len(content):,} bytes, more than the {STATE_LIMIT:,} allowed")
     known = _newest_first(run_folder)
     later = any(other > step for _, other, _ in known)
     returns = max((count for count, _, _ in known if count != UNREADABLE), default=0) + later
@@ -100,7 +100,7 @@ def newest(run_folder: Path | str) -> Checkpoint | None:
             broken.append(str(problem))
     if broken:
         raise CheckpointError(
-            f"no checkpoint in {str(Path(run_folder) / FOLDER)!r} verifies (the newest: {broken[0]}); "
+            f"no checkpoint in {str(Path(run_folder) / FOLDER)!r} is valid (the newest: {broken[0]}); "
             "restore a copy of that folder, or start a new run"
         )
     return None

@@ -286,7 +286,7 @@ def _body(kind: Kind, metadata: str) -> dict[str, Any]:
     if not isinstance(body, dict) or body.get("format") != kind.format:
         raise ValueError(f"it is not a {kind.name} file of pantoum")
     if body.get("version") != kind.version:
-        raise ValueError(f"its version is {str(body.get('version'))[:20]}, this pantoum reads {kind.version}")
+        raise ValueError(f"this pantoum reads version {kind.version}, not {str(body.get('version'))[:20]}")
     return body
 
 

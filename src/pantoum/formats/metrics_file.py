@@ -60,7 +60,7 @@ def _lines(path: Path | str) -> Iterator[tuple[bytes, dict[str, Plain] | None]]:
                 number += 1
                 if number > MOST_LINES:
                     raise FormatError(
-                        f"{str(path)!r} has more than {MOST_LINES:,} lines: no run writes those"
+                        f"{str(path)!r} has more than {MOST_LINES:,} lines: no run writes so many"
                     )
                 yield line, _record(line)
     except FormatError as error:

@@ -73,8 +73,8 @@ def require_writable(model: ModelFile) -> None:
         header, _ = container.header(MODEL, _body(model), _named_arrays(model))
         if len(header) + CARD_GROWS > tensor_layout.HEADER_LIMIT:
             raise ValueError(
-                f"its header would have {len(header) + CARD_GROWS:,} bytes, at most "
-                f"{tensor_layout.HEADER_LIMIT:,} are allowed"
+                f"its header would have {len(header) + CARD_GROWS:,} bytes, more than the "
+                f"{tensor_layout.HEADER_LIMIT:,} allowed"
             )
     except (ValueError, TypeError) as problem:
         raise ModelFileError(
@@ -113,7 +113,7 @@ def _named_arrays(model: ModelFile) -> dict[str, Array]:
             raise ValueError(f"the parameter name {name!r} is taken by the format")
     spec = plain_json.encode(model.tokenizer)
     if len(spec) > TOKENIZER_LIMIT:
-        raise ValueError(f"its tokenizer has {len(spec):,} bytes, at most {TOKENIZER_LIMIT:,} are allowed")
+        raise ValueError(f"its tokenizer has {len(spec):,} bytes, more than the {TOKENIZER_LIMIT:,} allowed")
     extras = {EXTRAS + name: array for name, array in model.extras.items()}
     return {**model.parameters, **extras, TOKENIZER: np.frombuffer(spec, np.uint8)}
 

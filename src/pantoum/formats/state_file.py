@@ -64,12 +64,14 @@ def to_bytes(record: StateRecord) -> bytes:
     """The record's bytes; what cannot be kept is refused."""
     arrays = [np.ascontiguousarray(layer, "<f4").reshape(-1) for layer in record.layers]
     last = NO_TOKEN if record.last_token is None else record.last_token
-    _require(0 < len(arrays) <= MOST_ARRAYS, f"it has {len(arrays)} arrays, 1 to {MOST_ARRAYS} are allowed")
+    _require(0 < len(arrays) <= MOST_ARRAYS, f"it has {len(arrays)} arrays, not 1 to {MOST_ARRAYS}")
     _require(all(bool(np.isfinite(array).all()) for array in arrays), "it holds values that are not finite")
     _require(record.last_token is None or 0 <= last < NO_TOKEN, f"its last token is {last}")
     _require(0 <= record.tokens_seen < 1 << 63, f"its count of tokens is {record.tokens_seen}")
     _require(len(record.pending) <= MOST_PENDING, f"it has {len(record.pending)} undecoded bytes, at most 15")
-    _require(re.fullmatch(r"([0-9a-f]{64})?", record.model_sha256) is not None, "its model's SHA-256 is none")
+    _require(
+        re.fullmatch(r"([0-9a-f]{64})?", record.model_sha256) is not None, "its model's SHA-256 is wrong"
+    )
     model = bytes.fromhex(record.model_sha256 or "00" * DIGEST_SIZE)
     head = HEAD.pack(
         MAGIC, VERSION, len(arrays), last, record.tokens_seen, model, len(record.pending), record.pending
@@ -79,7 +81,7 @@ def to_bytes(record: StateRecord) -> bytes:
     size = len(body) + DIGEST_SIZE
     if size > MOST_BYTES:
         raise StateError(
-            f"the state cannot be saved: it would have {size:,} bytes, at most {MOST_BYTES:,} are allowed; "
+            f"the state cannot be saved: it would have {size:,} bytes, more than the {MOST_BYTES:,} allowed; "
             "use a smaller cache"
         )
     return body + hashlib.sha256(body).digest()
@@ -101,7 +103,7 @@ def from_bytes(data: bytes, source: str = "the state") -> StateRecord:
         hashlib.sha256(body).digest() == digest, "its checksum does not match: it is truncated or was changed"
     )
     _, version, count, last, seen, model, pending_size, pending = HEAD.unpack_from(body)
-    require(version == VERSION, f"its version is {version}, this pantoum reads {VERSION}")
+    require(version == VERSION, f"this pantoum reads version {VERSION}, not {version}")
     begin = HEAD.size + 4 * count
     require(0 < count <= MOST_ARRAYS and begin <= len(body), "its number of arrays is impossible")
     sizes = [int(size) for size in np.frombuffer(body, "<u4", count, HEAD.size)]

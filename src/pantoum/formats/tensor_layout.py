@@ -102,7 +102,7 @@ def header_of(
     if _parts(text) > MOST_PARTS:
         raise ValueError(f"its header would have more than {MOST_PARTS:,} parts")
     if len(text) > HEADER_LIMIT:
-        raise ValueError(f"its header would have {len(text):,} bytes, at most {HEADER_LIMIT:,} are allowed")
+        raise ValueError(f"its header would have {len(text):,} bytes, more than the {HEADER_LIMIT:,} allowed")
     return len(text).to_bytes(8, "little") + text
 
 
@@ -121,7 +121,7 @@ def header_length(first: bytes, size: int) -> int:
         raise ValueError("it is too short")
     length = int.from_bytes(first, "little")
     if length > HEADER_LIMIT:
-        raise ValueError(f"it claims a header of {length:,} bytes, at most {HEADER_LIMIT:,} are allowed")
+        raise ValueError(f"it claims a header of {length:,} bytes, more than the {HEADER_LIMIT:,} allowed")
     if 8 + length > size:
         raise ValueError("it is cut short: its header is not complete")
     return length

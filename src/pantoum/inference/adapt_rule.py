@@ -84,7 +84,7 @@ class Rule:
         mean = total / sum(len(roots[name]) * count for name, count in network.items())
         if not 0.0 < mean < math.inf:
             raise ModelFileError(
-                f"{_named(model)}: the size of its gradients is {mean:g}, it must be above "
+                f"{_named(model)}: the size of its gradients is {mean:g}: it must be above "
                 "0; --adapt needs a model that was trained"
             )
         squares = sum(
@@ -149,7 +149,7 @@ def _roots(model: LoadedModel) -> dict[str, Array]:
             )
         if found.dtype != np.float32 or found.shape != (len(array),) or (found < 0).any():
             raise ModelFileError(
-                f"{_named(model)}: {SCALE}{name} is {found.dtype} {found.shape}, it must be "
+                f"{_named(model)}: {SCALE}{name} is {found.dtype} {found.shape}: it must be "
                 f"float32 ({len(array)},) and not below 0; use another copy of the file"
             )
         roots[name] = found

@@ -230,7 +230,7 @@ class Distinct:
         unlike = "" if self._form is None else f"{self.unlike:,} lacked the form, "
         advice = "raise --temperature, or ask for fewer"
         if self.unlike > self.repeated + self.known:
-            advice = "lower --temperature, or leave --redraw out, if the form is no intersection"
+            advice = "lower --temperature, or leave --redraw out, if the form is not an intersection"
             if self._model.eos is None and not self._how_much.exact:
                 advice = (
                     "a model without documents ends a text only at its length: give --length N --exact "
@@ -238,7 +238,7 @@ class Distinct:
                 )
         return (
             f"only {len(self.texts)} of {self.count} texts were found among {self.drawn:,}: {unlike}"
-            f"{self.repeated:,} were repeated, {self.known:,} training documents; {advice}"
+            f"{self.repeated:,} were repeated, {self.known:,} were training documents; {advice}"
         )
 
     def finished(self, index: int) -> bool:

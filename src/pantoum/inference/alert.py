@@ -166,5 +166,5 @@ def _refusal(config: ScoreConfig, rule: str) -> SettingError:
         "alert",
         config.alert,
         rule,
-        "name a text of ordinary lines by --alert-text FILE, or give a number of nats",
+        "name a text of ordinary lines with --alert-text FILE, or give a number of nats",
     )

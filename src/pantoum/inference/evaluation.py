@@ -32,7 +32,7 @@ from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
 COMPRESSED_BYTES, HURRIED_BYTES = 64_000_000, 1_000_000
-"""At most so many bytes are given to xz and bz2: the figure is for scale."""
+"""At most this many bytes are given to xz and bz2: the figure is for scale."""
 DECODED = 1 << 16
 """Targets that are decoded at once."""
 Progress = Callable[[int, int], None]
@@ -44,11 +44,11 @@ class Evaluation:
     """How well a model predicts a text. The keys of ``evaluate --json``."""
 
     protocol: str
-    """``carried``, ``segments:N`` or ``windows:N``: figures compare within one only."""
+    """``carried``, ``segments:N`` or ``windows:N``: compare only figures of the same one."""
     tokens: int
     """Targets scored."""
     unknown_tokens: int
-    """Targets that the vocabulary lacks; if there are any, the figures do not compare. The ``<unk>`` of a
+    """Targets that the vocabulary lacks; if there are any, do not compare the figures. The ``<unk>`` of a
     pre-tokenised corpus is a word of that corpus and is not counted."""
     characters: int
     """The characters of the targets."""
@@ -61,22 +61,22 @@ class Evaluation:
     """exp(nats per token)."""
     accuracy: float | None
     """Share of the targets that were the most probable token. With ``adapt`` it is that of the heavier of the
-    two models, and ``None`` where counted n-grams or a cache are mixed with them: of the model that learns
-    only the probability of each target is computed then."""
+    two models, and ``None`` where counted n-grams or a cache are mixed with them: then only the
+    probability of each target is computed for the model that learns."""
     xz_bits_per_byte: float | None
     bz2_bits_per_byte: float | None
     compressed_bytes: int
     """How many of the bytes xz and bz2 were given."""
     note: str | None = None
     adapt: bool = False
-    """Whether the model adapted to the text as it read it; such figures compare with one another only."""
+    """Whether the model adapted to the text as it read it; compare such figures only with one another."""
     cache: int | None = None
-    """Tokens in the cache that was mixed with the model; such figures compare with one another only."""
+    """Tokens in the cache that was mixed with the model; compare such figures only with one another."""
     precision: str = "float32"
     """The precision of the products. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log)."""
     unit: str = "token"
-    """What a token is: ``byte``, ``character``, ``word``, or ``token``. Perplexities per word compare between
-    models of one vocabulary."""
+    """What a token is: ``byte``, ``character``, ``word``, or ``token``. Compare perplexities per word only
+    between models of one vocabulary."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -133,7 +133,7 @@ class Evaluation:
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Evaluation:
-        """The inverse of ``to_dict``; keys of a newer pantoum are passed over."""
+        """The inverse of ``to_dict``; keys of a newer pantoum are ignored."""
         known = {f.name for f in fields(Evaluation)}
         return Evaluation(**{name: value for name, value in plain.items() if name in known})
 
@@ -173,8 +173,8 @@ def evaluate(
     note = None
     if lacking:
         note = (
-            f"{lacking:,} of {targets:,} targets are unknown to the tokenizer: these figures do not "
-            f"compare with those of another tokenizer"
+            f"{lacking:,} of {targets:,} targets are unknown to the tokenizer: these figures cannot "
+            f"be compared with those of another tokenizer"
         )
         if encoded is not None:  # without the first token, which is no target
             first = tokenizer.decode(np.asarray(tokens[:1]))

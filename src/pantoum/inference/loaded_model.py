@@ -202,7 +202,7 @@ def _base(name: str) -> Path:
     if name not in bases:
         there = f"installed: {', '.join(BASE + each for each in bases)}" if bases else "none is installed"
         raise ModelFileError(
-            f"there is no base {name!r}: {there}; a base comes as a package, see docs/how-to/own-base.md"
+            f"there is no base {name!r}: {there}; a base comes as a package: see docs/how-to/own-base.md"
         )
     return Path(extensions.find("bases", name))
 
@@ -364,6 +364,6 @@ def _check(
     if found != expected:
         name = min(name for name in {*expected, *found} if expected.get(name) != found.get(name))
         raise ModelFileError(
-            f"{file}: parameter {name} is {found.get(name, 'missing')}, its configuration needs "
+            f"{file}: parameter {name} is {found.get(name, 'missing')} but its configuration needs "
             f"{expected.get(name, 'none of that name')}; use another copy of it, or train again"
         )

@@ -205,7 +205,7 @@ class Scorer:
     def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
         """Go on from there; ``KeyError``, ``ValueError`` or ``TypeError`` where that cannot be."""
         if not isinstance(self._following, OneStream):
-            raise ValueError("it is of one stream")
+            raise ValueError("it is for one stream")
         self._following.resume(arrays, kept)
         self._grouping.resume(kept["grouping"])
         if self._ignored is not None:

@@ -81,14 +81,14 @@ class Session:
 
     @property
     def state(self) -> State:
-        """Where the session stands now, as a value."""
+        """The state of the session now, as a value."""
         if self._open is not None and not self._open.failed:
             return self._open.state()
         return self._state
 
     @public
     def rewind(self, state: State) -> None:
-        """Go back (or on) to a state of this model."""
+        """Go back (or forward) to a state of this model."""
         State.required(state).for_model(self.model)
         self._state = state
         self._open = None
@@ -106,7 +106,7 @@ class Session:
     @public
     def feed(self, text: Feed, hidden: bool = False) -> NDArray[np.float32] | None:
         """Read a text (or its tokens). ``hidden=True``: also the last layer's outputs [T,H], one row per
-        token. With a model of words or BPE a space at the end waits for the word that brings it.
+        token. With a model of words or BPE a space at the end is read with the next word.
 
         The row of a token is the output after reading it.
         """
@@ -163,10 +163,10 @@ class Session:
     def stream(
         self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]
     ) -> Iterator[str]:
-        """Write on, a piece of text at a time; the session stands after the pieces that were taken.
+        """Continue the text, a piece at a time; the session moves forward with the pieces that were taken.
 
-        Feed the session, rewind it or let it write anew, and a stream that is still open has no more to do
-        with it: closing the stream, or reading it on, changes nothing of the session."""
+        Once the session has been fed or rewound, or has written again, a stream that is still open no longer
+        changes it: neither closing the stream nor reading on in it has an effect on the session."""
         length = whole(length, "length", least=0)
         chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
         settings = SamplingConfig(**dict[str, Any](sampling))
@@ -174,7 +174,7 @@ class Session:
 
     @taking(SamplingConfig)
     def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]) -> str:
-        """Write on and return the continuation."""
+        """Continue the text and return the continuation."""
         return "".join(self.stream(length, seed=seed, **sampling))
 
     def _written(self, sampling: SamplingConfig, how_much: GenerationConfig) -> Iterator[str]:

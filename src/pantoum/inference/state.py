@@ -31,7 +31,7 @@ LARGE = 1e6
 
 @dataclass(frozen=True, eq=False)
 class State(StateRecord):
-    """Where a session stands: what a state file holds. Compare with ``==``; write with ``write`` or
+    """The state of a session, as in a state file. Compare with ``==``; write with ``write`` or
     ``bytes(state)``."""
 
     layers: tuple[NDArray[np.float32], ...]
@@ -109,8 +109,8 @@ class State(StateRecord):
         if found != expected or (last is not None and not 0 <= last < model.vocab_size):
             raise StateError(
                 f"the state's layers are {found}, last token {last}: this model needs {expected} "
-                f"and a token below {model.vocab_size}; a state that was made with a cache needs one of the "
-                "same size, another needs none; start without a state"
+                f"and a token below {model.vocab_size}; a state with a cache needs a cache of the "
+                "same size, and a state without one needs none; start without a state"
             )
         if _is_large(network):
             _require_readable(model, network, model.border if last is None else last)

@@ -63,5 +63,5 @@ def without_core() -> str | None:
         return "PANTOUM_ISA is numpy"
     reason = native.missing()
     if reason is not None and os.environ.get("PANTOUM_REQUIRE_CORE") == "1":
-        raise CoreError(f"{reason}, and PANTOUM_REQUIRE_CORE is 1; install pantoum where a C++ compiler is")
+        raise CoreError(f"{reason}, and PANTOUM_REQUIRE_CORE is 1; install pantoum with a C++ compiler")
     return reason

@@ -62,7 +62,7 @@ class Block(ABC):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers are learned."""
+        """The number of learned parameters."""
         return self.parameters.size
 
     def step(self, x_BE: Array, state: BlockState) -> tuple[Array, BlockState]:

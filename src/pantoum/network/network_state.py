@@ -111,7 +111,7 @@ def from_arrays(template: BlockState, arrays: Sequence[Array]) -> BlockState:
 
 
 def concatenate_state(state: BlockState) -> Array:
-    """The one array [B,sum] of ``state_is_tuple=False``: the layers side by side."""
+    """One array [B,sum], as with ``state_is_tuple=False``: the layers side by side."""
     arrays = [as_array(array) for array in to_arrays(state)]
     fits = all(array.ndim == 2 and len(array) == len(arrays[0]) for array in arrays) and bool(arrays)
     rule, advice = "must have an array [B, H] per layer, of one batch", "give the state of a cell or a stack"

@@ -138,7 +138,7 @@ class LanguageModel:
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers are learned."""
+        """The number of learned parameters."""
         return self.parameters.size
 
     def initial_state(self, batch_size: int) -> NetworkState:

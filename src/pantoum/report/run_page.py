@@ -228,7 +228,7 @@ def _bars(story: Story) -> str:
     verdict = "" if bz2 is None or xz is None else judgement(own, xz, bz2, size) + ". "
     words = (
         "The compressors see the validation text alone, at their strongest setting; the model has read the "
-        "training text before."
+        "training text first."
     )
     body = tag("figcaption", title) + tag("dl", bars) + _note(verdict[:1].upper() + verdict[1:] + words)
     return tag("figure", body, class_="bars")
@@ -251,7 +251,7 @@ def _curves(story: Story) -> str:
     if history.last.get("sampled") is True:
         words += (
             "In training each target is compared with a sample of the vocabulary, so training loss and "
-            "accuracy are those of an easier question and cannot be compared with the validation loss, "
+            "accuracy belong to an easier task and cannot be compared with the validation loss, "
             "which is exact. "
         )
     part, whole = story.number("monitored_tokens"), story.score("tokens")

@@ -166,7 +166,7 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         lines += _validation(result["validation"], result.get("monitor") or {})
     else:
         why = SIGNALS.get(str(stopped), "as asked by --stop-after")
-        lines = [f"stopped {why} at {steps}; the run is saved and goes on from there"]
+        lines = [f"stopped {why} at {steps}; the run is saved and can continue there"]
     if model.exists():
         parameters = f", {count(result['parameters'])} parameters" if result["parameters"] else ""
         lines.append(f"model:  {model} ({size(model.stat().st_size)}{parameters})")

@@ -142,7 +142,7 @@ class Tokenizer:
         return [(1, 1)] * len(text)
 
     def decode(self, ids: Ids) -> str:
-        """The text of some numbers; bytes that are no UTF-8 read U+FFFD."""
+        """The text of these numbers; bytes that are not UTF-8 become U+FFFD."""
         return "".join(map(self._pieces.__getitem__, whole_numbers(ids, self.vocab_size)))
 
     def decode_bytes(self, ids: Ids) -> bytes:
@@ -154,7 +154,7 @@ class Tokenizer:
         return Decoder(self._pieces, pending)
 
     def spec(self) -> dict[str, Plain]:
-        """All there is to know, plain; ``from_spec`` reads it back."""
+        """Everything about the tokenizer as plain values; ``from_spec`` reads it back."""
         return {"kind": self.kind, "documents": self.documents}
 
     @property

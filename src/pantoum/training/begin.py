@@ -100,8 +100,8 @@ def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None
         enough = clock.seconds + MOST_EPOCHS * prepared.train.count / tokens_per_second
         if enough < size:
             notes.append(
-                f"{MOST_EPOCHS:g} epochs over {prepared.train.count:,} tokens are enough, more would only "
-                f"memorize them: the run ends after about {enough:.0f} of {size:.0f} s (--epochs gives more)"
+                f"{MOST_EPOCHS:g} epochs over {prepared.train.count:,} tokens are enough; more only memorize "
+                f"them, so the run ends after about {enough:.0f} of {size:.0f} s (--epochs gives more)"
             )
             size = enough
     state = RunState(

@@ -171,7 +171,7 @@ def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None
     needed = members * (number(model, vocab_size) + carried)
     if held < needed:
         raise CheckpointError(
-            f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
+            f"{found.path}: its state needs at least {needed:,} numbers but its arrays hold {held:,}; go on "
             "from another checkpoint, or start a new run"
         )
 

@@ -124,7 +124,7 @@ class Saving:
         count, step = self._failures[what], self._run.state.step
         if count == 1:
             self._note(
-                f"SAVING FAILED, {what} of step {step:,}: {refusal}; what was saved before is whole, "
+                f"SAVING FAILED, {what} of step {step:,}: {refusal}; what was saved before is intact; "
                 "training goes on and tries again"
             )
         elif count in LOUD:

@@ -169,7 +169,7 @@ class Trainer:
         if good is None and run.weights is None and state.identity.get("began_from") is not None:
             raise DivergedError(
                 f"{why}, before the first good checkpoint, and the model that the run began from is "
-                "gone or changed; bring it back, or begin a new run"
+                "gone or changed; restore it, or begin a new run"
             )
         state.return_to(good)
         self.guard.rolled_back(trouble, None if good is None else good.guard)

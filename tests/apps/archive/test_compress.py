@@ -42,7 +42,7 @@ def test_several_files_each_have_an_archive(run: Run, trained: Path, text: Path,
         f"{f.name}.pantoum" for f in files
     ]
     tested = run("decompress", *(f"{file}.pantoum" for file in files), "--model", trained, "--test")
-    assert tested.code == 0 and tested.out.count("it is whole") == 2
+    assert tested.code == 0 and tested.out.count("it is intact") == 2
     refused = run("compress", *files, "--model", trained, "--out", tmp_path / "x")
     assert refused.code == 1 and "--out" in refused.err
 

@@ -96,7 +96,7 @@ def test_halves_and_eleven_layers_are_read_in_order(
         ({"other__weight": (9, 5), "other__bias": (9,)}, "cannot be identified among"),
         ({"rnn__weight_hh_l0": (25, 5)}, "1, 3 or 4 times its columns"),
         ({"rnn__bias_hh_l0": (19,)}, "no lstm has"),
-        ({"encoder__weight": (8, 3)}, "do not fit each other"),
+        ({"encoder__weight": (8, 3)}, "do not match: layers"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_by_name(

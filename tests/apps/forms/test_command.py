@@ -134,7 +134,7 @@ def test_files_of_a_form_may_be_those_of_windows(
     assert run("generate", trained, "--choices", choices).out == "The cat"
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text('"The"\n{}\n')
-    assert "wrong.jsonl, line 2': it is no JSON string" in run("generate", trained, "--choices", wrong).err
+    assert "wrong.jsonl, line 2': it is not a JSON string" in run("generate", trained, "--choices", wrong).err
 
 
 def test_complete_learns_from_what_is_typed(

@@ -251,7 +251,7 @@ def test_a_request_that_says_where_the_session_stands_is_not_done_twice(server: 
     session = f"/v1/sessions/{server.post('/v1/sessions', prompt='The').json()['id']}"
     assert server.post(f"{session}/feed", text=" cat", tokens_seen=3).json()["tokens_seen"] == 7
     again = server.post(f"{session}/feed", text=" cat", tokens_seen=3)
-    assert again.status_code == 409 and "stands at 7" in again.json()["error"]["message"]
+    assert again.status_code == 409 and "is at 7" in again.json()["error"]["message"]
     assert server.post(f"{session}/generate", max_tokens=2, tokens_seen=3).status_code == 409
     assert server.post(f"{session}/generate", max_tokens=2, tokens_seen=7).status_code == 200
 

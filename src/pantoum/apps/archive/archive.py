@@ -188,7 +188,7 @@ def from_numbers(data: bytes, count: int | None = None) -> tuple[list[int], int]
     size = int(ends[-1]) if ends.size else 0
     begins = np.concatenate([[0], ends[:-1]])[: ends.size]
     if ends.size < (count or 0) or (count is None and size < len(data)) or (ends - begins > 5).any():
-        raise ValueError("its numbers are cut")
+        raise ValueError("its numbers are cut short")
     if not ends.size:
         return [], 0
     places = np.arange(size) - np.repeat(begins, ends - begins)
@@ -214,7 +214,7 @@ def read_header(source: ArchiveSource) -> Header:
     _, version, model, records, crc = HEADER.unpack(start)
     _require(
         version == VERSION,
-        f"its version is {version}, this pantoum reads {VERSION}",
+        f"this pantoum reads version {VERSION}, not {version}",
         "use the version of pantoum that wrote it",
     )
     digest = _exactly(source, DIGEST if model else 0)

@@ -154,7 +154,7 @@ def require_core() -> None:
     if without_core() is not None:
         raise CoreError(
             f"an archive with a model needs the native core, whose bits are the same on every machine, and "
-            f"{without_core()}; install pantoum where there is a C++ compiler"
+            f"{without_core()}; install pantoum with a C++ compiler"
         )
 
 

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         return int(any(each["lost"] for each in found))
     for each in found:
         what = (
-            f"{each['file']}: it is whole"
+            f"{each['file']}: it is intact"
             if each["out"] is None and not each["lost"]
             else str(each["out"] or "read")
         )

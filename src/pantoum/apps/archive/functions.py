@@ -15,7 +15,7 @@ __all__ = ["compress", "compress_by", "compress_many_by", "decompress", "decompr
 
 @public_call
 def compress(data: bytes, *, no_verify: bool = False) -> bytes:
-    """An archive of some bytes, by what learns as it reads. ``Model.compress`` makes smaller ones of text
+    """An archive of ``data``, made without a model. ``Model.compress`` makes smaller archives of text
     that is like the one the model was trained on."""
     return compress_by(None, data, no_verify=no_verify)
 
@@ -28,7 +28,7 @@ def decompress(archive: bytes, **settings: Any) -> bytes:
 
 @taking(CompressConfig)
 def compress_by(model: LoadedModel | None, data: bytes, **settings: Any) -> bytes:
-    """An archive of some bytes."""
+    """An archive of ``data``."""
     asked = CompressConfig.of(settings)
     source = io.BytesIO(archiving.given_bytes(data, "data"))
     return b"".join(archiving.compress(source, model, asked))

@@ -119,7 +119,7 @@ class _Decompressor:
             self._learner = Learner()
         elif kind == Kind.ADAPTED_BEGUN:
             if model is None or model.vocab_size > MOST_SYMBOLS:
-                raise refusal("it has a frame that its model cannot have")
+                raise refusal("it has a frame of a kind that its model does not allow")
             self._learner = MixingReader(model)
         if self._learner is None or kind not in self._learner.kinds:
             raise refusal("a frame depends on one that is lost")
@@ -190,7 +190,7 @@ def records(file: BinaryIO, model: LoadedModel | None, numbers: Iterable[int] | 
             frame = archive.frame_at(file, place)
             columns = payloads.columns_of(frame)
             if len(columns) != count:
-                raise refusal("its index does not fit its frames")
+                raise refusal("its index does not match its frames")
             decoded = payloads.decode_records(model, frame, columns, own)
             found.update(zip((first + number for number in own), decoded, strict=True))
         first += count

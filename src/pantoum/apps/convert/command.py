@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vocabulary",
         metavar="F",
-        help="its tokens in their order: a token per line, or JSON (default: that of a file of `pantoum "
+        help="its tokens in their order: a token per line, or JSON (default: the one in a file of `pantoum "
         "export`; bytes if there are 256 symbols)",
     )
     parser.add_argument(

@@ -99,7 +99,7 @@ class ForeignModel:
         cells = sorted({layer.cell for layer in self.layers})
         if not sizes or chain[0] != chain[1] or symbols != {V} or len(cells) > 1:
             raise BadFileError(
-                f"the parts of this {self.program} model do not fit each other: layers of {cells} give "
+                f"the parts of this {self.program} model do not match: layers of {cells} give "
                 f"{chain[0]} numbers and take {chain[1]}, and there are {sorted(symbols)} symbols",
                 "it must be an embedding or one-hot vectors, layers of one kind, and an output layer",
             )

@@ -63,8 +63,8 @@ def _model(file: IO[bytes]) -> ForeignModel:
             names = archive.namelist()
             if any(name.endswith("data.pkl") for name in names):
                 raise BadFileError(
-                    "it is a file of torch.save, a pickle, and pantoum opens no pickles",
-                    "save its state_dict by safetensors.torch.save_file",
+                    "it is a pickle (torch.save), and pantoum opens no pickles",
+                    "save its state_dict with safetensors.torch.save_file",
                 )
             if WEIGHTS not in names:
                 raise BadFileError(

@@ -57,7 +57,7 @@ __all__ = ["convert_file", "converted", "import_model", "of_layer", "read_source
 HEAD = 9
 MOST_READ = 4096
 """Tokens of a text that are read with both."""
-PICKLED = "it is a pickle, and pantoum opens no pickles: save its state_dict by safetensors.torch.save_file"
+PICKLED = "it is a pickle, and pantoum opens no pickles: save its state_dict with safetensors.torch.save_file"
 KINDS = (
     "a state_dict in safetensors, a .weights.h5 or .keras file, an ONNX graph, or an index of TensorFlow 1"
 )
@@ -155,7 +155,7 @@ def read_source(path: Path) -> ForeignModel:
     except BadFileError as problem:
         raise ModelFileError(f"{subject}: {problem}; {problem.advice or 'save it again'}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise ModelFileError(f"{subject}: it was read as something else ({problem}); save it again") from None
+        raise ModelFileError(f"{subject}: its content is unexpected ({problem}); save it again") from None
 
 
 def _found(path: Path) -> Path:

@@ -136,7 +136,7 @@ KIND = " pantoum score state 1"
 DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
 BODY = "body"
 MOST_BYTES = 1 << 34
-USE_ANOTHER = "name another file by --state-file, or remove this one to begin anew"
+USE_ANOTHER = "name another file with --state-file, or remove this one to begin anew"
 
 
 def write_state(scorer: Scorer, path: Path, of: Mapping[str, Plain], place: Mapping[str, Plain]) -> bool:

@@ -246,7 +246,7 @@ class _StoreBeats:
 
 
 ADVICE = (
-    "the newest checkpoint is whole, and --resume goes on from it with as many ranks as there are shards, or "
+    "the newest checkpoint is intact; --resume continues from it with as many ranks as there are shards, or "
     "fewer"
 )
 

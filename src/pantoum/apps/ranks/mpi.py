@@ -82,7 +82,7 @@ class MpiRanks:
             os._exit(1)
         self.abort(
             f"{self.place(rank)} has not answered for {silent:.0f} s, so all ranks end; the newest "
-            "checkpoint is whole, and --resume goes on from it"
+            "checkpoint is intact, and --resume continues from it"
         )
 
     def _poll(self, requests: list[Any]) -> None:
@@ -94,7 +94,7 @@ class MpiRanks:
         except MPI.Exception as problem:
             raise RankError(
                 f"MPI reports an error ({problem}): a rank has ended, or the network has failed; the newest "
-                "checkpoint is whole, and --resume goes on from it",
+                "checkpoint is intact, and --resume continues from it",
                 lost=True,
             ) from None
 

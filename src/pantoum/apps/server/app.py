@@ -111,7 +111,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
             admission.read()
             log.info("the keys were read again")
         except SettingError as error:
-            log.warning("the keys were not read again, the old ones stay: %s", error)
+            log.warning("the keys were not read again, so the old ones stay: %s", error)
 
     app.state.reread = reread
     refusals.install(app)

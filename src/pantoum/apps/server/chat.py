@@ -95,7 +95,7 @@ def content_of(message: ChatMessage) -> str:
     for part in message.content:
         if part.type not in TEXTS:
             raise RequestError(
-                400, f"messages has content of type {part.type!r}: only text", param="messages"
+                400, f"messages has content of type {part.type!r}: give text only", param="messages"
             )
     return "".join(part.text or "" for part in message.content)
 

@@ -21,9 +21,9 @@ EXAMPLES = """examples:
   pantoum serve runs/book --host 0.0.0.0 --api-key-file keys.txt
   pantoum serve runs/book --sessions redis://localhost:6379/0 --state-key-file state.key
 
-Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the interface is
-described at /docs. docs/serving.md has examples. Without --host only this machine reaches the server. Every
-option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads the keys again.
+Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the description
+of the interface at /docs. docs/serving.md has examples. Without --host only this machine reaches the server.
+Every option can also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads the keys again.
 """
 PREFIX = "PANTOUM_SERVE_"
 """Variables that give an option: PANTOUM_SERVE_PORT is --port."""

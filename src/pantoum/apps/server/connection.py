@@ -189,7 +189,7 @@ class Connection(HttpToolsProtocol):
             self._feed(b"\r\n".join([*head, b"", b""]))
             self._feed(data[offer.args[0] :])
         except httptools.HttpParserError:
-            self._refuse("400 Bad Request", "this is no HTTP request")
+            self._refuse("400 Bad Request", "this is not an HTTP request")
 
     def _refuse(self, status: str, told: str) -> None:
         """The last answer of this connection; where a request is in work, the connection ends without it."""
@@ -244,7 +244,7 @@ class Connection(HttpToolsProtocol):
         self.connections.discard(closing)  # counted no more, though its end comes later
         closing.transport.abort()
         if not Connection._told:
-            log.warning("%d connections are open, as many as fit: silent ones are closed (ulimit -n)", MOST)
+            log.warning("%d connections are open, the limit: silent ones are closed (ulimit -n)", MOST)
             Connection._told = True
 
 

@@ -111,7 +111,7 @@ class Admission:
         """Why a request is not let in; ``None``: it is."""
         hosts = sum(name == b"host" for name, _ in scope["headers"])
         if hosts > 1 or (not hosts and scope["http_version"] == "1.1"):
-            return RequestError(400, f"the request has {hosts or 'no'} headers Host: it must have one")
+            return RequestError(400, f"the request has {hosts or 'no'} Host headers: it must have one")
         if self._hosts is not None and (refused := self._misled(scope, headers)) is not None:
             return refused
         path = path_of(scope)
@@ -163,7 +163,7 @@ def keys_of(lines: Sequence[str], argument: str, place: str) -> list[Key]:
             raise SettingError(argument, place, rule, "write KEY, or KEY name=NAME")
         found.append(Key(words[0].encode(), name[1] if name else ""))
     if not found:
-        raise SettingError(argument, place, "holds no key", "write one key per line into it")
+        raise SettingError(argument, place, "has no key", "write one key per line into it")
     return found
 
 

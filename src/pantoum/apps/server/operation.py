@@ -26,7 +26,7 @@ COUNTED = {
     "tokens_written": "Tokens that the model wrote",
     "texts_begun": "Texts that were begun",
     "texts_ended": "Texts that were completed",
-    "texts_cancelled": "Texts that were given up",
+    "texts_cancelled": "Texts that were abandoned",
 }
 GAUGES: tuple[tuple[str, str, Callable[[Engine], int]], ...] = (
     ("slots", "Texts that may be read or written at the same time", lambda one: one.slots),

@@ -76,7 +76,7 @@ class WritingRequest(RequestFields):
         None,
         ge=0.0,
         le=100.0,
-        description="Default 0.9, as pantoum generate, not 1, as OpenAI's; 0 is greedy.",
+        description="Default 0.9, as in pantoum generate, not 1 as in OpenAI's interface; 0 is greedy.",
     )
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     top_k: int | None = Field(None, ge=1)
@@ -88,17 +88,17 @@ class WritingRequest(RequestFields):
         None, max_length=MOST, description="Bias by token number, -100 to 100."
     )
     seed: int | None = Field(
-        None, ge=-1, lt=2**63, description="As pantoum generate --seed; none or -1: one is drawn."
+        None, ge=-1, lt=2**63, description="As generate --seed; without it, or with -1, it is drawn."
     )
     n: int | None = Field(None, ge=1, le=4096)
     stop: str | Listed[str] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    return_state: bool = Field(False, description="Give the state after each text as base64.")
+    return_state: bool = Field(False, description="Return the state after each text as base64.")
     response_format: dict[str, Any] | None = Field(
         None, description="text, json_object, or json_schema with its schema."
     )
-    guided_regex: str | None = Field(None, description="An expression that the whole text matches.")
+    guided_regex: str | None = Field(None, description="A regular expression that the whole text matches.")
     guided_choice: Listed[str] | None = Field(None, min_length=1, description="The text is one of these.")
     guided_grammar: str | None = Field(None, description="A grammar in Lark.")
     guided_json: dict[str, Any] | str | bool | None = Field(None, description="A JSON schema.")
@@ -130,7 +130,7 @@ STANDS = "The tokens that the session must have read; otherwise the answer is 40
 class TextRequest(WritingRequest):
     """What a completion and a session have in common."""
 
-    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
+    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as in OpenAI's interface.")
     logprobs: int | None = Field(None, ge=0, le=20)
 
     @property

@@ -55,7 +55,7 @@ def listening(host: str, port: int) -> socket.socket:
             raise SettingError(
                 "host", host, rule, "give 127.0.0.1, 0.0.0.0 or another address of this machine"
             ) from None
-        rule = f"cannot be listened on at {host} ({error.strerror})"
+        rule = f"cannot be opened at {host} ({error.strerror})"
         raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
     made.listen(BACKLOG)
     return made

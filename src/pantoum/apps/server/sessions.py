@@ -122,7 +122,8 @@ class SessionTable:
         """A session for one request alone, until it is released."""
         if name in self._busy:
             raise RequestError(
-                409, f"the session {shown(name)!r} is in use by another request; wait for its end, or fork it"
+                409,
+                f"the session {shown(name)!r} is in use by another request; wait until it ends, or fork it",
             )
         self._busy.add(name)
         try:
@@ -336,9 +337,7 @@ def require_place(held: Held, tokens_seen: int | None) -> None:
     """Refuse to go on where the client does not know where the session stands: its last request, of which it
     got no answer, may have been done."""
     if tokens_seen is not None and tokens_seen != held.tokens_seen:
-        rule = (
-            f"the session stands at {held.tokens_seen}: an earlier request was done, or there was another one"
-        )
+        rule = f"the session is at {held.tokens_seen}: an earlier request succeeded, or there was another one"
         raise RequestError(
             409, f"tokens_seen is {tokens_seen}: {rule}; read it, or rewind it", param="tokens_seen"
         )

@@ -257,7 +257,7 @@ def _network(shape: ModelConfig, arrays: Arrays, path: Path) -> LanguageModel:
     if found != needed:
         name = min(name for name in {*needed, *found} if needed.get(name) != found.get(name))
         raise ValueError(
-            f"its parameter {name} is {found.get(name, 'missing')}, its configuration needs "
+            f"its parameter {name} is {found.get(name, 'missing')} but its configuration needs "
             f"{needed.get(name, 'none of that name')}"
         )
     network.parameters.update(arrays)

@@ -110,5 +110,5 @@ export function declared(shape) {
 export function requireFilled(parameters, numbers) {
   let needed = 0;
   for (const { shape } of parameters.values()) needed += shape.reduce((product, size) => product * size, 1);
-  need(numbers + SPARE >= needed, `the model's configuration needs ${needed} numbers, its arrays hold ${numbers}; use another copy of it, or train again`);
+  need(numbers + SPARE >= needed, `the model's configuration needs ${needed} numbers but its arrays hold ${numbers}; use another copy of it, or train again`);
 }

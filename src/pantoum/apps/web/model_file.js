@@ -28,7 +28,7 @@ export function readModelFile(bytes) {
     need(condition, `cannot use the model: ${problem}; ${USE_ANOTHER}`);
   fits(bytes.length >= 8, "it is too short");
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  fits(length <= HEADER_LIMIT, `it claims a header of ${length} bytes, at most ${HEADER_LIMIT} are allowed`);
+  fits(length <= HEADER_LIMIT, `it claims a header of ${length} bytes, more than the ${HEADER_LIMIT} allowed`);
   const begin = 8 + length;
   fits(begin <= bytes.length, "it is cut short: its header is not complete");
   const text = new TextDecoder().decode(bytes.subarray(8, begin));
@@ -44,7 +44,7 @@ export function readModelFile(bytes) {
   const header = parsed(text, fits);
   const body = parsed(header.__metadata__?.pantoum, fits);
   fits(body.format === "pantoum model", "it is not a model file of pantoum");
-  fits(body.version === 1, `its version is ${body.version}, this page reads 1`);
+  fits(body.version === 1, `this page reads version 1, not ${body.version}`);
   fits(isObject(body.config) && isObject(body.card), "its configuration or its card is missing");
   delete header.__metadata__;
   const [parameters, extras] = [new Map(), new Map()];

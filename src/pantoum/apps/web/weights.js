@@ -36,7 +36,7 @@ export async function weightsOf(shape, arrays) {
       const array = arrays.get(part);
       const told = array ? `${array.kind} [${array.shape}]` : "missing";
       const fits = array && kinds.includes(array.kind) && (!expected || String(array.shape) === String(expected));
-      need(fits, `cannot use the model: parameter ${part} is ${told}, its configuration needs ${kinds.join(" or ")}${expected ? ` [${expected}]` : ""}; ${USE_ANOTHER}`);
+      need(fits, `cannot use the model: parameter ${part} is ${told} but its configuration needs ${kinds.join(" or ")}${expected ? ` [${expected}]` : ""}; ${USE_ANOTHER}`);
       left.delete(part);
       return /** @type {import("./model_file.js").FileArray} */ (array);
     };

@@ -120,5 +120,5 @@ def _typed(extras: Mapping[str, Array], name: str, dtype: str, axes: int) -> Arr
     array = extras.get(name)
     if array is None or array.dtype.name != dtype or array.ndim != axes:
         found = "missing" if array is None else f"{array.dtype.name} {array.shape}"
-        raise ValueError(f"its {name} is {found}, it must be {dtype} with {axes} axes")
+        raise ValueError(f"its {name} is {found}: it must be {dtype} with {axes} axes")
     return array

@@ -69,8 +69,8 @@ class NoveltyFilter:
         version, hashes, documents = map(int, shape) if whole else (0, 0, 0)
         if version != VERSION or not bits.size or not 1 <= hashes <= 64:
             raise ModelFileError(
-                "the model's filter of its training documents is not one that this pantoum "
-                "reads; use a newer one, or leave out --novel"
+                "the model's filter of its training documents is in a form that this "
+                "pantoum does not know; use a newer pantoum, or leave out --novel"
             )
         return NoveltyFilter(bits, hashes, documents)
 

@@ -97,7 +97,7 @@ class Pieces(NamedTuple):
         texts = [str(text) for text in plain["texts"]]
         columns: list[Any] = [np.array(plain[name], kind) for name, kind in FIGURES.items()]
         if any(column.shape != (len(texts),) for column in columns):
-            raise ValueError("its texts have other numbers of figures")
+            raise ValueError("its texts and figures differ in number")
         return Pieces(texts, *columns)
 
 

@@ -79,8 +79,7 @@ class Stream:
 
     def __reduce__(self) -> NoReturn:
         raise PantoumError(
-            "a stream cannot be copied or pickled, because it is bound to its batch; take its state, "
-            "which can"
+            "a stream cannot be copied or pickled, because it is bound to its batch; copy or pickle its state"
         )
 
     def __repr__(self) -> str:
@@ -219,8 +218,8 @@ class StreamBatch:
 
     def __reduce__(self) -> NoReturn:
         raise PantoumError(
-            "a batch cannot be copied or pickled, because its streams are bound to its arrays; take the "
-            "state of each stream, which can, and let it join another batch"
+            "a batch cannot be copied or pickled, because its streams are bound to its arrays; keep the "
+            "state of each stream, and let it join another batch"
         )
 
     @public

@@ -99,7 +99,7 @@ class Library:
         if status == OF_LOGITS:
             raise PantoumError(NOT_FINITE)
         message = self._handle.pantoum_message(status).decode()
-        raise CoreError(f"the core's {name} refused: {message}; PANTOUM_ISA=numpy goes on without it")
+        raise CoreError(f"the core refused {name}: {message}; with PANTOUM_ISA=numpy it is not used")
 
     def packed_bytes(self, rows: int, depth: int, block: int, precision: int, transposed: bool) -> int:
         """How large a packed matrix is."""
@@ -131,7 +131,7 @@ class Library:
             raise SettingError(
                 "PANTOUM_ISA",
                 name,
-                "is not a path that this machine and this build have",
+                "is not a code path that this machine and this build have",
                 "leave it out, or take one of " + ", ".join(self.paths()),
             )
 
@@ -159,7 +159,7 @@ def core() -> Library:
     """The core, loaded once, set up from PANTOUM_ISA and PANTOUM_THREADS (or OMP_NUM_THREADS)."""
     reason = missing()
     if reason is not None:
-        raise CoreError(f"{reason}; install pantoum where a C++ compiler is, or set PANTOUM_ISA=numpy")
+        raise CoreError(f"{reason}; install pantoum with a C++ compiler, or set PANTOUM_ISA=numpy")
     loaded = Library(FILE)
     isa, threads = os.environ.get("PANTOUM_ISA", ""), os.environ.get("PANTOUM_THREADS", "")
     if isa:

@@ -53,7 +53,7 @@ class ReferenceTape:
     def folded(self) -> ReferenceTape:
         """The parts of one stream as so many streams."""
         if self.rows.lengths is not None or self.gates_TBG.shape[1] != 1:
-            raise CoreError("parts are of one stream without lengths: give them that, or one part")
+            raise CoreError("several parts need one stream without lengths: give that, or one part")
         T = len(self.gates_TBG) // self.parts
         places = np.arange(T + 1)[:, None] + T * np.arange(self.parts)
 

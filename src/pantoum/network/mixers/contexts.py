@@ -85,7 +85,7 @@ class ContextMixer:
         if (reason := without_core()) is not None:
             raise CoreError(
                 f"counted contexts, which compress a text, need the native core, and {reason}; install "
-                "pantoum where a C++ compiler is"
+                "pantoum with a C++ compiler"
             )
         symbols_V, middles = _tree(texts, counts_V)
         self._tables = ContextTables.of(symbols_V, middles, *_kinds(texts), slot_bits)

@@ -254,7 +254,7 @@ class RunState:
         version = plain.pop("version", None)
         if version != VERSION:
             raise CheckpointError(
-                f"the checkpoint's version is {str(version)[:40]!r}, this pantoum reads {VERSION}; resume "
+                f"this pantoum reads version {VERSION} of a checkpoint, not {str(version)[:40]!r}; resume "
                 "with the pantoum that wrote it"
             )
         try:

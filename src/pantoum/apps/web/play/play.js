@@ -113,7 +113,7 @@ async function train() {
     $("about").open = false;
     const model = `${facts.layers} × ${facts.units} units, ${facts.parameters.toLocaleString("en")} numbers, ${facts.kind}; ${facts.streams} streams of ${facts.chunk}.`;
     $("begun").textContent = [model, ...facts.notes].join(" ");
-    tell("It trains: the loss and what it writes are below.");
+    tell("The model is training: the loss and what it writes are below.");
     await go();
   } catch (error) {
     refuse(error);

@@ -42,7 +42,7 @@ export function spaceHeld(tokenizer, text, pending) {
  * @returns {{tokens: number[], notes: string[]}}
  */
 export function encodePrompt(tokenizer, text) {
-  const notes = wellFormed(text) === text ? [] : ["lone surrogates are no characters: each was replaced by U+FFFD"];
+  const notes = wellFormed(text) === text ? [] : ["lone surrogates are not characters: each was replaced by U+FFFD"];
   const read = marked(text, tokenizer.documents);
   const tokens = tokenizer.encode(read);
   if (tokenizer.unk === null || !lacks(tokenizer, read)) return { tokens, notes };
