@@ -42,7 +42,7 @@ STEPS, STOP = 4, 2
 ENOUGH = ["--steps", "200", "--hidden-size", "64", "--num-layers", "1"]
 INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
 QUICK = ("README.md",)
-SLOW = ("docs/index.md", "docs/commands.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
+SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
 GUIDES = tuple(
     str(page.relative_to(ROOT))
     for folder in ("how-to", "jobs")

@@ -170,7 +170,7 @@ def test_a_path_that_is_not_there_is_refused(library: native.Library) -> None:
 
 
 def test_a_refusal_of_the_core_is_an_error_of_ours(library: native.Library) -> None:
-    with pytest.raises(CoreError, match="weight_gradient refused: an argument is out of range"):
+    with pytest.raises(CoreError, match="the core refused weight_gradient: an argument is out of range"):
         sizes = np.zeros((1, 1), np.float32)
         library.call("weight_gradient", d=sizes, x=sizes, out=sizes.copy(), precision=7, resume=0)
 
