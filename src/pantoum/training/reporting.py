@@ -38,7 +38,7 @@ LEAST_RISE = 0.01
 """Nats per token. The learning rate ends close to 0, so a loss that ends higher by one percent of the
 perplexity did not do so by chance."""
 SAMPLE_TOKENS, SAMPLE_DOCUMENTS, DOCUMENT_TOKENS = 200, 10, 60
-SAMPLE_DRAWS = 8
+SAMPLE_DRAWS = 4
 """Seeds that are tried where a sample is mostly white space."""
 
 
@@ -171,13 +171,14 @@ def passage(model: LoadedModel, valid: Any) -> Passage:
 
 def sample_of(model: LoadedModel, seed: int) -> str:
     """Something that the model writes with the default settings, the same for the same weights: a text, or
-    ten documents where it learned short ones. Of source code a text may be white space to its end; then
-    other seeds are tried, and it is empty if all are."""
+    ten documents where it learned short ones. Of source code a text may be white space to its end, and after
+    spaces min-p leaves nothing else; then other seeds are tried without it. Empty if all are white space."""
     documents, drawn = model.tokenizer.documents, ""
     count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
     for number in range(SAMPLE_DRAWS):
         how_much = GenerationConfig(length=length, seed=seed + number, count=count, exact=True)
-        generation = Generation(model, State.start(model), SamplingConfig(), how_much)
+        sampling = SamplingConfig(min_p=None) if number else SamplingConfig()
+        generation = Generation(model, State.start(model), sampling, how_much)
         text = "\n".join(text.text for text in completed(generation).texts)
         drawn = max(drawn, text, key=lambda each: len("".join(each.split())))
         if 2 * len("".join(text.split())) > len(text):
