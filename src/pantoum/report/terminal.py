@@ -21,7 +21,7 @@ from pantoum.report.escape import visible
 from pantoum.report.record import Report
 from pantoum.report.wording import HELD_OUT, clock, count, figure, perplexity
 
-LINE_SECONDS, SAMPLE_SECONDS, FIRST_SAMPLE = 5.0, 20.0, 10.0
+LINE_SECONDS, SAMPLE_SECONDS, FIRST_SAMPLE = 5.0, 20.0, 8.0
 """Seconds of the run between lines, between samples, and before the first sample."""
 SAMPLE_LINES = 8
 WIDE = 130

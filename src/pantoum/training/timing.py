@@ -28,7 +28,7 @@ from pantoum.training.run.budget import Clock, Schedule, Span
 
 EVALUATIONS = 20
 EVALUATION_SHARE, SAVING_SHARE, SAMPLING_SHARE = 0.015, 0.01, 0.01
-EARLY, FEWEST, MOST_SHARE = (0.02, 0.05, 0.1), 8, 0.06
+EARLY, FEWEST, MOST_SHARE = (0.02, 0.05, 0.08), 8, 0.06
 """Shares of the run at the first evaluations; evaluations in a short run, and the most time for them."""
 SOONEST_SAVE, LATEST_SAVE = 5.0, 300.0
 SAVED_BYTES_PER_SECOND = 100e6
