@@ -18,9 +18,10 @@ WIDTH = 30
 """Blocks of the longest bar."""
 BEGIN = """# Three figures
 
-`python docs/make_benchmarks.py` makes this page from [the log](../log/index.md), which has all rows, the
-machines, the seeds, the peers and what did not work. All are from one machine with two cores.
-`make bench` measures the second and the third on your machine, `make bench-quality` the first.
+`python docs/make_benchmarks.py` makes this page from [the log](../log/index.md), which has all
+rows, the machines, the seeds, the peers and what did not work. All are from one machine with two
+cores. `make bench` measures the second and the third on your machine, `make bench-quality` the
+first.
 """
 
 
