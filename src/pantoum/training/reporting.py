@@ -172,7 +172,7 @@ def passage(model: LoadedModel, valid: Any) -> Passage:
 def sample_of(model: LoadedModel, seed: int) -> str:
     """Something that the model writes with the default settings, the same for the same weights: a text, or
     ten documents where it learned short ones. A model of source code may write spaces alone, because min-p
-    leaves nothing else after spaces: then other seeds are tried without min-p. Empty if all give white space."""
+    leaves nothing else after spaces: then other seeds are tried without min-p. Empty if all are blank."""
     documents, drawn = model.tokenizer.documents, ""
     count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
     for number in range(SAMPLE_DRAWS):
