@@ -34,9 +34,10 @@ EXAMPLES = """examples:
 
 Each row has the surprisal of the unit in nats, that of its most surprising token (the peak), its number of
 tokens, its place (file and line), that token with its column in the text, and the text. --alert marks with !
-every unit whose peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of an
-ordinary text exceed. For the log of another day, whose dates are new, give --mask and --alert-text: ordinary
-lines that the model was not trained on. Without them the ordinary text is the validation text of the run.
+every unit whose peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words)
+of an ordinary text exceed. For the log of another day, whose dates are new, give --mask and --alert-text:
+ordinary lines that the model was not trained on. Without them the ordinary text is the validation text of
+the run.
 """
 ALERTED = 3
 KNOWN_AFTER = 200
