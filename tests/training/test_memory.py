@@ -107,7 +107,7 @@ def test_caches_in_a_control_group_make_room(tmp_path: Path, monkeypatch: pytest
     [
         "--hidden-size 256 --num-layers 2 --batch-size 256 --seq-len 64",
         "--hidden-size 256 --num-layers 2 --batch-size 256 --seq-len 64 --cell lstm --members 2",
-        "--hidden-size 1024 --num-layers 2 --batch-size 4 --seq-len 4",
+        "--hidden-size 640 --num-layers 2 --batch-size 4 --seq-len 4",
         "--hidden-size 128 --num-layers 1 --batch-size 256 --seq-len 64 --tokens words --softmax full",
     ],
 )

@@ -118,7 +118,7 @@ def test_a_model_that_could_not_be_written_is_refused_before_training(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("number", [3_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [3_000, pytest.param(40_000, marks=pytest.mark.slow)])
 def test_folders_of_very_many_files_train(run: Any, tmp_path: Path, number: int) -> None:
     folder = tmp_path / "many"
     for at in range(number):
