@@ -98,11 +98,11 @@ def units() -> Iterator[Unit]:
 
 
 def ours(unit: Unit, text: Text, folder: Path) -> dict[str, Any]:
-    """Train by the clock, evaluate, remove the run."""
+    """Train from nothing by the clock, evaluate, remove the run."""
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
-    flags = ("--minutes", str(unit.minutes), "--seed", str(unit.seed), "--run", run, *text.flags)
-    trained = command("train", text.train, "--valid", text.valid, *flags)
+    flags = ("--from", "none", "--minutes", str(unit.minutes), "--seed", str(unit.seed), "--run", run)
+    trained = command("train", text.train, "--valid", text.valid, *flags, *text.flags)
     found = {name: trained[name] for name in ("steps", "tokens", "seconds", "parameters")}
     found["chosen"] = json.loads((run / "config.json").read_text())["chosen"]
     found["file_bytes"] = (run / "model.safetensors").stat().st_size

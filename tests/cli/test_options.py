@@ -100,7 +100,7 @@ def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pyt
         assert one.default != "auto" or one.chosen, name
         assert f"(default: {one.chosen})" in page if one.chosen else True
     sizes = [hidden for hidden, _ in model_choice.SIZES]
-    assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {model_choice.MOST_MEMBERS} with" in page
+    assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {max(model_choice.MEMBER_EPOCHS)} with" in page
     assert f"(default: {choose.BATCH}, fewer" in page and f"(default: {choose.CHUNK}, fewer" in page
     assert f"{choose.LEAST_DROPOUT:g} to {choose.MOST_DROPOUT:g}" in page
     assert f"at most {model_choice.NGRAM_EPOCHS:g} times" in page

@@ -29,6 +29,19 @@ def test_a_minute_of_two_cores_gets_the_model_that_was_best_in_it():
     assert (recipe.model.num_layers, recipe.model.hidden_size) == (2, 224)
 
 
+def test_ten_minutes_of_two_cores_get_the_ensemble_that_was_best_in_them():
+    recipe = choose(TrainSettings(minutes=10), Outlook(1_000_000, 65, operations=1.25e14))
+    assert (recipe.members, recipe.model.num_layers, recipe.model.hidden_size) == (2, 2, 320)
+
+
+def test_few_members_where_each_could_not_read_the_text_often():
+    members = {
+        tokens: choose(TrainSettings(minutes=1), Outlook(tokens, 65, operations=1.1e13)).members
+        for tokens in (20_000, 200_000, 500_000, 5_000_000)
+    }
+    assert members == {20_000: 4, 200_000: 2, 500_000: 2, 5_000_000: 1}
+
+
 def test_a_short_text_gets_a_small_model_however_much_time_there_is():
     a_poem = Outlook(16_000, 61, operations=1.4e15)
     recipe = choose(TrainSettings(minutes=60), a_poem)
@@ -313,7 +326,7 @@ def test_small_vocabularies_never_ask_what_large_ones_choose(tokens, vocab_size,
     settings = TrainSettings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large_vocabulary, "SIZES", ())
-        patch.setattr(large_vocabulary, "MOST_MEMBERS", None)
+        patch.setattr(large_vocabulary, "MEMBER_EPOCHS", None)
         patch.setattr(large_vocabulary, "MOST_PER_TOKEN", None)
         patch.setattr(large_vocabulary, "ROUNDS_COST", None)
         patch.setattr(large_vocabulary, "embedding_size", None)

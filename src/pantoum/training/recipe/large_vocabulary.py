@@ -38,8 +38,8 @@ SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 4
 TOKENS_PER_WORK = 6.0
 MOST_PER_TOKEN = 0.9
 """Most weights of the layers, without embedding and output layer, that minutes choose per token of text."""
-MOST_MEMBERS, MEMBER_EPOCHS = 3, 10.0
-"""Most members of an ensemble, and least epochs for each of them."""
+MEMBER_EPOCHS = {3: 10.0, 2: 10.0}
+"""The least epochs of each member of an ensemble of so many, the most members first."""
 ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""

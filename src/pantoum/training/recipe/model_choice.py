@@ -57,8 +57,8 @@ WORK_OF_A_MEGABYTE = 1.6e6
 """Where no clock counts, for 1e6 tokens; with the square root of the text."""
 MOST_FOR_A_MEGABYTE, MOST_POWER = 3.5e6, 0.7
 """The most that minutes choose for 1e6 tokens, and how it grows with the text."""
-MOST_MEMBERS, LEAST_EPOCHS, MOST_WIDTH = 4, 5.0, 1100
-"""Most members of an ensemble, least epochs for each of them, most units of all of them together."""
+MEMBER_EPOCHS, MOST_WIDTH = {4: 25.0, 3: 15.0, 2: 5.0}, 1100
+"""The least epochs of each member of an ensemble of so many, the most members first; most units of all."""
 NGRAMS, NGRAM_EPOCHS = (3, 4, 5), 6.5
 """Orders of the n-grams, and the most epochs of a text for which they are added."""
 NGRAM_NUMBERS, TOKENS_PER_ROW = 1.2e7, 48
@@ -111,10 +111,10 @@ def members_of(
         return int(settings.members)
     if outlook.operations is None or settings.hidden_size != AUTO:
         return 1  # a person who asks for so many units gets so many
-    most, least, widest = MOST_MEMBERS, LEAST_EPOCHS, float(MOST_WIDTH)
+    epochs, widest = MEMBER_EPOCHS, float(MOST_WIDTH)
     if outlook.large:
-        most, least, widest = large_vocabulary.MOST_MEMBERS, large_vocabulary.MEMBER_EPOCHS, math.inf
-    for members in range(most, 1, -1):
+        epochs, widest = large_vocabulary.MEMBER_EPOCHS, math.inf
+    for members, least in epochs.items():
         share = outlook.operations / members
         each = shape(settings, replace(outlook, operations=share), [])
         passes = share / (6.0 * work(each, outlook.compared)) / outlook.tokens
