@@ -37,6 +37,7 @@ BASES: dict[str, Settings] = {
         "steps": 32,
         "rate": 4.9e-3,
         "dropout": "variational:0.22",
+        "spelling": 0.4,
     },
 }
 """By the kind of text: tiny Shakespeare in a minute, all works in three, 20 KB of verse, ten minutes on

@@ -48,6 +48,7 @@ from pantoum.training.recipe.recipe import compared, work
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import AdamW, Muon, map_blocks
+from pantoum.training.update.spelling import SpellingOptimizer, parts_of
 
 MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten
@@ -90,6 +91,8 @@ class Experiment:
     tied: bool = False
     samples: int | None = None
     """Symbols that an update samples to compare its targets with; ``None``: all are compared."""
+    spelling: float | None = None
+    """The rate of what each symbol learns by itself, where those of like spelling learn together."""
     seed: int = 0
 
 
@@ -131,12 +134,13 @@ def updates(each: Experiment, vocab_size: int) -> int:
     return max(1, round(each.operations * each.share**2 / each.members / an_update))
 
 
-def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | None) -> dict[str, Any]:
-    """Train, judge, and say what came of it."""
-    count = updates(each, vocab_size)
+def run(each: Experiment, train: Any, judge: Any, texts: list[str], eos: int | None) -> dict[str, Any]:
+    """Train, judge, and say what came of it; ``texts``: of the symbols."""
+    vocab_size = len(texts)
+    count, parts_VO = updates(each, vocab_size), None if each.spelling is None else parts_of(texts)
     counts_V = np.bincount(train, minlength=vocab_size)
     backend = LocalBackend(
-        [member(each, counts_V, count, each.seed + place) for place in range(each.members)]
+        [member(each, counts_V, count, each.seed + place, parts_VO) for place in range(each.members)]
     )
     batches = StatefulBatches(train, each.batch, each.steps, eos=eos)
     state, streams = backend.initial_state(each.batch), np.arange(each.batch)
@@ -166,13 +170,13 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     }
 
 
-def member(each: Experiment, counts_V: Any, count: int, seed: int) -> MemberLearner:
+def member(each: Experiment, counts_V: Any, count: int, seed: int, parts_VO: Any = None) -> MemberLearner:
     """One member at the start of its training of ``count`` updates; ``counts_V``: of the symbols."""
     precision = kernels.precisions()[-1]
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
     tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
-    optimizer = (
+    optimizer: AdamW | SpellingOptimizer = (
         AdamW(others, each.weight_decay, tables)
         if each.optimizer == "adamw"
         else Muon(
@@ -185,6 +189,8 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> MemberLear
             coefficients=NEWTON_SCHULZ[:1] * each.rounds,
         )
     )
+    if parts_VO is not None:
+        optimizer = SpellingOptimizer(optimizer, model, parts_VO, each.spelling or 0.0)
     average = 1.0 - 1.0 / max(10.0, each.average * count)
     sampler = None if each.samples is None else CandidateSampler(counts_V, each.samples, seed)
     return MemberLearner(model, optimizer, seed=seed, average=average, precision=precision, sampler=sampler)
@@ -232,8 +238,8 @@ def table(log: Path) -> None:
         )
 
 
-def read(asked: argparse.Namespace) -> tuple[Any, Any, int, int | None]:
-    """(tokens to train on, tokens that judge, symbols, the token that begins a document)."""
+def read(asked: argparse.Namespace) -> tuple[Any, Any, list[str], int | None]:
+    """(tokens to train on, tokens that judge, texts of the symbols, the token that begins a document)."""
     text = "".join(path.read_text(encoding="utf-8") for path in asked.text)
     if asked.judge is None:
         text = text[: len(text) * 9 // 10]
@@ -244,7 +250,8 @@ def read(asked: argparse.Namespace) -> tuple[Any, Any, int, int | None]:
     scholar.feed(text)
     tokenizer = scholar.learn()
     eos = int(tokenizer.encode("\n")[0]) if asked.lines else None
-    return np.asarray(tokenizer.encode(text)), np.asarray(tokenizer.encode(judge)), tokenizer.vocab_size, eos
+    texts = [tokenizer.decode([symbol]) for symbol in range(tokenizer.vocab_size)]
+    return np.asarray(tokenizer.encode(text)), np.asarray(tokenizer.encode(judge)), texts, eos
 
 
 def main() -> None:
@@ -271,14 +278,14 @@ def main() -> None:
         options.error("a text is needed, say tiny Shakespeare's input.txt")
     if kernels.without_core() is None:
         native.core().set_threads(asked.threads)
-    tokens, judge, vocab_size, eos = read(asked)
+    tokens, judge, texts, eos = read(asked)
     results = Results(asked.log)
     known = {line["name"] for line in results.lines}
     for name, each in chosen.items():
         if name in known:
             continue
-        print(f"{name}: {updates(each, vocab_size)} updates", file=sys.stderr, flush=True)
-        found = run(each, tokens[: int(len(tokens) * each.share)], judge, vocab_size, eos)
+        print(f"{name}: {updates(each, len(texts))} updates", file=sys.stderr, flush=True)
+        found = run(each, tokens[: int(len(tokens) * each.share)], judge, texts, eos)
         results.add({"name": name, **found})
         print(f"  {found['nats']:.4f}", file=sys.stderr, flush=True)
     return None

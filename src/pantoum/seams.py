@@ -157,6 +157,10 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import map_blocks
     from pantoum.training.update.pulled import matrices
     from pantoum.training.update.shards import Node, Shards, Share, halves, tree_sum
+    from pantoum.training.update.spelling import EVERY as SPELLING_EVERY
+    from pantoum.training.update.spelling import RATE as SPELLING_RATE
+    from pantoum.training.update.spelling import shares as spelling_shares
+    from pantoum.training.update.symbols import NO_SYMBOLS, Symbols
 
 if not TYPE_CHECKING:  # mypy then says which names are missing
 

@@ -300,11 +300,27 @@ def test_wide_layers_of_words_are_updated_by_muon_too():
 
 
 def test_words_are_dropped_only_where_they_are_read_often():
-    found = [
-        choose(TrainSettings(epochs=epochs), Outlook(2_000_000, 20_000, epochs=epochs)).model.dropout
-        for epochs in (1, 2, 4, 9, 100)
-    ]
-    assert [dropout.outputs for dropout in found] == [0.0, 0.0, 0.2, 0.3, 0.5]
+    def dropped(epochs, source=None, tokens=2_000_000):
+        outlook = Outlook(tokens, 20_000, epochs=epochs)
+        return choose(TrainSettings(epochs=epochs), outlook, source=source).model.dropout.outputs
+
+    found = [dropped(epochs) for epochs in (1, 2, 4, 9, 100, 1000)]
+    assert found[:2] == [0.0, 0.0] and 0.0 < found[2] < found[3] < found[4] <= found[5] == 0.5
+    assert dropped(9, tokens=200_000_000) < found[3]  # of so long a text less is learned by heart
+    trained = ModelConfig("gru", 288, 1, 288, tied=True)
+    assert [dropped(epochs, trained) for epochs in (2, 4, 9, 100)] == [0.0, 0.2, 0.3, 0.5]
+
+
+def test_words_of_like_spelling_learn_together_each_less_by_itself_the_more_epochs():
+    def chosen(epochs, vocab=20_000, source=None, **settings):
+        outlook = Outlook(2_000_000, vocab, epochs=epochs)
+        return choose(TrainSettings(epochs=epochs, **settings), outlook, source=source).spelling
+
+    found = [chosen(epochs) for epochs in (0.1, 2, 5, 10, 1000)]
+    assert found[:2] == [1.0, 1.0] and found[1] > found[2] > found[3] > found[4] > 0
+    assert chosen(5, vocab=512) is chosen(5, embedding_size=None) is chosen(5, spelling=None) is None
+    assert chosen(5, source=ModelConfig("gru", 288, 1, 288, tied=True)) is None
+    assert (chosen(5, spelling=0.3), chosen(5, vocab=98, spelling=0)) == (0.3, 0.0)
 
 
 def test_who_asks_for_an_output_layer_of_its_own_gets_one():
@@ -331,5 +347,6 @@ def test_small_vocabularies_never_ask_what_large_ones_choose(tokens, vocab_size,
         patch.setattr(large_vocabulary, "ROUNDS_COST", None)
         patch.setattr(large_vocabulary, "embedding_size", None)
         patch.setattr(large_vocabulary, "dropout", None)
+        patch.setattr(large_vocabulary, "spelling", None)
         recipe = choose(settings, outlook)
     assert not recipe.model.tied and recipe.kneser_ney is None and recipe.samples is None

@@ -117,6 +117,7 @@ class Training(Preparing, total=False):
     clip: Number | Auto | None
     average: Number | Auto | None
     pull: Number | Auto | None
+    spelling: Number | Auto | None
     precision: str
     shards: Whole | Auto
     device: str | None

@@ -307,6 +307,14 @@ class UpdateSettings(SettingGroup):
         off=True,
         chosen="20 for 100 KB, less for a longer text; none for more than 512 symbols",
     )
+    spelling: float | Auto | None = setting(
+        AUTO,
+        "words of like spelling learn together, and each by itself at this multiple of the learning rate",
+        partial(number, least=0.0, most=1e3),
+        metavar="X",
+        off=True,
+        chosen="1 to 0.05 for more than 512 symbols, less for more epochs; else none; none with --from",
+    )
     precision: str = setting(
         AUTO,
         "arithmetic of matrix products",

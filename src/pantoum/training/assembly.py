@@ -33,8 +33,10 @@ from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import Backend, LocalBackend, TrainingEngine
 from pantoum.training.update.learner import MemberLearner
-from pantoum.training.update.optimizer import make_optimizer
+from pantoum.training.update.optimizer import AdamW, make_optimizer
 from pantoum.training.update.pulled import PulledOptimizer
+from pantoum.training.update.spelling import SpellingOptimizer, parts_of
+from pantoum.training.update.symbols import NO_SYMBOLS, Symbols
 
 CARRIED, STREAMS = "carried.", "streams"
 
@@ -71,7 +73,7 @@ class TrainingRun:
         """Whether its budget is another than that of its checkpoint: one with the new budget comes first."""
         self.when_begun: Callable[[], list[str]] = list
         """Brings what else the folder says of the run into line with its checkpoint; what could not be."""
-        self._counts_V = symbol_counts(state.recipe, prepared)
+        self._symbols = symbols_of(state.recipe, prepared)
         self._engine = engine
         self._require_engine()
         self.backend = self._made_backend(drawn=found is None)
@@ -117,10 +119,10 @@ class TrainingRun:
         they are zero."""
         recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
         weights = self.weights if drawn else None
-        local = make_backend(recipe, vocab_size, weights, self._counts_V, drawn)
+        local = make_backend(recipe, vocab_size, weights, self._symbols, drawn)
         if self._engine is None:
             return local
-        return self._engine.take_over(local, recipe, vocab_size, self.state.batch_size, self._counts_V)
+        return self._engine.take_over(local, recipe, vocab_size, self.state.batch_size, self._symbols)
 
 
 def _keep_best(prepared: Prepared, state: RunState) -> KeepBest:
@@ -145,28 +147,31 @@ def make_backend(
     recipe: Recipe,
     vocab_size: int,
     weights: Mapping[str, Array] | None = None,
-    counts_V: Array | None = None,
+    symbols: Symbols = NO_SYMBOLS,
     drawn: bool = True,
 ) -> LocalBackend:
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
-    ones; ``counts_V``: of the symbols, if the recipe samples them. Not ``drawn``: all
-    are zero, to be restored."""
+    ones. Not ``drawn``: all are zero, to be restored."""
     seeds = [seed_of(recipe.seed, place) for place in range(recipe.members)]
     models = [LanguageModel(vocab_size, config=recipe.model, seed=seed if drawn else None) for seed in seeds]
     if weights is not None:
         for model, own in zip(models, part(recipe.kept, weights), strict=True):
             model.parameters.update(own)
-    learners = [_learner(recipe, model, seed, counts_V) for model, seed in zip(models, seeds, strict=True)]
+    learners = [_learner(recipe, model, seed, symbols) for model, seed in zip(models, seeds, strict=True)]
     return LocalBackend(learners, recipe.shards)
 
 
-def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> MemberLearner:
-    own = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
-    optimizer = PulledOptimizer(own, model, recipe.pull) if recipe.pull else own
+def _learner(recipe: Recipe, model: LanguageModel, seed: int, symbols: Symbols) -> MemberLearner:
+    optimizer: AdamW | SpellingOptimizer | PulledOptimizer
+    optimizer = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
+    if symbols.parts_VO is not None and recipe.spelling is not None:
+        optimizer = SpellingOptimizer(optimizer, model, symbols.parts_VO, recipe.spelling)
+    if recipe.pull:
+        optimizer = PulledOptimizer(optimizer, model, recipe.pull)
     sampler = None
     if recipe.samples is not None:
-        assert counts_V is not None
-        sampler = CandidateSampler(counts_V, recipe.samples, seed)
+        assert symbols.counts_V is not None
+        sampler = CandidateSampler(symbols.counts_V, recipe.samples, seed)
     return MemberLearner(
         model,
         optimizer,
@@ -177,15 +182,17 @@ def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | 
     )
 
 
-def symbol_counts(recipe: Recipe, prepared: Prepared) -> Array | None:
-    """How often each symbol occurs in the training text [V], if the recipe samples them."""
-    if recipe.samples is None:
-        return None
-    vocab_size = prepared.tokenizer.vocab_size
-    counts_V = np.zeros(vocab_size, np.int64)
-    for block in prepared.train.blocks():
-        counts_V += np.bincount(block, minlength=vocab_size)
-    return counts_V
+def symbols_of(recipe: Recipe, prepared: Prepared) -> Symbols:
+    """What the recipe asks about the symbols of the training text."""
+    tokenizer = prepared.tokenizer
+    counts_V = parts_VO = None
+    if recipe.samples is not None:
+        counts_V = np.zeros(tokenizer.vocab_size, np.int64)
+        for block in prepared.train.blocks():
+            counts_V += np.bincount(block, minlength=tokenizer.vocab_size)
+    if recipe.spelling is not None:
+        parts_VO = parts_of([tokenizer.decode([symbol]) for symbol in range(tokenizer.vocab_size)])
+    return Symbols(counts_V, parts_VO)
 
 
 def make_batches(

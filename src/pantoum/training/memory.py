@@ -21,7 +21,8 @@ BASE = 80_000_000
 """Bytes of Python, NumPy and the core."""
 OF_WEIGHTS, OF_TABLES = 6, 3
 """Arrays of the size of the weights: these, their gradients, two moments, the best so far, and one in the
-order in which products read them. Tables of n-grams: these, their squares, the best so far."""
+order in which products read them; three arrays of parts of spelling count as one. Tables of n-grams: these,
+their squares, the best so far."""
 BESIDE_GATES = 3
 """Arrays per unit of a layer beside two per gate: what comes in, what goes out, and a gradient."""
 SHARE = 0.9
@@ -55,7 +56,7 @@ def estimate(recipe: Recipe, vocab_size: int, batch_size: int, seq_len: int, ran
     inputs = gates * hidden if model.embedding_size is None else 0 if model.tied else model.embedding_size
     numbers = recipe.work_to_read(vocab_size) + recipe.members * vocab_size * inputs
     tables = recipe.members * len(model.ngrams) * model.ngram_rows * vocab_size
-    copies = OF_WEIGHTS + (recipe.average is not None) + (recipe.pull > 0.0)
+    copies = OF_WEIGHTS + (recipe.average is not None) + (recipe.pull > 0.0) + (recipe.spelling is not None)
     # Sums of the gradients of shards: one per level of the tree that this rank adds.
     copies += max(0, (recipe.shards // ranks).bit_length() - 1)
     weights = copies * numbers + OF_TABLES * tables

@@ -16,7 +16,7 @@ import numpy as np
 
 from pantoum.data.prepared_file import Prepared
 from pantoum.kernels import Array
-from pantoum.training.assembly import make_backend, make_batches, symbol_counts
+from pantoum.training.assembly import make_backend, make_batches, symbols_of
 from pantoum.training.fastest import fastest_precision
 from pantoum.training.memory import require_memory
 from pantoum.training.recipe.recipe import Outlook, Recipe
@@ -75,7 +75,7 @@ def operations_a_second(recipe: Recipe, prepared: Prepared, limit: float) -> flo
     require_memory(recipe, vocab_size, prepared.train.count)
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len)
     fitting = replace(recipe, shards=min(recipe.shards, batches.batch_size))  # ``begin`` refuses more
-    backend = make_backend(fitting, vocab_size, counts_V=symbol_counts(recipe, prepared))
+    backend = make_backend(fitting, vocab_size, symbols=symbols_of(recipe, prepared))
     state: Any = backend.initial_state(batches.batch_size)
     streams: Array = np.arange(batches.batch_size)
     best = float("inf")

@@ -15,9 +15,12 @@ from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError, RankError, SettingError
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.spelling import parts_of
+from pantoum.training.update.symbols import NO_SYMBOLS, Symbols
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 V, B, T = 11, 3, 9
+WORDS = ["\n", "walking", "walked", "talking", "talked", "Talks", "walks", "winking", "was", "?", "7"]
 RATE = 0.003
 SHAPES: dict[str, dict[str, Any]] = {
     "adamw": {},
@@ -27,6 +30,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "two members": {"members": 2, "embedding_size": None, "ngrams": (2,)},
     "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "tied": True},
     "pull": {"pull": 30.0, "optimizer": "muon"},
+    "spelling": {"spelling": 0.3, "tied": True, "optimizer": "muon"},
+    "spelling, members, pull": {"spelling": 0.0, "members": 2, "pull": 30.0},
 }
 
 
@@ -35,6 +40,7 @@ def recipe_of(
     members: int = 1,
     precision: str = "float32",
     pull: float = 0.0,
+    spelling: float | None = None,
     **shape: Any,
 ) -> Recipe:
     model = ModelConfig(**{"hidden_size": 12, "num_layers": 2, "embedding_size": 5, **shape})
@@ -51,6 +57,7 @@ def recipe_of(
         seed=5,
         members=members,
         pull=pull,
+        spelling=spelling,
     )
 
 
@@ -73,14 +80,15 @@ def test_steps_are_those_of_the_core_and_engines_change_between_them(torch: Any,
     from pantoum.apps.torch.torch_backend import TorchBackend
 
     recipe = recipe_of(**SHAPES[shape])
-    core = make_backend(recipe, V)
-    expected, end = train(core, core.initial_state(B), range(12))
-    one, two = make_backend(recipe, V), TorchBackend(recipe, V, "cpu")
+    symbols = Symbols(parts_VO=parts_of(WORDS)) if recipe.spelling is not None else NO_SYMBOLS
+    core = make_backend(recipe, V, symbols=symbols)
+    expected, end = train(core, core.initial_state(B), range(24))
+    one, two = make_backend(recipe, V, symbols=symbols), TorchBackend(recipe, V, "cpu", symbols)
     losses, state = train(one, one.initial_state(B), range(4))
     two.restore(one.snapshot())
-    more, state = train(two, state, range(4, 9))
+    more, state = train(two, state, range(4, 19))  # words move with their parts at the 16th update
     one.restore(two.snapshot())
-    last, state = train(one, state, range(9, 12))
+    last, state = train(one, state, range(19, 24))
     np.testing.assert_allclose(losses + more + last, expected, rtol=1e-4)
     for found, other in zip(state.arrays, end.arrays, strict=True):
         np.testing.assert_allclose(found, other, atol=1e-3)

@@ -27,19 +27,16 @@ from pantoum.apps.ranks.transport import Pending, Ranks, broadcast
 from pantoum.seams import (
     Array,
     Batch,
-    LocalBackend,
     NetworkState,
     Recipe,
     Shards,
     SharedBackend,
     StepResult,
+    Symbols,
     make_backend,
 )
 
 __all__ = ["RankedBackend", "Worker", "command", "next_command"]
-
-COUNTS = "counts"
-"""The name of the counts of symbols among the arrays of a command."""
 
 
 def command(ranks: Ranks, op: str, **words: object) -> None:
@@ -76,14 +73,13 @@ class RankedBackend:
         recipe: Recipe,
         vocab_size: int,
         batch_size: int,
-        counts_V: Array | None = None,
+        symbols: Symbols,
     ) -> None:
-        """``local``: the backend of the whole batch, whose weights the other ranks get; ``counts_V``: of
-        the symbols, if the recipe samples them."""
+        """``local``: the backend of the whole batch, whose weights the other ranks get."""
         self._local, self._ranks = local, ranks
         self._shards = Shards(batch_size, recipe.shards)
         self._recipe, self._vocab_size = recipe, vocab_size
-        self._counts = {} if counts_V is None else {COUNTS: counts_V}
+        self._symbols = symbols
         self._sent = False
         """Whether the other ranks have the weights, optimiser and streams of this one."""
         self._number = 0
@@ -137,7 +133,7 @@ class RankedBackend:
         networks for them."""
         if self._sent:
             return
-        arrays = {**self._counts, **self._local.snapshot()}
+        arrays = {**self._symbols.arrays(), **self._local.snapshot()}
         command(
             self._ranks,
             "build",
@@ -209,7 +205,7 @@ class RankedBackend:
 class Worker:
     """What a rank other than 0 does."""
 
-    def __init__(self, ranks: Ranks, take_over: Callable[[LocalBackend, Recipe, int], SharedBackend]) -> None:
+    def __init__(self, ranks: Ranks, take_over: Callable[..., SharedBackend]) -> None:
         """``take_over``: gives what trains in place of the core's backend, or that one."""
         self._ranks, self._take_over = ranks, take_over
         self._backend: SharedBackend | None = None
@@ -227,9 +223,10 @@ class Worker:
         self._rows = rows.stop - rows.start
         received = {name: np.empty(shape, np.dtype(dtype)) for name, dtype, shape in arrays}
         self._receive(list(received.values()))
-        local = make_backend(made, vocab_size, counts_V=received.get(COUNTS), drawn=False)
+        symbols = Symbols.of(received)
+        local = make_backend(made, vocab_size, symbols=symbols, drawn=False)
         local.restore(received)
-        self._backend, self._states = self._take_over(local, made, vocab_size), {}
+        self._backend, self._states = self._take_over(local, made, vocab_size, symbols), {}
         self._backend.join(sums)
 
     def states(self, number: int, arrays: list[list[Any]]) -> None:

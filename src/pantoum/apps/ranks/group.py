@@ -29,12 +29,12 @@ from pantoum.seams import (
     AUTO,
     OF_ONE_COMMAND,
     STOP_SIGNALS,
-    Array,
     Backend,
     LocalBackend,
     Recipe,
     RunResult,
     SharedBackend,
+    Symbols,
     TrainingEngine,
     TrainSettings,
     launched_count,
@@ -229,20 +229,20 @@ class _RankEngine:
         self.own_memory = instead is not None and instead.own_memory
 
     def take_over(
-        self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, counts_V: Array | None
+        self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, symbols: Symbols
     ) -> Backend:
         """A backend that makes every call on all ranks."""
-        own = _taken_over(self._instead, local, recipe, vocab_size)
-        return RankedBackend(own, self._ranks, recipe, vocab_size, batch_size, counts_V)
+        own = _taken_over(self._instead, local, recipe, vocab_size, symbols)
+        return RankedBackend(own, self._ranks, recipe, vocab_size, batch_size, symbols)
 
 
 def _taken_over(
-    instead: TrainingEngine | None, local: LocalBackend, recipe: Recipe, vocab_size: int
+    instead: TrainingEngine | None, local: LocalBackend, recipe: Recipe, vocab_size: int, symbols: Symbols
 ) -> SharedBackend:
     """The backend of one rank."""
     if instead is None:
         return local
-    found: Any = instead.take_over(local, recipe, vocab_size, 0, None)
+    found: Any = instead.take_over(local, recipe, vocab_size, 0, symbols)
     return found  # type: ignore[no-any-return]
 
 

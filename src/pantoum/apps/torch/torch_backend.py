@@ -28,12 +28,13 @@ from pantoum.apps.torch.cell_module import CellModule, State
 from pantoum.apps.torch.conversion import state_from_torch, state_to_torch
 from pantoum.apps.torch.language_module import LanguageModule
 from pantoum.apps.torch.tensor_sums import GradientSums, TensorRanks
-from pantoum.apps.torch.torch_optimizer import TorchOptimizer
+from pantoum.apps.torch.torch_optimizer import TorchOptimizer, TorchSpelling
 from pantoum.errors import CheckpointError, RankError, SettingError
 from pantoum.seams import GRADIENT_SCALE_EVERY as EVERY
 from pantoum.seams import GRADIENT_SCALE_WINDOW as WINDOW
 from pantoum.seams import (
     MOST_STEPS,
+    NO_SYMBOLS,
     Array,
     Batch,
     LocalBackend,
@@ -42,6 +43,7 @@ from pantoum.seams import (
     Recipe,
     Share,
     StepResult,
+    Symbols,
     TrainSettings,
     map_blocks,
     matrices,
@@ -60,7 +62,9 @@ STEPS = "optimizer.steps"
 class TorchLearner:
     """A module of one member, and what changes it. ``restore`` fills it."""
 
-    def __init__(self, recipe: Recipe, vocab_size: int, seed: int, device: str) -> None:
+    def __init__(
+        self, recipe: Recipe, vocab_size: int, seed: int, device: str, parts_VO: Array | None
+    ) -> None:
         self.module = LanguageModule(vocab_size, recipe.model).to(device)
         self.module.use_sparse_gradients()
         if torch.device(device).type == "cuda":
@@ -74,8 +78,13 @@ class TorchLearner:
         self._share = 1.0
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
+        slower, self._spelling = dict[str, float](), list[TorchSpelling]()
+        if parts_VO is not None:
+            (name,) = named(recipe.model, "input")
+            slower[name] = recipe.spelling or 0.0
+            self._spelling.append(TorchSpelling(self._parameters[name], parts_VO))
         self._optimizer = TorchOptimizer(
-            self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables
+            self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables, slower
         )
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
@@ -136,6 +145,8 @@ class TorchLearner:
                 torch._foreach_mul_([_values(each) for each in self._parameters.values()], factor)
             self._collect()
             self._optimizer.step(rate)
+            for spelling in self._spelling:
+                spelling.step(self._optimizer.steps, rate)
             if self._origin:
                 stays = list(self._origin.values())
                 torch._foreach_lerp_(self._moved, stays, min(1.0, rate * self._pull))
@@ -180,11 +191,14 @@ class TorchLearner:
         parts: dict[str, Mapping[str, Tensor]] = {
             "weights": self._parameters,
             "averaged": self._averaged,
-            "optimizer": self._optimizer.arrays(),
+            "optimizer": {**self._optimizer.arrays(), **self._of_parts()},
             "scale": self._squares,
             "optimizer.origin": self._origin,
         }
         return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
+
+    def _of_parts(self) -> dict[str, Tensor]:
+        return {name: tensor for each in self._spelling for name, tensor in each.arrays().items()}
 
     def _collect(self) -> None:
         """``GradientScale`` for the clipped gradients."""
@@ -220,11 +234,13 @@ def _array(tensor: Tensor) -> Array:
 class TorchBackend(Members[TorchLearner]):
     """A learner for each member on one device. ``restore`` fills it."""
 
-    def __init__(self, recipe: Recipe, vocab_size: int, device: str) -> None:
+    def __init__(self, recipe: Recipe, vocab_size: int, device: str, symbols: Symbols = NO_SYMBOLS) -> None:
         self._device = device
         self._share: Share | None = None
         seeds = [seed_of(recipe.seed, place) for place in range(recipe.members)]
-        super().__init__(recipe.model, [TorchLearner(recipe, vocab_size, seed, device) for seed in seeds])
+        parts_VO = symbols.parts_VO
+        learners = [TorchLearner(recipe, vocab_size, seed, device, parts_VO) for seed in seeds]
+        super().__init__(recipe.model, learners)
 
     def join(self, share: Share) -> None:
         """From now on train with other ranks: batches, states and streams are this rank's rows of each."""
@@ -322,9 +338,9 @@ class TorchEngine:
         )
 
     def take_over(
-        self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, counts_V: Array | None
+        self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, symbols: Symbols
     ) -> TorchBackend:
         """A backend with all arrays of the core's."""
-        backend = TorchBackend(recipe, vocab_size, self.device)
+        backend = TorchBackend(recipe, vocab_size, self.device, symbols)
         backend.restore(local.snapshot())
         return backend

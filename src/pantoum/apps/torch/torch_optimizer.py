@@ -11,11 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pantoum.apps.torch.tensor_sums import TensorRanks, add_up
-from pantoum.seams import NEWTON_SCHULZ, SMALLEST_NORM, Share, block_rate
+from pantoum.seams import (
+    NEWTON_SCHULZ,
+    SMALLEST_NORM,
+    SPELLING_EVERY,
+    SPELLING_RATE,
+    Array,
+    Share,
+    block_rate,
+    spelling_shares,
+)
 from pantoum.seams import OPTIMIZER_BETAS as BETAS
 from pantoum.seams import OPTIMIZER_EPSILON as EPSILON
 from pantoum.seams import OPTIMIZER_MOMENTUM as MOMENTUM
@@ -23,7 +33,7 @@ from pantoum.seams import OPTIMIZER_MUON_RATE as MUON_RATE
 from pantoum.seams import OPTIMIZER_TABLE_KEEP as TABLE_KEEP
 from pantoum.seams import OPTIMIZER_TABLE_RATE as TABLE_RATE
 
-__all__ = ["TorchOptimizer"]
+__all__ = ["TorchOptimizer", "TorchSpelling"]
 
 
 class TorchOptimizer:
@@ -36,9 +46,10 @@ class TorchOptimizer:
         weight_decay: float,
         blocks: Mapping[str, int],
         tables: Collection[str] = (),
+        slower: Mapping[str, float] | None = None,
     ) -> None:
         """``blocks``: the maps, by name, and how many blocks each has; ``tables``: the names of the tables of
-        logits."""
+        logits; ``slower``: rates of matrices as a multiple of the learning rate, where that is not 1."""
         self.steps = 0
         """Updates done."""
         self._decay = weight_decay
@@ -48,11 +59,16 @@ class TorchOptimizer:
         """The blocks of each map."""
         self._maps = {name: parameters[name] for name in self._blocks}
         self._others = {name: parameters[name] for name in names if name not in self._maps}
-        matrices = [tensor for tensor in self._others.values() if tensor.ndim >= 2]
+        slower = slower or {}
+        matrices = [t for name, t in self._others.items() if t.ndim >= 2 and name not in slower]
         vectors = [tensor for tensor in self._others.values() if tensor.ndim < 2]
         groups = [
-            {"params": matrices, "weight_decay": weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
+            {"params": matrices, "weight_decay": weight_decay, "times": 1.0},
+            {"params": vectors, "weight_decay": 0.0, "times": 1.0},
+            *(
+                {"params": [parameters[name]], "weight_decay": weight_decay, "times": times}
+                for name, times in slower.items()
+            ),
         ]
         self._adamw = torch.optim.AdamW(
             [group for group in groups if group["params"]], betas=BETAS, eps=EPSILON, fused=True
@@ -84,7 +100,7 @@ class TorchOptimizer:
         """One update from the gradients of the parameters, which are clipped already."""
         self.steps += 1
         for group in self._adamw.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["times"]
         self._adamw.step()
         self._muon(MUON_RATE * rate)
         for name, table_RV in self._tables.items():
@@ -125,6 +141,38 @@ class TorchOptimizer:
         self.steps = steps
         for tensor in self._others.values():
             self._adamw.state[tensor]["step"].fill_(steps)
+
+
+class TorchSpelling:
+    """``training.update.spelling`` on tensors: the moves of what words of like spelling share."""
+
+    def __init__(self, embedding_VE: Tensor, parts_VO: Array) -> None:
+        self._embedding_VE, device = embedding_VE, embedding_VE.device
+        self._parts_VO = torch.from_numpy(np.array(parts_VO, np.int64)).to(device)
+        self._shares_V1 = torch.from_numpy(spelling_shares(parts_VO)).to(device)
+        shape = int(parts_VO.max()) + 1, embedding_VE.shape[1]
+        self._moves, self._first, self._second = (embedding_VE.new_zeros(shape) for _ in range(3))
+
+    def step(self, steps: int, rate: float) -> None:
+        """One update, which is that of this number, from the gradient of the embedding."""
+        d_VE, (b1, b2) = self._embedding_VE.grad * self._shares_V1, BETAS
+        gradient = torch.zeros_like(self._moves)
+        for place in range(self._parts_VO.shape[1]):
+            gradient.index_add_(0, self._parts_VO[:, place], d_VE)
+        gradient[-1] = 0.0  # no part
+        self._first.lerp_(gradient, 1 - b1)
+        self._second.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
+        size = (self._second / (1 - b2**steps)).sqrt_().add_(EPSILON)
+        self._moves.addcdiv_(self._first, size, value=-SPELLING_RATE * rate / (1 - b1**steps))
+        if steps % SPELLING_EVERY == 0:
+            for place in range(self._parts_VO.shape[1]):
+                self._embedding_VE += self._moves[self._parts_VO[:, place]] * self._shares_V1
+            self._moves.zero_()
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The very tensors in use, by the names of ``training.update.spelling``."""
+        own = {"moves": self._moves, "first": self._first, "second": self._second}
+        return {f"parts.{name}": tensor for name, tensor in own.items()}
 
 
 def _orthogonal(blocks: Tensor) -> Tensor:

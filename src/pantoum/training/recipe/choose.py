@@ -42,6 +42,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         model = with_tables(settings, outlook, model, read, reasons)
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, source is not None, reasons))
     pull = pull_of(settings, outlook, source is not None, reasons)
+    spelling = spelling_of(settings, outlook, model, read, source is not None, reasons)
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
     rate = (
         rate_of(outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
@@ -71,6 +72,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         members=members,
         pull=pull,
         shards=shards_of(settings),
+        spelling=spelling,
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
         reasons=tuple(reasons),
@@ -149,7 +151,8 @@ def dropout_of(
         return DropoutConfig.parse(settings.dropout)
     passes = read / outlook.tokens
     if outlook.large:
-        dropout = large_vocabulary.dropout(passes)
+        per_token = 1.0 if fine_tuning else work(model, symbols=0) / outlook.tokens
+        dropout = large_vocabulary.dropout(passes, per_token)
     elif fine_tuning:
         rate = TUNED_DROPOUT if passes > TUNED_EPOCHS else 0.0
         dropout = DropoutConfig(rate, rate, rate, "variational") if rate else DropoutConfig()
@@ -174,6 +177,32 @@ def pull_of(settings: TrainSettings, outlook: Outlook, fine_tuning: bool, reason
     pull = float(f"{pull:.2g}")
     reasons.append(f"pull {pull:g}: {outlook.tokens:,} tokens of text would be learned by heart without it")
     return pull
+
+
+def spelling_of(
+    settings: TrainSettings,
+    outlook: Outlook,
+    model: ModelConfig,
+    read: float,
+    fine_tuning: bool,
+    reasons: list[str],
+) -> float | None:
+    """How much a word learns by itself, where words of like spelling learn together: in large vocabularies,
+    from nothing."""
+    if settings.spelling != AUTO:
+        rate = _float_or_off(settings.spelling)
+        rule, advice = "needs an embedding", "give --embedding-size a number, or leave it out"
+        require(model.embedding_size is not None or rate is None, "spelling", rate, rule, advice)
+        return rate
+    if not outlook.large or fine_tuning or model.embedding_size is None:
+        return None
+    passes = read / outlook.tokens
+    rate = large_vocabulary.spelling(passes)
+    reasons.append(
+        f"spelling {rate:g}: words of like spelling learn together, each by itself at that share of the "
+        f"learning rate, for about {passes:.3g} epochs"
+    )
+    return rate
 
 
 def optimizer_of(

@@ -14,10 +14,12 @@ It differs from the recipe for characters where the vocabulary does:
   less for more than 10,000.
 - Fine-tuning with a rate that grows with how strange the text is to the model: small steps for a text like
   its own, and for another kind of text as large ones as from nothing. The fewer updates, the higher, too.
+- Words of like spelling learn from each other (``training.update.spelling``), except in fine-tuning. The more
+  epochs, the less each learns by itself, which is by heart.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
-  once. The rate grows with the square root of the number of epochs.
+  once. The rate grows with the square root of the epochs and of the weights of the layers per token.
 - Two members where each has time for 10 epochs, and three at most: one model that reads the text more often
   learns it by heart. With less time one model is as good, and smaller: each member has an embedding of its
   own, which is most of the model, and counted n-grams (``mixers.counts``) complement one network already.
@@ -51,6 +53,7 @@ the model knows, and for one that needs a nat per token more than its own."""
 LEAST_TUNING, MOST_TUNING = 0.7, 2.4
 """The limits of what fewer or more updates make of it: what was searched."""
 MOST_EMBEDDING = 512
+ALONE, LEAST_ALONE = 2.2, 0.05
 DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.1, 2.5, 0.5
 
 
@@ -60,10 +63,16 @@ def embedding_size(hidden: int) -> int:
     return min(MOST_EMBEDDING, hidden)
 
 
-def dropout(epochs: float) -> DropoutConfig:
-    """Variational dropout at every place for a text that is read so often."""
-    rate = round(min(DROPOUT * math.sqrt(epochs), MOST_DROPOUT), 2)
+def dropout(epochs: float, per_token: float) -> DropoutConfig:
+    """Variational dropout at every place for a text that is read so often, by layers of so many weights per
+    token of it."""
+    rate = round(min(DROPOUT * math.sqrt(epochs * per_token), MOST_DROPOUT), 2)
     return DropoutConfig(rate, rate, rate, "variational") if epochs >= LEAST_EPOCHS else DropoutConfig()
+
+
+def spelling(epochs: float) -> float:
+    """The rate at which a word learns by itself, for a text that is read so often."""
+    return round(min(max(ALONE / max(epochs, 1.0), LEAST_ALONE), 1.0), 2)
 
 
 def rate(updates: float) -> float:

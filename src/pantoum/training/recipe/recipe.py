@@ -18,7 +18,7 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
 from pantoum.training.recipe import large_vocabulary
 
-OFF = {"kneser_ney": None, "samples": None, "pull": 0.0}
+OFF = {"kneser_ney": None, "samples": None, "pull": 0.0, "spelling": None}
 """What files do not tell where it is off."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
@@ -48,6 +48,9 @@ class Recipe:
     """Parts of the batch whose gradients are added in a fixed order (``training.update.shards``)."""
     pull: float = 0.0
     """How far a step at a rate of 1 moves the matrices back to those that training began from."""
+    spelling: float | None = None
+    """The rate at which a word learns by itself what words of like spelling do not share, as a multiple of
+    the learning rate (``training.update.spelling``); ``None``: they share nothing."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None

@@ -32,6 +32,7 @@ from pantoum.network.parameters import under
 from pantoum.network.program import BatchResult
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.shards import Shards, Share
+from pantoum.training.update.symbols import Symbols
 
 if TYPE_CHECKING:
     from pantoum.training.recipe.recipe import Recipe
@@ -100,10 +101,9 @@ class TrainingEngine(Protocol):
     """Whether it does not train in the memory of this machine."""
 
     def take_over(
-        self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, counts_V: Array | None
+        self, local: LocalBackend, recipe: Recipe, vocab_size: int, batch_size: int, symbols: Symbols
     ) -> Backend:
-        """A backend of this recipe with all arrays of the core's; ``counts_V``: of the symbols, if the recipe
-        samples them."""
+        """A backend of this recipe with all arrays of the core's."""
         ...
 
 

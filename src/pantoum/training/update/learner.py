@@ -36,6 +36,7 @@ from pantoum.network.spec import named
 from pantoum.training.update.optimizer import AdamW
 from pantoum.training.update.pulled import PulledOptimizer
 from pantoum.training.update.shards import Node, Shards, Share, gradient_sum, side_by_side
+from pantoum.training.update.spelling import SpellingOptimizer
 
 SELDOM = 16
 
@@ -46,7 +47,7 @@ class MemberLearner:
     def __init__(
         self,
         model: LanguageModel,
-        optimizer: AdamW | PulledOptimizer,
+        optimizer: AdamW | SpellingOptimizer | PulledOptimizer,
         *,
         seed: int,
         average: float | None,

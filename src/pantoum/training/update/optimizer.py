@@ -47,6 +47,8 @@ class AdamW:
     ) -> None:
         """``tables``: the tables of logits, which are not among the parameters."""
         self.steps = 0
+        self.slower: dict[str, float] = {}
+        """Rates of parameters as a multiple of the learning rate, where that is not 1."""
         self._parameters, self._tables = parameters, tables or {}
         self._decay = {name: weight_decay if array.ndim >= 2 else 0.0 for name, array in parameters.items()}
         self._first = {name: np.zeros_like(array) for name, array in parameters.items()}
@@ -65,7 +67,7 @@ class AdamW:
                 gradient.along(self._first[name]),
                 gradient.along(self._second[name]),
                 step=self.steps,
-                rate=rate,
+                rate=rate * self.slower.get(name, 1.0),
                 betas=BETAS,
                 epsilon=EPSILON,
                 weight_decay=self._decay[name],

@@ -18,6 +18,7 @@ from pantoum.network.gradient import Gradients
 from pantoum.network.spec import named
 from pantoum.training.update.optimizer import AdamW
 from pantoum.training.update.shards import Share
+from pantoum.training.update.spelling import SpellingOptimizer
 
 Values = TypeVar("Values")
 
@@ -25,7 +26,7 @@ Values = TypeVar("Values")
 class PulledOptimizer:
     """The steps of another optimiser, each with the pull after it."""
 
-    def __init__(self, optimizer: AdamW, model: LanguageModel, pull: float) -> None:
+    def __init__(self, optimizer: AdamW | SpellingOptimizer, model: LanguageModel, pull: float) -> None:
         self._optimizer, self._pull, self._model = optimizer, pull, model
         parameters = matrices(model.config, model.parameters)
         self._origin = {name: array.copy(order="K") for name, array in parameters.items()}
