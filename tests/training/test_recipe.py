@@ -312,12 +312,13 @@ def test_words_are_dropped_only_where_they_are_read_often():
 
 
 def test_words_of_like_spelling_learn_together_each_less_by_itself_the_more_epochs():
-    def chosen(epochs, vocab=20_000, source=None, **settings):
+    def chosen(epochs, vocab=33_000, source=None, **settings):
         outlook = Outlook(2_000_000, vocab, epochs=epochs)
         return choose(TrainSettings(epochs=epochs, **settings), outlook, source=source).spelling
 
     found = [chosen(epochs) for epochs in (0.1, 2, 5, 10, 1000)]
     assert found[:2] == [1.0, 1.0] and found[1] > found[2] > found[3] > found[4] > 0
+    assert chosen(9, vocab=4000) == 1.0  # pieces are frequent
     assert chosen(5, vocab=512) is chosen(5, embedding_size=None) is chosen(5, spelling=None) is None
     assert chosen(5, source=ModelConfig("gru", 288, 1, 288, tied=True)) is None
     assert (chosen(5, spelling=0.3), chosen(5, vocab=98, spelling=0)) == (0.3, 0.0)

@@ -36,8 +36,17 @@ def test_a_word_of_capitals_has_the_letters_of_the_small_one():
     assert common(1, 3) == common(2, 3) > common(5, 3)
 
 
-@pytest.mark.parametrize("texts", [["\n"], ["\n", "", " ", "\t"], ["\n", "a", "B7"]])
-def test_symbols_that_have_nothing_in_common_have_no_parts(texts):
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["\n"],
+        ["\n", "", " ", "\t"],
+        ["\n", "a", "B7"],
+        ["\n", *map(chr, range(0x4E00, 0x5000))],
+        ["", *"bdBfghjk"],
+    ],
+)
+def test_symbols_that_have_few_letters_in_common_have_no_parts(texts):
     assert parts_of(texts) is None
 
 

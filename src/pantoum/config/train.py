@@ -313,7 +313,7 @@ class UpdateSettings(SettingGroup):
         partial(number, least=0.0, most=1e3),
         metavar="X",
         off=True,
-        chosen="1 to 0.05 for more than 512 symbols, less for more epochs; else none; none with --from",
+        chosen="1 to 0.05 for more than 512 symbols, less for more epochs; else, and with --from, none",
     )
     precision: str = setting(
         AUTO,

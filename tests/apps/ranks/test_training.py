@@ -35,9 +35,11 @@ def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     assert run.bits("on-1") == run.bits("on-2")
 
 
-def test_sampled_softmax_on_two_ranks_is_that_of_one(run, tmp_path):
+@pytest.mark.parametrize(("steps", "more"), [(3, {"softmax": "sampled:4"}), (17, {"spelling": 0.3})])
+def test_words_on_two_ranks_are_those_of_one(run, steps, more):
+    """With what they know of each word; words move with their parts at the 16th step."""
     for count in (1, 2):
-        run(count, f"on-{count}", steps=3, shards=2, tokens="words", softmax="sampled:4", tied=True)
+        run(count, f"on-{count}", steps=steps, shards=2, tokens="words", tied=True, **more)
     assert run.bits("on-1") == run.bits("on-2")
 
 

@@ -63,7 +63,7 @@ class TorchLearner:
     """A module of one member, and what changes it. ``restore`` fills it."""
 
     def __init__(
-        self, recipe: Recipe, vocab_size: int, seed: int, device: str, parts_VO: Array | None
+        self, recipe: Recipe, vocab_size: int, seed: int, device: str, parts_VO: Array | None = None
     ) -> None:
         self.module = LanguageModule(vocab_size, recipe.model).to(device)
         self.module.use_sparse_gradients()

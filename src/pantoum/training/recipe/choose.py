@@ -197,7 +197,7 @@ def spelling_of(
     if not outlook.large or fine_tuning or model.embedding_size is None:
         return None
     passes = read / outlook.tokens
-    rate = large_vocabulary.spelling(passes)
+    rate = large_vocabulary.spelling(passes, outlook.tokens / outlook.vocab_size)
     reasons.append(
         f"spelling {rate:g}: words of like spelling learn together, each by itself at that share of the "
         f"learning rate, for about {passes:.3g} epochs"

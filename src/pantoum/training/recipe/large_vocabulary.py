@@ -15,7 +15,7 @@ It differs from the recipe for characters where the vocabulary does:
 - Fine-tuning with a rate that grows with how strange the text is to the model: small steps for a text like
   its own, and for another kind of text as large ones as from nothing. The fewer updates, the higher, too.
 - Words of like spelling learn from each other (``training.update.spelling``), except in fine-tuning. The more
-  epochs, the less each learns by itself, which is by heart.
+  epochs, the less each learns by itself, which is by heart, unless symbols are as frequent as those of BPE.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
@@ -53,7 +53,7 @@ the model knows, and for one that needs a nat per token more than its own."""
 LEAST_TUNING, MOST_TUNING = 0.7, 2.4
 """The limits of what fewer or more updates make of it: what was searched."""
 MOST_EMBEDDING = 512
-ALONE, LEAST_ALONE = 2.2, 0.05
+ALONE, LEAST_ALONE, FREQUENT = 2.2, 0.05, 100.0
 DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.1, 2.5, 0.5
 
 
@@ -70,9 +70,10 @@ def dropout(epochs: float, per_token: float) -> DropoutConfig:
     return DropoutConfig(rate, rate, rate, "variational") if epochs >= LEAST_EPOCHS else DropoutConfig()
 
 
-def spelling(epochs: float) -> float:
-    """The rate at which a word learns by itself, for a text that is read so often."""
-    return round(min(max(ALONE / max(epochs, 1.0), LEAST_ALONE), 1.0), 2)
+def spelling(epochs: float, per_symbol: float) -> float:
+    """The rate at which a word learns by itself, for a text that is read so often and has so many tokens per
+    symbol."""
+    return 1.0 if per_symbol >= FREQUENT else round(min(max(ALONE / max(epochs, 1.0), LEAST_ALONE), 1.0), 2)
 
 
 def rate(updates: float) -> float:

@@ -37,6 +37,7 @@ RATE = 0.6
 """The rate of the vectors of parts, as a multiple of the learning rate."""
 LETTERS = range(1, 6)
 """How many letters a beginning or an end has."""
+OF_LETTERS = "beginning", "end", "word"
 LONGEST = 12
 """Letters from which on all lengths are one part."""
 FEWEST = 2
@@ -47,14 +48,16 @@ BLOCK = 2048
 
 def parts_of(texts: Sequence[str]) -> Array | None:
     """The parts [V,O] of the symbols with these texts, int32; P where a symbol has fewer, as the first has,
-    which is no word but ``<eos>``. ``None``: no symbol has any."""
+    which is no word but ``<eos>``. ``None``: fewer than half have letters in common with another, as those of
+    a Chinese text, which are nothing but themselves."""
     found = [[], *(_parts(text.strip()) for text in texts[1:])]
     words = Counter(part for parts in found for part in parts)
     numbers = {part: at for at, part in enumerate(part for part, count in words.items() if count >= FEWEST)}
     rows = [[numbers[part] for part in parts if part in numbers] for parts in found]
-    most = max(map(len, rows), default=0)
-    if not most:
+    alike = sum(any(part in numbers for part in parts if part[0] in OF_LETTERS) for parts in found)
+    if 2 * alike < len(texts):
         return None
+    most = max(map(len, rows))
     return np.array([[*row, *[len(numbers)] * (most - len(row))] for row in rows], np.int32)
 
 
