@@ -48,8 +48,8 @@ BLOCK = 2048
 
 def parts_of(texts: Sequence[str]) -> Array | None:
     """The parts [V,O] of the symbols with these texts, int32; P where a symbol has fewer, as the first has,
-    which is no word but ``<eos>``. ``None``: fewer than half have letters in common with another, as those of
-    a Chinese text, which are nothing but themselves."""
+    which is no word but ``<eos>``. ``None``: fewer than half of the symbols have letters in common with
+    another, as in a Chinese text of single characters."""
     found = [[], *(_parts(text.strip()) for text in texts[1:])]
     words = Counter(part for parts in found for part in parts)
     numbers = {part: at for at, part in enumerate(part for part, count in words.items() if count >= FEWEST)}

@@ -32,4 +32,4 @@ class Symbols:
 
 
 NO_SYMBOLS = Symbols()
-"""Of a recipe that asks for nothing."""
+"""Neither counts nor parts."""
