@@ -159,10 +159,10 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     written = done.out.partition("After 'def read_':")[2].splitlines()
     assert all(demo.WORD.search(line) for line in written if line.strip() and not line.startswith("After"))
     assert any(line.startswith("validation loss: ") for line in done.lines)
-    # A busy machine leaves no time for all of the held-out text: the one note that may be there.
-    assert [
-        line for line in done.err.splitlines() if "note:" in line and "the time was over" not in line
-    ] == []
+    # A busy machine leaves no time for all of the held-out text, and a fast one learns so little by heart.
+    may_be = "the time was over", "learned the text by heart"
+    notes = [line for line in done.err.splitlines() if "note:" in line]
+    assert [note for note in notes if not any(words in note for words in may_be)] == []
     assert str(Path(os.__file__).parent) not in done.out + done.err
     assert done.lines[-1] == "pantoum generate runs/demo --prompt 'def read_' --min-p none"
     assert run(*shlex.split(done.lines[-1])[1:], "--length", "9").out.startswith("def read_")
