@@ -35,9 +35,10 @@ BASES: dict[str, Settings] = {
         "samples": 2048,
         "layers": 1,
         "steps": 32,
-        "rate": 4.9e-3,
+        "rate": 11e-3,
         "dropout": "variational:0.22",
         "spelling": 0.4,
+        "neighbours": 10,
     },
 }
 """By the kind of text: tiny Shakespeare in a minute, all works in three, 20 KB of verse, ten minutes on

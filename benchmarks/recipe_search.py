@@ -44,6 +44,7 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.program import Program
 from pantoum.network.spec import named
 from pantoum.text.tokenizer import learner
+from pantoum.training.neighbours import begin, vectors_of
 from pantoum.training.recipe.recipe import compared, work
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import MemberLearner
@@ -93,6 +94,8 @@ class Experiment:
     """Symbols that an update samples to compare its targets with; ``None``: all are compared."""
     spelling: float | None = None
     """The rate of what each symbol learns by itself, where those of like spelling learn together."""
+    neighbours: int | None = None
+    """How far neighbours are counted, with which vectors begin."""
     seed: int = 0
 
 
@@ -139,9 +142,12 @@ def run(each: Experiment, train: Any, judge: Any, texts: list[str], eos: int | N
     vocab_size = len(texts)
     count, parts_VO = updates(each, vocab_size), None if each.spelling is None else parts_of(texts)
     counts_V = np.bincount(train, minlength=vocab_size)
-    backend = LocalBackend(
-        [member(each, counts_V, count, each.seed + place, parts_VO) for place in range(each.members)]
-    )
+    vectors_VE = None
+    if each.neighbours is not None:
+        assert each.embedding is not None
+        vectors_VE = vectors_of(train, vocab_size, each.embedding, each.neighbours, each.seed, parts_VO)
+    seeds = range(each.seed, each.seed + each.members)
+    backend = LocalBackend([member(each, counts_V, count, seed, parts_VO, vectors_VE) for seed in seeds])
     batches = StatefulBatches(train, each.batch, each.steps, eos=eos)
     state, streams = backend.initial_state(each.batch), np.arange(each.batch)
     began, recent = time.process_time(), list[float]()
@@ -170,10 +176,14 @@ def run(each: Experiment, train: Any, judge: Any, texts: list[str], eos: int | N
     }
 
 
-def member(each: Experiment, counts_V: Any, count: int, seed: int, parts_VO: Any = None) -> MemberLearner:
+def member(
+    each: Experiment, counts_V: Any, count: int, seed: int, parts_VO: Any = None, vectors_VE: Any = None
+) -> MemberLearner:
     """One member at the start of its training of ``count`` updates; ``counts_V``: of the symbols."""
     precision = kernels.precisions()[-1]
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
+    if vectors_VE is not None:
+        begin(model, vectors_VE)
     tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
     optimizer: AdamW | SpellingOptimizer = (

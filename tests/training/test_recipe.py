@@ -227,8 +227,9 @@ def test_words_get_one_wide_layer_that_shares_its_embedding():
 
 
 def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
-    def chosen(updates, vocab, source=None):
-        settings = TrainSettings(steps=updates, hidden_size=288, num_layers=1, batch_size=64, seq_len=64)
+    def chosen(updates, vocab, source=None, **more):
+        sizes = {"hidden_size": 288, "num_layers": 1, "batch_size": 64, "seq_len": 64}
+        settings = TrainSettings(steps=updates, **sizes, **more)
         outlook = Outlook(2_000_000, vocab, steps=updates)
         return choose(settings, outlook, source=source).learning_rate
 
@@ -240,7 +241,11 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
         0.016,
         0.00506,
     ]
-    timeless = choose(TrainSettings(minutes=1, optimizer="muon"), Outlook(1000, 9000, operations=0.0))
+    begun = [chosen(updates, vocab, neighbours=5) for vocab in (9000, 33_000) for updates in (300, 100_000)]
+    assert {*begun, chosen(300, 33_000)} == {0.0104} and chosen(300, 33_000, neighbours=None) == 0.032
+    timeless = choose(
+        TrainSettings(minutes=1, optimizer="muon", neighbours=None), Outlook(1000, 9000, operations=0.0)
+    )
     assert timeless.learning_rate > 0 and any("1 updates of a large" in why for why in timeless.reasons)
     trained = ModelConfig("gru", 288, 1, 288, tied=True)
     assert chosen(300, 9000, trained) == chosen(300, 98, trained) == 0.002
@@ -324,6 +329,21 @@ def test_words_of_like_spelling_learn_together_each_less_by_itself_the_more_epoc
     assert (chosen(5, spelling=0.3), chosen(5, vocab=98, spelling=0)) == (0.3, 0.0)
 
 
+def test_words_begin_with_their_neighbours_except_in_fine_tuning():
+    def chosen(vocab=33_000, source=None, **settings):
+        outlook = Outlook(2_000_000, vocab, epochs=5)
+        return choose(TrainSettings(epochs=5, **settings), outlook, source=source).neighbours
+
+    assert chosen(vocab=9000) is None  # symbols as frequent as pieces
+    assert chosen() == 10 and chosen(vocab=98, neighbours=3) == chosen(neighbours=3) == 3
+    assert chosen(vocab=512) is chosen(embedding_size=None) is chosen(neighbours=None) is None
+    source = ModelConfig("gru", 288, 1, 288, tied=True)
+    assert chosen(source=source) is chosen(source=source, neighbours=None) is None
+    for refused in ({"embedding_size": None}, {"source": source}):
+        with pytest.raises(SettingError, match="neighbours is 3: it needs an embedding of its own"):
+            chosen(neighbours=3, **refused)
+
+
 def test_who_asks_for_an_output_layer_of_its_own_gets_one():
     assert not choose(TrainSettings(minutes=10, tied=False), WIKITEXT).model.tied
     assert not choose(TrainSettings(minutes=10, embedding_size=None), WIKITEXT).model.tied
@@ -349,5 +369,6 @@ def test_small_vocabularies_never_ask_what_large_ones_choose(tokens, vocab_size,
         patch.setattr(large_vocabulary, "embedding_size", None)
         patch.setattr(large_vocabulary, "dropout", None)
         patch.setattr(large_vocabulary, "spelling", None)
+        patch.setattr(large_vocabulary, "neighbours", None)
         recipe = choose(settings, outlook)
     assert not recipe.model.tied and recipe.kneser_ney is None and recipe.samples is None

@@ -118,6 +118,7 @@ class Training(Preparing, total=False):
     average: Number | Auto | None
     pull: Number | Auto | None
     spelling: Number | Auto | None
+    neighbours: Whole | Auto | None
     precision: str
     shards: Whole | Auto
     device: str | None

@@ -315,6 +315,14 @@ class UpdateSettings(SettingGroup):
         off=True,
         chosen="1 to 0.05 for more than 512 symbols, less for more epochs; else, and with --from, none",
     )
+    neighbours: int | Auto | None = setting(
+        AUTO,
+        "vectors begin with what stands up to N tokens beside each word in the text, not with random numbers",
+        partial(whole, most=100),
+        metavar="N",
+        off=True,
+        chosen="10 for more than 512 symbols; else, and with --from, none",
+    )
     precision: str = setting(
         AUTO,
         "arithmetic of matrix products",

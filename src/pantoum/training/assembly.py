@@ -28,6 +28,7 @@ from pantoum.network.mixers.counts import MOST_TOKENS
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
 from pantoum.training.keep_best import FittedCounts, KeepBest
+from pantoum.training.neighbours import MOST_COUNTED, begin, vectors_of
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
@@ -119,7 +120,17 @@ class TrainingRun:
         they are zero."""
         recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
         weights = self.weights if drawn else None
-        local = make_backend(recipe, vocab_size, weights, self._symbols, drawn)
+        vectors_VE = None
+        if drawn and weights is None and recipe.neighbours is not None:
+            vectors_VE = vectors_of(
+                self.prepared.train.read(0, MOST_COUNTED),
+                vocab_size,
+                recipe.model.embedding_size or 0,
+                recipe.neighbours,
+                recipe.seed,
+                self._symbols.parts_VO,
+            )
+        local = make_backend(recipe, vocab_size, weights, self._symbols, drawn, vectors_VE)
         if self._engine is None:
             return local
         return self._engine.take_over(local, recipe, vocab_size, self.state.batch_size, self._symbols)
@@ -149,14 +160,18 @@ def make_backend(
     weights: Mapping[str, Array] | None = None,
     symbols: Symbols = NO_SYMBOLS,
     drawn: bool = True,
+    vectors_VE: Array | None = None,
 ) -> LocalBackend:
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
-    ones. Not ``drawn``: all are zero, to be restored."""
+    ones. Not ``drawn``: all are zero, to be restored. ``vectors_VE``: what embeddings begin with."""
     seeds = [seed_of(recipe.seed, place) for place in range(recipe.members)]
     models = [LanguageModel(vocab_size, config=recipe.model, seed=seed if drawn else None) for seed in seeds]
     if weights is not None:
         for model, own in zip(models, part(recipe.kept, weights), strict=True):
             model.parameters.update(own)
+    if vectors_VE is not None:
+        for model in models:
+            begin(model, vectors_VE)
     learners = [_learner(recipe, model, seed, symbols) for model, seed in zip(models, seeds, strict=True)]
     return LocalBackend(learners, recipe.shards)
 

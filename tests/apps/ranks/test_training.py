@@ -35,7 +35,9 @@ def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     assert run.bits("on-1") == run.bits("on-2")
 
 
-@pytest.mark.parametrize(("steps", "more"), [(3, {"softmax": "sampled:4"}), (17, {"spelling": 0.3})])
+@pytest.mark.parametrize(
+    ("steps", "more"), [(3, {"softmax": "sampled:4"}), (17, {"spelling": 0.3, "neighbours": 4})]
+)
 def test_words_on_two_ranks_are_those_of_one(run, steps, more):
     """With what they know of each word; words move with their parts at the 16th step."""
     for count in (1, 2):

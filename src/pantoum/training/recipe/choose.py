@@ -43,9 +43,10 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, source is not None, reasons))
     pull = pull_of(settings, outlook, source is not None, reasons)
     spelling = spelling_of(settings, outlook, model, read, source is not None, reasons)
+    neighbours = neighbours_of(settings, outlook, model, source is not None, reasons)
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
     rate = (
-        rate_of(outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
+        rate_of(outlook, model, optimizer, batch_size * seq_len, neighbours, source is not None, reasons)
         if settings.learning_rate == AUTO
         else float(settings.learning_rate)
     )
@@ -73,6 +74,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         pull=pull,
         shards=shards_of(settings),
         spelling=spelling,
+        neighbours=neighbours,
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
         reasons=tuple(reasons),
@@ -205,6 +207,27 @@ def spelling_of(
     return rate
 
 
+def neighbours_of(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, fine_tuning: bool, reasons: list[str]
+) -> int | None:
+    """How far the neighbours of a word stand, with which its vector begins: in large vocabularies, from
+    nothing."""
+    here = model.embedding_size is not None and not fine_tuning
+    if settings.neighbours != AUTO:
+        window = None if settings.neighbours is None else int(settings.neighbours)
+        rule, advice = "needs an embedding of its own", "give --embedding-size a number and no --from"
+        require(here or window is None, "neighbours", window, rule, advice)
+        return window
+    if not outlook.large or not here:
+        return None
+    found = large_vocabulary.neighbours(outlook.tokens / outlook.vocab_size)
+    if found is not None:
+        reasons.append(
+            f"neighbours {found}: vectors begin with what stands up to {found} tokens beside a word"
+        )
+    return found
+
+
 def optimizer_of(
     settings: TrainSettings, outlook: Outlook, model: ModelConfig, batch: int, reasons: list[str]
 ) -> str:
@@ -226,6 +249,7 @@ def rate_of(
     model: ModelConfig,
     optimizer: str,
     batch: int,
+    neighbours: int | None,
     fine_tuning: bool,
     reasons: list[str],
 ) -> float:
@@ -245,6 +269,9 @@ def rate_of(
             )
         else:
             rate *= FINE_TUNING
+    elif outlook.large and optimizer == "muon" and neighbours is not None:
+        rate *= large_vocabulary.NEIGHBOURS_RATE
+        why += ", words that begin with their neighbours"
     elif outlook.large and optimizer == "muon":
         rate *= large_vocabulary.rate(updates)
         why += f", {updates:,.0f} updates of a large vocabulary"

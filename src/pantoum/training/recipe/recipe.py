@@ -18,7 +18,7 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
 from pantoum.training.recipe import large_vocabulary
 
-OFF = {"kneser_ney": None, "samples": None, "pull": 0.0, "spelling": None}
+OFF = {"kneser_ney": None, "samples": None, "pull": 0.0, "spelling": None, "neighbours": None}
 """What files do not tell where it is off."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
@@ -51,6 +51,9 @@ class Recipe:
     spelling: float | None = None
     """The rate at which a word learns by itself what words of like spelling do not share, as a multiple of
     the learning rate (``training.update.spelling``); ``None``: they share nothing."""
+    neighbours: int | None = None
+    """How far away a token is counted as a neighbour of a word, with whose vector it has to do at the
+    beginning (``training.neighbours``); ``None``: vectors begin at random."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None
