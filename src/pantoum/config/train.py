@@ -198,13 +198,8 @@ class ModelSettings(SettingGroup):
             "needs n-grams",
             "give --ngrams as well, or leave it out",
         )
-        require(
-            not (self.tied is True and self.embedding_size is None),
-            "tied",
-            True,
-            "needs an embedding",
-            "give --embedding-size a number",
-        )
+        rule, advice = "needs an embedding", "give --embedding-size a number"
+        require(self.tied is not True or self.embedding_size is not None, "tied", True, rule, advice)
 
 
 def parse_softmax(given: str) -> int | None:
@@ -321,7 +316,7 @@ class UpdateSettings(SettingGroup):
         partial(whole, most=100),
         metavar="N",
         off=True,
-        chosen="10 for more than 512 symbols; else, and with --from, none",
+        chosen="10 for more than 512 symbols of fewer than 100 tokens each; else, and with --from, none",
     )
     precision: str = setting(
         AUTO,
