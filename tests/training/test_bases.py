@@ -79,7 +79,14 @@ def test_a_text_that_a_base_does_not_know_begins_from_nothing(base, begin, tmp_p
 
 @pytest.mark.parametrize(
     "asked",
-    [{"from_": None}, {"hidden_size": 8}, {"tokens": "characters"}, {"documents": "lines"}, {"cell": "rnn"}],
+    [
+        {"from_": None},
+        {"hidden_size": 8},
+        {"tokens": "characters"},
+        {"documents": "lines"},
+        {"cell": "rnn"},
+        {"neighbours": 3},
+    ],
 )
 def test_what_is_asked_for_comes_before_a_base(base, begin, asked):
     result = begin("run", **asked)

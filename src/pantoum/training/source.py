@@ -43,7 +43,7 @@ MOST_NATS = 2.0
 """Nats per byte of the base itself up to which it helps (decision 118)."""
 READ_BYTES = 8192
 """Bytes of the text that a base reads to be judged."""
-OTHERWISE = (*SHAPE, "members", "kneser_ney", "vocab_size", "documents", "data")
+OTHERWISE = (*SHAPE, "members", "kneser_ney", "neighbours", "vocab_size", "documents", "data")
 """Settings that ask for another model or text than that of a base."""
 
 
