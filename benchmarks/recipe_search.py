@@ -44,7 +44,7 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.program import Program
 from pantoum.network.spec import named
 from pantoum.text.tokenizer import learner
-from pantoum.training.neighbours import begin, vectors_of
+from pantoum.training.neighbours import initial_vectors, initialise
 from pantoum.training.recipe.recipe import compared, work
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import MemberLearner
@@ -95,7 +95,7 @@ class Experiment:
     spelling: float | None = None
     """The rate of what each symbol learns by itself, where those of like spelling learn together."""
     neighbours: int | None = None
-    """How far neighbours are counted, with which vectors begin."""
+    """Within how many tokens co-occurrence is counted to initialise the embedding; ``None``: at random."""
     seed: int = 0
 
 
@@ -145,7 +145,7 @@ def run(each: Experiment, train: Any, judge: Any, texts: list[str], eos: int | N
     vectors_VE = None
     if each.neighbours is not None:
         assert each.embedding is not None
-        vectors_VE = vectors_of(train, vocab_size, each.embedding, each.neighbours, each.seed, parts_VO)
+        vectors_VE = initial_vectors(train, vocab_size, each.embedding, each.neighbours, each.seed, parts_VO)
     seeds = range(each.seed, each.seed + each.members)
     backend = LocalBackend([member(each, counts_V, count, seed, parts_VO, vectors_VE) for seed in seeds])
     batches = StatefulBatches(train, each.batch, each.steps, eos=eos)
@@ -183,7 +183,7 @@ def member(
     precision = kernels.precisions()[-1]
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
     if vectors_VE is not None:
-        begin(model, vectors_VE)
+        initialise(model, vectors_VE)
     tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
     optimizer: AdamW | SpellingOptimizer = (

@@ -1,4 +1,4 @@
-"""The vectors that words begin with."""
+"""Embeddings that are initialised from co-occurrence counts."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from pantoum.formats import model_file
 from pantoum.kernels import native
 from pantoum.network import LanguageModel
 from pantoum.training import neighbours
-from pantoum.training.neighbours import POWER, Neighbours, begin, vectors_of
+from pantoum.training.neighbours import POWER, Neighbours, initial_vectors, initialise
 
 V, WINDOW = 40, 3
 
@@ -53,7 +53,7 @@ def test_vectors_keep_of_the_rows_nearly_as_much_as_any_could(monkeypatch):
     tokens, size = text(), 8
     rows = rows_of(tokens)
     best = np.linalg.svd(rows)[2][:size]
-    vectors = vectors_of(tokens, V, size, WINDOW, seed=3)
+    vectors = initial_vectors(tokens, V, size, WINDOW, seed=3)
     known = rows.any(axis=1)
     assert not vectors[~known].any()
     np.testing.assert_allclose(np.linalg.norm(vectors[known], axis=1), 1.0, atol=1e-5)
@@ -68,7 +68,7 @@ def test_words_with_the_same_neighbours_begin_alike():
     draw = np.random.default_rng(1)
     kinds = np.arange(V) % 5  # a word is followed by words of the next kind
     tokens = np.array([draw.choice(np.flatnonzero(kinds == place % 5)) for place in range(4_000)])
-    vectors = vectors_of(tokens, V, 16, 1, seed=0)
+    vectors = initial_vectors(tokens, V, 16, 1, seed=0)
     cosines, same = vectors @ vectors.T, kinds[:, None] == kinds
     assert cosines[same].min() > cosines[~same].max() + 0.1
 
@@ -77,7 +77,7 @@ def test_what_never_occurs_keeps_its_random_vector_and_sizes_stay():
     for tied in (False, True):
         model = LanguageModel(V, config=ModelConfig("gru", 24, 1, embedding_size=24, tied=tied), seed=4)
         before = model.parameters["embedding.weight"].copy()
-        begin(model, vectors_of(text(), V, 24, WINDOW, seed=4))
+        initialise(model, initial_vectors(text(), V, 24, WINDOW, seed=4))
         after = model.parameters["embedding.weight"]
         assert np.array_equal(after[V - 2 :], before[V - 2 :])
         assert 0.7 < np.linalg.norm(after[: V - 10]) / np.linalg.norm(before[: V - 10]) < 1.4
@@ -88,7 +88,7 @@ def test_rare_words_begin_as_words_of_like_spelling_do():
     parts_VO = np.array([[3, 3], *([symbol % 2, 2] for symbol in range(1, V))], np.int32)
     tokens = text(5_000)
     counts_V = np.bincount(tokens, minlength=V)
-    alone, both = (vectors_of(tokens, V, 16, WINDOW, 0, parts) for parts in (None, parts_VO))
+    alone, both = (initial_vectors(tokens, V, 16, WINDOW, 0, parts) for parts in (None, parts_VO))
     cosines_V = np.einsum("ve,ve->v", alone, both)
     assert cosines_V[0] > 0.9999 and cosines_V[counts_V > 200].min() > 0.999
     rare, never = int(np.argmin(np.where(counts_V > 0, counts_V, 1 << 40))), counts_V == 0
@@ -107,7 +107,7 @@ def test_rare_words_begin_as_words_of_like_spelling_do():
 
 @pytest.mark.parametrize("tokens", [[0], [3, 3], [1, 2, 1]])
 def test_a_text_of_some_tokens_has_finite_vectors_of_fewer_directions(tokens):
-    vectors = vectors_of(np.array(tokens), 4, 9, 10, seed=0)
+    vectors = initial_vectors(np.array(tokens), 4, 9, 10, seed=0)
     assert vectors.shape == (4, 9) and np.isfinite(vectors).all() and not vectors[:, 4:].any()
 
 
@@ -117,7 +117,7 @@ def test_the_number_of_threads_does_not_matter():
     try:
         for threads in (1, 2, 3):
             core.set_own_threads(threads)
-            found.append(vectors_of(text(), V, 16, WINDOW, seed=0))
+            found.append(initial_vectors(text(), V, 16, WINDOW, seed=0))
     finally:
         core.set_own_threads(0)
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])

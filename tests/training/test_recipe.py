@@ -329,7 +329,7 @@ def test_words_of_like_spelling_learn_together_each_less_by_itself_the_more_epoc
     assert (chosen(5, spelling=0.3), chosen(5, vocab=98, spelling=0)) == (0.3, 0.0)
 
 
-def test_words_begin_with_their_neighbours_except_in_fine_tuning():
+def test_embeddings_of_words_start_from_co_occurrence_except_in_fine_tuning():
     def chosen(vocab=33_000, source=None, **settings):
         outlook = Outlook(2_000_000, vocab, epochs=5)
         return choose(TrainSettings(epochs=5, **settings), outlook, source=source).neighbours
@@ -340,7 +340,7 @@ def test_words_begin_with_their_neighbours_except_in_fine_tuning():
     source = ModelConfig("gru", 288, 1, 288, tied=True)
     assert chosen(source=source) is chosen(source=source, neighbours=None) is None
     for refused in ({"embedding_size": None}, {"source": source}):
-        with pytest.raises(SettingError, match="neighbours is 3: it needs an embedding of its own"):
+        with pytest.raises(SettingError, match="neighbours is 3: it needs a new embedding"):
             chosen(neighbours=3, **refused)
 
 

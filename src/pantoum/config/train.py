@@ -312,7 +312,7 @@ class UpdateSettings(SettingGroup):
     )
     neighbours: int | Auto | None = setting(
         AUTO,
-        "vectors begin with what stands up to N tokens beside each word in the text, not with random numbers",
+        "initialise the embedding from co-occurrence counts of the text within N tokens, not at random",
         partial(whole, most=100),
         metavar="N",
         off=True,

@@ -28,7 +28,7 @@ from pantoum.network.mixers.counts import MOST_TOKENS
 from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
 from pantoum.training.keep_best import FittedCounts, KeepBest
-from pantoum.training.neighbours import MOST_COUNTED, begin, vectors_of
+from pantoum.training.neighbours import MOST_COUNTED, initial_vectors, initialise
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
@@ -122,7 +122,7 @@ class TrainingRun:
         weights = self.weights if drawn else None
         vectors_VE = None
         if drawn and weights is None and recipe.neighbours is not None:
-            vectors_VE = vectors_of(
+            vectors_VE = initial_vectors(
                 self.prepared.train.read(0, MOST_COUNTED),
                 vocab_size,
                 recipe.model.embedding_size or 0,
@@ -130,7 +130,7 @@ class TrainingRun:
                 recipe.seed,
                 self._symbols.parts_VO,
             )
-        local = make_backend(recipe, vocab_size, weights, self._symbols, drawn, vectors_VE)
+        local = make_backend(recipe, vocab_size, weights, self._symbols, drawn, vectors_VE=vectors_VE)
         if self._engine is None:
             return local
         return self._engine.take_over(local, recipe, vocab_size, self.state.batch_size, self._symbols)
@@ -163,7 +163,8 @@ def make_backend(
     vectors_VE: Array | None = None,
 ) -> LocalBackend:
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
-    ones. Not ``drawn``: all are zero, to be restored. ``vectors_VE``: what embeddings begin with."""
+    ones. Not ``drawn``: all are zero, to be restored. ``vectors_VE``: initial rows
+    of the embedding (``neighbours.initialise``)."""
     seeds = [seed_of(recipe.seed, place) for place in range(recipe.members)]
     models = [LanguageModel(vocab_size, config=recipe.model, seed=seed if drawn else None) for seed in seeds]
     if weights is not None:
@@ -171,7 +172,7 @@ def make_backend(
             model.parameters.update(own)
     if vectors_VE is not None:
         for model in models:
-            begin(model, vectors_VE)
+            initialise(model, vectors_VE)
     learners = [_learner(recipe, model, seed, symbols) for model, seed in zip(models, seeds, strict=True)]
     return LocalBackend(learners, recipe.shards)
 

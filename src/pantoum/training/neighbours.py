@@ -1,20 +1,21 @@
-"""The vectors that words begin with: from what stands beside them in the training text.
+"""The initial embedding of a large vocabulary, from co-occurrence counts of the training text.
 
-Words of like meaning stand beside like words (Harris 1954). To count what stands beside a word takes seconds;
-a network needs epochs to find it out. So the embedding of a large vocabulary begins with what the counts say,
-much as in Levy and Goldberg (2014). With n(w, c), how often the word w and the context c stand within
-``window`` tokens of each other, each time divided by their distance,
+Words of like meaning have like neighbours (Harris 1954). Counting neighbours takes seconds; a network needs
+epochs to learn the same. The vectors are made much as in Levy and Goldberg (2014). Let n(w, c) be how often
+the word w and the context c stand within ``window`` tokens of each other, each time divided by their
+distance, and e(w, c) what is expected of it if contexts do not depend on words. Their positive pointwise
+mutual information is
 
-    M[w, c] = max(0, log(n(w, c) / e(w, c)))        e(w, c): the same, if the contexts of all words were alike
+    M[w, c] = max(0, log(n(w, c) / e(w, c)))
 
-where e takes contexts by a power of their frequency, else the rare ones would say most. The vector of a word
-is its row of M in the few directions in which M is largest, with length 1. These directions X are found by
-subspace iteration, X <- orthogonal(X M^T M), from random ones. A rare word has few neighbours, so each word
-also begins as words of like spelling do (``update.spelling``), the more so the rarer it is.
+where e weighs contexts by a power of their frequency, so that rare ones do not dominate. The vector of a word
+is its row of M, projected on the leading right singular vectors of M and scaled to length 1. These directions
+X are found by subspace iteration, X <- orthogonal(X M^T M), from random ones. A rare word has few neighbours:
+the rarer a word is, the more it takes after words of like spelling (``update.spelling``).
 
-Contexts are the most frequent symbols alone, and M is made again for each product, some words at a time: that
-takes little memory. All products are those of the kernels, so the vectors do not depend on how many threads
-there are.
+Only the most frequent symbols are contexts, and M is computed again for each product, a block of words at a
+time, so it takes little memory. All products are those of the kernels, so the vectors do not depend on the
+number of threads.
 
 Shapes: N tokens, V symbols, O parts of a symbol at most, C contexts, E directions, the units of the
 embedding; W words of a block, P places where these stand, D distances.
@@ -36,17 +37,17 @@ CONTEXTS = 2048
 POWER = 0.75
 """The exponent of the frequencies of contexts."""
 ITERATIONS = 1
-"""Of subspace iteration; more gave nothing (docs/log)."""
+"""Steps of subspace iteration; three gave no lower loss than one (docs/log/words.md)."""
 MOST_COUNTED = 1 << 22
 """Tokens that are counted at most, those of the beginning."""
 OF_PARTS = 5.0
-"""What words of like spelling count for: as much as so many places in the text."""
+"""The weight of words of like spelling, as so many occurrences of the word itself."""
 BLOCK, MOST_PLACES = 1 << 10, 1 << 17
 """Words of a block at most, and places where they stand, unless it is one word."""
 
 
 class Neighbours:
-    """What stands beside each word of a text."""
+    """The co-occurrence counts of a text."""
 
     def __init__(self, tokens_N: Array, vocab_size: int, window: int) -> None:
         self._tokens_N = tokens_N = tokens_N[:MOST_COUNTED].astype(np.int64)
@@ -88,21 +89,21 @@ class Neighbours:
         expected_M = counts_W[words_M] * self._expected_C[contexts_M]
         rows_WC: Array = np.zeros((len(counts_W), C), np.float32)
         # To hundredths: the last bits of a logarithm are not the same on every machine.
-        said_M = np.round(np.log(found_WC[words_M, contexts_M] / expected_M), 2)
-        rows_WC[words_M, contexts_M] = np.maximum(said_M, 0.0)
+        information_M = np.round(np.log(found_WC[words_M, contexts_M] / expected_M), 2)
+        rows_WC[words_M, contexts_M] = np.maximum(information_M, 0.0)
         return rows_WC
 
 
-def begin(model: LanguageModel, vectors_VE: Array) -> None:
-    """The embedding of a model begins with vectors of length 1, where they are not 0, in the size of its
-    random ones."""
+def initialise(model: LanguageModel, vectors_VE: Array) -> None:
+    """Put vectors of length 1, where they are not 0, in place of the random rows of the embedding, scaled as
+    these are."""
     (name,) = named(model.config, "input")
     embedding_VE, known_V = model.parameters[name], vectors_VE.any(axis=1)
     spread = declared(model.config, model.vocab_size)[name].spread
     embedding_VE[known_V] = vectors_VE[known_V] * (spread * math.sqrt(embedding_VE.shape[1]))
 
 
-def vectors_of(
+def initial_vectors(
     tokens_N: Array, vocab_size: int, size: int, window: int, seed: int, parts_VO: Array | None = None
 ) -> Array:
     """The vectors [V,E] of all symbols, float32, of length 1; 0 where nothing is known of one. ``parts_VO``:
@@ -119,7 +120,7 @@ def vectors_of(
     packed, vectors_VE = kernels.pack(directions_EC), np.zeros((vocab_size, size), np.float32)
     for words, rows_WC in neighbours.blocks():
         vectors_VE[words, : shape[0]] = packed.product(rows_WC)
-    vectors_VE = _of_length_1(vectors_VE)
+    vectors_VE = _normalised(vectors_VE)
     return vectors_VE if parts_VO is None else _with_parts(vectors_VE, neighbours.counts_V, parts_VO)
 
 
@@ -129,13 +130,13 @@ def _with_parts(vectors_VE: Array, counts_V: Array, parts_VO: Array) -> Array:
     kernels, counts_V1 = backend(np.float32), counts_V[:, None].astype(np.float32)
     parts_U, sums_UE = kernels.lookup_sum_gradient(vectors_VE * np.sqrt(counts_V1), parts_VO)
     of_parts = np.zeros((int(parts_VO.max()) + 1, vectors_VE.shape[1]), np.float32)
-    of_parts[parts_U] = _of_length_1(sums_UE)
+    of_parts[parts_U] = _normalised(sums_UE)
     of_parts[-1] = 0.0  # no part
-    alike_VE = _of_length_1(kernels.lookup_sum(of_parts, parts_VO))
-    return _of_length_1(vectors_VE * counts_V1 + np.float32(OF_PARTS) * alike_VE)
+    alike_VE = _normalised(kernels.lookup_sum(of_parts, parts_VO))
+    return _normalised(vectors_VE * counts_V1 + np.float32(OF_PARTS) * alike_VE)
 
 
-def _of_length_1(vectors: Array) -> Array:
+def _normalised(vectors: Array) -> Array:
     lengths = np.sqrt(np.einsum("ve,ve->v", vectors, vectors))[:, None]
     found: Array = vectors / np.where(lengths > 0, lengths, 1.0)
     return found

@@ -210,12 +210,12 @@ def spelling_of(
 def neighbours_of(
     settings: TrainSettings, outlook: Outlook, model: ModelConfig, fine_tuning: bool, reasons: list[str]
 ) -> int | None:
-    """How far the neighbours of a word stand, with which its vector begins: in large vocabularies, from
-    nothing."""
+    """Within how many tokens co-occurrence is counted to initialise the embedding: in large vocabularies,
+    from nothing."""
     here = model.embedding_size is not None and not fine_tuning
     if settings.neighbours != AUTO:
         window = None if settings.neighbours is None else int(settings.neighbours)
-        rule, advice = "needs an embedding of its own", "give --embedding-size a number and no --from"
+        rule, advice = "needs a new embedding", "give --embedding-size a number and no --from"
         require(here or window is None, "neighbours", window, rule, advice)
         return window
     if not outlook.large or not here:
@@ -223,7 +223,7 @@ def neighbours_of(
     found = large_vocabulary.neighbours(outlook.tokens / outlook.vocab_size)
     if found is not None:
         reasons.append(
-            f"neighbours {found}: vectors begin with what stands up to {found} tokens beside a word"
+            f"neighbours {found}: the embedding is initialised from co-occurrence within {found} tokens"
         )
     return found
 
@@ -271,7 +271,7 @@ def rate_of(
             rate *= FINE_TUNING
     elif outlook.large and optimizer == "muon" and neighbours is not None:
         rate *= large_vocabulary.NEIGHBOURS_RATE
-        why += ", words that begin with their neighbours"
+        why += ", an embedding from co-occurrence counts"
     elif outlook.large and optimizer == "muon":
         rate *= large_vocabulary.rate(updates)
         why += f", {updates:,.0f} updates of a large vocabulary"

@@ -16,10 +16,10 @@ It differs from the recipe for characters where the vocabulary does:
   its own, and for another kind of text as large ones as from nothing. The fewer updates, the higher, too.
 - Words of like spelling learn from each other (``training.update.spelling``), except in fine-tuning. The more
   epochs, the less each learns by itself, which is by heart, unless symbols are as frequent as those of BPE.
-- Vectors begin with what stands beside each word in the text (``training.neighbours``), except in
-  fine-tuning: that takes seconds, and epochs would be needed to learn it. Symbols as frequent as those of BPE
-  gain nothing by it. The learning rate is then lower, however many updates there are: a high one would spoil
-  such vectors, and does not help random ones much.
+- The embedding is initialised from co-occurrence counts of the text (``training.neighbours``), except in
+  fine-tuning: counting takes seconds, and learning the same takes epochs. Symbols as frequent as those of BPE
+  gain nothing by it. The learning rate is then lower, however many updates there are: a high one would undo
+  the initialisation, and helps little without it.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
@@ -51,7 +51,8 @@ ROUNDS_COST = 0.9
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""
 CHUNK = 32
 NEIGHBOURS, NEIGHBOURS_RATE = 10, 1.3
-"""How far neighbours are counted, and the learning rate with them as a multiple of that for characters."""
+"""Within how many tokens co-occurrence is counted, and the learning rate with such an embedding as a multiple
+of that for characters."""
 LEAST_RATE, MOST_RATE, FEW_UPDATES, MANY_UPDATES = 2.0, 4.0, 1000, 10_000
 KNOWN, STRANGE = 0.1, 1.0
 """The learning rate of fine-tuning in 1,000 updates, as a multiple of that for characters: for a text that
@@ -83,13 +84,13 @@ def spelling(epochs: float, per_symbol: float) -> float:
 
 
 def neighbours(per_symbol: float) -> int | None:
-    """How far the neighbours of a word are counted in a text of so many tokens per symbol."""
+    """Within how many tokens co-occurrence is counted in a text of so many tokens per symbol."""
     return None if per_symbol >= FREQUENT else NEIGHBOURS
 
 
 def rate(updates: float) -> float:
-    """The learning rate of a run of so many updates with Muon, from random vectors, as a multiple of that for
-    characters."""
+    """The learning rate of a run of so many updates with Muon, from a random embedding, as a multiple of
+    that for characters."""
     least = LEAST_RATE * math.sqrt(min(1.0, MANY_UPDATES / updates))
     return min(max(MOST_RATE * math.sqrt(FEW_UPDATES / updates), least), MOST_RATE)
 

@@ -52,8 +52,8 @@ class Recipe:
     """The rate at which a word learns by itself what words of like spelling do not share, as a multiple of
     the learning rate (``training.update.spelling``); ``None``: they share nothing."""
     neighbours: int | None = None
-    """How far away a token is counted as a neighbour of a word, with whose vector it has to do at the
-    beginning (``training.neighbours``); ``None``: vectors begin at random."""
+    """Within how many tokens co-occurrence is counted to initialise the embedding (``training.neighbours``);
+    ``None``: it begins at random."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None
