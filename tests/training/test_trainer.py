@@ -166,9 +166,9 @@ def made(monkeypatch):
         found.append(("batches", given))
         batches(*given, **named)
 
-    def made_backend(*given):
+    def made_backend(*given, **named):
         found.append(("backend", given))
-        return backend(*given)
+        return backend(*given, **named)
 
     monkeypatch.setattr(StatefulBatches, "__init__", made_batches)
     monkeypatch.setattr(assembly, "make_backend", made_backend)
@@ -183,7 +183,7 @@ def test_batches_and_a_backend_are_made_once(run, made, resumed):
         run(resume=True)
     assert sorted(name for name, _ in made) == ["backend", "batches"]
     draws = next(given[-1] for name, given in made if name == "backend")
-    assert draws is not resumed, "weights that a checkpoint overwrites are not drawn"
+    assert draws is (not resumed), "weights that a checkpoint overwrites are not drawn"
 
 
 HELPERS = {
