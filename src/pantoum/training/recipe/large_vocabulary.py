@@ -24,9 +24,9 @@ It differs from the recipe for characters where the vocabulary does:
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
   once. The rate grows with the square root of the epochs and of the weights of the layers per token.
-- Two members where each has time for 10 epochs, and three at most: one model that reads the text more often
-  learns it by heart. With less time one model is as good, and smaller: each member has an embedding of its
-  own, which is most of the model, and counted n-grams (``mixers.counts``) complement one network already.
+- Two members where each has time for 6.5 epochs, three for 8, and no more: one model that reads the text
+  more often learns it by heart. With less time one model is as good, and smaller: each member has an
+  embedding of its own, which is most of the model.
 
 Decision 079 has the reasons.
 """
@@ -44,7 +44,7 @@ SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 4
 TOKENS_PER_WORK = 6.0
 MOST_PER_TOKEN = 0.9
 """Most weights of the layers, without embedding and output layer, that minutes choose per token of text."""
-MEMBER_EPOCHS = {3: 10.0, 2: 10.0}
+MEMBER_EPOCHS = {3: 8.0, 2: 6.5}
 """The least epochs of each member of an ensemble of so many, the most members first."""
 ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as

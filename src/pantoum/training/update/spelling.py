@@ -41,7 +41,7 @@ OF_LETTERS = "beginning", "end", "word"
 LONGEST = 12
 """Letters from which on all lengths are one part."""
 FEWEST = 2
-EVERY = 16
+EVERY = 4
 BLOCK = 2048
 """Words that are moved at a time."""
 
