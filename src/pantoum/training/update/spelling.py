@@ -42,6 +42,7 @@ LONGEST = 12
 """Letters from which on all lengths are one part."""
 FEWEST = 2
 EVERY = 4
+"""Updates between two moves of all words. After 16 a wide embedding had gone too far (docs/log/words.md)."""
 BLOCK = 2048
 """Words that are moved at a time."""
 
