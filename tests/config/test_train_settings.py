@@ -96,7 +96,7 @@ def test_one_order_none_and_auto() -> None:
     assert TrainSettings().ngrams == TrainSettings(ngrams=AUTO).ngrams == AUTO
 
 
-@pytest.mark.parametrize(("text", "samples"), [("full", None), ("sampled", 2048), ("sampled:7", 7)])
+@pytest.mark.parametrize(("text", "samples"), [("full", None), ("sampled", 512), ("sampled:7", 7)])
 def test_the_symbols_that_are_compared_are_spelt_as_they_are_read(text: str, samples: int | None) -> None:
     assert TrainSettings(softmax=text).softmax == text
     assert parse_softmax(text) == samples == parse_softmax(spell_softmax(samples))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from pantoum import kernels
 from pantoum.config import TrainSettings
 from pantoum.training import pace
+from pantoum.training.fastest import Fastest
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.recipe import Outlook
 
@@ -61,3 +64,19 @@ def test_updates_after_the_first_one_are_believed(monkeypatch, making, updates, 
     machine = Machine(monkeypatch, making, updates)
     assert machine.update_seconds(3.7) == pytest.approx(believed)
     assert machine.made == made
+
+
+@pytest.mark.parametrize("gflops", [50.0, 500.0])
+def test_on_a_machine_of_any_speed_the_model_that_is_chosen_is_measured(monkeypatch, gflops: float) -> None:
+    measured: list[int] = []
+
+    def operations_a_second(recipe, *_) -> float:
+        measured.append(recipe.work(33_278))
+        return 0.9 * pace.REACHED * 1e9 * gflops * kernels.native.core().threads
+
+    monkeypatch.setattr(pace, "operations_a_second", operations_a_second)
+    monkeypatch.setattr(pace, "fastest_precision", lambda *_: Fastest("bf16", {"bf16": gflops}))
+    recipe, _ = pace.chosen_by_pace(
+        partial(choose, TrainSettings()), Outlook(2 * 10**6, 33_278), PREPARED, 3600.0, 3600.0
+    )
+    assert len(measured) == 1 and measured[0] == pytest.approx(recipe.work(33_278), rel=0.5)

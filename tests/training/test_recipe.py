@@ -188,7 +188,7 @@ def test_goes_through_json_and_has_its_reasons():
 def test_a_large_vocabulary_is_sampled_and_counts_for_what_a_step_compares():
     words = Outlook(2_000_000, 33_278, operations=1e14)
     recipe = choose(TrainSettings(minutes=10), words)
-    assert recipe.samples == 2048 and any("sampled:2048" in reason for reason in recipe.reasons)
+    assert recipe.samples == 512 and any("sampled:512" in reason for reason in recipe.reasons)
     full = choose(TrainSettings(minutes=10, softmax="full"), words)
     assert full.samples is None and recipe.model.hidden_size > full.model.hidden_size
     assert (
@@ -198,7 +198,7 @@ def test_a_large_vocabulary_is_sampled_and_counts_for_what_a_step_compares():
     )
     assert choose(TrainSettings(minutes=10), Outlook(2_000_000, 4096, operations=1e14)).samples is None
     assert choose(TrainSettings(steps=9, softmax="sampled:7"), MEGABYTE).samples == 7
-    assert Recipe.from_spec(json.loads(json.dumps(recipe.spec()))).samples == 2048
+    assert Recipe.from_spec(json.loads(json.dumps(recipe.spec()))).samples == 512
 
 
 def test_n_grams_add_to_all_logits_so_nothing_is_sampled():
@@ -218,10 +218,10 @@ WIKITEXT = Outlook(2_088_628, 33_278, operations=1e14)
 
 def test_words_get_one_wide_layer_that_shares_its_embedding():
     recipe = choose(TrainSettings(minutes=10), WIKITEXT)
-    assert (recipe.model.num_layers, recipe.model.hidden_size, recipe.model.embedding_size) == (1, 320, 320)
+    assert (recipe.model.num_layers, recipe.model.hidden_size, recipe.model.embedding_size) == (1, 384, 384)
     assert recipe.model.tied and recipe.members == 1 and recipe.samples and recipe.kneser_ney
     assert (recipe.batch_size, recipe.seq_len) == (64, 32)
-    assert any("shares the embedding of 320: 33,278 symbols" in reason for reason in recipe.reasons)
+    assert any("shares the embedding of 384: 33,278 symbols" in reason for reason in recipe.reasons)
     longer = choose(TrainSettings(minutes=60), dataclasses.replace(WIKITEXT, operations=6e14))
     assert longer.model.dropout.outputs > recipe.model.dropout.outputs > 0
 
@@ -273,7 +273,7 @@ def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
         return choose(TrainSettings(minutes=60, members=1), outlook)
 
     ten, sixty = chosen(WIKITEXT.tokens, 1e14), chosen(WIKITEXT.tokens, 1e15)
-    assert (ten.model.hidden_size, sixty.model.hidden_size) == (320, 512)
+    assert (ten.model.hidden_size, sixty.model.hidden_size) == (384, 512)
     assert chosen(WIKITEXT.tokens, 1e16).model.hidden_size == 512
     assert any(
         "2,088,628 tokens of text, with at most 0.9 weights of the layers" in why for why in sixty.reasons
@@ -290,8 +290,8 @@ def test_members_of_words_need_time_to_read_the_text_often():
 
     five, twenty, sixty, days = (chosen(operations) for operations in (1e14, 3.4e14, 1.25e15, 1e17))
     assert [each.members for each in (five, twenty, sixty, days)] == [1, 2, 3, 3]
-    assert (twenty.model.hidden_size, sixty.model.hidden_size) == (384, 512)
-    assert any("3 members: each has time to read the text 10" in why for why in sixty.reasons)
+    assert (twenty.model.hidden_size, sixty.model.hidden_size) == (448, 512)
+    assert any("3 members: each has time to read the text 14" in why for why in sixty.reasons)
     assert chosen(1e17, members=1).members == chosen(1e17, hidden_size=512).members == 1
 
 

@@ -30,7 +30,7 @@ BUDGETS = ("minutes", "steps", "epochs")
 DOCUMENTS = ("lines", "files", "blank-lines")
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
-SAMPLES = 2048
+SAMPLES = 512
 """Symbols that are sampled if no number is given."""
 
 
@@ -210,7 +210,7 @@ def parse_softmax(given: str) -> int | None:
         "softmax",
         given,
         "must be full, sampled or sampled:N",
-        "give for example --softmax sampled:2048",
+        "give for example --softmax sampled:512",
     )
     assert found is not None
     if given == "full":

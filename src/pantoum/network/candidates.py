@@ -14,10 +14,9 @@ whatever the size of the sample, and its logits need no correction afterwards (t
 noise-contrastive estimation: Jozefowicz et al. 2016; Ma and Collins 2018; with the targets of the batch: Yi
 et al. 2019). As a layer, it is a softmax over few symbols with ``-log p_w`` added to their biases.
 
-The sample contains each symbol independently of the others, with a probability in proportion to a power of
-its count in the training text, and at most 1, which frequent symbols have. The draw is a function of (seed,
-step): it depends neither on the threads nor on the batch. Evaluation, scoring, adapting and generation use
-all symbols.
+The sample contains each symbol independently of the others, with a probability in proportion to its count in
+the training text, and at most 1, which frequent symbols have. The draw is a function of (seed, step): it
+depends neither on the threads nor on the batch. Evaluation, scoring and generation use all symbols.
 
 Shapes: V symbols, N targets, C candidates.
 """
@@ -31,9 +30,6 @@ import numpy as np
 from pantoum.config import require, whole
 from pantoum.kernels import Array
 from pantoum.network.parameters import generator
-
-POWER = 0.75
-"""The exponent of the counts, as for the noise of word2vec (Mikolov et al. 2013)."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +69,8 @@ class CandidateSampler:
 
 
 def inclusion(counts_V: Array, samples: int) -> Array:
-    """The probability with which each symbol is drawn [V], float64: at most 1, proportional to a power of its
-    count below that, ``samples`` in all (all symbols, if these are fewer)."""
+    """The probability with which each symbol is drawn [V], float64: at most 1, proportional to its count
+    below that, ``samples`` in all (all symbols, if these are fewer)."""
     counts_V = np.asarray(counts_V, np.float64)
     require(
         counts_V.ndim == 1 and counts_V.size > 0, "counts_V", counts_V.shape, "must be one per symbol", ""
@@ -82,7 +78,7 @@ def inclusion(counts_V: Array, samples: int) -> Array:
     if samples >= len(counts_V):
         certain_V: Array = np.ones(len(counts_V))
         return certain_V
-    share_V = (counts_V + 1.0) ** POWER  # a symbol that never occurs is drawn too: it must learn to be rare
+    share_V = counts_V + 1.0  # a symbol that never occurs is drawn too: it must learn to be rare
     order_V = np.argsort(-share_V, kind="stable")
     sorted_V = share_V[order_V]
     # If the k most frequent are certain, the others have (samples - k) / (the sum of their shares) of theirs.

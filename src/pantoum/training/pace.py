@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum import kernels
 from pantoum.data.prepared_file import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbols_of
@@ -25,7 +26,9 @@ from pantoum.training.recipe.recipe import Outlook, Recipe
 MOST_SECONDS, MOST_SHARE = 5.0, 0.03
 UPDATES = 4
 GUESS = 6e10
-"""Operations per second of two modest cores: only to choose what is measured."""
+"""Operations per second of two modest cores: only to choose what is measured, where products are not."""
+REACHED = 0.4
+"""The share of the speed of products that updates reach, about: only to choose what is measured."""
 SHARED = 0.9
 """Share of the speed of all ranks that is left when their sums have been exchanged: a guess."""
 USABLE = 0.92
@@ -54,7 +57,10 @@ def chosen_by_pace(
         rows = candidate.batch_size * candidate.seq_len
         fastest = fastest_precision(candidate.model.hidden_size, rows, candidate.batch_size)
         outlook = replace(outlook, precision=fastest.precision)
-        candidate = replace(candidate, precision=fastest.precision)
+        guess = GUESS
+        if fastest.gflops:
+            guess = REACHED * 1e9 * fastest.gflops[fastest.precision] * kernels.native.core().threads
+        candidate = choose(replace(outlook, operations=guess * times * seconds * USABLE))
         chosen_for = tuple(filter(None, (fastest.reason(),)))
     rate = times * operations_a_second(candidate, prepared, limit)
     recipe = choose(replace(outlook, operations=rate * seconds * USABLE))
