@@ -53,9 +53,9 @@ class Machine:
 @pytest.mark.parametrize(
     ("making", "updates", "believed", "made"),
     [
-        (0.1, [0.6, 0.2, 0.3, 0.2], 0.2, 4),
-        pytest.param(9.0, [0.6, 0.2, 0.3, 0.2], 0.2, 4, id="the model takes longer to make than the limit"),
-        pytest.param(0.1, [2.1, 0.4, 0.4, 0.4], 0.4, 4, id="the first update takes most of the limit"),
+        pytest.param(0.1, [0.6, 0.2, 0.3, 0.2, 0.3], 0.25, 5, id="some updates do more than others"),
+        pytest.param(9.0, [0.6, 0.2, 0.2, 0.2, 0.2], 0.2, 5, id="the model is made after the limit"),
+        pytest.param(0.1, [2.1, 0.3, 0.3, 0.3, 0.3], 0.3, 5, id="the first update takes most of the limit"),
         pytest.param(0.1, [2.1, 1.0, 1.0, 1.0], 1.0, 2, id="there is time for two"),
         pytest.param(0.1, [4.0, 1.0], 4.0, 1, id="there is time for one"),
     ],
