@@ -19,15 +19,16 @@ from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import FIRST_KEPT, LAST_KEPT, SCALE
 from pantoum.inference import adapt, adapt_rule
 from pantoum.inference.adapt import Adapter, Settings
-from pantoum.inference.adapt_rule import Mixture, Rule, settings_for
+from pantoum.inference.adapt_rule import EARLY, Mixture, Rule, settings_for
 from pantoum.inference.adapted import adapter_of
 from pantoum.inference.evaluation import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.scoring.protocols import ROWS
 from pantoum.inference.scoring.reader import PlainReader
-from pantoum.kernels import precisions, without_core
+from pantoum.kernels import Array, precisions, without_core
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
+from pantoum.network.gradient import Gradient
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.counts import CountMixture, Counts, counted
 from pantoum.network.program import Program
@@ -419,7 +420,7 @@ def test_the_further_behind_a_copy_is_the_further_it_goes_back(characters: Loade
     model = with_scale(characters)
     adapter = Adapter(model, FAST)
     adapter.losses(*text_of(model, FAST.chunk * 3))
-    trained, lost = model.network.parameters, adapt.LOST
+    trained, lost = model.network.parameters, adapt.LOST * adapt.WINDOW
     for behind, share in ((lost, 1.0), (1.001 * lost, 0.5), (10 * lost, 0.05), (1e6 * lost, 0.0)):
         before = {name: array - trained[name] for name, array in adapter._network.parameters.items()}
         assert any(array.any() for array in before.values())
@@ -454,10 +455,34 @@ def test_a_gradient_that_is_not_finite_is_passed_over(characters: LoadedModel, m
 
 def test_memory_does_not_grow_with_the_text(characters: LoadedModel) -> None:
     adapter = Adapter(with_scale(characters), FAST)
-    adapter.losses(*text_of(adapter.model, 16))
+    adapter.losses(*text_of(adapter.model, 8 * EARLY + 200))  # the longer chunks of later have begun
     held = adapter._workspace.nbytes
     adapter.losses(*text_of(adapter.model, 3000))
-    assert adapter._workspace.nbytes == held and adapter._begun_3BT.shape[2] < 8
+    assert adapter._workspace.nbytes == held and adapter._begun_3BT.shape[2] < 8 * FAST.later
+
+
+@pytest.mark.parametrize("size", [7, 31, 1000])
+def test_later_chunks_are_longer_however_the_text_is_cut(characters: LoadedModel, size: int) -> None:
+    adapter, learned = Adapter(with_scale(characters), FAST), list[int]()
+    step = adapter._rule.step
+    adapter._rule.step = lambda *given: learned.append(given[2]) or step(*given)
+    inputs_BT, targets_BT = text_of(adapter.model, 8 * EARLY + 100)
+    for start in range(0, inputs_BT.shape[1], size):
+        part = np.s_[:, start : start + size]
+        adapter.losses(inputs_BT[part], targets_BT[part])
+    assert learned == [8] * EARLY + [8 * FAST.later] * 4
+
+
+def test_a_step_of_a_longer_chunk_goes_as_far_as_its_square_root(characters: LoadedModel) -> None:
+    model = with_scale(characters)
+    rule, moves = Rule(model, dataclasses.replace(FAST, decay=0.0)), list[Array]()
+    name, weight = next(iter(model.network.parameters.items()))
+    for chunk in (8, 32):
+        weights, gradients = {name: weight.copy()}, {name: Gradient(np.full_like(weight, 1e-3))}
+        rule.step(weights, gradients, chunk, 1.0, chunk)
+        moves.append(weights[name] - weight)
+    assert moves[0].any()
+    np.testing.assert_allclose(moves[1], 2 * moves[0], rtol=0.02)
 
 
 @pytest.mark.skipif(without_core() is not None, reason="promised by the native core")

@@ -54,14 +54,14 @@ from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
 
 UNCHANGED_U = np.zeros(0, np.int64)
-CHUNKS = 5
-"""Chunks that the model itself reads at once."""
+CHUNKS = 6
+"""Chunks that the model itself reads at once, as long as those at the beginning."""
 WINDOW = 192
 """Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5
 """A copy that was lost takes steps of this share of those before: they went too far."""
-LOST = 0.25 * WINDOW
-"""Nats that the copy may be worse than the model itself, in a window, before it is lost."""
+LOST = 0.25
+"""Nats per token of a window by which the copy may be worse than the model itself before it is lost."""
 CACHE_TIMES, CACHE_MOST = 2.0, 0.9
 """The weight that a cache may come to have: so many times that of the card, but not more than the second."""
 KEPT = 0.5
@@ -148,9 +148,10 @@ class Adapter:
         if reset_BT is None:
             reset_BT = np.zeros(inputs_BT.shape, bool)
         text_3BT = np.stack([inputs_BT, targets_BT, reset_BT]).astype(np.int64)
+        at_once = CHUNKS * self.settings.chunk
         read, start = [(np.empty((1, 0), np.float32), np.empty((1, 0), np.int64))], 0
         while start < text_3BT.shape[2]:
-            end = start + CHUNKS * self.settings.chunk - self._begun_3BT.shape[2]
+            end = start + at_once - self._begun_3BT.shape[2] % at_once
             read.append(self._read_chunks(text_3BT[:, :, start:end]))
             start = end
         nats, predictions = zip(*read, strict=True)
@@ -170,8 +171,9 @@ class Adapter:
         )
         self._plain_state = plain.state
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
-        start, chunk = 0, self.settings.chunk
+        start = 0
         while start < T:
+            chunk = self.settings.chunk_after(self.tokens)
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._read_whole if end - start == chunk else self._begin_chunk
@@ -254,9 +256,10 @@ class Adapter:
     def _end_chunk(self) -> None:
         """A copy far behind goes back at once, because the pull of each step is slow, but it does not forget
         all that it learned."""
-        lost = self._behind > LOST
+        most = LOST * max(WINDOW, self._in_window)
+        lost = self._behind > most
         if lost:
-            self._scale_distance(self._network, KEPT * LOST / self._behind)
+            self._scale_distance(self._network, KEPT * most / self._behind)
             self._changed_U = None
             self.times_lost += 1
             self._pace *= SLOWER
@@ -348,7 +351,8 @@ class Adapter:
     ) -> BatchResult:
         """Learn from a chunk that begins with this state."""
         inputs_BT, targets_BT, reset_BT = text_3BT
-        step, sampler = self.tokens // self.settings.chunk, self._sampler
+        chunk, sampler = self.settings.chunk_after(self.tokens), self._sampler
+        step = self.tokens // chunk
         parts, rest = divmod(inputs_BT.shape[1], self.settings.part)
         wanted = Wanted(
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
@@ -359,7 +363,7 @@ class Adapter:
         )
         result = program.gradients(inputs_BT, targets_BT, state, wanted, reset_BT=reset_BT.astype(bool))
         self._changed_U = changed_rows(self._network.config, result.gradients)
-        self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace)
+        self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace, chunk)
         self._reading = None
         self.tokens += inputs_BT.size
         return result
@@ -376,7 +380,7 @@ class Adapter:
         result = self._reading.scored(inputs_BT, targets_BT, self._state, reset_BT=reset_BT, logits=logits)
         self._state = result.state
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
-        if self._begun_3BT.shape[2] == self.settings.chunk:
+        if self._begun_3BT.shape[2] == self.settings.chunk_after(self.tokens):
             self.finish()
         return result
 

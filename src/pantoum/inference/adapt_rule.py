@@ -37,12 +37,18 @@ WHOLE_VOCABULARY, SAMPLES = 4096, 2048
 """Symbols above which a step compares its targets with samples, and how many these are."""
 
 
+EARLY = 96
+"""Chunks of a text after which steps are taken less often."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What one may choose about adapting."""
 
     chunk: int = 192
-    """Tokens that are read between two steps."""
+    """Tokens that are read between two steps, in the first ``EARLY`` chunks."""
+    later: int = 3
+    """So many times as many are read between two steps later."""
     part: int = 32
     """Tokens that a gradient goes back through, in a chunk of whole parts, computed side by side."""
     lower: int = 2
@@ -56,9 +62,13 @@ class Settings:
     clip: float = 8.0
     """A gradient counts for at most so many times the size that it had in training."""
 
+    def chunk_after(self, tokens: int) -> int:
+        """Tokens of the chunk that follows so many: what is learned of a new text changes fastest early."""
+        return self.chunk * (1 if tokens < EARLY * self.chunk else self.later)
+
 
 CHARACTERS = Settings()
-WORDS = Settings(chunk=32, rate=0.006, decay=0.0003, floor=0.6, lower=1)
+WORDS = Settings(chunk=32, later=1, rate=0.006, decay=0.0003, floor=0.6, lower=1)
 """As much text per chunk: what a word that has just been read changes is worth most soon after it."""
 SYMBOLS = 512
 """The largest vocabulary of characters or bytes."""
@@ -100,15 +110,23 @@ class Rule:
             self._backs[name] = np.minimum(times * settings.decay * sizes_R, 1.0).astype(np.float32)
 
     def step(
-        self, weights: Mapping[str, Array], gradients: Gradients, targets: int, pace: float = 1.0
+        self,
+        weights: Mapping[str, Array],
+        gradients: Gradients,
+        targets: int,
+        pace: float = 1.0,
+        chunk: int | None = None,
     ) -> None:
-        """Take one step, in place, along the gradients of the mean loss of so many targets, ``pace`` times as
-        far as the settings say."""
+        """Take one step, in place, along the gradients of the mean loss of so many targets of a chunk of
+        ``chunk`` (``settings.chunk``), ``pace`` times as far as the settings say. A longer chunk makes a
+        longer step, by the square root."""
         size = norm(self._kernels, gradients)
         if not math.isfinite(size):
             return
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
-        factor = np.float32(pace * targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
+        usual = self._settings.chunk
+        share = targets / math.sqrt(usual * (usual if chunk is None else chunk))
+        factor = np.float32(pace * share * min(1.0, most / max(size, 1e-30)))
         for name, gradient in gradients.items():
             speeds_R, weight, trained = self._speeds[name], weights[name], self._trained[name]
             rows_U = gradient.rows_U

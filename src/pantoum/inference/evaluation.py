@@ -258,7 +258,8 @@ def _read_text(
         ):
             yield block, nats_BT, predictions_BT
         return
-    size = max(1, ROWS // adapter.settings.chunk) * adapter.settings.chunk  # whole chunks cost the least
+    chunk = adapter.settings.chunk * adapter.settings.later
+    size = max(1, ROWS // chunk) * chunk  # whole chunks cost the least
     for block in blocks(tokens, protocol, size):
         reset_BT = None if resets_V is None else resets_V[block.inputs_BT]
         yield block, *adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
