@@ -416,15 +416,18 @@ def test_a_copy_that_is_lost_goes_back(characters: LoadedModel) -> None:
     assert still.times_lost == 0
 
 
-def test_the_further_behind_a_copy_is_the_further_it_goes_back(characters: LoadedModel) -> None:
+@pytest.mark.parametrize(("tokens", "lost"), [(24, 48.0), (576, 144.0)])
+def test_the_further_behind_a_copy_is_the_further_it_goes_back(
+    characters: LoadedModel, tokens: int, lost: float
+) -> None:
     model = with_scale(characters)
     adapter = Adapter(model, FAST)
     adapter.losses(*text_of(model, FAST.chunk * 3))
-    trained, lost = model.network.parameters, adapt.LOST * adapt.WINDOW
+    trained = model.network.parameters
     for behind, share in ((lost, 1.0), (1.001 * lost, 0.5), (10 * lost, 0.05), (1e6 * lost, 0.0)):
         before = {name: array - trained[name] for name, array in adapter._network.parameters.items()}
         assert any(array.any() for array in before.values())
-        adapter._behind = behind
+        adapter._behind, adapter._in_window = behind, tokens
         adapter._end_chunk()
         for name, array in adapter._network.parameters.items():
             np.testing.assert_allclose(array - trained[name], share * before[name], rtol=0.01, atol=1e-6)
@@ -463,23 +466,25 @@ def test_memory_does_not_grow_with_the_text(characters: LoadedModel) -> None:
 
 @pytest.mark.parametrize("size", [7, 31, 1000])
 def test_later_chunks_are_longer_however_the_text_is_cut(characters: LoadedModel, size: int) -> None:
-    adapter, learned = Adapter(with_scale(characters), FAST), list[int]()
+    adapter, learned = Adapter(with_scale(characters), FAST), list[tuple[int, float]]()
     step = adapter._rule.step
-    adapter._rule.step = lambda *given: learned.append(given[2]) or step(*given)
+    adapter._rule.step = lambda *given: learned.append(given[2:]) or step(*given)
     inputs_BT, targets_BT = text_of(adapter.model, 8 * EARLY + 100)
     for start in range(0, inputs_BT.shape[1], size):
         part = np.s_[:, start : start + size]
         adapter.losses(inputs_BT[part], targets_BT[part])
-    assert learned == [8] * EARLY + [8 * FAST.later] * 4
+    assert [targets for targets, _ in learned] == [8] * EARLY + [8 * FAST.later] * 4
+    moves = [targets / 8 * pace for targets, pace in learned]
+    assert moves == pytest.approx([1.0] * EARLY + [FAST.later**0.5] * 4)
 
 
-def test_a_step_of_a_longer_chunk_goes_as_far_as_its_square_root(characters: LoadedModel) -> None:
+def test_a_step_goes_as_far_as_its_targets_and_the_pace_say(characters: LoadedModel) -> None:
     model = with_scale(characters)
     rule, moves = Rule(model, dataclasses.replace(FAST, decay=0.0)), list[Array]()
     name, weight = next(iter(model.network.parameters.items()))
-    for chunk in (8, 32):
+    for targets, pace in ((8, 1.0), (32, 0.5)):
         weights, gradients = {name: weight.copy()}, {name: Gradient(np.full_like(weight, 1e-3))}
-        rule.step(weights, gradients, chunk, 1.0, chunk)
+        rule.step(weights, gradients, targets, pace)
         moves.append(weights[name] - weight)
     assert moves[0].any()
     np.testing.assert_allclose(moves[1], 2 * moves[0], rtol=0.02)

@@ -27,6 +27,7 @@ Shapes: one stream B = 1, T tokens.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -363,7 +364,8 @@ class Adapter:
         )
         result = program.gradients(inputs_BT, targets_BT, state, wanted, reset_BT=reset_BT.astype(bool))
         self._changed_U = changed_rows(self._network.config, result.gradients)
-        self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace, chunk)
+        pace = self._pace * math.sqrt(self.settings.chunk / chunk)
+        self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, pace)
         self._reading = None
         self.tokens += inputs_BT.size
         return result

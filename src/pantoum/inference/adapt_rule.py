@@ -48,7 +48,7 @@ class Settings:
     chunk: int = 192
     """Tokens that are read between two steps, in the first ``EARLY`` chunks."""
     later: int = 3
-    """So many times as many are read between two steps later."""
+    """Later chunks are so many times as long. Their steps go farther by the square root of it."""
     part: int = 32
     """Tokens that a gradient goes back through, in a chunk of whole parts, computed side by side."""
     lower: int = 2
@@ -110,23 +110,15 @@ class Rule:
             self._backs[name] = np.minimum(times * settings.decay * sizes_R, 1.0).astype(np.float32)
 
     def step(
-        self,
-        weights: Mapping[str, Array],
-        gradients: Gradients,
-        targets: int,
-        pace: float = 1.0,
-        chunk: int | None = None,
+        self, weights: Mapping[str, Array], gradients: Gradients, targets: int, pace: float = 1.0
     ) -> None:
-        """Take one step, in place, along the gradients of the mean loss of so many targets of a chunk of
-        ``chunk`` (``settings.chunk``), ``pace`` times as far as the settings say. A longer chunk makes a
-        longer step, by the square root."""
+        """Take one step, in place, along the gradients of the mean loss of so many targets, ``pace`` times as
+        far as the settings say."""
         size = norm(self._kernels, gradients)
         if not math.isfinite(size):
             return
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
-        usual = self._settings.chunk
-        share = targets / math.sqrt(usual * (usual if chunk is None else chunk))
-        factor = np.float32(pace * share * min(1.0, most / max(size, 1e-30)))
+        factor = np.float32(pace * targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
         for name, gradient in gradients.items():
             speeds_R, weight, trained = self._speeds[name], weights[name], self._trained[name]
             rows_U = gradient.rows_U
