@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "embedding, more symbols than tokens": {"embedding_size": 5, "vocab_size": 20},
     "embedding, plain": {"embedding_size": 5},
     "embedding, everything": {"embedding_size": 5, "dropout": 0.2},
+    "embedding, variational": {"embedding_size": 4, "dropout": "variational:0.3"},
     "tied": {"embedding_size": 5, "tied": True},
     "tied, projection, dropout": {"embedding_size": 3, "tied": True, "dropout": "variational:0.2"},
 }
@@ -97,6 +98,24 @@ def test_with_one_hot_inputs_dropout_falls_where_it_would_on_the_vectors() -> No
     np.testing.assert_allclose(with_dropout.state.arrays[0], last[0], rtol=1e-12)
     logits = Program(model).head.logits(outputs.reshape(B * T, -1))
     assert with_dropout.loss == pytest.approx(cross_entropy(logits, tokens.reshape(-1)))
+
+
+def test_embedded_symbols_have_variational_masks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = {"vocab_size": 1100, "embedding_size": 4, "num_layers": 1, "tied": True, "hidden_size": 4}
+    model = build("gru", {**shape, "dropout": "variational:inputs=0.5"})
+    tokens = np.array([[3, 900, 3, 7], [900, 1099, 0, 3], [7, 7, 900, 1099]])
+    state = random_state(model, B, np.random.default_rng(2))
+    few, elsewhere = (
+        learned(model, tokens, tokens, state, Wanted(dropout_key=(3, 4), streams=np.array(streams)))
+        for streams in ([0, 1, 2], [9, 5, 7])
+    )
+    assert few.loss == elsewhere.loss != learned(model, tokens, tokens, state, Wanted()).loss
+    monkeypatch.setattr("pantoum.network.member.LARGE", 1100)
+    whole = learned(model, tokens, tokens, state, DROPPED)
+    assert whole.loss == pytest.approx(few.loss, rel=1e-12)
+    for name, parameter in model.parameters.items():
+        gradients = (result.gradients[name].whole(parameter.shape) for result in (few, whole))
+        np.testing.assert_allclose(*gradients, atol=1e-12, err_msg=name)
 
 
 def test_dropout_is_the_streams_own_wherever_they_are() -> None:

@@ -242,7 +242,7 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
         0.00506,
     ]
     begun = [chosen(updates, vocab, neighbours=5) for vocab in (9000, 33_000) for updates in (300, 100_000)]
-    assert {*begun, chosen(300, 33_000)} == {0.0104} and chosen(300, 33_000, neighbours=None) == 0.032
+    assert {*begun, chosen(300, 33_000)} == {0.0208} and chosen(300, 33_000, neighbours=None) == 0.032
     timeless = choose(
         TrainSettings(minutes=1, optimizer="muon", neighbours=None), Outlook(1000, 9000, operations=0.0)
     )
@@ -322,7 +322,7 @@ def test_words_of_like_spelling_learn_together_each_less_by_itself_the_more_epoc
         return choose(TrainSettings(epochs=epochs, **settings), outlook, source=source).spelling
 
     found = [chosen(epochs) for epochs in (0.1, 2, 5, 10, 1000)]
-    assert found[:2] == [1.0, 1.0] and found[1] > found[2] > found[3] > found[4] > 0
+    assert found[:2] == [0.5, 0.5] and found[1] > found[2] > found[3] > found[4] > 0
     assert chosen(9, vocab=4000) == 1.0  # pieces are frequent
     assert chosen(5, vocab=512) is chosen(5, embedding_size=None) is chosen(5, spelling=None) is None
     assert chosen(5, source=ModelConfig("gru", 288, 1, 288, tied=True)) is None

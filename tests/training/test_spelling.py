@@ -8,8 +8,8 @@ from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
-from pantoum.training.update.optimizer import BETAS, EPSILON, AdamW
-from pantoum.training.update.spelling import EVERY, RATE, SpellingOptimizer, parts_of
+from pantoum.training.update.optimizer import EPSILON, AdamW
+from pantoum.training.update.spelling import EVERY, RATE, SELDOM_BETAS, SpellingOptimizer, parts_of
 
 TEXTS = ["\n", "walking", " talking", "asking", "Baking", "42", "1,234", "a", "?", "1999", "7", "<unk>"]
 NAME = "embedding.weight"
@@ -98,9 +98,9 @@ class TwoTables:
     def adamw(self, table, rows, values, step, rate, factor):
         first, second = self.moments[table]
         array = getattr(self, table)
-        first[rows] = BETAS[0] * first[rows] + (1 - BETAS[0]) * factor * values
-        second[rows] = BETAS[1] * second[rows] + (1 - BETAS[1]) * (factor * values) ** 2
-        m, v = first[rows] / (1 - BETAS[0] ** step), second[rows] / (1 - BETAS[1] ** step)
+        first[rows] = SELDOM_BETAS[0] * first[rows] + (1 - SELDOM_BETAS[0]) * factor * values
+        second[rows] = SELDOM_BETAS[1] * second[rows] + (1 - SELDOM_BETAS[1]) * (factor * values) ** 2
+        m, v = first[rows] / (1 - SELDOM_BETAS[0] ** step), second[rows] / (1 - SELDOM_BETAS[1] ** step)
         array[rows] -= rate * m / (np.sqrt(v) + EPSILON)
 
     def embedding(self):
@@ -114,7 +114,7 @@ class TwoTables:
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_word_is_the_sum_of_its_own_vector_and_those_of_its_parts(tied):
-    model, optimizer = made(tied=tied, decay=0.0)
+    model, optimizer = made(tied=tied)  # which has weight decay, but not of words
     plain = TwoTables(model)
     for step in range(1, 2 * EVERY + 1):
         rows = None if step % 5 == 0 else sorted({step % 11, (7 * step) % 12, 3})
@@ -165,6 +165,7 @@ def test_what_is_kept_of_it_is_all_of_it(stop):
 
 def test_everything_but_the_embedding_moves_as_without_it():
     (model, optimizer), (twin, alone) = made(), made(spelled=False)
+    alone.betas = SELDOM_BETAS
     for step in range(1, EVERY + 2):
         optimizer.step(gradients(model, step), 0.01, 1.0)
         alone.step(gradients(twin, step), 0.01, 1.0)
@@ -172,6 +173,15 @@ def test_everything_but_the_embedding_moves_as_without_it():
         name for name, array in twin.parameters.items() if not np.array_equal(model.parameters[name], array)
     }
     assert differs == {NAME}
+
+
+def test_words_that_learn_at_the_full_rate_decay_as_without_parts():
+    (model, optimizer), (twin, alone) = made(own=1.0, decay=0.5), made(spelled=False, decay=0.5)
+    gradient = {name: Gradient(np.zeros_like(array)) for name, array in model.parameters.items()}
+    for each in (optimizer, alone):
+        each.step(gradient, 0.1, 1.0)
+    assert np.array_equal(model.parameters[NAME], twin.parameters[NAME])
+    assert abs(model.parameters[NAME]).sum() < abs(made()[0].parameters[NAME]).sum()
 
 
 WORDS = {"tokens": "words", "steps": 40, "precision": "float32"}

@@ -46,8 +46,8 @@ class DropoutConfig:
     outputs: float = 0.0
     """Dropout rate of the outputs of the last layer, before the output layer."""
     kind: str = "independent"
-    """``independent``: a new mask per time step. ``variational``: one mask for all time steps of a chunk
-    (Gal and Ghahramani 2016)."""
+    """``independent``: a new mask per time step. ``variational``: one mask for all time steps of a chunk, and
+    for embedded inputs one for each symbol (Gal and Ghahramani 2016)."""
 
     def __post_init__(self) -> None:
         for place in ("inputs", "between", "outputs"):

@@ -58,7 +58,7 @@ class DropoutDraw(NamedTuple):
     seed: int
     step: int
     streams_B: Any
-    """Whole numbers: an array, or a tensor where PyTorch draws."""
+    """Whole numbers: an array, or a tensor where PyTorch draws. Of embedded symbols, their own."""
     variational: bool = False
     """Whether one mask serves all steps of a chunk."""
 

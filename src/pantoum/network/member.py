@@ -4,16 +4,17 @@ A member is an embedding (or one-hot inputs) and layers. Members of one model re
 nothing of each other; their outputs side by side go to one head.
 
 Between tokens and the gates of the first layer there is only a linear map, so the input projection of a token
-is the same wherever it occurs. With fewer symbols than tokens, V < N, it is computed once for all symbols and
-looked up: an exact saving of one large product forward and two backward. Dropout of embedded
-inputs needs the vectors themselves; a one-hot vector has one entry, so its dropout keeps and scales, or
-drops, the token's whole row.
+is the same wherever it occurs. It is computed once for all symbols, or for those that occur, where these are
+fewer, and looked up: an exact saving in one large product forward and two backward. Variational dropout of
+embedded inputs has one mask for each symbol, for all of its places in a batch, and keeps the saving.
+Independent dropout needs the vectors themselves. A one-hot vector has one entry, so its dropout keeps and
+scales, or drops, the token's whole row.
 
 A batch uses few rows of a large table. Its gradient is then that of these rows (``network.gradient``), so
 that the cost of a step does not grow with the vocabulary. Of one-hot inputs the table is the transpose of the
 first layer's weight_ih, which lies in memory column by column.
 
-Shapes: B streams, T steps, N = T*B, E embedding, H units, V symbols, G gate rows.
+Shapes: B streams, T steps, N = T*B, E embedding, H units, V symbols, U of them in use, G gate rows.
 """
 
 from __future__ import annotations
@@ -41,44 +42,55 @@ LARGE = 1024
 
 @dataclass(frozen=True)
 class TableTokens:
-    """Embedded tokens, whose input projections are rows of the table of all symbols."""
+    """Embedded tokens, whose input projections are rows of a table of all symbols, or of those that occur."""
 
-    tokens_TB: Array
+    places_TB: Array
+    """The row of each token."""
+    symbols_U: Array | None
+    """The symbol of each row; ``None``: all symbols."""
     embedding_VE: Array
-    table_VG: Array | None
+    table_UG: Array | None
     """The table, where the member holds it."""
+    drop: Callable[[Array], Array] | None = None
+    """The dropout of the rows' vectors, and of their gradient."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
-        table_VG = self.table_VG
-        if table_VG is None:
-            shape = len(self.embedding_VE), len(layer.bias_G)
-            table_VG = layer.project(
-                self.embedding_VE, out=workspace.array("table", shape, layer.bias_G.dtype)
-            )
-        return _look_up(layer, table_VG, self.tokens_TB, workspace, "projection")
+        table_UG = self.table_UG
+        if table_UG is None:
+            x_UE = self._dropped(layer, workspace)
+            shape = len(x_UE), len(layer.bias_G)
+            table_UG = layer.project(x_UE, out=workspace.array("table", shape, layer.bias_G.dtype))
+        return _look_up(layer, table_UG, self.places_TB, workspace, "projection")
 
     def project_vjp(
         self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
     ) -> tuple[Array, Array, Array]:
-        """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
-        shape = len(self.embedding_VE), d_projection_TBG.shape[2]
-        d_table_VG = workspace.array("table", shape, d_projection_TBG.dtype)
-        _look_up_vjp(layer.kernels, d_projection_TBG, self.tokens_TB, d_table_VG)
-        return layer.project_vjp(d_table_VG, self.embedding_VE, workspace)
+        """(d_x [U,E], d_weight_ih, d_bias [G])."""
+        x_UE = self._dropped(layer, workspace)
+        d_table_UG = workspace.array("table", (len(x_UE), d_projection_TBG.shape[2]), d_projection_TBG.dtype)
+        _look_up_vjp(layer.kernels, d_projection_TBG, self.places_TB, d_table_UG)
+        d_x_UE, d_weight, d_bias_G = layer.project_vjp(d_table_UG, x_UE, workspace)
+        return d_x_UE if self.drop is None else self.drop(d_x_UE), d_weight, d_bias_G
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """It is what the backward pass returns."""
-        return Gradient(d_inputs)
+        return Gradient(d_inputs, self.symbols_U)
+
+    def _dropped(self, layer: Layer, workspace: Workspace) -> Array:
+        x_UE = self.embedding_VE
+        if self.symbols_U is not None:
+            x_UE = _look_up(layer, x_UE, self.symbols_U, workspace, "vectors")
+        return x_UE if self.drop is None else self.drop(x_UE)
 
 
 @dataclass(frozen=True)
 class VectorTokens:
-    """Embedded tokens as vectors: where these are dropped, or too few to make a table for."""
+    """Embedded tokens as vectors, each of which is dropped by itself."""
 
     tokens_TB: Array
     embedding_VE: Array
-    drop: Callable[[Array], Array] | None
+    drop: Callable[[Array], Array]
     """The dropout of vectors, and of their gradient."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
@@ -91,7 +103,7 @@ class VectorTokens:
         """(d_x [T,B,E], d_weight_ih, d_bias [G])."""
         dropped = Vectors(self._dropped(layer, workspace))
         d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(layer, d_projection_TBG, workspace)
-        return d_x_TBE if self.drop is None else self.drop(d_x_TBE), d_weight, d_bias_G
+        return self.drop(d_x_TBE), d_weight, d_bias_G
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """From the gradient of the vectors."""
@@ -103,8 +115,7 @@ class VectorTokens:
         return Gradient(_look_up_vjp(kernels, d_inputs, self.tokens_TB, d_embedding_VE))
 
     def _dropped(self, layer: Layer, workspace: Workspace) -> Array:
-        x_TBE = _look_up(layer, self.embedding_VE, self.tokens_TB, workspace, "vectors")
-        return x_TBE if self.drop is None else self.drop(x_TBE)
+        return self.drop(_look_up(layer, self.embedding_VE, self.tokens_TB, workspace, "vectors"))
 
 
 @dataclass(frozen=True)
@@ -247,9 +258,14 @@ class Member:
         if embedding_VE is None:
             scale_TB = None if dropout is None else layers.drop_one(tokens_TB, dropout)
             return OneHotTokens(tokens_TB, self._weight, scale_TB, self.table_VG, self.vocab_size)
+        if dropout is not None and not dropout.variational:
+            return VectorTokens(tokens_TB, embedding_VE, partial(layers.drop, layer=0, dropout=dropout))
+        places_TB, symbols_U = tokens_TB, None
+        if self.table_VG is None and _uses_few(tokens_TB, self.vocab_size):
+            symbols_U, places_N = np.unique(tokens_TB, return_inverse=True)
+            places_TB = places_N.reshape(tokens_TB.shape)
+        drop = None
         if dropout is not None:
-            drop = partial(layers.drop, layer=0, dropout=dropout, workspace=None)
-            return VectorTokens(tokens_TB, embedding_VE, drop)
-        if self.table_VG is None and tokens_TB.size <= self.vocab_size:
-            return VectorTokens(tokens_TB, embedding_VE, None)
-        return TableTokens(tokens_TB, embedding_VE, self.table_VG)
+            rows_U = np.arange(self.vocab_size) if symbols_U is None else symbols_U
+            drop = partial(layers.drop_each, numbers_U=rows_U, dropout=dropout)
+        return TableTokens(places_TB, symbols_U, embedding_VE, self.table_VG, drop)

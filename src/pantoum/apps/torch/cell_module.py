@@ -261,14 +261,22 @@ class StackModule(nn.ModuleList):
         self.config = config
 
     def forward(
-        self, x_TBE: Tensor, state: State, rows: Rows, draw: DropoutDraw | None
+        self,
+        x_TBE: Tensor,
+        state: State,
+        rows: Rows,
+        draw: DropoutDraw | None,
+        symbols_TB: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """(outputs [T,B,H], the parts of the state of all layers in order)."""
+        """(outputs [T,B,H], the parts of the state of all layers in order). Variational masks of the inputs
+        are those of the streams, or of the symbols, where these are given."""
         dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS
         rates = [dropout.inputs, *[dropout.between] * (len(self) - 1), dropout.outputs]
+        by_symbol = draw is not None and draw.variational and symbols_TB is not None
         for number, layer in enumerate(self):
             own = state[number * parts : (number + 1) * parts]
-            x_TBE, last = layer(self._dropped(x_TBE, rates[number], number, draw), own, rows)
+            each = draw._replace(streams_B=symbols_TB) if by_symbol and number == 0 else draw
+            x_TBE, last = layer(self._dropped(x_TBE, rates[number], number, each), own, rows)
             after += last
         return self._dropped(x_TBE, rates[-1], len(self), draw), after
 
@@ -280,9 +288,9 @@ class StackModule(nn.ModuleList):
         key = torch.full((1,), START, dtype=torch.int64, device=device)
         for word in (draw.seed & WORD, draw.seed >> 32, draw.step, layer):
             key = _mix(key ^ (word & WORD))
-        stream_B = _mix(key ^ (draw.streams_B.to(device) & WORD))
+        streams = _mix(key ^ (draw.streams_B.to(device) & WORD))
         positions_T = torch.arange(1 if draw.variational else T, device=device)
-        rows_TB = _mix(stream_B[None, :] ^ positions_T[:, None])
+        rows_TB = _mix(streams ^ positions_T[:, None])
         units_H = torch.arange(H, device=device)
         words_TBH = _mix((rows_TB[:, :, None] + (units_H >> 1) * int(GOLDEN)) & WORD)
         draws_TBH = (words_TBH >> 16 * (units_H & 1)) & 0xFFFF

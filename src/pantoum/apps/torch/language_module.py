@@ -258,11 +258,13 @@ class LanguageModule(nn.Module):
         each, outputs, found, after = self._parts, NO_TENSORS, NO_TENSORS, NO_TENSORS
         for place, member in enumerate(self._each):
             if member.embedding is not None:
-                vectors_TBE = member.embedding(tokens_TB)
+                vectors_TBE, embedded_TB = member.embedding(tokens_TB), tokens_TB
             else:
+                embedded_TB = None
                 symbols_V = torch.arange(self.vocab_size, device=tokens_BT.device)
                 vectors_TBE = (tokens_TB[:, :, None] == symbols_V).to(self.head.bias.dtype)
-            hidden_TBH, last = member.stack(vectors_TBE, state[place * each : (place + 1) * each], rows, draw)
+            own = state[place * each : (place + 1) * each]
+            hidden_TBH, last = member.stack(vectors_TBE, own, rows, draw, embedded_TB)
             outputs += (hidden_TBH,)
             after += last
         for mixer, recent_BK in zip(self._mixers, state[len(after) :], strict=True):

@@ -78,14 +78,18 @@ class TorchLearner:
         self._share = 1.0
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
-        slower, self._spelling = dict[str, float](), list[TorchSpelling]()
-        if parts_VO is not None:
-            (name,) = named(recipe.model, "input")
-            slower[name] = recipe.spelling or 0.0
-            self._spelling.append(TorchSpelling(self._parameters[name], parts_VO))
+        words = named(recipe.model, "input") if parts_VO is not None else []
         self._optimizer = TorchOptimizer(
-            self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables, slower
+            self._parameters,
+            recipe.optimizer,
+            recipe.weight_decay,
+            blocks,
+            tables,
+            dict.fromkeys(words, recipe.spelling or 0.0),
         )
+        self._spelling = [
+            TorchSpelling(self._parameters[name], parts_VO, self._optimizer.betas) for name in words
+        ]
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
         self._averaged = {

@@ -18,6 +18,7 @@ from torch import Tensor
 from pantoum.apps.torch.tensor_sums import TensorRanks, add_up
 from pantoum.seams import (
     NEWTON_SCHULZ,
+    SELDOM_BETAS,
     SMALLEST_NORM,
     SPELLING_EVERY,
     SPELLING_RATE,
@@ -49,7 +50,8 @@ class TorchOptimizer:
         slower: Mapping[str, float] | None = None,
     ) -> None:
         """``blocks``: the maps, by name, and how many blocks each has; ``tables``: the names of the tables of
-        logits; ``slower``: rates of matrices as a multiple of the learning rate, where that is not 1."""
+        logits; ``slower``: rates of embeddings whose words learn together (``TorchSpelling``), as a multiple
+        of the learning rate."""
         self.steps = 0
         """Updates done."""
         self._decay = weight_decay
@@ -66,12 +68,17 @@ class TorchOptimizer:
             {"params": matrices, "weight_decay": weight_decay, "times": 1.0},
             {"params": vectors, "weight_decay": 0.0, "times": 1.0},
             *(
-                {"params": [parameters[name]], "weight_decay": weight_decay, "times": times}
+                {
+                    "params": [parameters[name]],
+                    "weight_decay": weight_decay if times >= 1.0 else 0.0,
+                    "times": times,
+                }
                 for name, times in slower.items()
             ),
         ]
+        self.betas = SELDOM_BETAS if any(times < 1.0 for times in slower.values()) else BETAS
         self._adamw = torch.optim.AdamW(
-            [group for group in groups if group["params"]], betas=BETAS, eps=EPSILON, fused=True
+            [group for group in groups if group["params"]], betas=self.betas, eps=EPSILON, fused=True
         )
         for tensor in self._others.values():
             self._adamw.state[tensor] = {
@@ -146,7 +153,9 @@ class TorchOptimizer:
 class TorchSpelling:
     """``training.update.spelling`` on tensors: the moves of what words of like spelling share."""
 
-    def __init__(self, embedding_VE: Tensor, parts_VO: Array) -> None:
+    def __init__(self, embedding_VE: Tensor, parts_VO: Array, betas: tuple[float, float]) -> None:
+        """``betas``: those of the optimiser of the embedding."""
+        self._betas = betas
         self._embedding_VE, device = embedding_VE, embedding_VE.device
         self._parts_VO = torch.from_numpy(np.array(parts_VO, np.int64)).to(device)
         self._shares_V1 = torch.from_numpy(spelling_shares(parts_VO)).to(device)
@@ -155,7 +164,7 @@ class TorchSpelling:
 
     def step(self, steps: int, rate: float) -> None:
         """One update, which is that of this number, from the gradient of the embedding."""
-        d_VE, (b1, b2) = self._embedding_VE.grad * self._shares_V1, BETAS
+        d_VE, (b1, b2) = self._embedding_VE.grad * self._shares_V1, self._betas
         gradient = torch.zeros_like(self._moves)
         for place in range(self._parts_VO.shape[1]):
             gradient.index_add_(0, self._parts_VO[:, place], d_VE)

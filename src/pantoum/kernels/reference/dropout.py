@@ -12,7 +12,8 @@ modulo 2^32.
     kept where draw >= threshold = round(rate * 65536), and then scaled by 65536 / (65536 - threshold)
 
 ``mix`` is Wellons's lowbias32. ``stream`` is the row's global number, ``position`` the step within the
-chunk, or 0 for the variational kind, which keeps one mask over the chunk (Gal and Ghahramani 2016). One
+chunk, or 0 for the variational kind, which keeps one mask over the chunk (Gal and Ghahramani 2016). Embedded
+symbols have variational masks of their own, with the number of the symbol in place of that of the row. One
 hash serves two units: 16 bits place a rate within 1/131072, and the scale is that of the threshold, so the
 expectation is exact.
 

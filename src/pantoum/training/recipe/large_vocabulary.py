@@ -18,8 +18,8 @@ It differs from the recipe for characters where the vocabulary does:
   epochs, the less each learns by itself, which is by heart, unless symbols are as frequent as those of BPE.
 - The embedding is initialised from co-occurrence counts of the text (``training.neighbours``), except in
   fine-tuning: counting takes seconds, and learning the same takes epochs. Symbols as frequent as those of BPE
-  gain nothing by it. The learning rate is then lower, however many updates there are: a high one would undo
-  the initialisation, and helps little without it.
+  gain nothing by it. The learning rate is then the same, however many updates there are, and that of the
+  embedding a part of it (``spelling``): a high one would undo the initialisation.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
@@ -50,7 +50,7 @@ ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""
 CHUNK = 32
-NEIGHBOURS, NEIGHBOURS_RATE = 10, 1.3
+NEIGHBOURS, NEIGHBOURS_RATE = 10, 2.6
 """Within how many tokens co-occurrence is counted, and the learning rate with such an embedding as a multiple
 of that for characters."""
 LEAST_RATE, MOST_RATE, FEW_UPDATES, MANY_UPDATES = 2.0, 4.0, 1000, 10_000
@@ -60,8 +60,8 @@ the model knows, and for one that needs a nat per token more than its own."""
 LEAST_TUNING, MOST_TUNING = 0.7, 2.4
 """The limits of what fewer or more updates make of it: what was searched."""
 MOST_EMBEDDING = 512
-ALONE, LEAST_ALONE, FREQUENT = 2.2, 0.05, 100.0
-DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.1, 2.5, 0.5
+ALONE, LEAST_ALONE, MOST_ALONE, FREQUENT = 1.4, 0.03, 0.5, 100.0
+DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.08, 2.5, 0.5
 
 
 def embedding_size(hidden: int) -> int:
@@ -80,7 +80,9 @@ def dropout(epochs: float, per_token: float) -> DropoutConfig:
 def spelling(epochs: float, per_symbol: float) -> float:
     """The rate at which a word learns by itself, for a text that is read so often and has so many tokens per
     symbol."""
-    return 1.0 if per_symbol >= FREQUENT else round(min(max(ALONE / max(epochs, 1.0), LEAST_ALONE), 1.0), 2)
+    if per_symbol >= FREQUENT:
+        return 1.0
+    return round(min(max(ALONE / max(epochs, 1.0), LEAST_ALONE), MOST_ALONE), 2)
 
 
 def neighbours(per_symbol: float) -> int | None:

@@ -47,10 +47,11 @@ class AdamW:
     ) -> None:
         """``tables``: the tables of logits, which are not among the parameters."""
         self.steps = 0
+        self.betas = BETAS
         self.slower: dict[str, float] = {}
         """Rates of parameters as a multiple of the learning rate, where that is not 1."""
         self._parameters, self._tables = parameters, tables or {}
-        self._decay = {name: weight_decay if array.ndim >= 2 else 0.0 for name, array in parameters.items()}
+        self.decay = {name: weight_decay if array.ndim >= 2 else 0.0 for name, array in parameters.items()}
         self._first = {name: np.zeros_like(array) for name, array in parameters.items()}
         self._second = {name: np.zeros_like(array) for name, array in parameters.items()}
         self._squares = {name: np.zeros_like(table_RV) for name, table_RV in self._tables.items()}
@@ -68,9 +69,9 @@ class AdamW:
                 gradient.along(self._second[name]),
                 step=self.steps,
                 rate=rate * self.slower.get(name, 1.0),
-                betas=BETAS,
+                betas=self.betas,
                 epsilon=EPSILON,
-                weight_decay=self._decay[name],
+                weight_decay=self.decay[name],
                 factor=factor,
                 rows_U=gradient.rows_U,
             )

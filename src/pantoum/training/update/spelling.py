@@ -12,6 +12,9 @@ those of its words, each over sqrt(n); AdamW turns it into a move. Moves of part
 the words at every ``EVERY``-th update, because that touches the whole embedding. The own vectors, which learn
 by heart what the parts cannot say, have a lower rate than the rest of the model (``Recipe.spelling``).
 
+Where words have a lower rate the embedding does not decay: that would pull at the frequent words alone, whose
+rows are in every batch.
+
 Parts: the first and the last one to five letters, all letters without capitals, the length, whether there is
 a capital at the beginning or everywhere, whether there are digits. A part of fewer than ``FEWEST`` words is
 none.
@@ -30,11 +33,14 @@ from pantoum.kernels import Array, backend
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
 from pantoum.network.spec import named
-from pantoum.training.update.optimizer import BETAS, EPSILON, AdamW
+from pantoum.training.update.optimizer import EPSILON, AdamW
 from pantoum.training.update.shards import Share
 
-RATE = 0.6
+RATE = 0.3
 """The rate of the vectors of parts, as a multiple of the learning rate."""
+SELDOM_BETAS = (0.9, 0.97)
+"""Those of the whole optimiser where words learn less by themselves than the rest of the model: most of their
+rows are used seldom, and go less far with a short memory."""
 LETTERS = range(1, 6)
 """How many letters a beginning or an end has."""
 OF_LETTERS = "beginning", "end", "word"
@@ -93,6 +99,8 @@ class SpellingOptimizer:
         (self._name,) = named(model.config, "input")
         self._optimizer = optimizer
         optimizer.slower[self._name] = own
+        if own < 1.0:
+            optimizer.decay[self._name], optimizer.betas = 0.0, SELDOM_BETAS
         self._embedding_VE = model.parameters[self._name]
         self._parts_VO, self._shares_V1 = parts_VO, shares(parts_VO)
         shape = int(parts_VO.max()) + 1, self._embedding_VE.shape[1]  # the last row is that of no part
@@ -125,7 +133,7 @@ class SpellingOptimizer:
             self._second_PE,
             step=self.steps,
             rate=RATE * rate,
-            betas=BETAS,
+            betas=self._optimizer.betas,
             epsilon=EPSILON,
             weight_decay=0.0,
             factor=factor,
