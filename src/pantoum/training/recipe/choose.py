@@ -153,7 +153,8 @@ def dropout_of(
         return DropoutConfig.parse(settings.dropout)
     passes = read / outlook.tokens
     if outlook.large:
-        per_token = 1.0 if fine_tuning else work(model, symbols=0) / outlook.tokens
+        tuned = large_vocabulary.TUNED_PER_TOKEN
+        per_token = tuned if fine_tuning else work(model, symbols=0) / outlook.tokens
         dropout = large_vocabulary.dropout(passes, per_token)
     elif fine_tuning:
         rate = TUNED_DROPOUT if passes > TUNED_EPOCHS else 0.0

@@ -62,6 +62,8 @@ LEAST_TUNING, MOST_TUNING = 0.7, 2.4
 MOST_EMBEDDING = 512
 ALONE, LEAST_ALONE, MOST_ALONE, FREQUENT = 1.4, 0.03, 0.5, 100.0
 DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.08, 2.5, 0.5
+TUNED_PER_TOKEN = 1.5625
+"""Weights per token that the dropout of fine-tuning counts, whatever the text."""
 
 
 def embedding_size(hidden: int) -> int:
