@@ -110,7 +110,7 @@ def test_embedded_symbols_have_variational_masks_of_their_own(monkeypatch: pytes
         for streams in ([0, 1, 2], [9, 5, 7])
     )
     assert few.loss == elsewhere.loss != learned(model, tokens, tokens, state, Wanted()).loss
-    monkeypatch.setattr("pantoum.network.member.LARGE", 1100)
+    monkeypatch.setattr("pantoum.network.token_inputs.LARGE", 1100)
     whole = learned(model, tokens, tokens, state, DROPPED)
     assert whole.loss == pytest.approx(few.loss, rel=1e-12)
     for name, parameter in model.parameters.items():

@@ -129,7 +129,7 @@ class Layer:
 
 
 class Inputs(Protocol):
-    """Inputs that a layer can project: vectors, or (in ``network.member``) tokens by a look-up."""
+    """Inputs that a layer can project: vectors, or (in ``network.token_inputs``) tokens by a look-up."""
 
     def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection [T,B,G]."""
@@ -219,15 +219,7 @@ class Layers:
                 break
         return d_below, d_initial, gradients
 
-    def drop_each(self, x_UE: Array, numbers_U: Array, dropout: DropoutDraw) -> Array:
-        """Variational dropout of vectors of the first layer's input, or of their gradient, by a mask for each
-        of these numbers in place of one for each stream."""
-        draw = dropout._replace(streams_B=numbers_U)
-        return self.drop(x_UE[None], 0, draw)[0]
-
-    def drop(
-        self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None = None
-    ) -> Array:
+    def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None) -> Array:
         """The dropout of a layer's input, or of its gradient."""
         out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
         kernels = self.layers[0].kernels

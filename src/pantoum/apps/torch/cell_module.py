@@ -272,10 +272,12 @@ class StackModule(nn.ModuleList):
         are those of the streams, or of the symbols, where these are given."""
         dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS
         rates = [dropout.inputs, *[dropout.between] * (len(self) - 1), dropout.outputs]
-        by_symbol = draw is not None and draw.variational and symbols_TB is not None
+        first = draw
+        if draw is not None and draw.variational and symbols_TB is not None:
+            first = draw._replace(streams_B=symbols_TB)
         for number, layer in enumerate(self):
             own = state[number * parts : (number + 1) * parts]
-            each = draw._replace(streams_B=symbols_TB) if by_symbol and number == 0 else draw
+            each = draw if number else first
             x_TBE, last = layer(self._dropped(x_TBE, rates[number], number, each), own, rows)
             after += last
         return self._dropped(x_TBE, rates[-1], len(self), draw), after

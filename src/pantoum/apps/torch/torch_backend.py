@@ -78,7 +78,7 @@ class TorchLearner:
         self._share = 1.0
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
-        words = named(recipe.model, "input") if parts_VO is not None else []
+        words = () if parts_VO is None else named(recipe.model, "input")
         self._optimizer = TorchOptimizer(
             self._parameters,
             recipe.optimizer,
@@ -88,7 +88,9 @@ class TorchLearner:
             dict.fromkeys(words, recipe.spelling or 0.0),
         )
         self._spelling = [
-            TorchSpelling(self._parameters[name], parts_VO, self._optimizer.betas) for name in words
+            TorchSpelling(self._parameters[name], parts_VO, self._optimizer.betas)
+            for name in words
+            if parts_VO is not None
         ]
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
