@@ -158,8 +158,8 @@ if TYPE_CHECKING:
     from pantoum.training.update.pulled import matrices
     from pantoum.training.update.shards import Node, Shards, Share, halves, tree_sum
     from pantoum.training.update.spelling import EVERY as SPELLING_EVERY
-    from pantoum.training.update.spelling import RATE as SPELLING_RATE
-    from pantoum.training.update.spelling import SELDOM_BETAS
+    from pantoum.training.update.spelling import RATES as SPELLING_RATES
+    from pantoum.training.update.spelling import betas_and_decay as spelling_betas_and_decay
     from pantoum.training.update.spelling import shares as spelling_shares
     from pantoum.training.update.symbols import NO_SYMBOLS, Symbols
 

@@ -323,6 +323,8 @@ def test_words_of_like_spelling_learn_together_each_less_by_itself_the_more_epoc
 
     found = [chosen(epochs) for epochs in (0.1, 2, 5, 10, 1000)]
     assert found[:2] == [0.5, 0.5] and found[1] > found[2] > found[3] > found[4] > 0
+    slower = [chosen(epochs, optimizer="adamw") for epochs in (0.1, 5)]  # whose learning rate is lower
+    assert slower[0] == 1.0 and slower[1] > found[2]
     assert chosen(9, vocab=4000) == 1.0  # pieces are frequent
     assert chosen(5, vocab=512) is chosen(5, embedding_size=None) is chosen(5, spelling=None) is None
     assert chosen(5, source=ModelConfig("gru", 288, 1, 288, tied=True)) is None

@@ -8,8 +8,8 @@ from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
-from pantoum.training.update.optimizer import EPSILON, AdamW
-from pantoum.training.update.spelling import EVERY, RATE, SELDOM_BETAS, SpellingOptimizer, parts_of
+from pantoum.training.update.optimizer import EPSILON, AdamW, make_optimizer
+from pantoum.training.update.spelling import EVERY, RATES, SELDOM_BETAS, SpellingOptimizer, parts_of
 
 TEXTS = ["\n", "walking", " talking", "asking", "Baking", "42", "1,234", "a", "?", "1999", "7", "<unk>"]
 NAME = "embedding.weight"
@@ -93,7 +93,7 @@ class TwoTables:
                 used.add(part)
         used = sorted(used)
         self.adamw("own", list(rows), gradient.astype(np.float64), step, 0.2 * rate, factor)
-        self.adamw("parts", used, of_parts[used], step, RATE * rate, factor)
+        self.adamw("parts", used, of_parts[used], step, RATES["adamw"] * rate, factor)
 
     def adamw(self, table, rows, values, step, rate, factor):
         first, second = self.moments[table]
@@ -182,6 +182,16 @@ def test_words_that_learn_at_the_full_rate_decay_as_without_parts():
         each.step(gradient, 0.1, 1.0)
     assert np.array_equal(model.parameters[NAME], twin.parameters[NAME])
     assert abs(model.parameters[NAME]).sum() < abs(made()[0].parameters[NAME]).sum()
+
+
+def test_parts_move_half_as_far_beside_muon_whose_learning_rate_is_twice_as_high():
+    (model, optimizer), twin = made(), made()[0]
+    beside = SpellingOptimizer(make_optimizer("muon", twin, 0.1), twin, parts_of(TEXTS), 0.2)
+    for each in (optimizer, beside):
+        each.step(gradients(model, 1), 0.01, 1.0)
+    moves, halves = (each.arrays()["parts.moves"] for each in (optimizer, beside))
+    assert moves.any()
+    np.testing.assert_allclose(halves, moves / 2, rtol=1e-5)
 
 
 WORDS = {"tokens": "words", "steps": 40, "precision": "float32"}

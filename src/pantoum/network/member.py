@@ -20,7 +20,7 @@ from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import under
 from pantoum.network.spec import Parameter, prefix
 from pantoum.network.stack import Layer, Layers, Pass, Tape
-from pantoum.network.token_inputs import OneHotTokens, TableTokens, TokenInputs, VectorTokens, uses_few
+from pantoum.network.token_inputs import OneHotTokens, TableTokens, TokenInputs, VectorTokens
 
 MOST_TABLED = 1024
 """Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
@@ -99,8 +99,8 @@ class Member:
             drop = partial(layers.drop, layer=0, dropout=dropout, workspace=None)
             return VectorTokens(tokens_TB, embedding_VE, drop)
         places_TB, symbols_U, of_rows = tokens_TB, None, None
-        if self.table_VG is None and uses_few(tokens_TB, self.vocab_size):
-            symbols_U, places_N = np.unique(tokens_TB, return_inverse=True)
+        if self.table_VG is None and tokens_TB.size < self.vocab_size:
+            symbols_U, places_N = np.unique(tokens_TB.astype(np.int64), return_inverse=True)
             places_TB = places_N.reshape(tokens_TB.shape)
         if dropout is not None:
             draw = dropout._replace(streams_B=np.arange(self.vocab_size) if symbols_U is None else symbols_U)

@@ -1,9 +1,10 @@
 """From tokens to the input projection of the first layer, and back.
 
 Between tokens and the gates of the first layer there is only a linear map, so the input projection of a token
-is the same wherever it occurs. It is computed once for all symbols, or those that occur, and looked up: an
-exact saving, which variational dropout keeps by one mask for all places of a symbol. Independent dropout
-needs the vectors themselves. A one-hot vector has one entry: its dropout scales or drops the token's row.
+is the same wherever it occurs. It is computed once for each symbol, or each that occurs, and looked up: an
+exact saving. Variational dropout has one mask for all places of a symbol, so it loses nothing of that;
+independent dropout needs a vector for each token. A one-hot vector has one entry: dropout scales or drops the
+whole row.
 
 A batch uses few rows of a large table. Its gradient is then that of these rows (``network.gradient``), so
 that the cost of a step does not grow with the vocabulary. Of one-hot inputs the table is the transpose of the
@@ -63,7 +64,10 @@ class TableTokens:
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """It is what the backward pass returns."""
-        return Gradient(d_inputs, self.symbols_U)
+        gradient = Gradient(d_inputs, self.symbols_U)
+        if self.symbols_U is None or uses_few(self.places_TB, len(self.embedding_VE)):
+            return gradient
+        return Gradient(gradient.whole(self.embedding_VE.shape))
 
     def _dropped(self, layer: Layer, workspace: Workspace) -> Array:
         x_UE = self.embedding_VE
@@ -153,7 +157,7 @@ from, the embedding or the first layer's weight_ih, from what the backward pass 
 
 
 def uses_few(tokens_TB: Array, vocab_size: int) -> bool:
-    """Whether a batch uses so few rows of a large table that they are worth finding."""
+    """Whether a batch uses so few rows of a large table that its gradient is that of these rows."""
     return tokens_TB.size < vocab_size > LARGE
 
 

@@ -78,20 +78,15 @@ class TorchLearner:
         self._share = 1.0
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
-        words = () if parts_VO is None else named(recipe.model, "input")
+        slower, self._spelling = dict[str, float](), list[TorchSpelling]()
+        if parts_VO is not None:
+            (name,) = named(recipe.model, "input")
+            slower[name] = recipe.spelling or 0.0
+            words = TorchSpelling(self._parameters[name], parts_VO, slower[name], recipe.optimizer)
+            self._spelling.append(words)
         self._optimizer = TorchOptimizer(
-            self._parameters,
-            recipe.optimizer,
-            recipe.weight_decay,
-            blocks,
-            tables,
-            dict.fromkeys(words, recipe.spelling or 0.0),
+            self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables, slower
         )
-        self._spelling = [
-            TorchSpelling(self._parameters[name], parts_VO, self._optimizer.betas)
-            for name in words
-            if parts_VO is not None
-        ]
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
         self._averaged = {

@@ -18,13 +18,13 @@ from torch import Tensor
 from pantoum.apps.torch.tensor_sums import TensorRanks, add_up
 from pantoum.seams import (
     NEWTON_SCHULZ,
-    SELDOM_BETAS,
     SMALLEST_NORM,
     SPELLING_EVERY,
-    SPELLING_RATE,
+    SPELLING_RATES,
     Array,
     Share,
     block_rate,
+    spelling_betas_and_decay,
     spelling_shares,
 )
 from pantoum.seams import OPTIMIZER_BETAS as BETAS
@@ -67,18 +67,13 @@ class TorchOptimizer:
         groups = [
             {"params": matrices, "weight_decay": weight_decay, "times": 1.0},
             {"params": vectors, "weight_decay": 0.0, "times": 1.0},
-            *(
-                {
-                    "params": [parameters[name]],
-                    "weight_decay": weight_decay if times >= 1.0 else 0.0,
-                    "times": times,
-                }
-                for name, times in slower.items()
-            ),
         ]
-        self.betas = SELDOM_BETAS if any(times < 1.0 for times in slower.values()) else BETAS
+        betas = BETAS
+        for name, times in slower.items():
+            betas, decay = spelling_betas_and_decay(times, weight_decay)
+            groups.append({"params": [parameters[name]], "weight_decay": decay, "times": times})
         self._adamw = torch.optim.AdamW(
-            [group for group in groups if group["params"]], betas=self.betas, eps=EPSILON, fused=True
+            [group for group in groups if group["params"]], betas=betas, eps=EPSILON, fused=True
         )
         for tensor in self._others.values():
             self._adamw.state[tensor] = {
@@ -153,9 +148,10 @@ class TorchOptimizer:
 class TorchSpelling:
     """``training.update.spelling`` on tensors: the moves of what words of like spelling share."""
 
-    def __init__(self, embedding_VE: Tensor, parts_VO: Array, betas: tuple[float, float]) -> None:
-        """``betas``: those of the optimiser of the embedding."""
-        self._betas = betas
+    def __init__(self, embedding_VE: Tensor, parts_VO: Array, own: float, kind: str) -> None:
+        """``own``: the rate of the vectors of single words, as a multiple of the learning rate; ``kind``: the
+        optimiser of the other parameters."""
+        (self._betas, _), self._rate = spelling_betas_and_decay(own, 0.0), SPELLING_RATES[kind]
         self._embedding_VE, device = embedding_VE, embedding_VE.device
         self._parts_VO = torch.from_numpy(np.array(parts_VO, np.int64)).to(device)
         self._shares_V1 = torch.from_numpy(spelling_shares(parts_VO)).to(device)
@@ -172,7 +168,7 @@ class TorchSpelling:
         self._first.lerp_(gradient, 1 - b1)
         self._second.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
         size = (self._second / (1 - b2**steps)).sqrt_().add_(EPSILON)
-        self._moves.addcdiv_(self._first, size, value=-SPELLING_RATE * rate / (1 - b1**steps))
+        self._moves.addcdiv_(self._first, size, value=-self._rate * rate / (1 - b1**steps))
         if steps % SPELLING_EVERY == 0:
             for place in range(self._parts_VO.shape[1]):
                 self._embedding_VE += self._moves[self._parts_VO[:, place]] * self._shares_V1

@@ -42,9 +42,9 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         model = with_tables(settings, outlook, model, read, reasons)
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, source is not None, reasons))
     pull = pull_of(settings, outlook, source is not None, reasons)
-    spelling = spelling_of(settings, outlook, model, read, source is not None, reasons)
-    neighbours = neighbours_of(settings, outlook, model, source is not None, reasons)
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
+    spelling = spelling_of(settings, outlook, model, optimizer, read, source is not None, reasons)
+    neighbours = neighbours_of(settings, outlook, model, source is not None, reasons)
     rate = (
         rate_of(outlook, model, optimizer, batch_size * seq_len, neighbours, source is not None, reasons)
         if settings.learning_rate == AUTO
@@ -153,8 +153,7 @@ def dropout_of(
         return DropoutConfig.parse(settings.dropout)
     passes = read / outlook.tokens
     if outlook.large:
-        tuned = large_vocabulary.TUNED_PER_TOKEN
-        per_token = tuned if fine_tuning else work(model, symbols=0) / outlook.tokens
+        per_token = None if fine_tuning else work(model, symbols=0) / outlook.tokens
         dropout = large_vocabulary.dropout(passes, per_token)
     elif fine_tuning:
         rate = TUNED_DROPOUT if passes > TUNED_EPOCHS else 0.0
@@ -186,6 +185,7 @@ def spelling_of(
     settings: TrainSettings,
     outlook: Outlook,
     model: ModelConfig,
+    optimizer: str,
     read: float,
     fine_tuning: bool,
     reasons: list[str],
@@ -200,7 +200,7 @@ def spelling_of(
     if not outlook.large or fine_tuning or model.embedding_size is None:
         return None
     passes = read / outlook.tokens
-    rate = large_vocabulary.spelling(passes, outlook.tokens / outlook.vocab_size)
+    rate = large_vocabulary.spelling(passes, outlook.tokens / outlook.vocab_size, optimizer)
     reasons.append(
         f"spelling {rate:g}: words of like spelling learn together, each by itself at that share of the "
         f"learning rate, for about {passes:.3g} epochs"

@@ -60,10 +60,11 @@ the model knows, and for one that needs a nat per token more than its own."""
 LEAST_TUNING, MOST_TUNING = 0.7, 2.4
 """The limits of what fewer or more updates make of it: what was searched."""
 MOST_EMBEDDING = 512
-ALONE, LEAST_ALONE, MOST_ALONE, FREQUENT = 1.4, 0.03, 0.5, 100.0
-DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.08, 2.5, 0.5
-TUNED_PER_TOKEN = 1.5625
-"""Weights per token that the dropout of fine-tuning counts, whatever the text."""
+ALONE = {"adamw": (2.2, 0.05, 1.0), "muon": (1.4, 0.03, 0.5)}
+"""The rate of single words, times the epochs, the least and the most of it, by the optimiser: with Muon the
+learning rate is higher."""
+FREQUENT = 100.0
+DROPOUT, TUNED_DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.08, 0.1, 2.5, 0.5
 
 
 def embedding_size(hidden: int) -> int:
@@ -72,19 +73,21 @@ def embedding_size(hidden: int) -> int:
     return min(MOST_EMBEDDING, hidden)
 
 
-def dropout(epochs: float, per_token: float) -> DropoutConfig:
+def dropout(epochs: float, per_token: float | None) -> DropoutConfig:
     """Variational dropout at every place for a text that is read so often, by layers of so many weights per
-    token of it."""
-    rate = round(min(DROPOUT * math.sqrt(epochs * per_token), MOST_DROPOUT), 2)
+    token of it; ``None``: in fine-tuning, where the weights do not count."""
+    factor = TUNED_DROPOUT if per_token is None else DROPOUT * math.sqrt(per_token)
+    rate = round(min(factor * math.sqrt(epochs), MOST_DROPOUT), 2)
     return DropoutConfig(rate, rate, rate, "variational") if epochs >= LEAST_EPOCHS else DropoutConfig()
 
 
-def spelling(epochs: float, per_symbol: float) -> float:
+def spelling(epochs: float, per_symbol: float, optimizer: str) -> float:
     """The rate at which a word learns by itself, for a text that is read so often and has so many tokens per
     symbol."""
     if per_symbol >= FREQUENT:
         return 1.0
-    return round(min(max(ALONE / max(epochs, 1.0), LEAST_ALONE), MOST_ALONE), 2)
+    alone, least, most = ALONE[optimizer]
+    return round(min(max(alone / max(epochs, 1.0), least), most), 2)
 
 
 def neighbours(per_symbol: float) -> int | None:

@@ -12,8 +12,8 @@ those of its words, each over sqrt(n); AdamW turns it into a move. Moves of part
 the words at every ``EVERY``-th update, because that touches the whole embedding. The own vectors, which learn
 by heart what the parts cannot say, have a lower rate than the rest of the model (``Recipe.spelling``).
 
-Where words have a lower rate the embedding does not decay: that would pull at the frequent words alone, whose
-rows are in every batch.
+Where words have a lower rate, the embedding has no weight decay, which would reach the rows of frequent words
+at every update and those of rare words hardly ever.
 
 Parts: the first and the last one to five letters, all letters without capitals, the length, whether there is
 a capital at the beginning or everywhere, whether there are digits. A part of fewer than ``FEWEST`` words is
@@ -33,14 +33,14 @@ from pantoum.kernels import Array, backend
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
 from pantoum.network.spec import named
-from pantoum.training.update.optimizer import EPSILON, AdamW
+from pantoum.training.update.optimizer import BETAS, EPSILON, AdamW, Muon
 from pantoum.training.update.shards import Share
 
-RATE = 0.3
-"""The rate of the vectors of parts, as a multiple of the learning rate."""
+RATES = {"adamw": 0.6, "muon": 0.3}
+"""The rate of the vectors of parts, as a multiple of the learning rate, which is higher with Muon."""
 SELDOM_BETAS = (0.9, 0.97)
-"""Those of the whole optimiser where words learn less by themselves than the rest of the model: most of their
-rows are used seldom, and go less far with a short memory."""
+"""The betas of the whole optimiser where words have a lower rate: most rows are used seldom, and with a
+shorter memory of squares they move less far."""
 LETTERS = range(1, 6)
 """How many letters a beginning or an end has."""
 OF_LETTERS = "beginning", "end", "word"
@@ -91,6 +91,11 @@ def shares(parts_VO: Array) -> Array:
     return found
 
 
+def betas_and_decay(own: float, weight_decay: float) -> tuple[tuple[float, float], float]:
+    """The betas of the optimiser, and the weight decay of the embedding, whose words learn at this rate."""
+    return (SELDOM_BETAS, 0.0) if own < 1.0 else (BETAS, weight_decay)
+
+
 class SpellingOptimizer:
     """The steps of another optimiser, and the moves of the parts."""
 
@@ -98,9 +103,9 @@ class SpellingOptimizer:
         """``own``: the rate of the vectors of single words, as a multiple of the learning rate."""
         (self._name,) = named(model.config, "input")
         self._optimizer = optimizer
+        self._rate = RATES["muon" if isinstance(optimizer, Muon) else "adamw"]
         optimizer.slower[self._name] = own
-        if own < 1.0:
-            optimizer.decay[self._name], optimizer.betas = 0.0, SELDOM_BETAS
+        optimizer.betas, optimizer.decay[self._name] = betas_and_decay(own, optimizer.decay[self._name])
         self._embedding_VE = model.parameters[self._name]
         self._parts_VO, self._shares_V1 = parts_VO, shares(parts_VO)
         shape = int(parts_VO.max()) + 1, self._embedding_VE.shape[1]  # the last row is that of no part
@@ -132,7 +137,7 @@ class SpellingOptimizer:
             self._first_PE,
             self._second_PE,
             step=self.steps,
-            rate=RATE * rate,
+            rate=self._rate * rate,
             betas=self._optimizer.betas,
             epsilon=EPSILON,
             weight_decay=0.0,
