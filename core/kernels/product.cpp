@@ -25,18 +25,26 @@ inline void pack_columns(Float32, char* panel, const float* source, Long stride,
     for (Long c = 0; c < kPanelColumns; ++c) out[k * kPanelColumns + c] = c < width ? source[c * stride + k] : 0.0f;
 }
 #ifdef PANTOUM_HAS_BF16
+// Sixteen columns a time, as many pairs of steps of each as there are lanes, turned over.
 inline void pack_columns(BFloat16, char* panel, const float* source, Long stride, Long depth, Long width) {
-  alignas(64) Half row[kLanes];
-  std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
-  for (Long c = 0; c < kPanelColumns; ++c)
-    for (Long k = 0; k < depth; k += kLanes) {
-      const int n = c < width ? static_cast<int>(least(kLanes, depth - k)) : 0;
-      store_half(row, load(source + c * stride + k, n));
-      for (Long i = 0; i < kLanes && k + i < depth; i += 2) {
-        std::uint32_t pair;
-        __builtin_memcpy(&pair, row + i, sizeof pair);
-        out[(k + i) / 2 * kPanelColumns + c] = pair;
+  constexpr Long kSteps = 2 * kLanes;
+  alignas(64) std::uint32_t columns[kLanes * kLanes], turned[kLanes * kLanes];
+  for (Long first = 0; first < kPanelColumns; first += kLanes)
+    for (Long k = 0; k < depth; k += kSteps) {
+      for (Long c = 0; c < kLanes; ++c)
+        for (Long at = 0; at < kSteps; at += kLanes) {
+          const Long n = first + c < width ? least(kLanes, depth - k - at) : 0;
+          store_half(reinterpret_cast<Half*>(columns + c * kLanes) + at,
+                     n > 0 ? load(source + (first + c) * stride + k + at, static_cast<int>(n)) : zero());
+        }
+      std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel) + k / 2 * kPanelColumns + first;
+      const Long pairs = up(depth - k, 2);
+      if (pairs >= kLanes) {
+        transpose(columns, kLanes, out, kPanelColumns);
+        continue;
       }
+      transpose(columns, kLanes, turned, kLanes);
+      for (Long i = 0; i < pairs; ++i) store(out + i * kPanelColumns, load(turned + i * kLanes));
     }
   fill_steps<BFloat16>(panel, depth);
 }
