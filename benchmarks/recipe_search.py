@@ -89,6 +89,8 @@ class Experiment:
     """Members of an ensemble; each has its share of the operations."""
     ngrams: tuple[int, ...] = ()
     ngram_rows: int = 16_384
+    table_rate: float = 1.0
+    """The rate of the n-grams as a multiple."""
     tied: bool = False
     samples: int | None = None
     """Symbols that an update samples to compare its targets with; ``None``: all are compared."""
@@ -187,7 +189,7 @@ def member(
     tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
     optimizer: AdamW | SpellingOptimizer = (
-        AdamW(others, each.weight_decay, tables)
+        AdamW(others, each.weight_decay, tables, each.table_rate)
         if each.optimizer == "adamw"
         else Muon(
             others,
@@ -195,6 +197,7 @@ def member(
             map_blocks(model.config),
             precision,
             tables=tables,
+            table_rate=each.table_rate,
             times=each.muon_times,
             coefficients=NEWTON_SCHULZ[:1] * each.rounds,
         )

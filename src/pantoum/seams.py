@@ -153,7 +153,6 @@ if TYPE_CHECKING:
     from pantoum.training.update.optimizer import MOMENTUM as OPTIMIZER_MOMENTUM
     from pantoum.training.update.optimizer import MUON_RATE as OPTIMIZER_MUON_RATE
     from pantoum.training.update.optimizer import TABLE_KEEP as OPTIMIZER_TABLE_KEEP
-    from pantoum.training.update.optimizer import TABLE_RATE as OPTIMIZER_TABLE_RATE
     from pantoum.training.update.optimizer import map_blocks
     from pantoum.training.update.pulled import matrices
     from pantoum.training.update.shards import Node, Shards, Share, halves, tree_sum

@@ -98,7 +98,7 @@ def test_more_time_never_means_a_smaller_model_and_sizes_always_fit(tokens, oper
     for recipe in (small, large):
         assert 1 <= recipe.batch_size <= 64 and 8 <= recipe.seq_len <= 64
         assert (
-            5e-4 <= recipe.learning_rate <= (8e-3 if vocab <= 512 else 32e-3) and recipe.average is not None
+            5e-4 <= recipe.learning_rate <= (16e-3 if vocab <= 512 else 32e-3) and recipe.average is not None
         )
 
 
@@ -121,6 +121,14 @@ def test_what_is_read_often_is_dropped_more():
     assert all(dropout.kind == "variational" for dropout in found[1:])
 
 
+def test_a_long_text_has_no_dropout_for_some_epochs():
+    def chosen(tokens, epochs):
+        settings = TrainSettings(epochs=epochs, hidden_size=320, num_layers=2)
+        return choose(settings, Outlook(tokens, 65, epochs=epochs)).model.dropout
+
+    assert not chosen(500_000, 16).active and chosen(500_000, 17).active and chosen(400_000, 16).active
+
+
 def test_n_grams_stand_beside_the_network_where_a_text_is_long_for_its_time():
     works, a_minute = 5_000_000, 1.4e13
 
@@ -130,11 +138,29 @@ def test_n_grams_stand_beside_the_network_where_a_text_is_long_for_its_time():
     beside = chosen().model
     assert beside.ngrams and len(beside.ngrams) * beside.ngram_rows * 98 <= 1.2e7
     assert chosen(vocab_size=256).model.ngram_rows < beside.ngram_rows
-    assert chosen(vocab_size=20_000).model.ngrams == chosen(tokens=100_000).model.ngrams == ()
+    assert chosen(vocab_size=20_000).model.ngrams == chosen(tokens=20_000).model.ngrams == ()
     assert chosen(ngrams=None).model.ngrams == chosen(hidden_size=96).model.ngrams == ()
     given = chosen(tokens=100_000, ngrams="2,7", ngram_rows=64).model
     assert (given.ngrams, given.ngram_rows) == ((2, 7), 64)
     assert choose(TrainSettings(steps=500), MEGABYTE).model.ngrams == ()
+
+
+def test_the_more_epochs_the_less_n_grams_learn_in_each_and_the_larger_other_steps_are():
+    def chosen(epochs, source=None, **asked):
+        asked = {"ngrams": (3, 4), "hidden_size": 288, "optimizer": "muon", "dropout": "0", **asked}
+        return choose(TrainSettings(epochs=epochs, **asked), Outlook(10**6, 65, epochs=epochs), source=source)
+
+    found = [chosen(epochs) for epochs in (1, 2.5, 5, 7.5, 100)]
+    assert [recipe.table_rate for recipe in found] == [1.0, 1.0, 0.5, 0.33, 0.025]
+    assert [recipe.learning_rate for recipe in found] == [0.008, 0.008, 0.008, 0.012, 0.016]
+    assert any("table rate 0.5" in reason for reason in found[2].reasons)
+    assert chosen(7.5, dropout="0.2").learning_rate == 0.012
+    assert chosen(7.5, optimizer="adamw").learning_rate == chosen(1, optimizer="adamw").learning_rate
+    assert chosen(7.5, ngrams=None).table_rate == 1.0 and "table_rate" not in chosen(1).spec()
+    trained = ModelConfig("gru", 288, 1, 96, ngrams=(3, 4))
+    of_trained = {"ngrams": "auto", "hidden_size": "auto", "source": trained}
+    assert chosen(7.5, **of_trained).table_rate == 1.0
+    assert chosen(7.5, **of_trained).learning_rate == chosen(1, **of_trained).learning_rate
 
 
 def test_small_texts_get_small_batches():
@@ -182,7 +208,7 @@ def test_goes_through_json_and_has_its_reasons():
     recipe = choose(TrainSettings(), Outlook(10**6, 65, operations=1e13))
     again = Recipe.from_spec(json.loads(json.dumps(recipe.spec())))
     assert again == dataclasses.replace(recipe, reasons=())
-    assert any("multiply-adds" in reason for reason in recipe.reasons) and len(recipe.reasons) == 7
+    assert any("multiply-adds" in reason for reason in recipe.reasons) and len(recipe.reasons) == 8
 
 
 def test_a_large_vocabulary_is_sampled_and_counts_for_what_a_step_compares():
@@ -233,7 +259,7 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
         outlook = Outlook(2_000_000, vocab, steps=updates)
         return choose(settings, outlook, source=source).learning_rate
 
-    assert [chosen(updates, 98) for updates in (300, 100_000)] == [0.008, 0.008]
+    assert [chosen(updates, 98) for updates in (300, 2441, 100_000)] == [0.008, 0.008, 0.016]
     assert [chosen(updates, 9000) for updates in (300, 1000, 2250, 4000, 100_000)] == [
         0.032,
         0.032,

@@ -162,7 +162,7 @@ class ModelSettings(SettingGroup):
         lambda value, argument: parse_orders(value) or None,
         metavar="N,N",
         off=True,
-        chosen="3,4,5 with --minutes if the text is read at most 6.5 times, else none",
+        chosen="3,4,5 with --minutes if the text is read at most 32 times, else none",
     )
     ngram_rows: int | Auto = setting(
         AUTO,

@@ -179,7 +179,13 @@ def make_backend(
 
 def _learner(recipe: Recipe, model: LanguageModel, seed: int, symbols: Symbols) -> MemberLearner:
     optimizer: AdamW | SpellingOptimizer | PulledOptimizer
-    optimizer = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
+    optimizer = make_optimizer(
+        recipe.optimizer,
+        model,
+        recipe.weight_decay,
+        precision=recipe.precision,
+        table_rate=recipe.table_rate,
+    )
     if symbols.parts_VO is not None and recipe.spelling is not None:
         optimizer = SpellingOptimizer(optimizer, model, symbols.parts_VO, recipe.spelling)
     if recipe.pull:

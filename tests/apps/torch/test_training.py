@@ -26,7 +26,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "adamw": {},
     "lstm, muon": {"cell": "lstm", "optimizer": "muon"},
     "tied, muon": {"tied": True, "optimizer": "muon"},
-    "n-grams": {"ngrams": (2, 3), "ngram_rows": 16, "optimizer": "muon"},
+    "n-grams": {"ngrams": (2, 3), "ngram_rows": 16, "optimizer": "muon", "table_rate": 0.4},
     "two members": {"members": 2, "embedding_size": None, "ngrams": (2,)},
     "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "tied": True},
     "pull": {"pull": 30.0, "optimizer": "muon"},
@@ -41,6 +41,7 @@ def recipe_of(
     precision: str = "float32",
     pull: float = 0.0,
     spelling: float | None = None,
+    table_rate: float = 1.0,
     **shape: Any,
 ) -> Recipe:
     model = ModelConfig(**{"hidden_size": 12, "num_layers": 2, "embedding_size": 5, **shape})
@@ -58,6 +59,7 @@ def recipe_of(
         members=members,
         pull=pull,
         spelling=spelling,
+        table_rate=table_rate,
     )
 
 

@@ -85,7 +85,13 @@ class TorchLearner:
             words = TorchSpelling(self._parameters[name], parts_VO, slower[name], recipe.optimizer)
             self._spelling.append(words)
         self._optimizer = TorchOptimizer(
-            self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables, slower
+            self._parameters,
+            recipe.optimizer,
+            recipe.weight_decay,
+            blocks,
+            tables,
+            slower,
+            recipe.table_rate,
         )
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters

@@ -32,7 +32,6 @@ from pantoum.seams import OPTIMIZER_EPSILON as EPSILON
 from pantoum.seams import OPTIMIZER_MOMENTUM as MOMENTUM
 from pantoum.seams import OPTIMIZER_MUON_RATE as MUON_RATE
 from pantoum.seams import OPTIMIZER_TABLE_KEEP as TABLE_KEEP
-from pantoum.seams import OPTIMIZER_TABLE_RATE as TABLE_RATE
 
 __all__ = ["TorchOptimizer", "TorchSpelling"]
 
@@ -48,14 +47,15 @@ class TorchOptimizer:
         blocks: Mapping[str, int],
         tables: Collection[str] = (),
         slower: Mapping[str, float] | None = None,
+        table_rate: float = 1.0,
     ) -> None:
         """``blocks``: the maps, by name, and how many blocks each has; ``tables``: the names of the tables of
         logits; ``slower``: rates of embeddings whose words learn together (``TorchSpelling``), as a multiple
-        of the learning rate."""
+        of the learning rate; ``table_rate``: that of tables."""
         self.steps = 0
         """Updates done."""
         self._decay = weight_decay
-        self._tables = {name: parameters[name] for name in tables}
+        self._tables, self._table_rate = {name: parameters[name] for name in tables}, table_rate
         names = [name for name in parameters if name not in tables]
         self._blocks = dict(blocks) if kind == "muon" else {}
         """The blocks of each map."""
@@ -106,7 +106,7 @@ class TorchOptimizer:
         self._adamw.step()
         self._muon(MUON_RATE * rate)
         for name, table_RV in self._tables.items():
-            _rms_rows(table_RV, self._squares[name], TABLE_RATE * rate)
+            _rms_rows(table_RV, self._squares[name], self._table_rate * rate)
 
     def _muon(self, rate: float) -> None:
         """``kernels.reference.update`` for each map [G,K]."""

@@ -3,11 +3,12 @@
 ``model_choice`` chooses the model; here is the rest. B is 64 and T is 64, smaller where that would leave too
 few updates. Muon updates the matrices of the stack, where its Newton-Schulz iterations cost little beside the
 rest of the update. The learning rate is proportional to the square root of the batch and inversely
-proportional to that of the width; it falls linearly from the warm-up to the end. Weight decay is ten times as
-large under Muon as usual for Adam: the steps of Muon have one size, whatever the gradient, so nothing else
-keeps the weights small. Variational dropout grows with the number of epochs and with the size of the model
-relative to the text. Weights are averaged. For a
-vocabulary of more than 512 symbols some choices are others: see ``large_vocabulary``.
+proportional to that of the width; it falls linearly from the warm-up to the end. With more epochs it is
+higher, and that of n-grams lower: rows that few contexts use would be learned by heart. Weight decay is ten
+times as large under Muon as usual for Adam: the steps of Muon have one size, whatever the gradient, so
+nothing else keeps the weights small. Variational dropout grows with the number of epochs and with the size of
+the model relative to the text. Weights are averaged. For a vocabulary of more than 512 symbols some choices
+are others: see ``large_vocabulary``.
 
 A setting that was given is never changed. Each choice comes with its reason (``--plan`` prints them). Nothing
 here reads a clock or a text. The runs behind the numbers: decisions 049 and 059, docs/log.
@@ -40,6 +41,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     read = outlook.tokens_read(model, batch_size * seq_len)
     if source is None:
         model = with_tables(settings, outlook, model, read, reasons)
+    tables = table_rate_of(outlook, model, read, source is not None, reasons)
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, source is not None, reasons))
     pull = pull_of(settings, outlook, source is not None, reasons)
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
@@ -75,6 +77,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         shards=shards_of(settings),
         spelling=spelling,
         neighbours=neighbours,
+        table_rate=tables,
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
         reasons=tuple(reasons),
@@ -94,16 +97,22 @@ def _weight_decay(settings: TrainSettings, optimizer: str, pull: float) -> float
 
 BATCH, CHUNK = 64, 64
 UPDATES_PER_EPOCH, LEAST_UPDATES = 30, 160
-RATE_BATCH = 4096
+RATE_BATCH, RATE_EPOCHS, MOST_BY_EPOCHS = 4096, 5.0, 2.0
+"""The tokens of a batch that ``RATES`` are for; with Muon the rate grows with the epochs from so many on, up
+to this multiple: larger steps, and the weight decay that goes with them, learn less by heart."""
 RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
 """Peak learning rate at this many units, for batches of ``RATE_BATCH`` tokens; Muon uses five times it."""
 ROUNDS_COST, MOST_FOR_ROUNDS = 1.8, 0.6
 """The Newton-Schulz iterations take ``ROUNDS_COST * H / (B * T)`` of the time of an update
 (docs/log/training-speed.md); above this share the cheaper updates of AdamW are worth more."""
 WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.1}
+TABLE_EPOCHS = 2.5
+"""The most epochs in which n-grams learn as fast as the rest; with more epochs they learn less in each."""
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
 """Variational dropout: this times the square root of (epochs times the root of the work per token of the
 text); none where that is below the least."""
+LONG_TEXT, LONG_TEXT_EPOCHS = 500_000, 16.0
+"""Tokens of a text that needs no dropout for so many epochs: weight decay has enough updates to act."""
 FINE_TUNING = 0.25
 """The learning rate of fine-tuning, as a share of the rate from scratch, for characters."""
 PULL, PULL_POWER, MOST_PULL = 20.0, 0.5, 40.0
@@ -139,6 +148,18 @@ def shards_of(settings: TrainSettings) -> int:
     return 1 if settings.shards == AUTO else int(settings.shards)
 
 
+def table_rate_of(
+    outlook: Outlook, model: ModelConfig, read: float, fine_tuning: bool, reasons: list[str]
+) -> float:
+    """The rate of n-grams falls with the epochs, in which their rows would be learned by heart."""
+    passes = read / outlook.tokens
+    if fine_tuning or not model.ngrams or passes <= TABLE_EPOCHS:
+        return 1.0
+    rate = float(f"{TABLE_EPOCHS / passes:.2g}")
+    reasons.append(f"table rate {rate:g}: n-grams learn at that share of the learning rate")
+    return rate
+
+
 def dropout_of(
     settings: TrainSettings,
     outlook: Outlook,
@@ -161,7 +182,8 @@ def dropout_of(
     else:
         by_heart = passes * math.sqrt(work(model, outlook.compared) / outlook.tokens)
         rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
-        dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
+        few = rate < LEAST_DROPOUT or (outlook.tokens >= LONG_TEXT and passes <= LONG_TEXT_EPOCHS)
+        dropout = DropoutConfig() if few else DropoutConfig(rate, rate, rate, "variational")
     reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} epochs")
     return dropout
 
@@ -270,6 +292,10 @@ def rate_of(
             )
         else:
             rate *= FINE_TUNING
+    elif optimizer == "muon" and not outlook.large:
+        passes = updates * batch / outlook.tokens
+        rate *= min(max(passes / RATE_EPOCHS, 1.0), MOST_BY_EPOCHS)
+        why += f", about {passes:.3g} epochs"
     elif outlook.large and optimizer == "muon" and neighbours is not None:
         rate *= large_vocabulary.NEIGHBOURS_RATE
         why += ", an embedding from co-occurrence counts"

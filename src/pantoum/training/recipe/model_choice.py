@@ -7,8 +7,8 @@
   short text only memorizes it.
 - Where one model would read the text for too many epochs in the time, the time is divided among the members
   of an ensemble (``network.ensemble``): another member helps more than another epoch.
-- N-grams are added to the network (``mixers.ngrams``) where the text is read for few epochs: they learn
-  short contexts at almost no cost.
+- N-grams are added to the network (``mixers.ngrams``) for up to 32 epochs: they learn short contexts at
+  almost no cost.
 - N-grams are counted, too, and mixed with the network, where the vocabulary is too large for such a table: in
   minutes a network learns less about short contexts than the counts say.
 """
@@ -59,8 +59,8 @@ MOST_FOR_A_MEGABYTE, MOST_POWER = 3.5e6, 0.7
 """The most that minutes choose for 1e6 tokens, and how it grows with the text."""
 MEMBER_EPOCHS, MOST_WIDTH = {4: 25.0, 3: 15.0, 2: 5.0}, 1100
 """The least epochs of each member of an ensemble of so many, the most members first; most units of all."""
-NGRAMS, NGRAM_EPOCHS = (3, 4, 5), 6.5
-"""Orders of the n-grams, and the most epochs of a text for which they are added."""
+NGRAMS, NGRAM_EPOCHS = (3, 4, 5), 32.0
+"""Orders of the n-grams, and the most epochs of a text for which they are added: more was not searched."""
 NGRAM_NUMBERS, TOKENS_PER_ROW = 1.2e7, 48
 """Most values of their tables, and tokens of text per row of an order."""
 SAMPLED_SYMBOLS = 4096
@@ -188,8 +188,8 @@ def _rung(settings: TrainSettings, outlook: Outlook, hidden: int, layers: int) -
 def with_tables(
     settings: TrainSettings, outlook: Outlook, model: ModelConfig, read: float, reasons: list[str]
 ) -> ModelConfig:
-    """The model with n-grams: by themselves where a text is not read too often, for they learn by heart, and
-    a person did not ask for a network of so many units."""
+    """The model with n-grams: by themselves where a text is not read too often, and a person did not ask for
+    a network of so many units."""
     orders: tuple[int, ...] = ()
     passes, symbols = read / outlook.tokens, outlook.vocab_size
     if isinstance(settings.ngrams, tuple):

@@ -18,7 +18,14 @@ from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
 from pantoum.training.recipe import large_vocabulary
 
-OFF = {"kneser_ney": None, "samples": None, "pull": 0.0, "spelling": None, "neighbours": None}
+OFF = {
+    "kneser_ney": None,
+    "samples": None,
+    "pull": 0.0,
+    "spelling": None,
+    "neighbours": None,
+    "table_rate": 1.0,
+}
 """What files do not tell where it is off."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
@@ -54,6 +61,8 @@ class Recipe:
     neighbours: int | None = None
     """Within how many tokens co-occurrence is counted to initialise the embedding (``training.neighbours``);
     ``None``: it begins at random."""
+    table_rate: float = 1.0
+    """The rate of tables of logits as a multiple of the learning rate."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None

@@ -34,8 +34,8 @@ EPSILON = 1e-8
 MOMENTUM = 0.95
 MUON_RATE = 5.0
 """Muon's rate as a multiple of the learning rate, which AdamW uses."""
-TABLE_RATE, TABLE_KEEP = 1.0, 0.99
-"""The rate of a table as a multiple of the learning rate, and how long its squares last, in uses of a row."""
+TABLE_KEEP = 0.99
+"""How long the squares of a table last, in uses of a row."""
 
 
 class AdamW:
@@ -43,14 +43,19 @@ class AdamW:
     have squares of their own."""
 
     def __init__(
-        self, parameters: Mapping[str, Array], weight_decay: float, tables: Mapping[str, Array] | None = None
+        self,
+        parameters: Mapping[str, Array],
+        weight_decay: float,
+        tables: Mapping[str, Array] | None = None,
+        table_rate: float = 1.0,
     ) -> None:
-        """``tables``: the tables of logits, which are not among the parameters."""
+        """``tables``: the tables of logits, which are not among the parameters; ``table_rate``: their rate as
+        a multiple of the learning rate."""
         self.steps = 0
         self.betas = BETAS
         self.slower: dict[str, float] = {}
         """Rates of parameters as a multiple of the learning rate, where that is not 1."""
-        self._parameters, self._tables = parameters, tables or {}
+        self._parameters, self._tables, self._table_rate = parameters, tables or {}, table_rate
         self.decay = {name: weight_decay if array.ndim >= 2 else 0.0 for name, array in parameters.items()}
         self._first = {name: np.zeros_like(array) for name, array in parameters.items()}
         self._second = {name: np.zeros_like(array) for name, array in parameters.items()}
@@ -82,7 +87,7 @@ class AdamW:
                 rows_U,
                 values_UV,
                 self._squares[name],
-                rate=TABLE_RATE * rate,
+                rate=self._table_rate * rate,
                 keep=TABLE_KEEP,
                 epsilon=EPSILON,
                 factor=factor,
@@ -113,12 +118,13 @@ class Muon(AdamW):
         precision: str,
         *,
         tables: Mapping[str, Array] | None = None,
+        table_rate: float = 1.0,
         times: float = MUON_RATE,
         coefficients: Coefficients = NEWTON_SCHULZ,
     ) -> None:
         """``blocks``: the maps, by name, and how many blocks each has."""
         others = {name: array for name, array in parameters.items() if name not in blocks}
-        super().__init__(others, weight_decay, tables)
+        super().__init__(others, weight_decay, tables, table_rate)
         self._times, self._coefficients = times, coefficients
         self._maps = {name: parameters[name] for name in blocks}
         self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
@@ -175,15 +181,22 @@ class Muon(AdamW):
 
 
 def make_optimizer(
-    kind: str, model: LanguageModel, weight_decay: float, *, precision: str = "float32"
+    kind: str,
+    model: LanguageModel,
+    weight_decay: float,
+    *,
+    precision: str = "float32",
+    table_rate: float = 1.0,
 ) -> AdamW:
-    """The optimiser of that name over the parameters of a model. ``precision``: of the products of Muon."""
+    """The optimiser of that name over the parameters of a model. ``precision``: of the products of Muon;
+    ``table_rate``: the rate of tables of logits as a multiple of the learning rate."""
     one_of(kind, "optimizer", OPTIMIZERS)
     tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
     if kind == "muon":
-        return Muon(others, weight_decay, map_blocks(model.config), precision, tables=tables)
-    return AdamW(others, weight_decay, tables)
+        blocks = map_blocks(model.config)
+        return Muon(others, weight_decay, blocks, precision, tables=tables, table_rate=table_rate)
+    return AdamW(others, weight_decay, tables, table_rate)
 
 
 def map_blocks(config: ModelConfig) -> dict[str, int]:
