@@ -25,7 +25,7 @@ inline void pack_columns(Float32, char* panel, const float* source, Long stride,
     for (Long c = 0; c < kPanelColumns; ++c) out[k * kPanelColumns + c] = c < width ? source[c * stride + k] : 0.0f;
 }
 #ifdef PANTOUM_HAS_BF16
-// Sixteen columns a time, as many pairs of steps of each as there are lanes, turned over.
+// Sixteen columns at a time: of each as many pairs of steps as there are lanes, transposed.
 inline void pack_columns(BFloat16, char* panel, const float* source, Long stride, Long depth, Long width) {
   constexpr Long kSteps = 2 * kLanes;
   alignas(64) std::uint32_t columns[kLanes * kLanes], turned[kLanes * kLanes];
