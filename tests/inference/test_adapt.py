@@ -469,7 +469,7 @@ def test_later_chunks_are_longer_however_the_text_is_cut(characters: LoadedModel
     adapter, learned = Adapter(with_scale(characters), FAST), list[tuple[int, float]]()
     step = adapter._rule.step
     adapter._rule.step = lambda *given: learned.append(given[2:]) or step(*given)
-    inputs_BT, targets_BT = text_of(adapter.model, 8 * EARLY + 100)
+    inputs_BT, targets_BT = text_of(adapter.model, 8 * EARLY + 33 * FAST.later)
     for start in range(0, inputs_BT.shape[1], size):
         part = np.s_[:, start : start + size]
         adapter.losses(inputs_BT[part], targets_BT[part])

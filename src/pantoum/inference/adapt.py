@@ -55,8 +55,8 @@ from pantoum.network.program import BatchResult, Program, Wanted
 from pantoum.network.spec import named
 
 UNCHANGED_U = np.zeros(0, np.int64)
-CHUNKS = 6
-"""Chunks that the model itself reads at once, as long as those at the beginning."""
+CHUNKS = 8
+"""Chunks that the model itself reads at once, as long as those at the beginning: whole later chunks, too."""
 WINDOW = 192
 """Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5

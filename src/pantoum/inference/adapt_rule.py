@@ -47,7 +47,7 @@ class Settings:
 
     chunk: int = 192
     """Tokens that are read between two steps, in the first ``EARLY`` chunks."""
-    later: int = 3
+    later: int = 4
     """Later chunks are so many times as long. Their steps go farther by the square root of it."""
     part: int = 32
     """Tokens that a gradient goes back through, in a chunk of whole parts, computed side by side."""
