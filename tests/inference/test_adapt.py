@@ -478,6 +478,14 @@ def test_later_chunks_are_longer_however_the_text_is_cut(characters: LoadedModel
     assert moves == pytest.approx([1.0] * EARLY + [FAST.later**0.5] * 4)
 
 
+def test_of_a_text_that_comes_at_once_only_an_incomplete_chunk_is_read_twice(characters: LoadedModel) -> None:
+    adapter, begun = Adapter(with_scale(characters), FAST), list[int]()
+    begin = adapter._begin_chunk
+    adapter._begin_chunk = lambda text_3BT: begun.append(text_3BT.shape[2]) or begin(text_3BT)
+    adapter.losses(*text_of(adapter.model, 8 * EARLY + 5 * 8 * FAST.later + 3))
+    assert begun == [3]
+
+
 def test_a_step_goes_as_far_as_its_targets_and_the_pace_say(characters: LoadedModel) -> None:
     model = with_scale(characters)
     rule, moves = Rule(model, dataclasses.replace(FAST, decay=0.0)), list[Array]()

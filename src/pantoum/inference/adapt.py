@@ -56,7 +56,8 @@ from pantoum.network.spec import named
 
 UNCHANGED_U = np.zeros(0, np.int64)
 CHUNKS = 8
-"""Chunks that the model itself reads at once, as long as those at the beginning: whole later chunks, too."""
+"""Chunks of the first length that the model itself reads at once: a multiple of ``Settings.later``, because
+a chunk that is cut is read twice."""
 WINDOW = 192
 """Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5

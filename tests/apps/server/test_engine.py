@@ -69,7 +69,7 @@ def test_beyond_slots_and_queue_it_is_full_until_one_ends(play: Play) -> None:
             engine.submit(job(engine, 1))
         for one in jobs[:4]:
             engine.cancel(one)
-        while engine.taken > 1:  # none, where the last text has paused, for nobody reads it
+        while engine.taken > 1:  # the last text may have paused, because nobody reads it
             await asyncio.sleep(0.001)
         last = job(engine, 5)
         engine.submit(last)
@@ -277,8 +277,8 @@ def test_small_requests_pass_a_large_one_which_gets_slots_as_they_come_free(play
 def test_a_slot_goes_to_the_client_that_has_fewest_and_some_places_are_kept_for_others(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No text gives up its slot because nobody reads it, or because it has had it for long: however slow the
-    # machine, slots become free by the cancellation and by the end of a text alone.
+    # No text pauses because nobody reads it, and none makes room when its slice is over: on a machine of any
+    # speed only the cancellation and the end of a text free a slot.
     monkeypatch.setattr(jobs, "UNREAD", 10**9)
     monkeypatch.setattr(jobs, "SLICE", 10**6)
 
