@@ -52,6 +52,37 @@ def test_an_error_that_ctrl_c_caused_is_no_bug(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@posix
+def test_ctrl_c_where_python_cannot_pass_it_on_comes_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Last:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+    def interrupted(arguments: argparse.Namespace, output: Output) -> None:
+        Last()
+        time.sleep(60)
+
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    before = sys.unraisablehook
+    monkeypatch.setattr(info, "run", interrupted)
+    done = run("info", "x")
+    assert (done.code, done.err, reported) == (130, "pantoum info: interrupted\n", [])
+    assert sys.unraisablehook is before
+
+
+def test_what_else_python_cannot_pass_on_is_still_reported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Last:
+        def __del__(self) -> None:
+            raise ValueError("odd")
+
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: reported.append(str(told.exc_value)))
+    monkeypatch.setattr(info, "run", lambda arguments, output: Last() and None)
+    assert (run("info", "x").code, reported) == (0, ["odd"])
+
+
 def test_an_error_without_ctrl_c_is_still_called_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(arguments: argparse.Namespace, output: Output) -> None:
         raise ImportError("numpy")

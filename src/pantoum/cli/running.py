@@ -18,6 +18,7 @@ interrupted.
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import errno
 import os
@@ -189,22 +190,36 @@ class Asked:
 
 
 class Interrupts:
-    """While inside, ``came`` says whether Ctrl-C was typed. It still raises ``KeyboardInterrupt``."""
+    """While inside, ``came`` says whether Ctrl-C was typed. It still raises ``KeyboardInterrupt``, and once
+    more where Python cannot pass that on, as from a finalizer or the callback of a weak reference."""
 
     def __init__(self) -> None:
         self.came = False
         self._before: Any = None
+        self._again: threading.Timer | None = None
 
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._before = signal.signal(signal.SIGINT, self._note)
+            self._before = signal.signal(signal.SIGINT, self._note), sys.unraisablehook
+            sys.unraisablehook = self._dropped
         return self
 
     def __exit__(self, *problem: object) -> None:
         if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, self._before[0])
+            sys.unraisablehook = self._before[1]
+        if self._again is not None:
+            self._again.cancel()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.came = True
         raise KeyboardInterrupt
+
+    def _dropped(self, told: sys.UnraisableHookArgs) -> None:
+        """Python would report what is raised here; a moment later the command stands elsewhere."""
+        if isinstance(told.exc_value, KeyboardInterrupt):
+            self._again = threading.Timer(0.01, _thread.interrupt_main)
+            self._again.start()
+        else:
+            self._before[1](told)
