@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 14
+#define PANTOUM_ABI 15
 
 enum {
   PANTOUM_OK = 0,
@@ -180,8 +180,8 @@ PANTOUM_API const pantoum_cell* pantoum_cells(int64_t* count);
 /* A cell over T = steps, B = batch, H = units; G = gates * H. The input
  * projection is all of the gates that is known before the loop; with `tape` the gates' values replace it. Operands are
  * the states, and those of a second product, as rows of the product's precision: pantoum_operand_bytes(kept * B, H,
- * precision) of them, kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no
- * tape. */
+ * precision) of them, kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 leaves no
+ * operands, and a cell with a second product has no tape in it. */
 typedef struct {
   float* projection;       /* [steps, batch, G] */
   float* hidden;           /* [steps + 1, batch, units]: the first is given, the others are written */
@@ -207,8 +207,8 @@ typedef struct {
   const float* hidden;    /* [steps + 1, batch, units] */
   const float* cell;      /* [steps + 1, batch, units] or null; memory */
   const float* candidate; /* [steps, batch, units] or null; biased */
-  const void* operands;
-  const void* more_operands;
+  void* operands;         /* as the scan left them, or with fresh_operands scratch */
+  void* more_operands;
   const void* panels; /* packed transposed */
   const void* more_panels;
   const float* d_outputs; /* [steps, batch, units] */
@@ -222,7 +222,7 @@ typedef struct {
   const uint8_t* reset;   /* [steps, batch] or null */
   const int64_t* lengths; /* [batch] or null */
   int64_t steps, batch, units, parts;
-  int32_t kind, precision;
+  int32_t kind, precision, fresh_operands;
 } pantoum_scan_vjp_args;
 
 /* ---- between the layers --------------------------------------------------------------------- */

@@ -55,7 +55,10 @@ class Scan {
     auto meet = [&] {
       if (share.meets) barrier.wait(parts);
     };
-    if (states_.data) enter_first(share, rows_, a_.units, a_.hidden, states_);
+    if (states_.data) {
+      states_.finish(share);
+      enter(0, share, rows_, a_.units, a_.hidden, states_);
+    }
     if (Cell::kTwice) products_.finish(share);
     meet();
     for (Long t = 0; t < a_.steps; ++t) {
@@ -141,10 +144,10 @@ class Scan {
 
 template <class P>
 int scan_as(const pantoum_scan_args& a) {
-  if (P::kCodes && a.tape) return PANTOUM_BAD_ARGUMENT;
-  return with_cell(a.kind, [&](auto cell) {
+  return with_cell(a.kind, [&](auto cell) -> int {
     using Cell = decltype(cell);
     if constexpr (has_precision<P, Cell>) {
+      if (P::kCodes && Cell::kTwice && a.tape) return PANTOUM_BAD_ARGUMENT;
       return a.steps == 0 ? PANTOUM_OK : Scan<P, Cell>(a).run();
     } else {
       const pantoum_scan_args same = in_float32(a);

@@ -167,19 +167,6 @@ inline const char* step_rows(const Codes<P>& codes, const Operands<typename P::S
     return kept.row(t, b);
 }
 
-// The initial states as operands of step 0.
-template <class P>
-inline void enter_first(const Share& share, const Rows& rows, Long H, const float* hidden,
-                        const Operands<P>& operands) {
-  operands.finish(share);
-  for (Long panel = share.first_panel; panel < share.end_panel; ++panel)
-    for (Long b = share.first_row; b < share.end_row; ++b)
-      each_vector(0, rows.streams, H, panel, b, 1, [&](Place at, auto n, Long) {
-        const F16 h = rows.begins(0, b) ? zero() : load(hidden + b * H + at.unit, n);
-        write_operand(P{}, operands.row(0, b), at.unit, h, n);
-      });
-}
-
 // Whether a cell's scan differs by precision: without a product it does not, and is that of float32.
 template <class P, class Cell>
 constexpr bool has_precision = Cell::kSums > 0 || std::is_same_v<P, Float32>;
@@ -193,6 +180,17 @@ inline Arguments in_float32(Arguments a) {
 template <class N>
 inline F16 entering(const Rows& rows, const float* states, Long H, Place at, N n) {
   return rows.begins(at.t, at.b) ? zero() : load(states + at.row * H + at.unit, n);
+}
+
+// The same as operands of step t, which are finished.
+template <class P>
+inline void enter(Long t, const Share& share, const Rows& rows, Long H, const float* states,
+                  const Operands<P>& operands) {
+  for (Long panel = share.first_panel; panel < share.end_panel; ++panel)
+    for (Long b = share.first_row; b < share.end_row; ++b)
+      each_vector(t, rows.streams, H, panel, b, 1, [&](Place at, auto n, Long) {
+        write_operand(P{}, operands.row(t, b), at.unit, entering(rows, states, H, at, n), n);
+      });
 }
 
 }  // namespace PANTOUM_ISA

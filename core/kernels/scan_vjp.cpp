@@ -161,10 +161,16 @@ class ScanVjp {
   }
 
   // The gradient of the weights of the gates first .. end - 1, whose product took these operands.
-  int weights(const void* operands, Long first, Long end) const {
+  int weights(void* operands, Long first, Long end) const {
     using Matrix = RowsOf<typename P::Element>;
     const Long H = a_.units;
-    const Operands<P> x{static_cast<char*>(const_cast<void*>(operands)), a_.batch, H, a_.steps};
+    const Operands<P> x{static_cast<char*>(operands), a_.batch, H, a_.steps};
+    if (a_.fresh_operands) {
+      const Share all{0, a_.batch, 0, up(H, kPanelColumns), false};
+      x.finish(all);
+      for (Long t = 0; t < a_.steps; ++t)
+        enter(t, all, Rows{a_.reset, a_.lengths, a_.steps, a_.batch}, H, a_.hidden, x);
+    }
     return weight_gradient_of<P>(Matrix{d_.elements() + first * H, d_.stride(), (end - first) * H},
                                  Matrix{x.elements(), x.stride(), H}, a_.steps * a_.batch, a_.d_weight + first * H * H);
   }

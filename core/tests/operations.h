@@ -84,7 +84,7 @@ struct Sizes {
   Long steps, batch, units;
 };
 
-// One cell there and back from states that are not zero, or (no tape) only there.
+// One cell there and back from states that are not zero, or (no tape) only there. There it may multiply with codes.
 inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool tape, int precision, Draw& draw,
                  Hash& hash) {
   const Long T = sizes.steps, B = sizes.batch, H = sizes.units, G = cell.gates * H;
@@ -101,11 +101,14 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   const Long kept = tape ? T : 2, operand = pantoum_operand_bytes(kept * B, H, precision);
   Bytes operands(operand, true), more(operand, true);
   const Long first = cell.first * H;
+  const bool coded = tape && cell.product && !cell.before && draw.once_in(3);
+  const int there = coded ? static_cast<int>(PANTOUM_INT8) : precision;
   std::unique_ptr<Packed> panels[2][2];
   for (int transposed = 0; cell.product && transposed < (tape ? 2 : 1); ++transposed) {
-    panels[transposed][0].reset(new Packed(weight.read(), first, H, H, precision, transposed));
+    const int own = transposed ? precision : there;
+    panels[transposed][0].reset(new Packed(weight.read(), first, H, H, own, transposed));
     if (cell.before)
-      panels[transposed][1].reset(new Packed(weight.read() + first * H, G - first, H, H, precision, transposed));
+      panels[transposed][1].reset(new Packed(weight.read() + first * H, G - first, H, H, own, transposed));
   }
   auto packed = [&](int transposed, int which) {
     return panels[transposed][which] ? panels[transposed][which]->read() : nullptr;
@@ -127,7 +130,7 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
                                   H,
                                   kept,
                                   cell.kind,
-                                  precision,
+                                  there,
                                   tape};
   must(pantoum_scan(&forward), cell.name);
   hidden.add_to(hash);
@@ -143,8 +146,8 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
                                    hidden.read(),
                                    cell.memory ? memory.read() : nullptr,
                                    cell.biased ? candidate.read() : nullptr,
-                                   cell.product ? operands.read() : nullptr,
-                                   cell.before ? more.read() : nullptr,
+                                   cell.product ? operands.data() : nullptr,
+                                   cell.before ? more.data() : nullptr,
                                    packed(1, 0),
                                    packed(1, 1),
                                    d_outputs.read(),
@@ -162,7 +165,8 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
                                    H,
                                    parts,
                                    cell.kind,
-                                   precision};
+                                   precision,
+                                   coded};
   must(pantoum_scan_vjp(&back), cell.name);
   (over ? gates : d_projection).add_to(hash);
   d_state.add_to(hash);

@@ -33,7 +33,7 @@ HEAVY = {
 def imported(*command: str) -> tuple[list[str], set[str]]:
     """The modules of pantoum that a command has imported when it ends, and those of others.
 
-    The path of the core is given: where a processor has two for the same products, the faster one is measured,
+    The path of the core is given: where a processor has two for the same products the faster one is measured,
     by more modules."""
     script = (
         "import os, sys; from pantoum.cli.main import main; code = main(sys.argv[1:]); sys.stdout.flush(); "

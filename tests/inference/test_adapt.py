@@ -61,11 +61,12 @@ def model(request: pytest.FixtureRequest, make: Make) -> LoadedModel:
 def test_a_rate_of_nothing_is_the_plain_model_but_for_its_codes(model: LoadedModel) -> None:
     text = text_of(model, 150)
     still = Adapter(model, Settings(rate=0.0)).losses(*text)
-    coded, plain = (
-        Program(model.network, precision=each).losses(*text, model.program.initial_state(1))[0]
-        for each in ("int8", precisions()[-1])
+    programs = (
+        Program(model.network, precision="int8"),
+        Program(model.network, precision=precisions()[-1], purpose="train", coded=True),
     )
-    assert ((still >= np.minimum(plain, coded) - 1e-5) & (still <= np.maximum(plain, coded) + 1e-5)).all()
+    plain, copy = (each.losses(*text, model.program.initial_state(1))[0] for each in programs)
+    assert ((still >= np.minimum(plain, copy) - 1e-5) & (still <= np.maximum(plain, copy) + 1e-5)).all()
 
 
 def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedModel, monkeypatch) -> None:

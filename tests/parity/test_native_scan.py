@@ -45,8 +45,10 @@ class Case:
         self.reset_TB = random.random((T, B)) < 0.2 if "resets" in rows else None
         self.lengths = random.integers(0, T + 1, B) if "lengths" in rows else None
 
-    def results(self, kernels: Any, precision: str = "float32") -> list[Any]:
-        weight = self.pack(kernels, precision)
+    def results(
+        self, kernels: Any, precision: str = "float32", coded: bool = False, parts: int = 1
+    ) -> list[Any]:
+        weight = self.pack(kernels, precision, coded)
         outputs, last, tape = kernels.scan(
             self.spec,
             self.projection_TBG.copy(),
@@ -55,10 +57,11 @@ class Case:
             self.bias_H,
             self.reset_TB,
             self.lengths,
-            True,
+            parts,
             Workspace(),
         )
-        back = kernels.scan_vjp(tape, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace())
+        d_state = self.d_state if parts == 1 else None
+        back = kernels.scan_vjp(tape, self.d_outputs_TBH, d_state, tape.gates_TBG, Workspace())
         flat = [outputs, last, *back]
         flat = [part for item in flat for part in (item if isinstance(item, tuple) else (item,))]
         return [np.array(part) for part in flat if part is not None]
@@ -80,11 +83,11 @@ class Case:
             )[0]
         )
 
-    def pack(self, kernels: Any, precision: str) -> Any:
+    def pack(self, kernels: Any, precision: str, coded: bool = False) -> Any:
         packs, start = [], 0
         for gates in self.spec.products:
             rows = self.weight_GH[start * self.H : (start + gates) * self.H]
-            packs.append(kernels.pack(rows, precision, gates))
+            packs.append(kernels.pack(rows, precision, gates, coded=coded))
             start += gates
         return tuple(packs)
 
@@ -214,6 +217,34 @@ def test_int8_reading_is_the_reference_to_its_gates_and_float32_to_its_codes(pat
         # A gate that differs in its last bit may turn a code, which is worth a 127th of the row's greatest.
         assert largest_difference([ours], [case.outputs(reference, precision="int8")]) < 5e-3, sizes
         assert largest_difference([ours], [case.outputs(native)]) < 0.06, sizes
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("cell", [name for name in WITH_PRODUCTS if len(CELLS[name].products) == 1])
+def test_a_scan_of_codes_reads_as_int8_and_has_gradients_of_the_weights(
+    path: str, cell: str, rows: str
+) -> None:
+    for sizes in SIZES:
+        case = Case(cell, sizes, rows)
+        ours = case.results(native, coded=True)
+        if case.lengths is None:
+            assert np.array_equal(ours[0], case.outputs(native, precision="int8")), sizes
+        assert largest_difference(ours, case.results(reference, coded=True)) < 1e-2, sizes
+        assert largest_difference(ours, case.results(native)) < 0.2, sizes
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.usefixtures("bf16_path")
+def test_a_scan_of_codes_goes_back_through_parts_in_either_precision(precision: str) -> None:
+    case = Case("gru", (30, 1, 33))
+    ours = case.results(native, precision, coded=True, parts=3)
+    assert largest_difference(ours, case.results(reference, coded=True, parts=3)) < 0.02
+    assert largest_difference(ours, case.results(reference, parts=3)) < 0.2
+
+
+def test_a_second_product_has_no_scan_of_codes_with_gradients(library: native.Library) -> None:
+    with pytest.raises(CoreError, match="int8 has no gradients"):
+        Case("gru-before", (2, 2, 5)).results(native, coded=True)
 
 
 def test_int8_has_no_way_back(library: native.Library) -> None:

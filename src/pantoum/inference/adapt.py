@@ -17,9 +17,11 @@ copy may have learned already. Each is a mixture of itself without a cache and w
 that the card says, weighed as above; the weight of the card is believed at first.
 
 The model it is made from never changes. Products of the copy are bf16 where the processor has them, which
-moves a loss by less than 0.0001 nats; an int8 model is adapted, and saved, as a float32 copy. Memory: a
-second copy of the weights, their gradients, the codes, and the arrays of one chunk, however long the text.
-There is one stream: of many parallel ones, none would have been read before the others.
+moves a loss by less than 0.0001 nats. Where chunks are long, scans multiply with int8 codes of its weights,
+made after each step; gradients are those of the weights. An int8 model is adapted, and saved, as a float32
+copy. Memory: a second copy of the weights, their gradients, the codes of both, and the arrays of one chunk,
+however long the text. There is one stream: of many parallel ones, none would have been read before the
+others.
 
 Shapes: one stream B = 1, T tokens.
 """
@@ -58,6 +60,8 @@ UNCHANGED_U = np.zeros(0, np.int64)
 CHUNKS = 8
 """Chunks of the first length that the model itself reads at once: a multiple of ``Settings.later``, because
 a chunk that is cut is read twice."""
+LEAST_CODED = 128
+"""Tokens of a chunk from which on the copy is read in int8, too: codes are made for each chunk."""
 WINDOW = 192
 """Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5
@@ -344,6 +348,7 @@ class Adapter:
         """The program of the current weights, in the memory of the one before."""
         changed_U, self._changed_U = self._changed_U, UNCHANGED_U
         beside["precision"] = precisions(self._network.dtype)[-1]
+        beside["coded"] = self.settings.chunk >= LEAST_CODED
         return Program(
             self._network, purpose="train", workspace=self._workspace, changed_U=changed_U, **beside
         )

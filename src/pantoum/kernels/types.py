@@ -39,6 +39,11 @@ class PackedMatrix(Protocol):
         """(G, K)."""
         ...
 
+    @property
+    def coded(self) -> PackedMatrix | None:
+        """The same weight in int8, if a scan shall multiply with that one."""
+        ...
+
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
         """x W^T, [N,G]."""
         ...
@@ -50,6 +55,11 @@ class PackedMatrix(Protocol):
 
 RecurrentWeight: TypeAlias = tuple[PackedMatrix, ...]
 """W_hh of a scan: a matrix for each product of a step."""
+
+
+def scanned(weight_hh: RecurrentWeight) -> RecurrentWeight:
+    """What a scan multiplies with: codes where there are some. Gradients are those of the weights."""
+    return tuple(each if each.coded is None else each.coded for each in weight_hh)
 
 
 class DropoutDraw(NamedTuple):

@@ -117,16 +117,18 @@ class Program:
         mixers: Sequence[Mixer | None] = (),
         by_turns: bool = True,
         changed_U: Array | None = None,
+        coded: bool = False,
     ) -> None:
         """``weights``: in place of those of the model, by the names of its parameters; ``mixers``: what is
         mixed with the network, in this order; ``by_turns``: of the ``Packer``, false where a program for
         training makes several passes; ``changed_U``: the only rows of the head that have changed since the
-        program before in this workspace was made (``inference.adapt.changed_rows``)."""
+        program before in this workspace was made (``inference.adapt.changed_rows``); ``coded``: scans
+        multiply with codes, which is faster with few rows (``Packer``)."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
         self.precision, self.purpose = precision, purpose
         self._workspace = Workspace() if workspace is None else workspace
         self.kernels = backend(model.dtype)
-        packer = Packer(self.kernels, precision, purpose, self._workspace.scope("packed"), by_turns)
+        packer = Packer(self.kernels, precision, purpose, self._workspace.scope("packed"), by_turns, coded)
         weights = model.parameters if weights is None else weights
         parameters = declared(self.config, self.vocab_size).values()
         chosen = [each for each in parameters if each.role == "input"]

@@ -58,8 +58,9 @@ class CoreMatrix:
         place: Workspace | None = None,
         packs: types.Packs = "when asked",
         changed_U: Array | None = None,
+        coded: CoreMatrix | None = None,
     ) -> None:
-        self.precision, self.shape = precision, weight_GK.shape
+        self.precision, self.shape, self.coded = precision, weight_GK.shape, coded
         self._number = number_of(precision)
         if weight_GK.ndim != 2 or 0 in weight_GK.shape or gates < 1 or len(weight_GK) % gates:
             raise CoreError(
@@ -149,6 +150,7 @@ class PackedCodes(CoreMatrix):
 
     def __init__(self, codes_GK: Array, scales_G: Array, gates: int) -> None:
         self.precision, self.shape, self.block = "int8", codes_GK.shape, len(codes_GK) // gates
+        self.coded = None
         self._number, self._place, self._weight_GK = PRECISIONS["int8"], Workspace(), None
         self._read_at = panels = self._at(False)
         core().call("pack_codes", codes=codes_GK, scales=scales_G, panels=panels, block=self.block)
@@ -173,11 +175,13 @@ def pack(
     place: Workspace | None = None,
     packs: types.Packs = "when asked",
     changed_U: Array | None = None,
+    coded: bool = False,
 ) -> CoreMatrix:
     """A weight ready for many products."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
-    return CoreMatrix(weight_GK, precision, gates, place, packs, changed_U)
+    codes = pack_codes(*quantize(weight_GK), gates) if coded else None
+    return CoreMatrix(weight_GK, precision, gates, place, packs, changed_U, codes)
 
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> CoreMatrix:

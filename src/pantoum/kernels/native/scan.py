@@ -17,7 +17,7 @@ from pantoum.kernels import reference
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import PRECISIONS, CoreMatrix, bytes_of
 from pantoum.kernels.reference.scan import ReferenceTape
-from pantoum.kernels.types import Array, RecurrentWeight, State, Workspace
+from pantoum.kernels.types import Array, RecurrentWeight, State, Workspace, scanned
 
 __all__ = ["CoreTape", "scan", "scan_vjp"]
 
@@ -25,7 +25,7 @@ __all__ = ["CoreTape", "scan", "scan_vjp"]
 @dataclass(frozen=True)
 class CoreTape:
     """What the backward pass needs. The operands (states, and those of a second product, in the product's
-    precision) are addresses in the workspace, which holds them."""
+    precision) are addresses in the workspace, which holds them. A scan of codes leaves only room for them."""
 
     cell: CellSpec
     weight_hh: RecurrentWeight
@@ -61,9 +61,10 @@ def scan(
     workspace = Workspace() if workspace is None else workspace
     T, B, G = projection_TBG.shape
     H = G // len(cell.gates)
-    number, panels = _weights(cell, weight_hh, H, False)
+    number, panels = _weights(cell, scanned(weight_hh), H, False)
+    back = PRECISIONS[weight_hh[0].precision] if cell.products else number
     assert bias_hh is not None or not cell.biased
-    if tape and number == PRECISIONS["int8"]:
+    if tape and (back == PRECISIONS["int8"] or (number != back and len(cell.products) > 1)):
         raise CoreError("int8 has no gradients: scan without a tape, or train in float32 or bf16")
     states_SBH = [workspace.array(part, (T + 1, B, H), np.float32) for part in cell.state]
     parts = state if isinstance(state, tuple) else (state,)
@@ -73,7 +74,7 @@ def scan(
     hidden_SBH, cell_SBH = states_SBH[0], states_SBH[1] if len(states_SBH) > 1 else None
     outputs_TBH = hidden_SBH[1:] if lengths is None else workspace.array("outputs", (T, B, H), np.float32)
     steps = T if tape else 2
-    size = core().operand_bytes(steps * B, H, number)
+    size = core().operand_bytes(steps * B, H, back if tape else number)
     operands = [bytes_of(workspace, f"operands {place}", size) for place, _ in enumerate(cell.products)]
     operands += [0, 0]
     core().call(
@@ -146,6 +147,7 @@ def scan_vjp(
         parts=tape.parts,
         kind=core().cells[cell.kernel],
         precision=number,
+        fresh_operands=scanned(tape.weight_hh) != tape.weight_hh,
         **panels,
     )
     return d_projection_TBG, _state([d_part[0] for d_part in d_parts]), d_weight_hh, d_bias_hh

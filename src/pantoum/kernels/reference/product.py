@@ -55,10 +55,12 @@ class ReferenceMatrix:
 
     precision = "float32"
 
-    def __init__(self, weight_GK: Array, reading: bool = False) -> None:
+    def __init__(
+        self, weight_GK: Array, reading: bool = False, coded: types.PackedMatrix | None = None
+    ) -> None:
         self._weight_GK = weight_GK.copy() if reading else weight_GK
         self._weight_KG: Array | None = None
-        self.shape = weight_GK.shape
+        self.shape, self.coded = weight_GK.shape, coded
 
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
         """x W^T: [N,K] -> [N,G]."""
@@ -80,6 +82,7 @@ def pack(
     place: Workspace | None = None,
     packs: types.Packs = "when asked",
     changed_U: Array | None = None,
+    coded: bool = False,
 ) -> types.PackedMatrix:
     """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once.
 
@@ -89,14 +92,16 @@ def pack(
     can be asked. It packs "as before" where the matrix takes the place of one that was used in the same way:
     what was made from that one is made anew at once, so that threads which then multiply at the same time
     have it. With ``changed_U`` the weight is that of the matrix before in this place, but for these rows:
-    what ``product`` needs of that one is made anew in these rows alone, at once.
+    what ``product`` needs of that one is made anew in these rows alone, at once. If it is ``coded``, a scan
+    multiplies with its codes, which take less time than the weight where a step has few rows.
 
     NumPy has the array's precision and int8, and no use for blocks and places: what it makes, a transposed
     copy at most, is the matrix's own."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
     _check_precision(precision)
-    return ReferenceMatrix(weight_GK, packs == "for reading")
+    codes = pack_codes(*quantize(weight_GK), gates) if coded else None
+    return ReferenceMatrix(weight_GK, packs == "for reading", codes)
 
 
 def linear(
@@ -146,7 +151,7 @@ def quantize(weight_GK: Array) -> tuple[Array, Array]:
 class QuantizedMatrix:
     """A weight [G,K] as codes."""
 
-    precision = "int8"
+    precision, coded = "int8", None
 
     def __init__(self, codes_GK: Array, scales_G: Array) -> None:
         self._codes_KG, self.shape = np.ascontiguousarray(codes_GK.T, np.float32), codes_GK.shape
