@@ -77,7 +77,7 @@ class StoredTokens:
         """The tokens from ``start`` to before ``stop``, a copy. ``ShardError``: they cannot be read."""
         start, stop = max(0, start), min(stop, self.count)
         tokens = self._read(start, max(start, stop))
-        if tokens.size and int(tokens.max()) >= self.vocab_size:
+        if tokens.size and int(np.max(tokens)) >= self.vocab_size:
             raise ShardError(f"{str(self.path)!r} was changed while it was in use; {PREPARED.advice}")
         return tokens
 

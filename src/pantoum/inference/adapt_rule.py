@@ -243,7 +243,7 @@ class Mixture:
 
     def share(self) -> None:
         """A place at which the experts share."""
-        weights_K = np.exp(self.logs_K - self.logs_K.max())
+        weights_K = np.exp(self.logs_K - np.max(self.logs_K))
         weights_K *= (1.0 - SHARE) / weights_K.sum()
         self.logs_K = np.log(weights_K + SHARE * self.prior_K)
 

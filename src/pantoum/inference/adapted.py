@@ -62,7 +62,7 @@ def contexts_beside(model: LoadedModel) -> ContextMixer | None:
     else:  # about as often as the head finds them before it knows anything
         bias_V = model.network.parameters[BIAS].astype(np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # reading reports what is not finite
-            below_V = np.nan_to_num(bias_V - bias_V.max(), nan=-12.0, neginf=-12.0)
+            below_V = np.nan_to_num(bias_V - np.max(bias_V), nan=-12.0, neginf=-12.0)
         counts_V = (exp_of(np.maximum(below_V, np.float32(-12))) * np.float32(1 << 20)).astype(np.int64)
     if tokens_T is None:
         contexts = ContextMixer(texts, counts_V)

@@ -303,7 +303,7 @@ def row_codes(arrays: Mapping[str, Array], table: str, shape: tuple[int, int]) -
         raise ValueError(f"its table {table} is not {U:,} rows of {V:,} codes")
     scales_U = np.zeros(U + 1, np.float32)
     scales_U[1:] = np.ldexp(np.float32(1), exponents.astype(np.int32))
-    if codes_UV.min() < -127 or not np.isfinite(scales_U * 127).all():
+    if np.min(codes_UV) < -127 or not np.isfinite(scales_U * 127).all():
         raise ValueError(f"its table {table} holds codes or exponents that no table has")
     return RowCodes(codes_UV, scales_U, places(used_R))
 
