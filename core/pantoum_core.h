@@ -181,7 +181,7 @@ PANTOUM_API const pantoum_cell* pantoum_cells(int64_t* count);
  * projection is all of the gates that is known before the loop; with `tape` the gates' values replace it. Operands are
  * the states, and those of a second product, as rows of the product's precision: pantoum_operand_bytes(kept * B, H,
  * precision) of them, kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 leaves no
- * operands, and a cell with a second product has no tape in it. */
+ * operands; in it a cell with a second product has no tape. */
 typedef struct {
   float* projection;       /* [steps, batch, G] */
   float* hidden;           /* [steps + 1, batch, units]: the first is given, the others are written */
@@ -207,7 +207,7 @@ typedef struct {
   const float* hidden;    /* [steps + 1, batch, units] */
   const float* cell;      /* [steps + 1, batch, units] or null; memory */
   const float* candidate; /* [steps, batch, units] or null; biased */
-  void* operands;         /* as the scan left them, or with fresh_operands scratch */
+  void* operands;         /* as the scan left them; with fresh_operands scratch: they are made of the states */
   void* more_operands;
   const void* panels; /* packed transposed */
   const void* more_panels;

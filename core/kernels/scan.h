@@ -182,7 +182,7 @@ inline F16 entering(const Rows& rows, const float* states, Long H, Place at, N n
   return rows.begins(at.t, at.b) ? zero() : load(states + at.row * H + at.unit, n);
 }
 
-// The same as operands of step t, which are finished.
+// Writes the states that step t begins with as operands, of which `finish` was called.
 template <class P>
 inline void enter(Long t, const Share& share, const Rows& rows, Long H, const float* states,
                   const Operands<P>& operands) {

@@ -40,6 +40,8 @@ class ScanVjp {
         w_second_{static_cast<const char*>(a.more_panels), a.units, (Cell::kGates - Cell::kSums) * a.units, a.units} {}
 
   int run() const {
+    if (a_.fresh_operands && Cell::kTwice) return PANTOUM_BAD_ARGUMENT;
+    if (a_.fresh_operands) make_operands();
     Barrier barrier;
     auto part = [&](int index, int parts) -> int {
       steps(share_of<Cell>(batch_, a_.units, index, parts), parts, barrier);
@@ -160,17 +162,22 @@ class ScanVjp {
         a_.d_bias_rows[b * a_.units + u] = 0.0f;
   }
 
+  Operands<P> operands_at(void* data) const { return {static_cast<char*>(data), a_.batch, a_.units, a_.steps}; }
+
+  // A scan of codes left no operands: these are the states.
+  void make_operands() const {
+    const Operands<P> made = operands_at(a_.operands);
+    const Rows rows{a_.reset, a_.lengths, a_.steps, a_.batch};
+    const Share all{0, a_.batch, 0, up(a_.units, kPanelColumns), false};
+    made.finish(all);
+    for (Long t = 0; t < a_.steps; ++t) enter(t, all, rows, a_.units, a_.hidden, made);
+  }
+
   // The gradient of the weights of the gates first .. end - 1, whose product took these operands.
   int weights(void* operands, Long first, Long end) const {
     using Matrix = RowsOf<typename P::Element>;
     const Long H = a_.units;
-    const Operands<P> x{static_cast<char*>(operands), a_.batch, H, a_.steps};
-    if (a_.fresh_operands) {
-      const Share all{0, a_.batch, 0, up(H, kPanelColumns), false};
-      x.finish(all);
-      for (Long t = 0; t < a_.steps; ++t)
-        enter(t, all, Rows{a_.reset, a_.lengths, a_.steps, a_.batch}, H, a_.hidden, x);
-    }
+    const Operands<P> x = operands_at(operands);
     return weight_gradient_of<P>(Matrix{d_.elements() + first * H, d_.stride(), (end - first) * H},
                                  Matrix{x.elements(), x.stride(), H}, a_.steps * a_.batch, a_.d_weight + first * H * H);
   }

@@ -13,9 +13,9 @@ end of the training text. A model reaches a share of that, which falls with the 
 never more than a guess among all symbols, from which training begins: the distance to it falls with the
 updates, as ``1 / (1 + updates / HALVED)``. A run that begins from a model begins at what that model needs for
 the beginning of the validation text, and comes to ``TUNED`` of it at least. The constants were set by hand
-after a few runs on tiny Shakespeare. Seven later runs (``docs/log``: three texts of a megabyte and more, two
-of 20 KB, one to ten minutes) came out 12 % below to 19 % above what it says, six by the next recipe 4 to 13 %
-below: xz finds long repeats, of which source code has many and verse few.
+after a few runs on tiny Shakespeare. Eight runs of December 2026 (``docs/log/quality.md``), of one to ten
+minutes, came out 14 % below to 13 % above what it says: verse below, source code above, because xz finds the
+long repeats of which it has many.
 """
 
 from __future__ import annotations

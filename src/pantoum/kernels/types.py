@@ -41,7 +41,7 @@ class PackedMatrix(Protocol):
 
     @property
     def coded(self) -> PackedMatrix | None:
-        """The same weight in int8, if a scan shall multiply with that one."""
+        """The same weight in int8, if scans multiply with that; gradients are those of the weight itself."""
         ...
 
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
@@ -57,8 +57,8 @@ RecurrentWeight: TypeAlias = tuple[PackedMatrix, ...]
 """W_hh of a scan: a matrix for each product of a step."""
 
 
-def scanned(weight_hh: RecurrentWeight) -> RecurrentWeight:
-    """What a scan multiplies with: codes where there are some. Gradients are those of the weights."""
+def forward_weights(weight_hh: RecurrentWeight) -> RecurrentWeight:
+    """What the forward pass of a scan multiplies with: codes where there are some."""
     return tuple(each if each.coded is None else each.coded for each in weight_hh)
 
 

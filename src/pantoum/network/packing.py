@@ -77,8 +77,8 @@ class Packer:
         coded: bool = False,
     ) -> None:
         """``by_turns``: for training, matrices of one name share a place; ``coded``: for training, scans
-        multiply with codes (``Kernels.pack``)."""
-        self.kernels, self.precision, self.purpose, self._coded = kernels, precision, purpose, coded
+        shall multiply with codes."""
+        self.kernels, self.precision, self.purpose, self.coded = kernels, precision, purpose, coded
         self._by_turns = by_turns and purpose == "train"
         self._workspace = Workspace() if workspace is None else workspace
 
@@ -86,7 +86,7 @@ class Packer:
         """For a layer or another part, whose matrices have places of their own unless they take turns."""
         if self._by_turns:
             return self
-        own = self._workspace.scope(name), self._by_turns, self._coded
+        own = self._workspace.scope(name), self._by_turns, self.coded
         return Packer(self.kernels, self.precision, self.purpose, *own)
 
     def matrix(
@@ -95,11 +95,11 @@ class Packer:
         weight: Weight,
         gates: int = 1,
         changed_U: Array | None = None,
-        scanned: bool = False,
+        coded: bool = False,
     ) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once;
-        ``changed_U``: the rows in which it differs from the one before in its place (``Kernels.pack``);
-        ``scanned``: it is the one product of a scan."""
+        ``changed_U``: the rows in which it differs from the one before in its place; ``coded``: a scan
+        multiplies with its codes (``Kernels.pack``)."""
         if isinstance(weight, RowCodes) or (isinstance(weight, Codes) and weight.stored):
             weight = weight.floats()
         if isinstance(weight, Codes):
@@ -107,6 +107,5 @@ class Packer:
             return packed
         place, packs = self._workspace.scope(name), "when asked" if self._by_turns else "as before"
         packs = "for reading" if self.purpose == "read" else packs
-        coded = self._coded and scanned
         packed = self.kernels.pack(weight, self.precision, gates, place, packs, changed_U, coded)
         return packed

@@ -64,8 +64,8 @@ class Layer:
         recurrent, start = [], 0
         for place, served in enumerate(cell.products):
             rows = slice(start, start + served * self.units)
-            own, only = weights["weight_hh"][rows], len(cell.products) == 1
-            recurrent.append(packer.matrix(f"weight_hh {place}", own, served, scanned=only))
+            own, coded = weights["weight_hh"][rows], packer.coded and len(cell.products) == 1
+            recurrent.append(packer.matrix(f"weight_hh {place}", own, served, coded=coded))
             start = rows.stop
         self.weight_hh: tuple[PackedMatrix, ...] = tuple(recurrent)
 

@@ -17,7 +17,7 @@ from pantoum.kernels import reference
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import PRECISIONS, CoreMatrix, bytes_of
 from pantoum.kernels.reference.scan import ReferenceTape
-from pantoum.kernels.types import Array, RecurrentWeight, State, Workspace, scanned
+from pantoum.kernels.types import Array, RecurrentWeight, State, Workspace, forward_weights
 
 __all__ = ["CoreTape", "scan", "scan_vjp"]
 
@@ -61,7 +61,7 @@ def scan(
     workspace = Workspace() if workspace is None else workspace
     T, B, G = projection_TBG.shape
     H = G // len(cell.gates)
-    number, panels = _weights(cell, scanned(weight_hh), H, False)
+    number, panels = _weights(cell, forward_weights(weight_hh), H, False)
     back = PRECISIONS[weight_hh[0].precision] if cell.products else number
     assert bias_hh is not None or not cell.biased
     if tape and (back == PRECISIONS["int8"] or (number != back and len(cell.products) > 1)):
@@ -147,7 +147,7 @@ def scan_vjp(
         parts=tape.parts,
         kind=core().cells[cell.kernel],
         precision=number,
-        fresh_operands=scanned(tape.weight_hh) != tape.weight_hh,
+        fresh_operands=forward_weights(tape.weight_hh) != tape.weight_hh,
         **panels,
     )
     return d_projection_TBG, _state([d_part[0] for d_part in d_parts]), d_weight_hh, d_bias_hh

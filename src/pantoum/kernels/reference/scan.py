@@ -26,7 +26,7 @@ from pantoum.config import CellSpec
 from pantoum.errors import CoreError
 from pantoum.kernels.reference.cell import Given, Taped, equations
 from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradient
-from pantoum.kernels.types import Array, RecurrentWeight, State, StepPart, Workspace, scanned
+from pantoum.kernels.types import Array, RecurrentWeight, State, StepPart, Workspace, forward_weights
 
 __all__ = ["ReferenceTape", "scan", "scan_vjp", "stepper"]
 
@@ -80,7 +80,7 @@ def scan(
     """Outputs [T,B,H], the last state and, if asked for, the tape of a gradient that goes back through each
     of ``tape`` equal parts of the steps by itself."""
     workspace = Workspace() if workspace is None else workspace
-    step, packs = equations(cell), scanned(weight_hh)
+    step, packs = equations(cell), forward_weights(weight_hh)
     (T, B, G), dtype = projection_TBG.shape, projection_TBG.dtype
     H = G // len(cell.gates)
     rows = StepRows(T, reset_TB, lengths)
